@@ -1,0 +1,10 @@
+// activate(x) = x where positive, else 0.01 x
+
+fn activate(x: f32) -> f32 {
+    return max(x, 0.01 * x);
+}
+
+// The slope, from the value y = activate(x).
+fn slope(y: f32) -> f32 {
+    return select(0.01, 1.0, y > 0.0);
+}

@@ -1,0 +1,10 @@
+// activate(x) = max(x, 0)
+
+fn activate(x: f32) -> f32 {
+    return max(x, 0.0);
+}
+
+// The slope, from the value y = activate(x).
+fn slope(y: f32) -> f32 {
+    return select(0.0, 1.0, y > 0.0);
+}

@@ -1,0 +1,10 @@
+// activate(x) = 1 / (1 + exp(-x))
+
+fn activate(x: f32) -> f32 {
+    return sigmoid(x);
+}
+
+// The slope, from the value y = activate(x).
+fn slope(y: f32) -> f32 {
+    return y * (1.0 - y);
+}

@@ -1,0 +1,29 @@
+// m = b1 m + (1 - b1) g, v = b2 v + (1 - b2) g^2, p -= step_size m / (sqrt(v) second_scale + eps)
+// The four arenas of a model, all [1, COUNT]. One invocation an element.
+
+override WORKGROUP: u32 = 128u;
+override COUNT: u32;
+override BETA1: f32;
+override BETA2: f32;
+override GAIN1: f32;   // 1 - BETA1, rounded once
+override GAIN2: f32;   // 1 - BETA2
+override EPSILON: f32;
+
+@group(0) @binding(1) var<storage, read> gradient: array<f32>;
+@group(0) @binding(2) var<storage, read_write> parameter: array<f32>;
+@group(0) @binding(3) var<storage, read_write> first: array<f32>;
+@group(0) @binding(4) var<storage, read_write> second: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let i = group_index(group) * WORKGROUP + lane;
+    if (i >= COUNT) {
+        return;
+    }
+    let g = gradient[i];
+    let m = BETA1 * first[i] + GAIN1 * g;
+    let v = BETA2 * second[i] + GAIN2 * g * g;
+    first[i] = m;
+    second[i] = v;
+    parameter[i] = parameter[i] - step.step_size * m / (sqrt(v) * step.second_scale + EPSILON);
+}

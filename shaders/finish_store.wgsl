@@ -1,0 +1,7 @@
+// c = sum; c [M, N]
+
+@group(0) @binding(3) var<storage, read_write> c: array<f32>;
+
+fn finish(row: u32, col: u32, sum: f32) {
+    c[row * N + col] = sum;
+}

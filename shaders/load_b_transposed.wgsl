@@ -1,0 +1,7 @@
+// b is stored [N, K].
+
+@group(0) @binding(2) var<storage, read> b: array<f32>;
+
+fn load_b(k: u32, col: u32) -> f32 {
+    return b[col * K + k];
+}

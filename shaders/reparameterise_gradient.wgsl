@@ -1,0 +1,26 @@
+// d_mean = d_z, d_logvar = d_z eps exp(logvar / 2) / 2; posterior, d_posterior [batch, 2 LATENT], d_z [batch, LATENT]
+// One invocation an element.
+
+override WORKGROUP: u32 = 128u;
+override COUNT: u32;
+override LATENT: u32;
+override STREAM: u32;
+
+@group(0) @binding(1) var<storage, read> posterior: array<f32>;
+@group(0) @binding(2) var<storage, read> d_z: array<f32>;
+@group(0) @binding(3) var<storage, read_write> d_posterior: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let i = group_index(group) * WORKGROUP + lane;
+    if (i >= COUNT) {
+        return;
+    }
+    let row = i / LATENT;
+    let element = i % LATENT;
+    let mean_at = row * 2u * LATENT + element;
+    let logvar_at = mean_at + LATENT;
+    let eps = normal_from_bits(draw_bits(step.seed, STREAM, step.index, step.first + row, element));
+    d_posterior[mean_at] = d_z[i];
+    d_posterior[logvar_at] = d_z[i] * 0.5 * exp(min(0.5 * posterior[logvar_at], 80.0)) * eps;
+}

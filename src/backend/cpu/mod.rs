@@ -1,0 +1,206 @@
+//! The CPU: every op's reference, in the order of the plan, in f32 or f64.
+
+mod gemm;
+mod interpret;
+
+pub(crate) use gemm::gemm;
+pub use interpret::interpret;
+
+use super::*;
+use crate::ops::{Real, View};
+use crate::plan::Place;
+
+/// The CPU as a device, computing in `T`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cpu<T>(std::marker::PhantomData<T>);
+
+impl<T> Cpu<T> {
+    /// The device.
+    pub fn new() -> Cpu<T> {
+        Cpu(std::marker::PhantomData)
+    }
+}
+
+impl<T: Real> Device for Cpu<T> {
+    fn name(&self) -> String {
+        let bits = 8 * size_of::<T>();
+        match rayon::current_num_threads() {
+            1 => format!("cpu (1 thread, f{bits})"),
+            threads => format!("cpu ({threads} threads, f{bits})"),
+        }
+    }
+
+    fn session(&self, layout: &ParameterLayout, data: &[Data<'_>]) -> Result<Box<dyn Session>> {
+        Ok(Box::new(CpuSession::<T>::new(layout, data)))
+    }
+}
+
+/// A model on the CPU.
+#[derive(Debug)]
+pub struct CpuSession<T> {
+    arenas: [Vec<T>; 4],
+    metrics: Vec<T>,
+    data: Vec<(Shape, Vec<u8>)>,
+    programs: Vec<Program<T>>,
+    traffic: Traffic,
+}
+
+#[derive(Debug)]
+struct Program<T> {
+    plan: Plan,
+    locals: Vec<Vec<T>>,
+}
+
+impl<T: Real> CpuSession<T> {
+    /// Arenas of this layout, all zero, and these data sets.
+    pub fn new(layout: &ParameterLayout, data: &[Data<'_>]) -> CpuSession<T> {
+        CpuSession {
+            arenas: std::array::from_fn(|_| vec![T::zero(); layout.len()]),
+            metrics: vec![T::zero(); MAX_STEPS * METRICS],
+            data: data.iter().map(|data| (data.shape, data.bytes.to_vec())).collect(),
+            programs: Vec::new(),
+            traffic: Traffic::default(),
+        }
+    }
+
+    /// An arena's values, in full precision.
+    pub fn arena(&self, arena: Arena) -> &[T] {
+        &self.arenas[arena as usize]
+    }
+
+    /// A program's output, in full precision.
+    pub fn output(&self, program: ProgramId, name: &str) -> Result<&[T]> {
+        let program = &self.programs[program.0];
+        let slice = named(&program.plan.outputs, name)?;
+        Ok(&self.buffer(program, slice.place)[slice.offset..][..slice.shape.len()])
+    }
+
+    /// A program's input, to be written in full precision.
+    pub fn input_mut(&mut self, program: ProgramId, name: &str) -> Result<&mut [T]> {
+        let program = &mut self.programs[program.0];
+        let slice = named(&program.plan.inputs, name)?;
+        let Place::Local(local) = slice.place else { unreachable!("inputs are local") };
+        Ok(&mut program.locals[local][..slice.shape.len()])
+    }
+
+    fn buffer<'a>(&'a self, program: &'a Program<T>, place: Place) -> &'a [T] {
+        match place {
+            Place::Arena(arena) => &self.arenas[arena as usize],
+            Place::Metrics => &self.metrics,
+            Place::Local(local) => &program.locals[local],
+            Place::Dataset(_) => &[],
+        }
+    }
+
+    fn take(&mut self, program: &mut Program<T>, place: Place) -> Vec<T> {
+        std::mem::take(match place {
+            Place::Arena(arena) => &mut self.arenas[arena as usize],
+            Place::Metrics => &mut self.metrics,
+            Place::Local(local) => &mut program.locals[local],
+            Place::Dataset(_) => unreachable!("data sets are read only"),
+        })
+    }
+
+    fn put(&mut self, program: &mut Program<T>, place: Place, values: Vec<T>) {
+        match place {
+            Place::Arena(arena) => self.arenas[arena as usize] = values,
+            Place::Metrics => self.metrics = values,
+            Place::Local(local) => program.locals[local] = values,
+            Place::Dataset(_) => unreachable!("data sets are read only"),
+        }
+    }
+
+    fn step(&mut self, program: &mut Program<T>, step: &Step) {
+        for index in 0..program.plan.dispatches.len() {
+            let dispatch = program.plan.dispatches[index].clone();
+            // The plan never lets an output share a buffer with an input, so taking outputs out is safe.
+            let mut taken: Vec<Vec<T>> =
+                dispatch.outputs.iter().map(|output| self.take(program, output.place)).collect();
+            {
+                let inputs: Vec<View<'_, T>> = dispatch.inputs.iter().map(|input| self.view(program, input)).collect();
+                let mut outputs: Vec<&mut [T]> = dispatch
+                    .outputs
+                    .iter()
+                    .zip(&mut taken)
+                    .map(|(slice, values)| match slice.place {
+                        Place::Metrics => &mut values[..],
+                        _ => &mut values[slice.offset..][..slice.shape.len()],
+                    })
+                    .collect();
+                dispatch.op.reference(step, &inputs, &mut outputs);
+            }
+            for (output, values) in dispatch.outputs.iter().zip(taken) {
+                self.put(program, output.place, values);
+            }
+        }
+    }
+
+    fn view<'a>(&'a self, program: &'a Program<T>, slice: &Slice) -> View<'a, T> {
+        match slice.place {
+            Place::Dataset(index) => View { shape: slice.shape, values: &[], bytes: &self.data[index].1 },
+            place => {
+                let values = &self.buffer(program, place)[slice.offset..][..slice.shape.len()];
+                View { shape: slice.shape, values, bytes: &[] }
+            }
+        }
+    }
+}
+
+impl<T: Real> Session for CpuSession<T> {
+    fn load(&mut self, plan: Plan) -> Result<ProgramId> {
+        let held: Vec<Shape> = self.data.iter().map(|(shape, _)| *shape).collect();
+        check_datasets(&plan, &held)?;
+        check_len("the plan's arenas", plan.layout.len(), self.arenas[0].len())?;
+        // Not a number until written: a dispatch that reads what no other wrote shows at once.
+        let locals = plan.locals.iter().map(|&len| vec![T::nan(); len]).collect();
+        self.programs.push(Program { plan, locals });
+        Ok(ProgramId(self.programs.len() - 1))
+    }
+
+    fn submit(&mut self, program: ProgramId, steps: &[Step]) -> Result<Submission> {
+        assert!((1..=MAX_STEPS).contains(&steps.len()), "a submission has 1 to {MAX_STEPS} steps");
+        let empty = Program { plan: self.programs[program.0].plan.clone(), locals: Vec::new() };
+        let mut running = std::mem::replace(&mut self.programs[program.0], empty);
+        for (slot, step) in steps.iter().enumerate() {
+            self.step(&mut running, &Step { slot: slot as u32, ..*step });
+        }
+        self.traffic.dispatches += (running.plan.dispatches.len() * steps.len()) as u64;
+        self.programs[program.0] = running;
+        let rows = self.metrics.chunks(METRICS).take(steps.len());
+        let metrics = rows.map(|row| std::array::from_fn(|i| row[i].to_real64())).collect();
+        Ok(Submission { steps: steps.len(), state: SubmissionState::Done(metrics) })
+    }
+
+    fn finish(&mut self, submission: Submission) -> Result<Vec<Metrics>> {
+        match submission.state {
+            SubmissionState::Done(metrics) => Ok(metrics),
+            SubmissionState::Gpu(_) => Err(Error::device("cpu", "was given another device's submission")),
+        }
+    }
+
+    fn write_arena(&mut self, arena: Arena, values: &[f32]) -> Result<()> {
+        let arena = &mut self.arenas[arena as usize];
+        check_len("arena", values.len(), arena.len())?;
+        arena.iter_mut().zip(values).for_each(|(to, &from)| *to = T::from_f64(f64::from(from)));
+        Ok(())
+    }
+
+    fn read_arena(&mut self, arena: Arena) -> Result<Vec<f32>> {
+        Ok(self.arena(arena).iter().map(|value| value.to_real64() as f32).collect())
+    }
+
+    fn write_input(&mut self, program: ProgramId, name: &str, values: &[f32]) -> Result<()> {
+        let input = self.input_mut(program, name)?;
+        check_len(name, values.len(), input.len())?;
+        input.iter_mut().zip(values).for_each(|(to, &from)| *to = T::from_f64(f64::from(from)));
+        Ok(())
+    }
+
+    fn read_output(&mut self, program: ProgramId, name: &str) -> Result<Vec<f32>> {
+        Ok(self.output(program, name)?.iter().map(|value| value.to_real64() as f32).collect())
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+}

@@ -1,0 +1,188 @@
+//! A GPU through wgpu: the only place that names it.
+//!
+//! Two codebases were read for this part: wgpu's own examples and burn's wgpu runtime. Taken: everything that can be built
+//! once (pipelines, bind groups, buffers) is built when a plan is loaded. Not taken: lazily compiled kernels and tuning at
+//! run time, which make the first steps slow and runs differ.
+
+mod kernel;
+mod session;
+
+pub use kernel::{Linked, link};
+pub use session::GpuSession;
+pub(crate) use session::PendingReadback;
+
+use super::*;
+use crate::ops::Profile;
+use std::sync::{Arc, Mutex};
+
+/// How kernels are compiled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GpuOptions {
+    /// Keep wgpu's injected bounds and loop checks, poison every buffer before use and put guard words behind it. For
+    /// tests: without it kernels run as the plan has proved them.
+    pub checks: bool,
+}
+
+/// What there is to know of an adapter.
+#[derive(Clone, Debug)]
+pub struct AdapterReport {
+    /// Its position in the list: `--device INDEX`.
+    pub index: usize,
+    /// Its name.
+    pub name: String,
+    /// "discrete GPU", "integrated GPU", "virtual GPU", "software".
+    pub kind: &'static str,
+    /// The driver and its version.
+    pub driver: String,
+    /// Vulkan, Metal, DX12.
+    pub backend: String,
+    /// Runs on real graphics hardware.
+    pub hardware: bool,
+    /// Limits and features that matter here, as (name, value).
+    pub facts: Vec<(String, String)>,
+}
+
+/// An opened adapter.
+#[derive(Clone, Debug)]
+pub struct Gpu {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    name: String,
+    profile: Profile,
+    options: GpuOptions,
+    fault: Arc<Mutex<Option<String>>>,
+}
+
+fn adapters_of(instance: &wgpu::Instance) -> Vec<wgpu::Adapter> {
+    let compute = |adapter: &wgpu::Adapter| {
+        adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
+    };
+    let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
+    adapters.into_iter().filter(compute).collect()
+}
+
+fn instance() -> wgpu::Instance {
+    wgpu::Instance::new(wgpu::InstanceDescriptor {
+        backends: wgpu::Backends::PRIMARY,
+        ..wgpu::InstanceDescriptor::new_without_display_handle()
+    })
+}
+
+fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
+    let info = adapter.get_info();
+    let limits = adapter.limits();
+    let features = adapter.features();
+    let kind = match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => "discrete GPU",
+        wgpu::DeviceType::IntegratedGpu => "integrated GPU",
+        wgpu::DeviceType::VirtualGpu => "virtual GPU",
+        wgpu::DeviceType::Cpu => "software",
+        wgpu::DeviceType::Other => "unknown kind",
+    };
+    let mebibytes = |bytes: u64| format!("{} MiB", bytes >> 20);
+    let has = |feature| if features.contains(feature) { "yes" } else { "no" }.to_owned();
+    let facts = vec![
+        ("largest storage binding".to_owned(), mebibytes(limits.max_storage_buffer_binding_size)),
+        ("largest buffer".to_owned(), mebibytes(limits.max_buffer_size)),
+        ("workgroup memory".to_owned(), format!("{} KiB", limits.max_compute_workgroup_storage_size >> 10)),
+        ("invocations a workgroup".to_owned(), limits.max_compute_invocations_per_workgroup.to_string()),
+        ("timestamp queries".to_owned(), has(wgpu::Features::TIMESTAMP_QUERY)),
+        ("f16 shaders".to_owned(), has(wgpu::Features::SHADER_F16)),
+    ];
+    AdapterReport {
+        index,
+        hardware: info.device_type != wgpu::DeviceType::Cpu,
+        kind,
+        driver: format!("{} {}", info.driver, info.driver_info),
+        backend: format!("{:?}", info.backend),
+        name: info.name,
+        facts,
+    }
+}
+
+/// Every adapter that can run compute kernels, in a stable order.
+pub fn adapters() -> Vec<AdapterReport> {
+    adapters_of(&instance()).iter().enumerate().map(|(index, adapter)| report(index, adapter)).collect()
+}
+
+impl Gpu {
+    /// Opens the adapter at `index` of [`adapters`].
+    ///
+    /// # Errors
+    /// [`Error::Device`] where there is no such adapter or it refuses.
+    pub fn open(index: usize, options: GpuOptions) -> Result<Gpu> {
+        let adapters = adapters_of(&instance());
+        let Some(adapter) = adapters.get(index) else {
+            return Err(Error::device(
+                index.to_string(),
+                format!("there are {} adapters, counted from 0", adapters.len()),
+            ));
+        };
+        let report = report(index, adapter);
+        let limits = adapter.limits();
+        // WebGPU's defaults suffice for every kernel; only the sizes of buffers go up to what the adapter has.
+        let required_limits = wgpu::Limits {
+            max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
+            max_buffer_size: limits.max_buffer_size,
+            ..wgpu::Limits::default()
+        };
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("vae-gpu"),
+            required_features: wgpu::Features::empty(),
+            required_limits,
+            memory_hints: wgpu::MemoryHints::Performance,
+            ..Default::default()
+        };
+        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
+            .map_err(|error| Error::device(&report.name, format!("it could not be opened: {error}")))?;
+        let fault = Arc::new(Mutex::new(None));
+        let seen = Arc::clone(&fault);
+        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+            if let Ok(mut fault) = seen.lock() {
+                fault.get_or_insert_with(|| error.to_string());
+            }
+        }));
+        let name = format!("{} ({}, {}, {})", report.name, report.kind, report.backend, report.driver.trim());
+        let profile = Profile { software: !report.hardware };
+        Ok(Gpu { shared: Arc::new(Shared { device, queue, name, profile, options, fault }) })
+    }
+}
+
+impl Gpu {
+    /// [`Device::session`], with what only a GPU's session has.
+    pub fn open_session(&self, layout: &ParameterLayout, data: &[Data<'_>]) -> Result<GpuSession> {
+        GpuSession::new(Arc::clone(&self.shared), layout, data)
+    }
+}
+
+impl Shared {
+    /// The first error that wgpu reported, if any.
+    fn check(&self) -> Result<()> {
+        match self.fault.lock() {
+            Ok(mut fault) => match fault.take() {
+                Some(reason) => Err(self.error(reason)),
+                None => Ok(()),
+            },
+            Err(_) => Err(self.error("its error handler panicked")),
+        }
+    }
+
+    fn error(&self, reason: impl Into<String>) -> Error {
+        Error::device(&self.name, reason)
+    }
+}
+
+impl Device for Gpu {
+    fn name(&self) -> String {
+        self.shared.name.clone()
+    }
+
+    fn session(&self, layout: &ParameterLayout, data: &[Data<'_>]) -> Result<Box<dyn Session>> {
+        Ok(Box::new(self.open_session(layout, data)?))
+    }
+}

@@ -1,0 +1,355 @@
+//! One model on a GPU: its buffers, its programs, submissions and readback.
+//!
+//! Steps are rows of one uniform buffer, written once a submission; a step's dispatches bind its row by dynamic offset. What
+//! steps record lands in the metrics ring, which each submission copies to a staging buffer of its own that is mapped
+//! asynchronously while the next submission runs.
+
+use super::kernel::{Pipeline, build};
+use super::*;
+use crate::plan::{Dispatch, Place};
+use crate::step::PackedStep;
+use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
+
+/// Bytes from one step's row to the next: WebGPU's default alignment of dynamic uniform offsets.
+const ROW: u64 = 256;
+const RING_BYTES: u64 = (MAX_STEPS * METRICS * 4) as u64;
+/// Guard words behind every buffer when checks are on.
+const GUARD: u64 = 256;
+const GUARD_WORD: u32 = 0xdead_beef;
+
+/// A model on a GPU.
+#[derive(Debug)]
+pub struct GpuSession {
+    shared: Arc<Shared>,
+    arenas: [wgpu::Buffer; 4],
+    arena_len: usize,
+    metrics: wgpu::Buffer,
+    rows: wgpu::Buffer,
+    data: Vec<(Shape, wgpu::Buffer)>,
+    pipelines: Vec<(crate::ops::Kernel, Pipeline)>,
+    programs: Vec<Program>,
+    spare_staging: Vec<wgpu::Buffer>,
+    traffic: Traffic,
+}
+
+#[derive(Debug)]
+struct Program {
+    plan: Plan,
+    locals: Vec<wgpu::Buffer>,
+    dispatches: Vec<Encoded>,
+}
+
+#[derive(Debug)]
+struct Encoded {
+    pipeline: wgpu::ComputePipeline,
+    bind_group: wgpu::BindGroup,
+    groups: [u32; 2],
+}
+
+type MapResult = std::result::Result<(), wgpu::BufferAsyncError>;
+
+/// A submission's metrics on their way.
+pub(crate) struct PendingReadback {
+    staging: wgpu::Buffer,
+    mapped: OneshotReceiver<MapResult>,
+    index: wgpu::SubmissionIndex,
+}
+
+impl std::fmt::Debug for PendingReadback {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PendingReadback").finish_non_exhaustive()
+    }
+}
+
+impl GpuSession {
+    pub(super) fn new(shared: Arc<Shared>, layout: &ParameterLayout, data: &[Data<'_>]) -> Result<GpuSession> {
+        let arena_bytes = 4 * layout.len().max(1) as u64;
+        let mut arenas = Vec::new();
+        for arena in Arena::ALL {
+            arenas.push(storage(&shared, &format!("{arena:?}"), arena_bytes, 0)?);
+        }
+        let Ok(arenas) = <[wgpu::Buffer; 4]>::try_from(arenas) else { unreachable!("four arenas were made") };
+        let mut resident = Vec::new();
+        let mut traffic = Traffic::default();
+        for (index, set) in data.iter().enumerate() {
+            let bytes = set.bytes.len().next_multiple_of(4) as u64;
+            let buffer = storage(&shared, &format!("data set {index}"), bytes, 0)?;
+            let whole = set.bytes.len() / 4 * 4;
+            shared.queue.write_buffer(&buffer, 0, &set.bytes[..whole]);
+            if whole < set.bytes.len() {
+                let mut last = [0; 4];
+                last[..set.bytes.len() - whole].copy_from_slice(&set.bytes[whole..]);
+                shared.queue.write_buffer(&buffer, whole as u64, &last);
+            }
+            traffic.bytes_to_device += bytes;
+            resident.push((set.shape, buffer));
+        }
+        let rows = shared.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("steps"),
+            size: ROW * MAX_STEPS as u64,
+            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let metrics = storage(&shared, "metrics", RING_BYTES, 0)?;
+        shared.check()?;
+        Ok(GpuSession {
+            shared,
+            arenas,
+            arena_len: layout.len(),
+            metrics,
+            rows,
+            data: resident,
+            pipelines: Vec::new(),
+            programs: Vec::new(),
+            spare_staging: Vec::new(),
+            traffic,
+        })
+    }
+
+    /// With checks on: an error naming the buffer whose guard words a kernel overwrote.
+    pub fn check_guards(&mut self) -> Result<()> {
+        if !self.shared.options.checks {
+            return Ok(());
+        }
+        let arenas = self.arenas.iter().zip(Arena::ALL.map(|arena| format!("{arena:?}")));
+        let mut buffers: Vec<(String, wgpu::Buffer)> = arenas.map(|(buffer, name)| (name, buffer.clone())).collect();
+        buffers.push(("metrics".to_owned(), self.metrics.clone()));
+        for (p, program) in self.programs.iter().enumerate() {
+            let locals = program.locals.iter().enumerate();
+            buffers.extend(locals.map(|(i, buffer)| (format!("program {p} local %{i}"), buffer.clone())));
+        }
+        for (name, buffer) in buffers {
+            let words: Vec<u32> = self.download(&buffer, buffer.size() - GUARD, GUARD)?;
+            if let Some(at) = words.iter().position(|&word| word != GUARD_WORD) {
+                return Err(self.shared.error(format!("{name}: a kernel wrote {at} words past its end")));
+            }
+        }
+        Ok(())
+    }
+
+    fn buffer(&self, locals: &[wgpu::Buffer], place: Place) -> wgpu::Buffer {
+        match place {
+            Place::Arena(arena) => &self.arenas[arena as usize],
+            Place::Metrics => &self.metrics,
+            Place::Dataset(index) => &self.data[index].1,
+            Place::Local(local) => &locals[local],
+        }
+        .clone()
+    }
+
+    fn encode(&mut self, dispatch: &Dispatch, locals: &[wgpu::Buffer]) -> Result<Encoded> {
+        let shapes: Vec<Shape> = dispatch.inputs.iter().map(|slice| slice.shape).collect();
+        let output = dispatch.outputs[0].shape;
+        let kernel = dispatch.op.kernel(&shapes, output, &self.shared.profile);
+        let built = match self.pipelines.iter().find(|(known, _)| *known == kernel) {
+            Some((_, pipeline)) => pipeline.clone(),
+            None => {
+                let pipeline = build(&self.shared, &kernel)?;
+                self.pipelines.push((kernel.clone(), pipeline.clone()));
+                pipeline
+            }
+        };
+        let slices: Vec<Slice> = dispatch.inputs.iter().chain(&dispatch.outputs).copied().collect();
+        let buffers: Vec<wgpu::Buffer> = slices.iter().map(|slice| self.buffer(locals, slice.place)).collect();
+        let mut entries = vec![wgpu::BindGroupEntry {
+            binding: 0,
+            resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer: &self.rows,
+                offset: 0,
+                size: std::num::NonZeroU64::new(size_of::<PackedStep>() as u64),
+            }),
+        }];
+        for (i, (slice, buffer)) in slices.iter().zip(&buffers).enumerate() {
+            let bytes = match slice.place {
+                Place::Dataset(_) => slice.shape.len().next_multiple_of(4) as u64,
+                Place::Metrics => RING_BYTES,
+                _ => 4 * slice.shape.len() as u64,
+            };
+            entries.push(wgpu::BindGroupEntry {
+                binding: i as u32 + 1,
+                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer,
+                    offset: 4 * slice.offset as u64,
+                    size: std::num::NonZeroU64::new(bytes),
+                }),
+            });
+        }
+        let bind_group = self.shared.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(dispatch.op.name()),
+            layout: &built.layout,
+            entries: &entries,
+        });
+        // The twin of shaders/grid.wgsl.
+        let across = kernel.groups.min(65_535);
+        let groups = [across as u32, kernel.groups.div_ceil(across) as u32];
+        Ok(Encoded { pipeline: built.pipeline, bind_group, groups })
+    }
+
+    /// Reads `len` bytes of a buffer, after everything submitted.
+    fn download<T: bytemuck::Pod>(&mut self, buffer: &wgpu::Buffer, offset: u64, len: u64) -> Result<Vec<T>> {
+        let staging = staging(&self.shared, len);
+        let mut encoder = self.shared.device.create_command_encoder(&Default::default());
+        encoder.copy_buffer_to_buffer(buffer, offset, &staging, 0, len);
+        let index = self.shared.queue.submit([encoder.finish()]);
+        self.traffic.submissions += 1;
+        let pending = map(staging, len, index);
+        let (values, _) = self.wait(pending, len)?;
+        Ok(values)
+    }
+
+    fn wait<T: bytemuck::Pod>(&mut self, pending: PendingReadback, len: u64) -> Result<(Vec<T>, wgpu::Buffer)> {
+        let wait = wgpu::PollType::Wait { submission_index: Some(pending.index), timeout: None };
+        self.shared.device.poll(wait).map_err(|error| self.shared.error(format!("it did not finish: {error}")))?;
+        self.shared.check()?;
+        match pollster::block_on(pending.mapped.receive()) {
+            Some(Ok(())) => {}
+            Some(Err(error)) => return Err(self.shared.error(format!("results could not be mapped: {error}"))),
+            None => return Err(self.shared.error("it was lost while results were under way")),
+        }
+        let values = {
+            let view = pending.staging.get_mapped_range(..len).map_err(|error| self.shared.error(error.to_string()))?;
+            bytemuck::pod_collect_to_vec(&view)
+        };
+        pending.staging.unmap();
+        self.traffic.bytes_from_device += len;
+        Ok((values, pending.staging))
+    }
+
+    fn upload(&mut self, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8]) {
+        self.shared.queue.write_buffer(buffer, offset, bytes);
+        self.traffic.bytes_to_device += bytes.len() as u64;
+    }
+}
+
+impl Session for GpuSession {
+    fn load(&mut self, plan: Plan) -> Result<ProgramId> {
+        let held: Vec<Shape> = self.data.iter().map(|(shape, _)| *shape).collect();
+        check_datasets(&plan, &held)?;
+        check_len("the plan's arenas", plan.layout.len(), self.arena_len)?;
+        let mut locals = Vec::new();
+        for (i, &len) in plan.locals.iter().enumerate() {
+            // Not a number until written, when checks are on.
+            locals.push(storage(&self.shared, &format!("local %{i}"), 4 * len as u64, f32::NAN.to_bits())?);
+        }
+        let mut dispatches = Vec::new();
+        for dispatch in &plan.dispatches {
+            dispatches.push(self.encode(dispatch, &locals)?);
+        }
+        self.shared.check()?;
+        self.programs.push(Program { plan, locals, dispatches });
+        Ok(ProgramId(self.programs.len() - 1))
+    }
+
+    fn submit(&mut self, program: ProgramId, steps: &[Step]) -> Result<Submission> {
+        assert!((1..=MAX_STEPS).contains(&steps.len()), "a submission has 1 to {MAX_STEPS} steps");
+        let mut rows = vec![0_u8; ROW as usize * steps.len()];
+        for (slot, (row, step)) in rows.chunks_mut(ROW as usize).zip(steps).enumerate() {
+            let packed = Step { slot: slot as u32, ..*step }.pack();
+            row[..size_of::<PackedStep>()].copy_from_slice(bytemuck::bytes_of(&packed));
+        }
+        let row_buffer = self.rows.clone();
+        self.upload(&row_buffer, 0, &rows);
+        let mut encoder = self.shared.device.create_command_encoder(&Default::default());
+        let program = &self.programs[program.0];
+        {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            for slot in 0..steps.len() {
+                for dispatch in &program.dispatches {
+                    pass.set_pipeline(&dispatch.pipeline);
+                    pass.set_bind_group(0, &dispatch.bind_group, &[slot as u32 * ROW as u32]);
+                    pass.dispatch_workgroups(dispatch.groups[0], dispatch.groups[1], 1);
+                }
+            }
+        }
+        let bytes = (steps.len() * METRICS * 4) as u64;
+        let staging = self.spare_staging.pop().unwrap_or_else(|| staging(&self.shared, RING_BYTES));
+        encoder.copy_buffer_to_buffer(&self.metrics, 0, &staging, 0, bytes);
+        let index = self.shared.queue.submit([encoder.finish()]);
+        self.traffic.submissions += 1;
+        self.traffic.dispatches += (steps.len() * program.dispatches.len()) as u64;
+        self.shared.check()?;
+        Ok(Submission { steps: steps.len(), state: SubmissionState::Gpu(map(staging, bytes, index)) })
+    }
+
+    fn finish(&mut self, submission: Submission) -> Result<Vec<Metrics>> {
+        let pending = match submission.state {
+            SubmissionState::Gpu(pending) => pending,
+            SubmissionState::Done(_) => return Err(self.shared.error("was given another device's submission")),
+        };
+        let (values, staging) = self.wait::<f32>(pending, (submission.steps * METRICS * 4) as u64)?;
+        self.spare_staging.push(staging);
+        Ok(values.chunks(METRICS).map(|row| std::array::from_fn(|i| f64::from(row[i]))).collect())
+    }
+
+    fn write_arena(&mut self, arena: Arena, values: &[f32]) -> Result<()> {
+        check_len("arena", values.len(), self.arena_len)?;
+        let buffer = self.arenas[arena as usize].clone();
+        self.upload(&buffer, 0, bytemuck::cast_slice(values));
+        Ok(())
+    }
+
+    fn read_arena(&mut self, arena: Arena) -> Result<Vec<f32>> {
+        let buffer = self.arenas[arena as usize].clone();
+        self.download(&buffer, 0, 4 * self.arena_len as u64)
+    }
+
+    fn write_input(&mut self, program: ProgramId, name: &str, values: &[f32]) -> Result<()> {
+        let held = &self.programs[program.0];
+        let slice = named(&held.plan.inputs, name)?;
+        check_len(name, values.len(), slice.shape.len())?;
+        let buffer = self.buffer(&held.locals, slice.place);
+        self.upload(&buffer, 4 * slice.offset as u64, bytemuck::cast_slice(values));
+        Ok(())
+    }
+
+    fn read_output(&mut self, program: ProgramId, name: &str) -> Result<Vec<f32>> {
+        let held = &self.programs[program.0];
+        let slice = named(&held.plan.outputs, name)?;
+        let buffer = self.buffer(&held.locals, slice.place);
+        self.download(&buffer, 4 * slice.offset as u64, 4 * slice.shape.len() as u64)
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.traffic
+    }
+}
+
+/// A storage buffer; with checks on, filled with `poison` and followed by guard words.
+fn storage(shared: &Shared, label: &str, bytes: u64, poison: u32) -> Result<wgpu::Buffer> {
+    let limits = shared.device.limits();
+    let allowed = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+    if bytes > allowed {
+        let reason = format!("{label} needs {bytes} bytes in one binding, this adapter allows {allowed}");
+        return Err(shared.error(reason));
+    }
+    let guard = if shared.options.checks { GUARD } else { 0 };
+    let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+    let descriptor =
+        wgpu::BufferDescriptor { label: Some(label), size: bytes.max(4) + guard, usage, mapped_at_creation: false };
+    let buffer = shared.device.create_buffer(&descriptor);
+    if shared.options.checks {
+        let mut words = vec![poison; bytes.max(4) as usize / 4];
+        words.extend([GUARD_WORD; GUARD as usize / 4]);
+        shared.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&words));
+    }
+    Ok(buffer)
+}
+
+fn staging(shared: &Shared, bytes: u64) -> wgpu::Buffer {
+    shared.device.create_buffer(&wgpu::BufferDescriptor {
+        label: Some("readback"),
+        size: bytes,
+        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    })
+}
+
+/// Asks for the first `bytes` to be mapped once `index` is done.
+fn map(staging: wgpu::Buffer, bytes: u64, index: wgpu::SubmissionIndex) -> PendingReadback {
+    let (sender, mapped) = oneshot_channel();
+    staging.map_async(wgpu::MapMode::Read, ..bytes, move |result| {
+        // The receiver is only gone when the session is.
+        let _ = sender.send(result);
+    });
+    PendingReadback { staging, mapped, index }
+}

@@ -1,0 +1,151 @@
+//! What runs a [`Plan`]: the CPU (f32, and f64 as the reference) or a GPU, behind one interface.
+//!
+//! A [`Session`] holds one model's arenas and data sets on one device, and the programs loaded over them. A program runs
+//! many steps a submission; what a step records comes back when the submission is [finished](Session::finish), so that
+//! one can run while another is prepared.
+
+pub mod cpu;
+pub mod gpu;
+mod select;
+
+pub use gpu::AdapterReport;
+pub use select::{DeviceChoice, Selected, adapters, auto_choice, select};
+
+use crate::error::{Error, Result};
+use crate::graph::{ParameterLayout, Shape};
+use crate::ops::METRICS;
+use crate::plan::{Arena, Plan, Slice};
+use crate::step::Step;
+
+/// A loaded plan of a [`Session`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProgramId(pub(crate) usize);
+
+/// Steps a submission may have at most: rows of the metrics ring and of the uniform buffer.
+pub const MAX_STEPS: usize = 64;
+
+/// Bytes, dispatches and submissions since a session began.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Ops run.
+    pub dispatches: u64,
+    /// Submissions to the device's queue; 0 on the CPU.
+    pub submissions: u64,
+    /// Bytes written to the device; 0 on the CPU.
+    pub bytes_to_device: u64,
+    /// Bytes read back from the device; 0 on the CPU.
+    pub bytes_from_device: u64,
+}
+
+impl std::ops::Sub for Traffic {
+    type Output = Traffic;
+    fn sub(self, before: Traffic) -> Traffic {
+        Traffic {
+            dispatches: self.dispatches - before.dispatches,
+            submissions: self.submissions - before.submissions,
+            bytes_to_device: self.bytes_to_device - before.bytes_to_device,
+            bytes_from_device: self.bytes_from_device - before.bytes_from_device,
+        }
+    }
+}
+
+/// A data set to make resident: bytes, `[examples, features]`.
+#[derive(Clone, Copy, Debug)]
+pub struct Data<'a> {
+    /// Examples and features.
+    pub shape: Shape,
+    /// The bytes, row-major.
+    pub bytes: &'a [u8],
+}
+
+/// A device that sessions can be opened on.
+pub trait Device {
+    /// Its name, for people: "cpu (2 threads)", "NVIDIA H200 (Vulkan, driver 580.1)".
+    fn name(&self) -> String;
+
+    /// Opens a session: arenas of this layout, all zero, and these data sets.
+    ///
+    /// # Errors
+    /// Where the device cannot hold them.
+    fn session(&self, layout: &ParameterLayout, data: &[Data<'_>]) -> Result<Box<dyn Session>>;
+}
+
+/// What one step recorded: loss, reconstruction and divergence, in nats an image.
+pub type Metrics = [f64; METRICS];
+
+/// A submission under way; give it to [`Session::finish`].
+#[derive(Debug)]
+pub struct Submission {
+    pub(crate) steps: usize,
+    pub(crate) state: SubmissionState,
+}
+
+#[derive(Debug)]
+pub(crate) enum SubmissionState {
+    Done(Vec<Metrics>),
+    Gpu(gpu::PendingReadback),
+}
+
+/// One model on one device.
+pub trait Session {
+    /// Loads a plan; everything that can be built once is built here.
+    fn load(&mut self, plan: Plan) -> Result<ProgramId>;
+
+    /// Starts a run of one to [`MAX_STEPS`] steps.
+    fn submit(&mut self, program: ProgramId, steps: &[Step]) -> Result<Submission>;
+
+    /// Waits for a submission and returns what each of its steps recorded (zeros where the program records nothing).
+    fn finish(&mut self, submission: Submission) -> Result<Vec<Metrics>>;
+
+    /// Replaces an arena's values.
+    fn write_arena(&mut self, arena: Arena, values: &[f32]) -> Result<()>;
+
+    /// Reads an arena's values, after everything submitted.
+    fn read_arena(&mut self, arena: Arena) -> Result<Vec<f32>>;
+
+    /// Replaces a program's input.
+    fn write_input(&mut self, program: ProgramId, name: &str, values: &[f32]) -> Result<()>;
+
+    /// Reads a program's output, after everything submitted.
+    fn read_output(&mut self, program: ProgramId, name: &str) -> Result<Vec<f32>>;
+
+    /// What went over the bus so far.
+    fn traffic(&self) -> Traffic;
+
+    /// Runs the steps and waits.
+    fn run(&mut self, program: ProgramId, steps: &[Step]) -> Result<Vec<Metrics>> {
+        let submission = self.submit(program, steps)?;
+        self.finish(submission)
+    }
+}
+
+/// The slice behind an input's or output's name.
+fn named(slices: &[(String, Slice)], name: &str) -> Result<Slice> {
+    match slices.iter().find(|(known, _)| known == name) {
+        Some((_, slice)) => Ok(*slice),
+        None => {
+            let known: Vec<&str> = slices.iter().map(|(known, _)| known.as_str()).collect();
+            Err(Error::Graph(format!("the plan has no value named {name}; it has {}", known.join(", "))))
+        }
+    }
+}
+
+/// `len` values for a place of `expected` elements.
+fn check_len(what: &str, len: usize, expected: usize) -> Result<()> {
+    if len == expected {
+        return Ok(());
+    }
+    Err(Error::Graph(format!("{what}: got {len} values, it holds {expected}")))
+}
+
+/// The plan's data sets are the session's.
+fn check_datasets(plan: &Plan, held: &[Shape]) -> Result<()> {
+    for (index, shape) in &plan.datasets {
+        if held.get(*index) != Some(shape) {
+            return Err(Error::Graph(format!(
+                "the plan reads data set {index} of {shape}; the session holds {held:?}"
+            )));
+        }
+    }
+    Ok(())
+}

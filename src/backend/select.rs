@@ -1,0 +1,119 @@
+//! Which device a run takes, and why.
+
+use super::gpu::{self, AdapterReport, Gpu, GpuOptions};
+use super::{Device, cpu::Cpu};
+use crate::error::{Error, Result};
+use std::fmt;
+use std::str::FromStr;
+
+/// What `--device` asks for.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum DeviceChoice {
+    /// A hardware GPU if there is one, else the CPU path.
+    #[default]
+    Auto,
+    /// The CPU path, in f32.
+    Cpu,
+    /// A GPU: hardware if there is one, else a software adapter.
+    Gpu,
+    /// The adapter at this position of `vae-gpu devices`.
+    Index(usize),
+    /// The first adapter whose name contains this, whatever the case.
+    Name(String),
+}
+
+impl FromStr for DeviceChoice {
+    type Err = std::convert::Infallible;
+    fn from_str(text: &str) -> std::result::Result<DeviceChoice, Self::Err> {
+        Ok(match (text, text.parse()) {
+            ("auto", _) => DeviceChoice::Auto,
+            ("cpu", _) => DeviceChoice::Cpu,
+            ("gpu", _) => DeviceChoice::Gpu,
+            (_, Ok(index)) => DeviceChoice::Index(index),
+            (name, _) => DeviceChoice::Name(name.to_owned()),
+        })
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            DeviceChoice::Auto => write!(f, "auto"),
+            DeviceChoice::Cpu => write!(f, "cpu"),
+            DeviceChoice::Gpu => write!(f, "gpu"),
+            DeviceChoice::Index(index) => write!(f, "{index}"),
+            DeviceChoice::Name(name) => write!(f, "{name}"),
+        }
+    }
+}
+
+/// A device, and why it was taken.
+pub struct Selected {
+    /// The device.
+    pub device: Box<dyn Device>,
+    /// Why, for people.
+    pub why: String,
+}
+
+/// Opens what was asked for.
+///
+/// # Errors
+/// [`Error::Usage`] where no adapter is what was asked for; the message lists those there are. Never another device
+/// instead.
+pub fn select(choice: &DeviceChoice) -> Result<Selected> {
+    if *choice == DeviceChoice::Cpu {
+        return Ok(Selected { device: Box::new(Cpu::<f32>::new()), why: "it was asked for".to_owned() });
+    }
+    let adapters = gpu::adapters();
+    let hardware = adapters.iter().find(|adapter| adapter.hardware);
+    let wanted = match choice {
+        DeviceChoice::Auto => match hardware {
+            Some(adapter) => Some(adapter),
+            None => return Ok(Selected { device: Box::new(Cpu::<f32>::new()), why: no_hardware(&adapters) }),
+        },
+        DeviceChoice::Gpu => hardware.or(adapters.first()),
+        DeviceChoice::Index(index) => adapters.get(*index),
+        DeviceChoice::Name(name) => {
+            let name = name.to_lowercase();
+            adapters.iter().find(|adapter| adapter.name.to_lowercase().contains(&name))
+        }
+        DeviceChoice::Cpu => None,
+    };
+    let Some(adapter) = wanted else {
+        let known: Vec<String> = adapters.iter().map(|adapter| format!("{} {}", adapter.index, adapter.name)).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        return Err(Error::Usage(format!("--device {choice}: no such adapter; there are: {known}; or auto, cpu, gpu")));
+    };
+    let why = match (choice, adapter.hardware) {
+        (DeviceChoice::Auto, _) => "it is the first hardware GPU",
+        (_, true) => "it was asked for",
+        (_, false) => "it was asked for; it is a software adapter, no GPU",
+    };
+    Ok(Selected { device: Box::new(Gpu::open(adapter.index, GpuOptions::default())?), why: why.to_owned() })
+}
+
+/// Every adapter.
+pub fn adapters() -> Vec<AdapterReport> {
+    gpu::adapters()
+}
+
+/// What `auto` takes, and why; opens nothing.
+pub fn auto_choice() -> (String, String) {
+    let adapters = gpu::adapters();
+    match adapters.iter().find(|adapter| adapter.hardware) {
+        Some(adapter) => (adapter.name.clone(), "it is the first hardware GPU".to_owned()),
+        None => (Cpu::<f32>::new().name(), no_hardware(&adapters)),
+    }
+}
+
+fn no_hardware(adapters: &[AdapterReport]) -> String {
+    match adapters.first() {
+        None => "no GPU was found, so the CPU path runs".to_owned(),
+        Some(software) => {
+            format!(
+                "no hardware GPU was found ({} is software; ask for it with --device gpu), so the CPU path runs",
+                software.name
+            )
+        }
+    }
+}

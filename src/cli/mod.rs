@@ -1,0 +1,121 @@
+//! The command line: one file a command, each of which parses, calls the library and tells what came of it.
+
+mod devices;
+mod progress;
+mod reconstruct;
+mod sample;
+mod source;
+mod train;
+
+use std::error::Error as _;
+use std::fmt::{Arguments, Display};
+use std::io::Write;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::backend::{DeviceChoice, Selected, select};
+use crate::error::{Error, Result};
+
+/// Where runs lie unless said otherwise.
+const RUNS: &str = "runs";
+
+/// Trains variational autoencoders on any GPU, or on the CPU, and samples from them.
+#[derive(Debug, Parser)]
+#[command(name = "vae-gpu", version, about, after_help = "Example: vae-gpu train && vae-gpu sample")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Train(Box<train::Train>),
+    Sample(sample::Sample),
+    Reconstruct(reconstruct::Reconstruct),
+    Devices(devices::Devices),
+}
+
+/// Parses the process's arguments, runs the command, prints an error with its causes; 0, or [`Error::exit_code`].
+pub fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Train(command) => command.run(),
+        Command::Sample(command) => command.run(),
+        Command::Reconstruct(command) => command.run(),
+        Command::Devices(command) => command.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let mut text = format!("error: {error}");
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                text += &format!("\n  caused by: {error}");
+                cause = error.source();
+            }
+            let _ = writeln!(std::io::stderr(), "{text}"); // there is nowhere left to report to
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Prints a line; a reader who has gone away is no reason to stop.
+fn say(line: Arguments<'_>) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// The device behind `--device`.
+fn device(choice: &str) -> Result<Selected> {
+    select(&choice.parse::<DeviceChoice>().unwrap_or_else(|_| DeviceChoice::Name(choice.to_owned())))
+}
+
+/// `device: NAME: WHY`.
+fn device_line(selected: &Selected) -> String {
+    match selected.why.as_str() {
+        "" => format!("device: {}", selected.device.name()),
+        why => format!("device: {}: {why}", selected.device.name()),
+    }
+}
+
+/// 652824 as `652,824`.
+fn thousands(number: impl Display) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Checks, before the work, that a file can be written into its folder.
+fn check_folder(file: &Path) -> Result<()> {
+    match file.parent() {
+        Some(folder) if folder != Path::new("") && !folder.is_dir() => {
+            Err(Error::io("writing", file)(std::io::Error::from(std::io::ErrorKind::NotFound)))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn thousands_are_grouped_from_the_right() {
+        assert_eq!(
+            ["1", "999", "1000", "652824", "1234567"].map(thousands),
+            ["1", "999", "1,000", "652,824", "1,234,567"]
+        );
+    }
+}

@@ -1,0 +1,250 @@
+//! Meaning: what is computed, as a graph of operations on matrices. No device, no buffer, no order beyond data flow.
+//!
+//! Every value is a matrix `[rows, cols]`; a scalar is `[1, 1]`, a bias `[1, n]`. A [`Graph`] only ever grows:
+//! [`differentiate`] adds gradient nodes beside the nodes it reads, so gradients are ordinary values, and what is not
+//! needed in the end is left out by the planner.
+//!
+//! Two codebases were read for this part: tinygrad (gradient rules yield graph nodes, one small rule an operation) and
+//! PyTorch's autograd (a tape of backward objects). The first was taken: a graph that can be printed, planned and run on
+//! either back-end needs no second mechanism for its backward pass.
+
+mod differentiate;
+mod parameters;
+
+pub use differentiate::{Backward, differentiate};
+pub use parameters::{Init, Parameter, ParameterId, ParameterLayout};
+
+use crate::error::{Error, Result};
+use crate::ops::{Activation, Factor, Op, Pixels, Transpose};
+use crate::rng::Stream;
+use std::fmt;
+
+/// Rows and columns of a value.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Shape {
+    /// Number of rows: the batch, for activations.
+    pub rows: usize,
+    /// Number of columns: the features, for activations.
+    pub cols: usize,
+}
+
+impl Shape {
+    /// A scalar's shape.
+    pub const SCALAR: Shape = Shape { rows: 1, cols: 1 };
+
+    /// `[rows, cols]`.
+    pub const fn new(rows: usize, cols: usize) -> Shape {
+        Shape { rows, cols }
+    }
+
+    /// Number of elements.
+    pub const fn len(self) -> usize {
+        self.rows * self.cols
+    }
+
+    /// Whether there is no element.
+    pub const fn is_empty(self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}, {}]", self.rows, self.cols)
+    }
+}
+
+impl fmt::Debug for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// How a value's elements are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DType {
+    /// Floating point: f32 on a GPU; f32 or f64 on the CPU.
+    Real,
+    /// Unsigned bytes, four to a word on a GPU; only data sets are stored so.
+    U8,
+}
+
+/// A value of a [`Graph`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub(crate) usize);
+
+/// Where a value comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Source {
+    /// A trained matrix, living in the parameter arena.
+    Parameter(ParameterId),
+    /// A resident data set: bytes `[examples, features]`. The index is the order in which a session was given them.
+    Dataset(usize),
+    /// Values written by the host before a run.
+    Input(String),
+    /// Computed.
+    Op(Op),
+}
+
+/// One value: where it comes from, what it is computed from, its shape.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Where the value comes from.
+    pub source: Source,
+    /// What it is computed from; empty for leaves.
+    pub inputs: Vec<NodeId>,
+    /// Its shape.
+    pub shape: Shape,
+    /// How it is stored.
+    pub dtype: DType,
+}
+
+/// A computation over the parameters of one model.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    layout: ParameterLayout,
+    nodes: Vec<Node>,
+    outputs: Vec<(String, NodeId)>,
+    effects: Vec<NodeId>,
+    gradients: Vec<(ParameterId, NodeId)>,
+}
+
+impl Graph {
+    /// An empty graph over these parameters.
+    pub fn new(layout: ParameterLayout) -> Graph {
+        Graph { layout, nodes: Vec::new(), outputs: Vec::new(), effects: Vec::new(), gradients: Vec::new() }
+    }
+
+    /// The parameters this graph may name.
+    pub fn layout(&self) -> &ParameterLayout {
+        &self.layout
+    }
+
+    /// All nodes, each after everything it is computed from.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The node behind an id.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.0]
+    }
+
+    /// The shape of a value.
+    pub fn shape(&self, id: NodeId) -> Shape {
+        self.node(id).shape
+    }
+
+    /// Values that can be read back after a run, by name.
+    pub fn outputs(&self) -> &[(String, NodeId)] {
+        &self.outputs
+    }
+
+    /// Nodes that are run for what they do: updates and records.
+    pub fn effects(&self) -> &[NodeId] {
+        &self.effects
+    }
+
+    /// The parameters' gradients, which live in the gradient arena.
+    pub fn gradients(&self) -> &[(ParameterId, NodeId)] {
+        &self.gradients
+    }
+
+    /// All ids, in order.
+    pub fn ids(&self) -> impl DoubleEndedIterator<Item = NodeId> + use<> {
+        (0..self.nodes.len()).map(NodeId)
+    }
+
+    /// A parameter's value.
+    pub fn parameter(&mut self, id: ParameterId) -> NodeId {
+        let shape = self.layout.get(id).shape;
+        self.leaf(Source::Parameter(id), shape, DType::Real)
+    }
+
+    /// A resident data set of `shape` = `[examples, features]` bytes.
+    pub fn dataset(&mut self, index: usize, shape: Shape) -> NodeId {
+        self.leaf(Source::Dataset(index), shape, DType::U8)
+    }
+
+    /// A value that the host writes before a run.
+    pub fn input(&mut self, name: &str, shape: Shape) -> NodeId {
+        self.leaf(Source::Input(name.to_owned()), shape, DType::Real)
+    }
+
+    /// Names a value so that it can be read back after a run.
+    pub fn output(&mut self, name: &str, id: NodeId) {
+        self.outputs.push((name.to_owned(), id));
+    }
+
+    /// Adds the value `op(inputs)`.
+    ///
+    /// # Errors
+    /// Where the op's shape rule does not allow these inputs; the message names the op, the shapes and the rule.
+    pub fn apply(&mut self, op: Op, inputs: &[NodeId]) -> Result<NodeId> {
+        let shapes: Vec<Shape> = inputs.iter().map(|&i| self.shape(i)).collect();
+        let shape = op.shape(&shapes)?;
+        self.nodes.push(Node { source: Source::Op(op), inputs: inputs.to_vec(), shape, dtype: DType::Real });
+        Ok(NodeId(self.nodes.len() - 1))
+    }
+
+    /// Marks the parameters' gradients, to be placed in the gradient arena, and adds the update `op` that reads it.
+    pub fn update(&mut self, op: Op, gradients: Vec<(ParameterId, NodeId)>) -> Result<()> {
+        let inputs: Vec<NodeId> = gradients.iter().map(|&(_, node)| node).collect();
+        let id = self.apply(op, &inputs)?;
+        self.gradients = gradients;
+        self.effects.push(id);
+        Ok(())
+    }
+
+    /// `op(a) op(b)`, with either factor transposed: see [`crate::ops::Matmul`].
+    pub fn matmul(&mut self, a: NodeId, b: NodeId, transpose: Transpose) -> Result<NodeId> {
+        self.apply(crate::ops::Matmul::new(transpose).into(), &[a, b])
+    }
+
+    /// `activation(x + bias)`; bias is `[1, cols]`.
+    pub fn bias_activation(&mut self, x: NodeId, bias: NodeId, activation: Activation) -> Result<NodeId> {
+        self.apply(crate::ops::BiasActivation { activation }.into(), &[x, bias])
+    }
+
+    /// `a + factor * b`.
+    pub fn add_scaled(&mut self, a: NodeId, b: NodeId, factor: Factor) -> Result<NodeId> {
+        self.apply(crate::ops::AddScaled { factor }.into(), &[a, b])
+    }
+
+    /// A batch of `rows` examples of a data set, in the epoch's order (`shuffled`) or in the set's own.
+    pub fn gather(&mut self, data: NodeId, rows: usize, shuffled: bool, pixels: Pixels) -> Result<NodeId> {
+        self.apply(crate::ops::Gather { rows, shuffled, pixels }.into(), &[data])
+    }
+
+    /// A draw from `N(mean, exp(logvar))`, where `posterior` = `[mean | logvar]`.
+    pub fn reparameterise(&mut self, posterior: NodeId, stream: Stream) -> Result<NodeId> {
+        self.apply(crate::ops::Reparameterise { stream }.into(), &[posterior])
+    }
+
+    /// Appends up to three scalars to the metrics ring, a row a step.
+    pub fn record(&mut self, scalars: [NodeId; 3]) -> Result<()> {
+        let id = self.apply(crate::ops::Record.into(), &scalars)?;
+        self.effects.push(id);
+        Ok(())
+    }
+
+    /// Puts `op` in place of the node's own and gives it these inputs; the shape must stay. For the planner's fusion.
+    pub(crate) fn replace(&mut self, id: NodeId, op: Op, inputs: Vec<NodeId>) {
+        let node = &mut self.nodes[id.0];
+        node.source = Source::Op(op);
+        node.inputs = inputs;
+    }
+
+    fn leaf(&mut self, source: Source, shape: Shape, dtype: DType) -> NodeId {
+        if let Some(found) = self.nodes.iter().position(|node| node.source == source) {
+            return NodeId(found);
+        }
+        self.nodes.push(Node { source, inputs: Vec::new(), shape, dtype });
+        NodeId(self.nodes.len() - 1)
+    }
+}
+
+/// An [`Error::Graph`] with this message.
+pub(crate) fn graph_error<T>(message: impl Into<String>) -> Result<T> {
+    Err(Error::Graph(message.into()))
+}

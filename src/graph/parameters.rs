@@ -1,0 +1,104 @@
+//! The parameters of a model: names, shapes, first values, and the one layout that all four arenas share.
+
+use super::Shape;
+use crate::rng::{Draw, Stream};
+
+/// Elements to which every parameter's offset is aligned: 256 bytes of f32, the coarsest storage-buffer offset alignment
+/// that WebGPU lets an adapter ask for.
+const ALIGNMENT: usize = 64;
+
+/// A parameter of a [`ParameterLayout`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ParameterId(pub(crate) usize);
+
+/// How a parameter begins.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Init {
+    /// Uniform in `[-bound, bound)`.
+    Uniform {
+        /// Half the width of the interval.
+        bound: f64,
+    },
+}
+
+impl Init {
+    /// PyTorch's `nn.Linear`: uniform in `±1/sqrt(fan_in)`, for weight and bias alike (Kaiming uniform with a = √5).
+    pub fn linear(fan_in: usize) -> Init {
+        Init::Uniform { bound: 1.0 / (fan_in as f64).sqrt() }
+    }
+}
+
+/// One trained matrix.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// PyTorch's name for it: `encoder.0.weight`.
+    pub name: String,
+    /// Weights are `[out, in]`, biases `[1, out]`.
+    pub shape: Shape,
+    /// Elements before it in each arena.
+    pub offset: usize,
+    /// How it begins.
+    pub init: Init,
+}
+
+/// Where each parameter lies in the arenas of parameters, gradients and the two Adam moments.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ParameterLayout {
+    parameters: Vec<Parameter>,
+    len: usize,
+}
+
+impl ParameterLayout {
+    /// Adds a parameter at the end.
+    pub fn declare(&mut self, name: impl Into<String>, shape: Shape, init: Init) -> ParameterId {
+        self.parameters.push(Parameter { name: name.into(), shape, offset: self.len, init });
+        self.len = (self.len + shape.len()).next_multiple_of(ALIGNMENT);
+        ParameterId(self.parameters.len() - 1)
+    }
+
+    /// The parameter behind an id.
+    pub fn get(&self, id: ParameterId) -> &Parameter {
+        &self.parameters[id.0]
+    }
+
+    /// All parameters in order.
+    pub fn parameters(&self) -> &[Parameter] {
+        &self.parameters
+    }
+
+    /// All ids in order.
+    pub fn ids(&self) -> impl Iterator<Item = ParameterId> + use<> {
+        (0..self.parameters.len()).map(ParameterId)
+    }
+
+    /// Elements of one arena, padding counted.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no parameter.
+    pub fn is_empty(&self) -> bool {
+        self.parameters.is_empty()
+    }
+
+    /// Number of trained values, padding not counted.
+    pub fn count(&self) -> usize {
+        self.parameters.iter().map(|p| p.shape.len()).sum()
+    }
+
+    /// The parameter arena as a run with this seed begins it: the same on every device. Parameter `p` (by order of
+    /// declaration) takes element `e` from the draw of example `p`, element `e` of [`Stream::Initialise`].
+    pub fn initial(&self, seed: u32) -> Vec<f32> {
+        let draw = Draw { seed, stream: Stream::Initialise, step: 0 };
+        let mut arena = vec![0.0; self.len];
+        for (index, parameter) in self.parameters.iter().enumerate() {
+            let values = &mut arena[parameter.offset..][..parameter.shape.len()];
+            draw.uniforms(index as u32, values);
+            let Init::Uniform { bound } = parameter.init;
+            for value in values {
+                *value = (bound * (2.0 * f64::from(*value) - 1.0)) as f32;
+            }
+        }
+        arena
+    }
+}

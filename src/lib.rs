@@ -1,0 +1,44 @@
+//! vae-gpu trains variational autoencoders with hand-written WGSL compute kernels on any GPU that speaks Vulkan, Metal or
+//! DX12, through wgpu, and on the CPU where there is none. Data set, weights, activations, optimiser state and noise
+//! stay on the device while it trains.
+//!
+//! # Layers, in the order data flows
+//!
+//! | module | what it is | what it deliberately does not know |
+//! |---|---|---|
+//! | [`cli`] | the commands | how anything is computed |
+//! | [`train`] | the loop, checkpoints, the run folder | kernels, adapters |
+//! | [`models`] | architectures: builder calls on a graph | kernels |
+//! | [`graph`] | values and what they are computed from; differentiation | devices, buffers |
+//! | [`ops`] | each op's shape rule, reference, gradient, kernel | devices, files |
+//! | [`plan`] | order, fusion, buffers | devices |
+//! | [`backend`] | runs plans: CPU in f32 or f64, GPU | models |
+//! | [`data`], [`plot`] | data sets in, pictures out | everything above |
+//!
+//! # Invariants, kept by `tests/architecture.rs`
+//!
+//! - Only `backend/gpu` names wgpu.
+//! - `graph`, `ops` and `plan` do no input or output and know no device.
+//! - `models` names no kernel.
+//!
+//! # Numbers
+//!
+//! Losses are sums over pixels and means over examples, in nats an image. Every draw comes from Philox4x32-10 with key
+//! (seed, stream) and counter (element, example, step): it depends on no thread, batch split or device.
+
+pub mod backend;
+pub mod cli;
+pub mod config;
+pub mod data;
+pub mod error;
+pub mod files;
+pub mod graph;
+pub mod models;
+pub mod ops;
+pub mod plan;
+pub mod plot;
+pub mod rng;
+pub mod step;
+pub mod train;
+
+pub use error::{Error, Result};

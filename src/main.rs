@@ -1,0 +1,5 @@
+//! The `vae-gpu` command.
+
+fn main() -> std::process::ExitCode {
+    vae_gpu::cli::main()
+}

@@ -1,0 +1,41 @@
+//! A stack of dense layers.
+
+use crate::error::Result;
+use crate::graph::{Graph, Init, NodeId, ParameterId, ParameterLayout, Shape};
+use crate::ops::{Activation, Transpose};
+
+/// Dense layers with an activation after each but the last.
+///
+/// Parameters are named as in PyTorch's `nn.Sequential(Linear, Activation, Linear, ...)`: `encoder.0.weight`,
+/// `encoder.0.bias`, `encoder.2.weight`, ..., so that its `load_state_dict` takes them as they are.
+#[derive(Clone, Debug)]
+pub(super) struct Mlp {
+    layers: Vec<(ParameterId, ParameterId)>,
+    activation: Activation,
+}
+
+impl Mlp {
+    /// Declares layers between the sizes: `[in, hidden, ..., out]`.
+    pub(super) fn declare(layout: &mut ParameterLayout, name: &str, sizes: &[usize], activation: Activation) -> Mlp {
+        let layers = sizes.windows(2).enumerate().map(|(i, pair)| {
+            let (fan_in, fan_out) = (pair[0], pair[1]);
+            let init = Init::linear(fan_in);
+            let weight = layout.declare(format!("{name}.{}.weight", 2 * i), Shape::new(fan_out, fan_in), init);
+            let bias = layout.declare(format!("{name}.{}.bias", 2 * i), Shape::new(1, fan_out), init);
+            (weight, bias)
+        });
+        Mlp { layers: layers.collect(), activation }
+    }
+
+    /// `x [batch, in]` -> `[batch, out]`, `last` being the activation after the last layer.
+    pub(super) fn apply(&self, g: &mut Graph, x: NodeId, last: Activation) -> Result<NodeId> {
+        let mut h = x;
+        for (i, &(weight, bias)) in self.layers.iter().enumerate() {
+            let (w, b) = (g.parameter(weight), g.parameter(bias));
+            let sum = g.matmul(h, w, Transpose::Right)?; // [batch, out]
+            let activation = if i + 1 == self.layers.len() { last } else { self.activation };
+            h = g.bias_activation(sum, b, activation)?; // [batch, out]
+        }
+        Ok(h)
+    }
+}

@@ -1,0 +1,83 @@
+//! Adam (Kingma and Ba 2015, algorithm 1; epsilon where PyTorch has it), one pass over all parameters of a model.
+
+use super::*;
+
+/// The update of the parameter and moment arenas from the gradient arena; all four are `[1, n]`.
+///
+/// `m = b1 m + (1 - b1) g`, `v = b2 v + (1 - b2) g^2`, `p -= step_size m / (sqrt(v) second_scale + eps)`, where the two
+/// per-step numbers hold the learning rate and the bias corrections ([`Step`]).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adam {
+    /// Decay of the mean of gradients.
+    pub beta1: f64,
+    /// Decay of the mean of squared gradients.
+    pub beta2: f64,
+    /// Added to the root of the second moment.
+    pub epsilon: f64,
+}
+
+impl Default for Adam {
+    fn default() -> Adam {
+        Adam { beta1: 0.9, beta2: 0.999, epsilon: 1e-8 }
+    }
+}
+
+impl Adam {
+    /// The per-step numbers of update number `t` (from 1) at this rate: `(step_size, second_scale)`.
+    pub fn schedule(&self, rate: f64, t: u64) -> (f64, f64) {
+        // 1 - beta^t without cancellation, for any t.
+        let correction = |beta: f64| -(t as f64 * beta.ln()).exp_m1();
+        (rate / correction(self.beta1), 1.0 / correction(self.beta2).sqrt())
+    }
+}
+
+impl Operation for Adam {
+    const NAME: &'static str = "adam";
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        match inputs {
+            [] => graph_error("adam: there is no gradient to update from"),
+            _ => Ok(Shape::SCALAR),
+        }
+    }
+
+    fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
+        use rayon::prelude::*;
+        const PART: usize = 1 << 14;
+        let [parameters, first, second] = outputs else { unreachable!("the planner gives adam three arenas") };
+        let [b1, b2, epsilon] = [self.beta1, self.beta2, self.epsilon].map(T::from_f64);
+        let [c1, c2] = [1.0 - self.beta1, 1.0 - self.beta2].map(T::from_f64);
+        let (step_size, scale) = (T::from_f64(step.step_size), T::from_f64(step.second_scale));
+        let moments = first.par_chunks_mut(PART).zip(second.par_chunks_mut(PART));
+        parameters.par_chunks_mut(PART).zip(moments).zip(inputs[0].values.par_chunks(PART)).for_each(
+            |((p, (m, v)), g)| {
+                for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(g) {
+                    *m = b1 * *m + c1 * g;
+                    *v = b2 * *v + c2 * g * g;
+                    *p = *p - step_size * *m / (v.sqrt() * scale + epsilon);
+                }
+            },
+        );
+    }
+
+    fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
+        back.none(Self::NAME, "it updates in place")
+    }
+
+    fn kernel(&self, inputs: &[Shape], _: Shape, _: &Profile) -> Kernel {
+        let mut kernel = Kernel::elementwise(fragment!("adam.wgsl"), inputs[0].len()).link(fragment!("step.wgsl"));
+        let decays = [("BETA1", self.beta1), ("BETA2", self.beta2), ("EPSILON", self.epsilon)];
+        kernel.constants.extend(decays);
+        kernel.constants.extend([("GAIN1", 1.0 - self.beta1), ("GAIN2", 1.0 - self.beta2)]);
+        kernel
+    }
+
+    fn cases() -> Vec<Case> {
+        // It works on arenas, not on values: tests/kernels.rs runs it as part of a graph with parameters.
+        Vec::new()
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Update
+    }
+}

@@ -1,0 +1,97 @@
+//! Binary cross-entropy from logits, summed over pixels, in the form that overflows nowhere.
+
+use super::*;
+
+/// `loss[r] = sum_c max(l, 0) - l x + log1p(exp(-|l|))` in nats: inputs logits and targets in [0, 1], both
+/// `[batch, pixels]`; value `[batch, 1]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BceLogits;
+
+impl Operation for BceLogits {
+    const NAME: &'static str = "bce_logits";
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        let [logits, target] = arity(Self::NAME, inputs)?;
+        same(Self::NAME, ["logits", "target"], logits, target)?;
+        Ok(Shape::new(logits.rows, 1))
+    }
+
+    fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
+        let (logits, target) = (inputs[0], inputs[1]);
+        per_example(outputs[0], logits.shape, |row| {
+            let (l, x) = (logits.row(row), target.row(row));
+            lane_sum(l.len(), |c| l[c].max(T::zero()) - l[c] * x[c] + (-l[c].abs()).exp().ln_1p())
+        });
+    }
+
+    fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
+        if back.wanted[1] {
+            return back.none(Self::NAME, "its target is data");
+        }
+        let inputs = [back.inputs[0], back.inputs[1], back.d_output];
+        Ok(vec![Some(back.apply(BceLogitsGradient, &inputs)?), None])
+    }
+
+    fn kernel(&self, inputs: &[Shape], output: Shape, _: &Profile) -> Kernel {
+        Kernel::reduction(fragment!("bce_logits.wgsl"), output.rows)
+            .link(fragment!("math.wgsl"))
+            .constant("ROWS", output.rows)
+            .constant("COLS", inputs[0].cols)
+    }
+
+    fn cases() -> Vec<Case> {
+        [[1, 1], [63, 65], [128, 784], [3, 131]]
+            .map(|size| Case::new(BceLogits, size[1], &[(size, Fill::Normal), (size, Fill::Unit)]))
+            .to_vec()
+    }
+}
+
+/// `d_l = (sigmoid(l) - x) d_loss[r]`: inputs logits, targets and d_loss `[batch, 1]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BceLogitsGradient;
+
+impl Operation for BceLogitsGradient {
+    const NAME: &'static str = "bce_logits_gradient";
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        let [logits, target, d_loss] = arity(Self::NAME, inputs)?;
+        same(Self::NAME, ["d_loss", "loss"], d_loss, Shape::new(logits.rows, 1))?;
+        same(Self::NAME, ["logits", "target"], logits, target)
+    }
+
+    fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
+        let (logits, target, d_loss) = (inputs[0], inputs[1], inputs[2]);
+        fill_rows(outputs[0], logits.shape.cols, |row, out| {
+            let d_loss = d_loss.values[row];
+            let terms = logits.row(row).iter().zip(target.row(row));
+            out.iter_mut().zip(terms).for_each(|(d, (&l, &x))| *d = (Activation::Sigmoid.value(l) - x) * d_loss);
+        });
+    }
+
+    fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
+        back.none(Self::NAME, "its second derivative is not implemented")
+    }
+
+    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+        Kernel::elementwise(fragment!("bce_logits_gradient.wgsl"), output.len())
+            .link(fragment!("math.wgsl"))
+            .constant("COLS", output.cols)
+    }
+
+    fn cases() -> Vec<Case> {
+        [[1, 1], [63, 65], [128, 784]]
+            .map(|size| {
+                Case::new(BceLogitsGradient, 2, &[(size, Fill::Normal), (size, Fill::Unit), ([size[0], 1], Fill::Normal)])
+            })
+            .to_vec()
+    }
+}
+
+/// `out[r] = f(r)` where `f` sums over a row of `shape`: parallel by the work, not by the number of sums.
+pub(super) fn per_example<T: Real>(out: &mut [T], shape: Shape, f: impl Fn(usize) -> T + Sync + Send) {
+    use rayon::prelude::*;
+    let rows_a_task = 8192_usize.div_ceil(shape.cols);
+    out.par_chunks_mut(rows_a_task).enumerate().for_each(|(task, sums)| {
+        sums.iter_mut().enumerate().for_each(|(i, sum)| *sum = f(task * rows_a_task + i));
+    });
+}

@@ -1,0 +1,193 @@
+//! `y = activation(x + bias)` and the activation's gradient.
+//!
+//! Every activation here has a slope that can be told from its value alone, so the backward pass keeps `y` and forgets
+//! the sum before it.
+
+use super::*;
+
+/// The activations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activation {
+    /// `x`
+    Identity,
+    /// `max(x, 0)`
+    Relu,
+    /// `x` where positive, else `0.01 x` (PyTorch's slope)
+    LeakyRelu,
+    /// `tanh x`
+    Tanh,
+    /// `1 / (1 + exp(-x))`
+    Sigmoid,
+    /// `log(1 + exp(x))`
+    Softplus,
+}
+
+impl Activation {
+    /// All of them.
+    pub const ALL: [Activation; 6] = [
+        Activation::Identity,
+        Activation::Relu,
+        Activation::LeakyRelu,
+        Activation::Tanh,
+        Activation::Sigmoid,
+        Activation::Softplus,
+    ];
+
+    /// The value at `x`.
+    #[inline(always)]
+    pub fn value<T: Real>(self, x: T) -> T {
+        match self {
+            Activation::Identity => x,
+            Activation::Relu => x.max(T::zero()),
+            Activation::LeakyRelu => x.max(x * T::from_f64(0.01)),
+            Activation::Tanh => x.tanh(),
+            Activation::Sigmoid => T::one() / (T::one() + (-x).exp()),
+            Activation::Softplus => x.max(T::zero()) + (-x.abs()).exp().ln_1p(),
+        }
+    }
+
+    /// The slope where the value is `y`.
+    #[inline(always)]
+    pub fn slope<T: Real>(self, y: T) -> T {
+        match self {
+            Activation::Identity => T::one(),
+            Activation::Relu => if y > T::zero() { T::one() } else { T::zero() },
+            Activation::LeakyRelu => if y > T::zero() { T::one() } else { T::from_f64(0.01) },
+            Activation::Tanh => T::one() - y * y,
+            Activation::Sigmoid => y * (T::one() - y),
+            Activation::Softplus => -((-y).exp_m1()),
+        }
+    }
+
+    /// `x = activation(x + bias)` for each row of `x`.
+    pub(crate) fn apply_in_place<T: Real>(self, x: &mut [T], bias: &[T]) {
+        fill_rows(x, bias.len(), |_, row| {
+            // Chosen outside the loop, so that each loop vectorises on its own.
+            macro_rules! each { ($($kind:ident),+) => { match self { $(Activation::$kind => {
+                row.iter_mut().zip(bias).for_each(|(x, &b)| *x = Activation::$kind.value(*x + b))
+            })+ } } }
+            each!(Identity, Relu, LeakyRelu, Tanh, Sigmoid, Softplus);
+        });
+    }
+
+    /// `d *= slope(y)` for one row.
+    pub(crate) fn slope_in_place<T: Real>(self, d: &mut [T], y: &[T]) {
+        macro_rules! each { ($($kind:ident),+) => { match self { $(Activation::$kind => {
+            d.iter_mut().zip(y).for_each(|(d, &y)| *d = *d * Activation::$kind.slope(y))
+        })+ } } }
+        each!(Identity, Relu, LeakyRelu, Tanh, Sigmoid, Softplus);
+    }
+
+    /// The file that defines `activate(x)` and `slope(y)`; it may need `math.wgsl`.
+    pub(crate) fn fragment(self) -> Fragment {
+        match self {
+            Activation::Identity => fragment!("activation_identity.wgsl"),
+            Activation::Relu => fragment!("activation_relu.wgsl"),
+            Activation::LeakyRelu => fragment!("activation_leaky_relu.wgsl"),
+            Activation::Tanh => fragment!("activation_tanh.wgsl"),
+            Activation::Sigmoid => fragment!("activation_sigmoid.wgsl"),
+            Activation::Softplus => fragment!("activation_softplus.wgsl"),
+        }
+    }
+}
+
+/// `y = activation(x + bias)`: x `[rows, cols]`, bias `[1, cols]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BiasActivation {
+    /// The activation.
+    pub activation: Activation,
+}
+
+impl Operation for BiasActivation {
+    const NAME: &'static str = "bias_activation";
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        let [x, bias] = arity(Self::NAME, inputs)?;
+        if bias != Shape::new(1, x.cols) {
+            return graph_error(format!("bias_activation: x is {x}, bias is {bias}: bias must be [1, {}]", x.cols));
+        }
+        Ok(x)
+    }
+
+    fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
+        outputs[0].copy_from_slice(inputs[0].values);
+        self.activation.apply_in_place(outputs[0], inputs[1].values);
+    }
+
+    fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
+        let d_x = match self.activation {
+            Activation::Identity => back.d_output,
+            activation => back.apply(ActivationGradient { activation }, &[back.output, back.d_output])?,
+        };
+        let d_bias = if back.wanted[1] { Some(back.apply(SumRows, &[d_x])?) } else { None };
+        Ok(vec![Some(d_x), d_bias])
+    }
+
+    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+        Kernel::elementwise(fragment!("bias_activation.wgsl"), output.len())
+            .link(self.activation.fragment())
+            .link(fragment!("math.wgsl"))
+            .constant("COLS", output.cols)
+    }
+
+    fn cases() -> Vec<Case> {
+        let mut cases = Vec::new();
+        for activation in Activation::ALL {
+            for [rows, cols] in [[1, 1], [63, 65], [128, 400]] {
+                let inputs = [([rows, cols], Fill::Normal), ([1, cols], Fill::Normal)];
+                cases.push(Case::new(BiasActivation { activation }, 4, &inputs));
+            }
+        }
+        cases
+    }
+}
+
+/// `d_x = d_y * slope(y)`: inputs y and d_y, both `[rows, cols]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ActivationGradient {
+    /// The activation.
+    pub activation: Activation,
+}
+
+impl Operation for ActivationGradient {
+    const NAME: &'static str = "activation_gradient";
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        let [y, d_y] = arity(Self::NAME, inputs)?;
+        same(Self::NAME, ["y", "d_y"], y, d_y)
+    }
+
+    fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
+        let (y, d_y) = (inputs[0], inputs[1]);
+        fill_rows(outputs[0], y.shape.cols, |row, out| {
+            out.copy_from_slice(d_y.row(row));
+            self.activation.slope_in_place(out, y.row(row));
+        });
+    }
+
+    fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
+        if back.wanted[0] && !matches!(self.activation, Activation::Identity | Activation::Relu | Activation::LeakyRelu) {
+            return back.none(Self::NAME, "the curvature of a smooth activation is not implemented");
+        }
+        // Piecewise linear: the slope does not change with y.
+        let d_d_y = back.apply(*self, &[back.inputs[0], back.d_output])?;
+        Ok(vec![None, Some(d_d_y)])
+    }
+
+    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+        Kernel::elementwise(fragment!("activation_gradient.wgsl"), output.len())
+            .link(self.activation.fragment())
+            .link(fragment!("math.wgsl"))
+    }
+
+    fn cases() -> Vec<Case> {
+        let mut cases = Vec::new();
+        for activation in Activation::ALL {
+            for size in [[1, 1], [63, 65], [127, 129]] {
+                cases.push(Case::new(ActivationGradient { activation }, 4, &[(size, Fill::Unit), (size, Fill::Normal)]));
+            }
+        }
+        cases
+    }
+}

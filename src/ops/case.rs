@@ -1,0 +1,59 @@
+//! One description of an op at one size, which serves correctness, gradient and speed alike.
+
+use super::Op;
+use crate::error::Result;
+use crate::graph::{Graph, NodeId, ParameterLayout, Shape};
+
+/// What an input holds in a test.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fill {
+    /// Standard normal values.
+    Normal,
+    /// Values in [0, 1].
+    Unit,
+    /// A data set's bytes.
+    Bytes,
+}
+
+/// An op, and inputs to run it on.
+#[derive(Clone, Debug)]
+pub struct Case {
+    /// The op.
+    pub op: Op,
+    /// Its inputs.
+    pub inputs: Vec<(Shape, Fill)>,
+    /// Terms in the longest sum behind one element: what its rounding error grows with.
+    pub terms: usize,
+}
+
+impl Case {
+    /// A case; inputs are `([rows, cols], fill)`.
+    pub fn new(op: impl Into<Op>, terms: usize, inputs: &[([usize; 2], Fill)]) -> Case {
+        let inputs = inputs.iter().map(|&([rows, cols], fill)| (Shape::new(rows, cols), fill)).collect();
+        Case { op: op.into(), inputs, terms }
+    }
+
+    /// A graph of this op alone: inputs `in0`, `in1`, ..., output `out`.
+    pub fn graph(&self) -> Result<(Graph, Vec<NodeId>, NodeId)> {
+        let mut graph = Graph::new(ParameterLayout::default());
+        let inputs: Vec<NodeId> = self
+            .inputs
+            .iter()
+            .enumerate()
+            .map(|(i, &(shape, fill))| match fill {
+                Fill::Bytes => graph.dataset(0, shape),
+                Fill::Normal | Fill::Unit => graph.input(&format!("in{i}"), shape),
+            })
+            .collect();
+        let output = graph.apply(self.op.clone(), &inputs)?;
+        graph.output("out", output);
+        Ok((graph, inputs, output))
+    }
+}
+
+impl std::fmt::Display for Case {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let shapes: Vec<String> = self.inputs.iter().map(|(shape, _)| shape.to_string()).collect();
+        write!(f, "{:?} on {}", self.op, shapes.join(", "))
+    }
+}

@@ -1,0 +1,85 @@
+//! The divergence of a diagonal Gaussian from the prior N(0, I), in closed form (Kingma and Welling 2014, appendix B).
+
+use super::*;
+
+/// `kl[r] = 1/2 sum_e (exp(logvar) + mean^2 - 1 - logvar)` in nats: input `[mean | logvar]`, value `[batch, 1]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Kl;
+
+impl Operation for Kl {
+    const NAME: &'static str = "kl";
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        let [posterior] = arity(Self::NAME, inputs)?;
+        latent_of(Self::NAME, posterior)?;
+        Ok(Shape::new(posterior.rows, 1))
+    }
+
+    fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
+        let posterior = inputs[0];
+        let latent = posterior.shape.cols / 2;
+        fill_rows(outputs[0], 1, |row, kl| {
+            let (mean, logvar) = posterior.row(row).split_at(latent);
+            let sum = lane_sum(latent, |e| logvar[e].exp() + mean[e] * mean[e] - T::one() - logvar[e]);
+            kl[0] = T::from_f64(0.5) * sum;
+        });
+    }
+
+    fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
+        let inputs = [back.inputs[0], back.d_output];
+        Ok(vec![Some(back.apply(KlGradient, &inputs)?)])
+    }
+
+    fn kernel(&self, inputs: &[Shape], output: Shape, _: &Profile) -> Kernel {
+        Kernel::reduction(fragment!("kl.wgsl"), output.rows)
+            .constant("ROWS", output.rows)
+            .constant("LATENT", inputs[0].cols / 2)
+    }
+
+    fn cases() -> Vec<Case> {
+        [[1, 2], [63, 130], [128, 40], [65, 126]].map(|size| Case::new(Kl, size[1], &[(size, Fill::Normal)])).to_vec()
+    }
+}
+
+/// `d_mean = mean * d_kl`, `d_logvar = (exp(logvar) - 1) / 2 * d_kl`: inputs the posterior and d_kl `[batch, 1]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct KlGradient;
+
+impl Operation for KlGradient {
+    const NAME: &'static str = "kl_gradient";
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        let [posterior, d_kl] = arity(Self::NAME, inputs)?;
+        latent_of(Self::NAME, posterior)?;
+        same(Self::NAME, ["d_kl", "kl"], d_kl, Shape::new(posterior.rows, 1))?;
+        Ok(posterior)
+    }
+
+    fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
+        let (posterior, d_kl) = (inputs[0], inputs[1]);
+        let latent = posterior.shape.cols / 2;
+        fill_rows(outputs[0], 2 * latent, |row, d_posterior| {
+            let (mean, logvar) = posterior.row(row).split_at(latent);
+            let d_kl = d_kl.values[row];
+            for e in 0..latent {
+                d_posterior[e] = mean[e] * d_kl;
+                d_posterior[latent + e] = T::from_f64(0.5) * (logvar[e].exp() - T::one()) * d_kl;
+            }
+        });
+    }
+
+    fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
+        back.none(Self::NAME, "its second derivative is not implemented")
+    }
+
+    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+        let latent = output.cols / 2;
+        Kernel::elementwise(fragment!("kl_gradient.wgsl"), output.rows * latent).constant("LATENT", latent)
+    }
+
+    fn cases() -> Vec<Case> {
+        [[1, 2], [63, 130], [128, 40]]
+            .map(|size| Case::new(KlGradient, 2, &[(size, Fill::Normal), ([size[0], 1], Fill::Normal)]))
+            .to_vec()
+    }
+}

@@ -1,0 +1,154 @@
+//! The operations, one file a family; each is the one home of its shape rule, reference, gradient and kernel.
+//!
+//! An op is a struct that implements [`Operation`] and has one line in the registry below. The trait has no default for
+//! what must not be forgotten, so an op without a reference, a gradient (or an explicit "no gradient"), a kernel or test
+//! cases does not compile. Nothing here does I/O or knows a device: [`Operation::kernel`] names WGSL fragments, numbers
+//! and a count of workgroups, and the GPU back-end makes pipelines of them.
+
+mod case;
+mod kernel;
+mod numbers;
+
+pub use case::{Case, Fill};
+pub use kernel::{ELEMENTWISE, Fragment, Kernel, Profile, REDUCTION};
+pub use numbers::{Real, View};
+
+pub(crate) use kernel::fragment;
+pub(crate) use numbers::{fill_rows, lane_sum};
+
+use crate::error::Result;
+use crate::graph::{Backward, NodeId, Shape, graph_error};
+use crate::step::Step;
+use std::fmt::Debug;
+
+/// What an op does besides computing a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Nothing: it computes a value.
+    Value,
+    /// It reads the gradient arena and updates the parameter and moment arenas in place.
+    Update,
+    /// It writes a row of the metrics ring.
+    Record,
+}
+
+/// Everything there is to know of an op.
+pub trait Operation: Debug + Sized {
+    /// The op's name in messages and plans.
+    const NAME: &'static str;
+
+    /// The value's shape, or why these inputs do not fit.
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape>;
+
+    /// The op on the CPU: in f64 the reference its kernel is tested against, in f32 the CPU path. Results depend on no
+    /// thread count. `outputs` has one value for an [`Effect::Value`] op.
+    fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]);
+
+    /// The gradient with respect to each input, as new nodes.
+    fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>>;
+
+    /// The op on a GPU. Bindings: 0 the step, then the inputs, then the outputs.
+    fn kernel(&self, inputs: &[Shape], output: Shape, profile: &Profile) -> Kernel;
+
+    /// What the op is tested and timed on: sizes around every tile edge, each attribute at least once.
+    fn cases() -> Vec<Case>;
+
+    /// What the op does besides computing a value.
+    fn effect(&self) -> Effect {
+        Effect::Value
+    }
+}
+
+macro_rules! registry {
+    ($($module:ident: $($op:ident),+;)+) => {
+        $(pub mod $module; pub use $module::{$($op),+};)+
+
+        /// Any op.
+        #[derive(Clone, Debug, PartialEq)]
+        #[allow(missing_docs, reason = "each variant is named after the op it holds")]
+        pub enum Op { $($($op($op)),+),+ }
+
+        $($(impl From<$op> for Op { fn from(op: $op) -> Op { Op::$op(op) } })+)+
+
+        impl Op {
+            /// The op's name in messages and plans.
+            pub fn name(&self) -> &'static str {
+                match self { $($(Op::$op(_) => $op::NAME),+),+ }
+            }
+            /// See [`Operation::shape`].
+            pub fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+                match self { $($(Op::$op(op) => op.shape(inputs)),+),+ }
+            }
+            /// See [`Operation::reference`].
+            pub fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
+                match self { $($(Op::$op(op) => op.reference(step, inputs, outputs)),+),+ }
+            }
+            /// See [`Operation::gradient`].
+            pub fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
+                match self { $($(Op::$op(op) => op.gradient(back)),+),+ }
+            }
+            /// See [`Operation::kernel`].
+            pub fn kernel(&self, inputs: &[Shape], output: Shape, profile: &Profile) -> Kernel {
+                match self { $($(Op::$op(op) => op.kernel(inputs, output, profile)),+),+ }
+            }
+            /// See [`Operation::effect`].
+            pub fn effect(&self) -> Effect {
+                match self { $($(Op::$op(op) => op.effect()),+),+ }
+            }
+            /// The test cases of every op in the registry.
+            pub fn cases() -> Vec<Case> {
+                [$($($op::cases()),+),+].concat()
+            }
+        }
+    };
+}
+
+registry! {
+    matmul: Matmul;
+    bias_activation: BiasActivation, ActivationGradient;
+    sum_rows: SumRows;
+    reparameterise: Reparameterise, ReparameteriseGradient;
+    kl: Kl, KlGradient;
+    bce_logits: BceLogits, BceLogitsGradient;
+    squared_error: SquaredError, SquaredErrorGradient;
+    batch_mean: BatchMean, BatchMeanGradient;
+    add_scaled: AddScaled, Scale;
+    constant: Constant;
+    slice_columns: SliceColumns;
+    gather: Gather;
+    normal: Normal;
+    adam: Adam;
+    record: Record;
+}
+
+pub use add_scaled::Factor;
+pub use bias_activation::Activation;
+pub use gather::Pixels;
+pub use matmul::{Finish, Transpose};
+pub use record::METRICS;
+
+/// The inputs as an array, or an error that says how many the op takes.
+fn arity<const N: usize>(name: &str, inputs: &[Shape]) -> Result<[Shape; N]> {
+    match inputs.try_into() {
+        Ok(shapes) => Ok(shapes),
+        Err(_) => graph_error(format!("{name}: takes {N} inputs, got {}", inputs.len())),
+    }
+}
+
+/// Both shapes, which must be equal.
+fn same(name: &str, what: [&str; 2], a: Shape, b: Shape) -> Result<Shape> {
+    if a == b {
+        return Ok(a);
+    }
+    graph_error(format!("{name}: {} is {a}, {} is {b}: they must have one shape", what[0], what[1]))
+}
+
+/// `[mean | logvar]` of `[batch, 2 latent]`: the latent size.
+fn latent_of(name: &str, posterior: Shape) -> Result<usize> {
+    if posterior.cols.is_multiple_of(2) {
+        return Ok(posterior.cols / 2);
+    }
+    graph_error(format!(
+        "{name}: posterior is {posterior}: its columns are [mean | logvar], so their number must be even"
+    ))
+}

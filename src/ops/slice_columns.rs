@@ -1,0 +1,51 @@
+//! Some columns of a value: the mean out of `[mean | logvar]`.
+
+use super::*;
+
+/// `y[r, c] = x[r, start + c]` for `c < count`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SliceColumns {
+    /// The first column taken.
+    pub start: usize,
+    /// How many are taken.
+    pub count: usize,
+}
+
+impl Operation for SliceColumns {
+    const NAME: &'static str = "slice_columns";
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        let [x] = arity(Self::NAME, inputs)?;
+        if self.count == 0 || self.start + self.count > x.cols {
+            return graph_error(format!(
+                "slice_columns: x is {x}, columns {}..{} are asked for: they must lie inside",
+                self.start,
+                self.start + self.count
+            ));
+        }
+        Ok(Shape::new(x.rows, self.count))
+    }
+
+    fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
+        fill_rows(outputs[0], self.count, |row, y| {
+            y.copy_from_slice(&inputs[0].row(row)[self.start..][..self.count]);
+        });
+    }
+
+    fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
+        back.none(Self::NAME, "no trained model needs it")
+    }
+
+    fn kernel(&self, inputs: &[Shape], output: Shape, _: &Profile) -> Kernel {
+        Kernel::elementwise(fragment!("slice_columns.wgsl"), output.len())
+            .constant("COLS", inputs[0].cols)
+            .constant("START", self.start)
+            .constant("TAKEN", self.count)
+    }
+
+    fn cases() -> Vec<Case> {
+        [([1, 2], 1, 1), ([63, 130], 65, 65), ([16, 40], 0, 20)]
+            .map(|(size, start, count)| Case::new(SliceColumns { start, count }, 1, &[(size, Fill::Normal)]))
+            .to_vec()
+    }
+}

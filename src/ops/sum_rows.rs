@@ -1,0 +1,42 @@
+//! The sum over rows: a bias's gradient.
+
+use super::*;
+
+/// `y[0, c] = sum_r x[r, c]`, in the order of the rows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SumRows;
+
+impl Operation for SumRows {
+    const NAME: &'static str = "sum_rows";
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        let [x] = arity(Self::NAME, inputs)?;
+        Ok(Shape::new(1, x.cols))
+    }
+
+    fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
+        let x = inputs[0];
+        let sums = &mut *outputs[0];
+        sums.fill(T::zero());
+        for r in 0..x.shape.rows {
+            sums.iter_mut().zip(x.row(r)).for_each(|(sum, &x)| *sum = *sum + x);
+        }
+    }
+
+    fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
+        // sum_r x[r, c] = 1^T x, so d_x = 1 d_y: the product of a column of ones and a row.
+        let rows = back.graph.shape(back.inputs[0]).rows;
+        let ones = back.apply(Constant::new(1.0, Shape::new(rows, 1)), &[])?;
+        Ok(vec![Some(back.apply(Matmul::new(Transpose::Neither), &[ones, back.d_output])?)])
+    }
+
+    fn kernel(&self, inputs: &[Shape], output: Shape, _: &Profile) -> Kernel {
+        Kernel::elementwise(fragment!("sum_rows.wgsl"), output.cols).constant("ROWS", inputs[0].rows)
+    }
+
+    fn cases() -> Vec<Case> {
+        [[1, 1], [64, 63], [128, 784], [131, 65]]
+            .map(|size| Case::new(SumRows, size[0], &[(size, Fill::Normal)]))
+            .to_vec()
+    }
+}

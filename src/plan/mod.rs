@@ -1,0 +1,333 @@
+//! Order and place: a graph becomes a list of dispatches over buffers. Pure data, printable; knows no device.
+//!
+//! [`compile`] leaves out what nothing needs, fuses ([`fuse`]), keeps the order of the graph (which is a topological one),
+//! and gives every value a place. Parameters, gradients and moments live in four arenas of one layout; activations
+//! share slots by lifetime (first fit, the smallest that is large enough). An output never shares a buffer with an input
+//! of the same dispatch: WebGPU forbids it even at disjoint offsets.
+
+mod fuse;
+
+use crate::error::Result;
+use crate::graph::{Graph, NodeId, ParameterLayout, Shape, Source, graph_error};
+use crate::ops::{Effect, Op};
+use std::collections::HashMap;
+use std::fmt;
+
+/// One of the four arenas that share a model's [`ParameterLayout`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Arena {
+    /// The parameters.
+    Parameters,
+    /// Their gradients.
+    Gradients,
+    /// Adam's decayed mean of gradients.
+    FirstMoments,
+    /// Adam's decayed mean of squared gradients.
+    SecondMoments,
+}
+
+impl Arena {
+    /// All four.
+    pub const ALL: [Arena; 4] = [Arena::Parameters, Arena::Gradients, Arena::FirstMoments, Arena::SecondMoments];
+}
+
+/// Which buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// An arena, shared by all programs of a session.
+    Arena(Arena),
+    /// The metrics ring, shared by all programs of a session.
+    Metrics,
+    /// A resident data set, by the order in which the session was given them.
+    Dataset(usize),
+    /// A buffer of this plan's own: an activation slot, an input or an output.
+    Local(usize),
+}
+
+/// A value's place: a buffer, elements before it, its shape.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Slice {
+    /// The buffer.
+    pub place: Place,
+    /// Elements before it.
+    pub offset: usize,
+    /// Its shape.
+    pub shape: Shape,
+}
+
+/// One op on its buffers.
+#[derive(Clone, Debug)]
+pub struct Dispatch {
+    /// The op.
+    pub op: Op,
+    /// What it reads.
+    pub inputs: Vec<Slice>,
+    /// What it writes, and for an update also reads.
+    pub outputs: Vec<Slice>,
+}
+
+/// What a back-end loads: dispatches in order, and the buffers they use.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The arenas' layout.
+    pub layout: ParameterLayout,
+    /// The dispatches, in order.
+    pub dispatches: Vec<Dispatch>,
+    /// Elements of each local buffer.
+    pub locals: Vec<usize>,
+    /// Values the host may write before a run.
+    pub inputs: Vec<(String, Slice)>,
+    /// Values the host may read after a run.
+    pub outputs: Vec<(String, Slice)>,
+    /// Shapes of the data sets that are read.
+    pub datasets: Vec<(usize, Shape)>,
+}
+
+/// How to compile.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Join products with what follows them.
+    pub fuse: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { fuse: true }
+    }
+}
+
+/// Makes a plan of what the graph's outputs and effects need.
+///
+/// # Errors
+/// Where two gradients would have one place, or a parameter is read after it was updated.
+pub fn compile(graph: &Graph, options: Options) -> Result<Plan> {
+    let mut graph = graph.clone();
+    if options.fuse {
+        fuse::fuse(&mut graph);
+    }
+    let live = live(&graph);
+    let last_use = last_uses(&graph, &live);
+    let mut planner = Planner::new(&graph)?;
+    for id in graph.ids().filter(|id| live[id.0]) {
+        planner.place(&graph, id)?;
+        for dead in graph.ids().filter(|dead| live[dead.0] && last_use[dead.0] == id.0) {
+            planner.release(dead);
+        }
+    }
+    Ok(planner.finish(&graph))
+}
+
+/// Which nodes the outputs and effects need.
+fn live(graph: &Graph) -> Vec<bool> {
+    let mut live = vec![false; graph.nodes().len()];
+    for &id in graph.outputs().iter().map(|(_, id)| id).chain(graph.effects()) {
+        live[id.0] = true;
+    }
+    for id in graph.ids().rev() {
+        if live[id.0] {
+            for input in &graph.node(id).inputs {
+                live[input.0] = true;
+            }
+        }
+    }
+    live
+}
+
+/// The last node that reads each node; itself where none does; past the end for outputs and inputs of the whole plan.
+fn last_uses(graph: &Graph, live: &[bool]) -> Vec<usize> {
+    let mut last: Vec<usize> = graph.ids().map(|id| id.0).collect();
+    for id in graph.ids().filter(|id| live[id.0]) {
+        for input in &graph.node(id).inputs {
+            last[input.0] = id.0;
+        }
+    }
+    for (_, id) in graph.outputs() {
+        last[id.0] = usize::MAX;
+    }
+    last
+}
+
+struct Planner {
+    plan: Plan,
+    places: Vec<Option<Slice>>,
+    /// Local buffers that hold nothing now.
+    free: Vec<usize>,
+    gradient_of: HashMap<NodeId, usize>,
+    updated: bool,
+}
+
+impl Planner {
+    fn new(graph: &Graph) -> Result<Planner> {
+        let mut gradient_of = HashMap::new();
+        for &(parameter, node) in graph.gradients() {
+            let parameter = graph.layout().get(parameter);
+            if graph.shape(node) != parameter.shape || gradient_of.insert(node, parameter.offset).is_some() {
+                return graph_error(format!(
+                    "{}: its gradient must be a value of its own and its shape",
+                    parameter.name
+                ));
+            }
+        }
+        Ok(Planner {
+            plan: Plan {
+                layout: graph.layout().clone(),
+                dispatches: Vec::new(),
+                locals: Vec::new(),
+                inputs: Vec::new(),
+                outputs: Vec::new(),
+                datasets: Vec::new(),
+            },
+            places: vec![None; graph.nodes().len()],
+            free: Vec::new(),
+            gradient_of,
+            updated: false,
+        })
+    }
+
+    fn place(&mut self, graph: &Graph, id: NodeId) -> Result<()> {
+        let node = graph.node(id);
+        let shape = node.shape;
+        let slice = match &node.source {
+            Source::Parameter(parameter) => {
+                let offset = graph.layout().get(*parameter).offset;
+                Slice { place: Place::Arena(Arena::Parameters), offset, shape }
+            }
+            Source::Dataset(index) => {
+                self.plan.datasets.push((*index, shape));
+                Slice { place: Place::Dataset(*index), offset: 0, shape }
+            }
+            Source::Input(name) => {
+                let slice = self.fresh(shape);
+                self.plan.inputs.push((name.clone(), slice));
+                slice
+            }
+            Source::Op(op) => return self.dispatch(graph, id, op),
+        };
+        self.places[id.0] = Some(slice);
+        Ok(())
+    }
+
+    fn dispatch(&mut self, graph: &Graph, id: NodeId, op: &Op) -> Result<()> {
+        let node = graph.node(id);
+        let arena = |arena| Slice { place: Place::Arena(arena), offset: 0, shape: Shape::new(1, graph.layout().len()) };
+        let reads: Vec<Slice> = node.inputs.iter().map(|input| self.slice(*input)).collect();
+        if self.updated && reads.iter().any(|slice| slice.place == Place::Arena(Arena::Parameters)) {
+            return graph_error(format!("{}: reads a parameter after the update of this step", op.name()));
+        }
+        let (inputs, outputs) = match op.effect() {
+            Effect::Value => {
+                let slice = match self.gradient_of.get(&id) {
+                    Some(&offset) => Slice { place: Place::Arena(Arena::Gradients), offset, shape: node.shape },
+                    None => self.local(node.shape),
+                };
+                self.places[id.0] = Some(slice);
+                (reads, vec![slice])
+            }
+            Effect::Update => {
+                self.updated = true;
+                let updated = [Arena::Parameters, Arena::FirstMoments, Arena::SecondMoments];
+                (vec![arena(Arena::Gradients)], updated.map(arena).to_vec())
+            }
+            Effect::Record => {
+                let ring = Slice { place: Place::Metrics, offset: 0, shape: Shape::new(1, crate::ops::METRICS) };
+                (reads, vec![ring])
+            }
+        };
+        self.plan.dispatches.push(Dispatch { op: op.clone(), inputs, outputs });
+        Ok(())
+    }
+
+    fn slice(&self, id: NodeId) -> Slice {
+        self.places[id.0].expect("a node comes after its inputs")
+    }
+
+    /// A local buffer for a value that may be released: the smallest free one that is large enough, or a new one.
+    fn local(&mut self, shape: Shape) -> Slice {
+        let fits = self.free.iter().enumerate().filter(|(_, local)| self.plan.locals[**local] >= shape.len());
+        match fits.min_by_key(|(_, local)| self.plan.locals[**local]).map(|(at, _)| at) {
+            Some(at) => Slice { place: Place::Local(self.free.remove(at)), offset: 0, shape },
+            None => self.fresh(shape),
+        }
+    }
+
+    fn fresh(&mut self, shape: Shape) -> Slice {
+        self.plan.locals.push(shape.len());
+        Slice { place: Place::Local(self.plan.locals.len() - 1), offset: 0, shape }
+    }
+
+    fn release(&mut self, id: NodeId) {
+        let is_input = self.plan.inputs.iter().any(|(_, slice)| Some(*slice) == self.places[id.0]);
+        if let (Some(Slice { place: Place::Local(local), .. }), false) = (self.places[id.0], is_input) {
+            self.free.push(local);
+        }
+    }
+
+    fn finish(mut self, graph: &Graph) -> Plan {
+        self.plan.outputs = graph.outputs().iter().map(|(name, id)| (name.clone(), self.slice(*id))).collect();
+        self.plan
+    }
+}
+
+impl Plan {
+    /// The longest chain of dispatches in which each needs the one before.
+    pub fn levels(&self) -> usize {
+        let mut level_of: HashMap<(Place, usize), usize> = HashMap::new();
+        let mut deepest = 0;
+        for dispatch in &self.dispatches {
+            let whole_arena = |slice: &Slice| match (slice.place, dispatch.op.effect()) {
+                (Place::Arena(arena), Effect::Update) => Some(arena),
+                _ => None,
+            };
+            let level =
+                1 + level_of
+                    .iter()
+                    .filter(|((place, offset), _)| {
+                        dispatch.inputs.iter().chain(&dispatch.outputs).any(|slice| {
+                            slice.place == *place && (slice.offset == *offset || whole_arena(slice).is_some())
+                        })
+                    })
+                    .map(|(_, level)| *level)
+                    .max()
+                    .unwrap_or(0);
+            for output in &dispatch.outputs {
+                level_of.insert((output.place, output.offset), level);
+            }
+            deepest = deepest.max(level);
+        }
+        deepest
+    }
+
+    /// Elements of all local buffers.
+    pub fn local_elements(&self) -> usize {
+        self.locals.iter().sum()
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let slices = |slices: &[Slice]| slices.iter().map(|slice| slice.to_string()).collect::<Vec<_>>().join(", ");
+        for (i, dispatch) in self.dispatches.iter().enumerate() {
+            writeln!(f, "{i:2}  {} = {:?}({})", slices(&dispatch.outputs), dispatch.op, slices(&dispatch.inputs))?;
+        }
+        write!(
+            f,
+            "{} dispatches, {} levels, {} local buffers of {} elements",
+            self.dispatches.len(),
+            self.levels(),
+            self.locals.len(),
+            self.local_elements()
+        )
+    }
+}
+
+impl fmt::Display for Slice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.place {
+            Place::Arena(arena) => write!(f, "{arena:?}+{}", self.offset),
+            Place::Metrics => write!(f, "Metrics"),
+            Place::Dataset(index) => write!(f, "Dataset{index}"),
+            Place::Local(local) => write!(f, "%{local}"),
+        }?;
+        write!(f, "{}", self.shape)
+    }
+}

@@ -1,0 +1,79 @@
+//! Submissions under way: two at a time, so that the device works while the host prepares, each about as long as an
+//! eye takes to notice. How steps are split never changes what they compute.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use crate::backend::{MAX_STEPS, Metrics, ProgramId, Session, Submission};
+use crate::error::Result;
+use crate::step::Step;
+
+/// How long a submission should take, in seconds: below it overhead tells, far above it progress stutters.
+const TARGET: f64 = 0.05;
+/// Submissions under way at a time.
+const IN_FLIGHT: usize = 2;
+
+/// Learns how many steps fit a submission.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Queue {
+    chunk: usize,
+}
+
+impl Default for Queue {
+    fn default() -> Queue {
+        Queue { chunk: 1 }
+    }
+}
+
+impl Queue {
+    /// Runs the steps in order; `finished` gets those of each submission and what they recorded.
+    pub(super) fn run(
+        &mut self,
+        session: &mut dyn Session,
+        program: ProgramId,
+        steps: &[Step],
+        mut finished: impl FnMut(&[Step], &[Metrics]) -> Result<()>,
+    ) -> Result<()> {
+        let mut waiting: VecDeque<(&[Step], Submission)> = VecDeque::new();
+        let mut rest = steps;
+        let mut last = Instant::now();
+        while !rest.is_empty() || !waiting.is_empty() {
+            if !rest.is_empty() && waiting.len() < IN_FLIGHT {
+                let (next, after) = rest.split_at(self.chunk.min(rest.len()));
+                waiting.push_back((next, session.submit(program, next)?));
+                rest = after;
+            } else if let Some((done, submission)) = waiting.pop_front() {
+                let recorded = session.finish(submission)?;
+                let now = Instant::now();
+                self.adapt(done.len(), (now - last).as_secs_f64());
+                last = now;
+                finished(done, &recorded)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// At most doubles at a time: the first submissions pay for what is built on first use.
+    fn adapt(&mut self, steps: usize, seconds: f64) {
+        let fitting = TARGET * steps as f64 / seconds.max(1e-6);
+        self.chunk = (fitting as usize).clamp(1, (2 * self.chunk).min(MAX_STEPS));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_grow_slowly_and_stay_within_bounds() {
+        let mut queue = Queue::default();
+        for expected in [2, 4, 8, 16, 32, MAX_STEPS, MAX_STEPS] {
+            queue.adapt(1, 0.0);
+            assert_eq!(queue.chunk, expected);
+        }
+        queue.adapt(10, 0.1);
+        assert_eq!(queue.chunk, 5);
+        queue.adapt(1, 9.0);
+        assert_eq!(queue.chunk, 1);
+    }
+}

@@ -1,0 +1,144 @@
+//! A run's folder: `config.toml`, `metrics.jsonl` (a line an epoch), `checkpoints/`, `figures/`.
+
+use super::Checkpoint;
+use crate::config::TrainConfig;
+use crate::error::{Error, Result};
+use crate::files::write_atomic;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// A line of `metrics.jsonl`. Losses are means in nats an image; counts are the epoch's training alone, without evaluation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names are the documentation: they are the file's keys")]
+pub struct EpochMetrics {
+    pub epoch: u64,
+    pub step: u64,
+    pub train_loss: f64,
+    pub train_recon: f64,
+    pub train_kl: f64,
+    pub test_loss: f64,
+    pub test_recon: f64,
+    pub test_kl: f64,
+    pub images_per_s: f64,
+    pub seconds: f64,
+    pub device: String,
+    pub dispatches_per_step: usize,
+    pub dispatches: u64,
+    pub submissions: u64,
+    pub bytes_to_device: u64,
+    pub bytes_from_device: u64,
+}
+
+/// A run's folder.
+#[derive(Clone, Debug)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    /// Makes a new run's folder and writes its configuration.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the folder already holds a run; [`Error::Io`] where it cannot be made.
+    pub fn create(path: &Path, config: &TrainConfig) -> Result<RunFolder> {
+        if path.join("config.toml").exists() {
+            let path = path.display();
+            return Err(Error::Usage(format!(
+                "--out {path}: it already holds a run; use --resume {path} to go on with it"
+            )));
+        }
+        let run = RunFolder { path: path.to_owned() };
+        for folder in [run.path.clone(), run.path.join("checkpoints"), run.path.join("figures")] {
+            std::fs::create_dir_all(&folder).map_err(Error::io("making folder", &folder))?;
+        }
+        write_atomic(&run.path.join("config.toml"), config.to_toml()?.as_bytes())?;
+        Ok(run)
+    }
+
+    /// A run's folder that is there.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where there is none.
+    pub fn open(path: &Path) -> Result<RunFolder> {
+        if !path.join("config.toml").is_file() {
+            return Err(Error::Usage(format!("{}: it is not a run folder: it has no config.toml", path.display())));
+        }
+        Ok(RunFolder { path: path.to_owned() })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The run's configuration.
+    pub fn config(&self) -> Result<TrainConfig> {
+        TrainConfig::load(&self.path.join("config.toml"))
+    }
+
+    /// The path of `checkpoints/NAME.safetensors`.
+    pub fn checkpoint(&self, name: &str) -> PathBuf {
+        self.path.join("checkpoints").join(format!("{name}.safetensors"))
+    }
+
+    /// The path of `figures/NAME`.
+    pub fn figure(&self, name: &str) -> PathBuf {
+        self.path.join("figures").join(name)
+    }
+
+    /// The epochs so far.
+    pub fn metrics(&self) -> Result<Vec<EpochMetrics>> {
+        let path = self.path.join("metrics.jsonl");
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(Error::io("reading", &path)(error)),
+        };
+        let parse = |(i, line): (usize, &str)| {
+            serde_json::from_str(line).map_err(|error| Error::format(&path, format!("line {}: {error}", i + 1)))
+        };
+        text.lines().enumerate().map(parse).collect()
+    }
+
+    /// Adds an epoch, in place of any at or after it: a resumed run holds each epoch once.
+    pub fn append(&self, metrics: &EpochMetrics) -> Result<()> {
+        let mut all = self.metrics()?;
+        all.retain(|earlier| earlier.epoch < metrics.epoch);
+        all.push(metrics.clone());
+        let mut text = String::new();
+        for metrics in &all {
+            let line = serde_json::to_string(metrics).map_err(|error| Error::format(&self.path, error.to_string()))?;
+            text.push_str(&line);
+            text.push('\n');
+        }
+        write_atomic(&self.path.join("metrics.jsonl"), text.as_bytes())
+    }
+
+    /// Writes the last checkpoint, and the best where it is.
+    pub fn save(&self, checkpoint: &Checkpoint, best: bool) -> Result<()> {
+        let bytes = checkpoint.to_bytes()?;
+        if best {
+            write_atomic(&self.checkpoint("best"), &bytes)?;
+        }
+        write_atomic(&self.checkpoint("last"), &bytes)
+    }
+}
+
+/// The run under `root` whose last checkpoint is newest.
+///
+/// # Errors
+/// [`Error::Usage`] where there is none.
+pub fn newest_run(root: &Path) -> Result<RunFolder> {
+    let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
+    let time = |entry: std::fs::DirEntry| {
+        let modified = RunFolder { path: entry.path() }.checkpoint("last").metadata().and_then(|file| file.modified());
+        modified.ok().map(|time| (time, entry.path()))
+    };
+    match entries.filter_map(time).max() {
+        Some((_, path)) => RunFolder::open(&path),
+        None => Err(Error::Usage(format!(
+            "{}: no run with a checkpoint; train one first, or name its folder",
+            root.display()
+        ))),
+    }
+}

@@ -1,0 +1,188 @@
+//! Every kernel: it translates for every API, it agrees with the f64 reference, fused with unfused, and the harness
+//! reports a broken one. Rungs 1, 5 and 7 of the ladder.
+
+mod common;
+
+use common::{Tolerance, a_step, bytes, fill, gpu, inputs};
+use vae_gpu::backend::cpu::{CpuSession, interpret};
+use vae_gpu::backend::gpu::{GpuOptions, link};
+use vae_gpu::backend::{Data, Device, Session};
+use vae_gpu::graph::{Graph, Init, ParameterLayout, Shape};
+use vae_gpu::ops::{Adam, Case, Fill, Kernel, Op, Operation, Profile};
+use vae_gpu::plan::{Arena, Options, compile};
+
+const PROFILES: [Profile; 2] = [Profile { software: false }, Profile { software: true }];
+
+fn shapes(case: &Case) -> Vec<Shape> {
+    case.inputs.iter().map(|(shape, _)| *shape).collect()
+}
+
+/// Every kernel of every op's cases, and those that work on arenas.
+fn kernels() -> Vec<(String, Kernel)> {
+    let mut kernels = Vec::new();
+    for profile in PROFILES {
+        for case in Op::cases() {
+            let output = case.op.shape(&shapes(&case)).unwrap();
+            kernels.push((case.to_string(), case.op.kernel(&shapes(&case), output, &profile)));
+        }
+        let arena = Shape::new(1, 1000);
+        kernels.push(("adam".to_owned(), Adam::default().kernel(&[arena], arena, &profile)));
+        kernels.push(("record".to_owned(), vae_gpu::ops::Record.kernel(&[Shape::SCALAR; 3], Shape::SCALAR, &profile)));
+    }
+    kernels
+}
+
+#[test]
+fn every_kernel_translates_to_spirv_msl_and_hlsl() {
+    use naga::back::{hlsl, msl, pipeline_constants::process_overrides, spv};
+    let mut seen = Vec::new();
+    for (name, kernel) in kernels() {
+        let fragments: Vec<&str> = kernel.fragments.iter().map(|fragment| fragment.name).collect();
+        if seen.contains(&fragments) {
+            continue;
+        }
+        seen.push(fragments.clone());
+        let linked = link(&kernel).unwrap();
+        let mut validator =
+            naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty());
+        let info = validator.validate(&linked.module).unwrap_or_else(|e| panic!("{fragments:?}: {e:?}"));
+        let constants = kernel.constants.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
+        let entry = Some((naga::ShaderStage::Compute, "main"));
+        let (module, info) = process_overrides(&linked.module, &info, entry, &constants)
+            .unwrap_or_else(|e| panic!("{name}: {fragments:?}: {e}"));
+        spv::write_vec(&module, &info, &spv::Options::default(), None).unwrap_or_else(|e| panic!("{fragments:?}: {e}"));
+        let options = msl::Options { lang_version: (2, 0), fake_missing_bindings: true, ..Default::default() };
+        msl::write_string(&module, &info, &options, &msl::PipelineOptions::default())
+            .unwrap_or_else(|e| panic!("{fragments:?}: {e}"));
+        let mut text = String::new();
+        let options = hlsl::Options { fake_missing_bindings: true, ..Default::default() };
+        hlsl::Writer::new(&mut text, &options, &hlsl::PipelineOptions::default())
+            .write(&module, &info, None)
+            .unwrap_or_else(|e| panic!("{fragments:?}: {e}"));
+    }
+    assert!(seen.len() > 50, "{} combinations of fragments", seen.len());
+}
+
+#[test]
+fn the_step_uniform_has_one_layout_in_rust_and_wgsl() {
+    use std::mem::offset_of;
+    use vae_gpu::step::PackedStep;
+    let module = naga::front::wgsl::parse_str(include_str!("../shaders/step.wgsl")).unwrap();
+    let (_, ty) = module.types.iter().find(|(_, ty)| ty.name.as_deref() == Some("Step")).unwrap();
+    let naga::TypeInner::Struct { members, span } = &ty.inner else { panic!("Step is a struct") };
+    let found: Vec<(&str, u32)> = members.iter().map(|m| (m.name.as_deref().unwrap(), m.offset)).collect();
+    let wanted = [
+        ("index", offset_of!(PackedStep, index)),
+        ("first", offset_of!(PackedStep, first)),
+        ("rows", offset_of!(PackedStep, rows)),
+        ("seed", offset_of!(PackedStep, seed)),
+        ("slot", offset_of!(PackedStep, slot)),
+        ("step_size", offset_of!(PackedStep, step_size)),
+        ("second_scale", offset_of!(PackedStep, second_scale)),
+        ("order", offset_of!(PackedStep, order)),
+        ("beta", offset_of!(PackedStep, beta)),
+    ];
+    assert_eq!(found, wanted.map(|(name, offset)| (name, offset as u32)));
+    assert_eq!(*span as usize, size_of::<PackedStep>());
+}
+
+/// The op's value in f64, and on a session.
+fn reference(case: &Case, rows: usize) -> Vec<f64> {
+    let (graph, _, output) = case.graph().unwrap();
+    let bytes = bytes(case);
+    let data = [Data { shape: case.inputs.first().map_or(Shape::SCALAR, |input| input.0), bytes: &bytes }];
+    let mut values = interpret::<f64>(&graph, &a_step(rows), &[], &data, &inputs(case)).unwrap();
+    values.swap_remove(output_index(&graph, output))
+}
+
+fn output_index(graph: &Graph, output: vae_gpu::graph::NodeId) -> usize {
+    graph.ids().position(|id| id == output).unwrap()
+}
+
+fn on_gpu(case: &Case, rows: usize, options: GpuOptions, device: &vae_gpu::backend::gpu::Gpu) -> Vec<f64> {
+    let (graph, _, _) = case.graph().unwrap();
+    let bytes = bytes(case);
+    let data: Vec<Data<'_>> = match case.inputs.first() {
+        Some(&(shape, Fill::Bytes)) => vec![Data { shape, bytes: &bytes }],
+        _ => Vec::new(),
+    };
+    let mut session = device.open_session(graph.layout(), &data).unwrap();
+    let program = session.load(compile(&graph, Options { fuse: false }).unwrap()).unwrap();
+    for (i, (_, kind)) in case.inputs.iter().enumerate() {
+        if *kind != Fill::Bytes {
+            let values: Vec<f32> = fill(case, i).iter().map(|&value| value as f32).collect();
+            session.write_input(program, &format!("in{i}"), &values).unwrap();
+        }
+    }
+    session.run(program, &[a_step(rows)]).unwrap();
+    if options.checks {
+        session.check_guards().unwrap();
+    }
+    session.read_output(program, "out").unwrap().iter().map(|&value| f64::from(value)).collect()
+}
+
+/// Rows that count: of a masked op, not all of them.
+fn rows(case: &Case) -> usize {
+    case.inputs.first().map_or(1, |(shape, _)| (shape.rows * 3).div_ceil(4))
+}
+
+#[test]
+fn every_kernel_agrees_with_its_reference() {
+    for options in [GpuOptions { checks: true }, GpuOptions { checks: false }] {
+        let Some(device) = gpu(options) else { return };
+        for case in Op::cases() {
+            let got = on_gpu(&case, rows(&case), options, &device);
+            let wanted = reference(&case, rows(&case));
+            Tolerance::rounding(case.terms).check(&case.to_string(), &got, &wanted);
+        }
+    }
+}
+
+#[test]
+fn a_broken_kernel_is_reported() {
+    let case = Op::cases().into_iter().find(|case| case.op.name() == "sum_rows" && case.terms == 131).unwrap();
+    let wanted = reference(&case, 1);
+    let faults: [fn(&mut Vec<f64>); 3] = [|y| y[7] += 2e-4, |y| y[64] = f64::NAN, |y| y.swap(3, 4)];
+    for fault in faults {
+        let mut broken = wanted.clone();
+        fault(&mut broken);
+        let check = || Tolerance::rounding(case.terms).check("broken", &broken, &wanted);
+        assert!(std::panic::catch_unwind(check).is_err(), "a fault was not reported");
+    }
+}
+
+#[test]
+fn adam_on_the_gpu_updates_the_arenas_as_on_the_cpu() {
+    let Some(device) = gpu(GpuOptions { checks: true }) else { return };
+    let mut layout = ParameterLayout::default();
+    let weight = layout.declare("weight", Shape::new(5, 31), Init::linear(31));
+    let bias = layout.declare("bias", Shape::new(1, 5), Init::linear(31));
+    let mut graph = Graph::new(layout.clone());
+    // The gradients are inputs, scaled so that they are values of the graph's own.
+    let gradients = [(weight, "w", Shape::new(5, 31)), (bias, "b", Shape::new(1, 5))].map(|(id, name, shape)| {
+        let input = graph.input(name, shape);
+        let scale = vae_gpu::ops::Scale { factor: vae_gpu::ops::Factor::Constant(0.5) };
+        (id, graph.apply(scale.into(), &[input]).unwrap())
+    });
+    graph.update(Adam::default().into(), gradients.to_vec()).unwrap();
+    let plan = compile(&graph, Options::default()).unwrap();
+    let mut cpu = CpuSession::<f64>::new(&layout, &[]);
+    let mut gpu = device.session(&layout, &[]).unwrap();
+    let sessions: [&mut dyn Session; 2] = [&mut cpu, gpu.as_mut()];
+    let arenas = sessions.map(|session| {
+        let program = session.load(plan.clone()).unwrap();
+        session.write_arena(Arena::Parameters, &layout.initial(1)).unwrap();
+        session.write_input(program, "w", &(0..155).map(|i| (i as f32).sin()).collect::<Vec<_>>()).unwrap();
+        session.write_input(program, "b", &[0.0, 1e-6, -1.0, 3.0, 100.0]).unwrap();
+        for t in 1..=5 {
+            let (step_size, second_scale) = Adam::default().schedule(1e-2, t);
+            let step = vae_gpu::step::Step { step_size, second_scale, ..a_step(1) };
+            session.run(program, &[step]).unwrap();
+        }
+        [Arena::Parameters, Arena::FirstMoments, Arena::SecondMoments].map(|arena| session.read_arena(arena).unwrap())
+    });
+    for (cpu, gpu) in arenas[0].iter().zip(&arenas[1]) {
+        let [cpu, gpu] = [cpu, gpu].map(|values| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>());
+        Tolerance::rounding(8).check("adam", &gpu, &cpu);
+    }
+}
