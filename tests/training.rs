@@ -1,0 +1,117 @@
+//! Whole training steps: GPU against CPU, and runs that must leave equal bytes. Rung 6 of the ladder.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{Tolerance, gpu};
+use std::path::Path;
+use vae_gpu::backend::gpu::GpuOptions;
+use vae_gpu::backend::{Data, Device, cpu::Cpu};
+use vae_gpu::config::TrainConfig;
+use vae_gpu::data::{Dataset, Images};
+use vae_gpu::graph::Shape;
+use vae_gpu::models::Vae;
+use vae_gpu::ops::{Adam, Pixels};
+use vae_gpu::plan::{Arena, Options, compile};
+use vae_gpu::rng::{Permutation, Stream};
+use vae_gpu::step::Step;
+use vae_gpu::train::{Checkpoint, RunFolder, Trainer};
+
+/// Blurred diagonal strokes: `count` images of 6 x 5.
+fn images(count: usize) -> Images {
+    let pixel = |image: usize, at: usize| {
+        let (row, col) = (at / 5, at % 5);
+        (255 / (1 + (row + image).abs_diff(col + 2 * (image % 3)) % 7)) as u8
+    };
+    let pixels = (0..count * 30).map(|i| pixel(i / 30, i % 30)).collect();
+    Images { height: 6, width: 5, pixels, labels: (0..count).map(|i| (i % 3) as u8).collect() }
+}
+
+fn dataset() -> Dataset {
+    Dataset { name: "strokes".to_owned(), train: images(101), test: images(23) }
+}
+
+fn config(epochs: u64) -> TrainConfig {
+    TrainConfig { hidden: vec![17, 9], latent: 3, batch_size: 16, epochs, seed: 7, ..TrainConfig::default() }
+}
+
+/// Ten steps (a short batch among them): their losses, and every parameter after them.
+fn trajectory(device: &dyn Device, fuse: bool) -> (Vec<f64>, Vec<f64>) {
+    let (data, config) = (images(101), config(1));
+    let vae = Vae::new(config.model(30)).unwrap();
+    let bytes = Data { shape: Shape::new(101, 30), bytes: &data.pixels };
+    let mut session = device.session(vae.layout(), &[bytes]).unwrap();
+    session.write_arena(Arena::Parameters, &vae.layout().initial(7)).unwrap();
+    let graph = vae.training(0, 101, 16, Pixels::Bernoulli(Stream::Pixels), Adam::default()).unwrap();
+    let program = session.load(compile(&graph, Options { fuse }).unwrap()).unwrap();
+    let steps: Vec<Step> = (0..10_u32)
+        .map(|i| {
+            let (step_size, second_scale) = Adam::default().schedule(1e-3, u64::from(i) + 1);
+            let order = Permutation::new(7, u64::from(i / 7), 101).keys();
+            let first = i % 7 * 16;
+            let rows = 16.min(101 - first);
+            Step { index: i.into(), first, rows, seed: 7, slot: 0, order, step_size, second_scale, beta: 0.5 }
+        })
+        .collect();
+    // Cut into submissions of odd lengths, which must not matter.
+    let metrics = [&steps[..3], &steps[3..4], &steps[4..]].map(|part| session.run(program, part).unwrap()).concat();
+    let parameters = session.read_arena(Arena::Parameters).unwrap();
+    (metrics.concat(), parameters.into_iter().map(f64::from).collect())
+}
+
+#[test]
+fn ten_steps_on_the_gpu_are_those_of_the_f64_reference() {
+    for options in [GpuOptions { checks: true }, GpuOptions { checks: false }] {
+        let Some(device) = gpu(options) else { return };
+        for fuse in [true, false] {
+            let (losses, parameters) = trajectory(&device, fuse);
+            let (wanted_losses, wanted_parameters) = trajectory(&Cpu::<f64>::new(), fuse);
+            // The bar for the first ten losses is 1e-4; a step moves a parameter by at most about the rate, 1e-3,
+            // and a hundredth of ten such steps is far less than a wrong gradient would show.
+            Tolerance { relative: 2e-6, absolute: 0.0 }.check("losses", &losses, &wanted_losses);
+            Tolerance { relative: 0.0, absolute: 1e-4 }.check("parameters", &parameters, &wanted_parameters);
+        }
+    }
+}
+
+#[test]
+fn fused_and_unfused_steps_agree() {
+    let (fused, unfused) = (trajectory(&Cpu::<f64>::new(), true), trajectory(&Cpu::<f64>::new(), false));
+    Tolerance { relative: 1e-12, absolute: 0.0 }.check("losses", &fused.0, &unfused.0);
+}
+
+fn last_checkpoint(run: &Path) -> Vec<u8> {
+    std::fs::read(run.join("checkpoints/last.safetensors")).unwrap()
+}
+
+fn train(device: &dyn Device, path: &Path, epochs: u64, resume: bool) -> Vec<u8> {
+    let (config, data) = (config(epochs), dataset());
+    let from = resume.then(|| Checkpoint::load(&path.join("checkpoints/last.safetensors")).unwrap());
+    let run = if resume { RunFolder::open(path) } else { RunFolder::create(path, &config) }.unwrap();
+    let mut trainer = Trainer::new(&config, &data, device, Options::default(), from.as_ref()).unwrap();
+    trainer.run(&run, &mut ()).unwrap();
+    last_checkpoint(path)
+}
+
+fn equal_runs_leave_equal_bytes(device: &dyn Device) {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let straight = train(device, &at("a"), 3, false);
+    assert!(straight == train(device, &at("b"), 3, false), "two runs with one seed differ");
+    let first = train(device, &at("c"), 1, false);
+    assert!(first != straight, "three epochs must differ from one");
+    assert!(straight == train(device, &at("c"), 3, true), "a resumed run differs");
+    assert_eq!(RunFolder::open(&at("c")).unwrap().metrics().unwrap().len(), 3);
+}
+
+#[test]
+fn equal_runs_leave_equal_bytes_on_the_cpu() {
+    equal_runs_leave_equal_bytes(&Cpu::<f32>::new());
+}
+
+#[test]
+fn equal_runs_leave_equal_bytes_on_the_gpu() {
+    if let Some(device) = gpu(GpuOptions::default()) {
+        equal_runs_leave_equal_bytes(&device);
+    }
+}
