@@ -1,6 +1,6 @@
 //! Order and place: a graph becomes a list of dispatches over buffers. Pure data, printable; knows no device.
 //!
-//! [`compile`] leaves out what nothing needs, fuses ([`fuse`]), keeps the order of the graph (which is a topological one),
+//! [`compile`] leaves out what nothing needs, fuses (`fuse.rs`), keeps the order of the graph (which is a topological one),
 //! and gives every value a place. Parameters, gradients and moments live in four arenas of one layout; activations
 //! share slots by lifetime (first fit, the smallest that is large enough). An output never shares a buffer with an input
 //! of the same dispatch: WebGPU forbids it even at disjoint offsets.
