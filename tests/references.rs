@@ -174,3 +174,11 @@ fn cases_have_bytes_where_they_read_them() {
         assert_eq!(bytes(case).len(), case.inputs[0].0.len());
     }
 }
+
+#[test]
+fn the_default_training_plan_is_the_recorded_one() {
+    let (hidden, activation) = (vec![400], Activation::Relu);
+    let vae = Vae::new(ModelConfig { features: 784, hidden, latent: 20, activation, loss: Loss::Bce }).unwrap();
+    let graph = vae.training(0, 60_000, 128, Pixels::Grey, Adam::default()).unwrap();
+    insta::assert_snapshot!(compile(&graph, Options::default()).unwrap());
+}
