@@ -129,7 +129,7 @@ fn rows(case: &Case) -> usize {
 
 #[test]
 fn every_kernel_agrees_with_its_reference() {
-    for options in [GpuOptions { checks: true }, GpuOptions { checks: false }] {
+    for options in [GpuOptions { checks: true, fault: None }, GpuOptions { checks: false, fault: None }] {
         let Some(device) = gpu(options) else { return };
         for case in Op::cases() {
             let got = on_gpu(&case, rows(&case), options, &device);
@@ -139,22 +139,36 @@ fn every_kernel_agrees_with_its_reference() {
     }
 }
 
+/// Changes a number of the kernel, as an off-by-one bound would.
+fn shift(kernel: &mut Kernel, name: &str, by: f64) {
+    kernel.constants.iter_mut().filter(|(known, _)| *known == name).for_each(|(_, value)| *value += by);
+}
+
 #[test]
 fn a_broken_kernel_is_reported() {
-    let case = Op::cases().into_iter().find(|case| case.op.name() == "sum_rows" && case.terms == 131).unwrap();
-    let wanted = reference(&case, 1);
-    let faults: [fn(&mut Vec<f64>); 3] = [|y| y[7] += 2e-4, |y| y[64] = f64::NAN, |y| y.swap(3, 4)];
-    for fault in faults {
-        let mut broken = wanted.clone();
-        fault(&mut broken);
-        let check = || Tolerance::rounding(case.terms).check("broken", &broken, &wanted);
-        assert!(std::panic::catch_unwind(check).is_err(), "a fault was not reported");
+    type Fault = fn(&mut Kernel);
+    let faults: [(&str, &str, Fault); 4] = [
+        ("a row left out of a sum", "sum_rows", |kernel| shift(kernel, "ROWS", -1.0)),
+        ("a column left out of a loss", "bce_logits", |kernel| shift(kernel, "COLS", -1.0)),
+        ("an element not written", "scale", |kernel| shift(kernel, "COUNT", -1.0)),
+        ("another stream's noise", "reparameterise", |kernel| shift(kernel, "STREAM", 1.0)),
+    ];
+    for (what, op, fault) in faults {
+        let options = GpuOptions { checks: true, fault: Some(fault) };
+        let Some(device) = gpu(options) else { return };
+        let case = Op::cases().into_iter().rfind(|case| case.op.name() == op).unwrap();
+        let wanted = reference(&case, rows(&case));
+        let reported = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let got = on_gpu(&case, rows(&case), options, &device);
+            Tolerance::rounding(case.terms).check(what, &got, &wanted);
+        }));
+        assert!(reported.is_err(), "not reported: {what}");
     }
 }
 
 #[test]
 fn adam_on_the_gpu_updates_the_arenas_as_on_the_cpu() {
-    let Some(device) = gpu(GpuOptions { checks: true }) else { return };
+    let Some(device) = gpu(GpuOptions { checks: true, fault: None }) else { return };
     let mut layout = ParameterLayout::default();
     let weight = layout.declare("weight", Shape::new(5, 31), Init::linear(31));
     let bias = layout.declare("bias", Shape::new(1, 5), Init::linear(31));

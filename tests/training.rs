@@ -63,7 +63,7 @@ fn trajectory(device: &dyn Device, fuse: bool, pixels: Pixels) -> (Vec<f64>, Vec
 
 #[test]
 fn ten_steps_on_the_gpu_are_those_of_the_f64_reference() {
-    for options in [GpuOptions { checks: true }, GpuOptions { checks: false }] {
+    for options in [GpuOptions { checks: true, fault: None }, GpuOptions { checks: false, fault: None }] {
         let Some(device) = gpu(options) else { return };
         for fuse in [true, false] {
             let (losses, parameters) = trajectory(&device, fuse, DRAWN);

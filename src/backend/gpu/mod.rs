@@ -16,11 +16,13 @@ use crate::ops::Profile;
 use std::sync::{Arc, Mutex};
 
 /// How kernels are compiled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct GpuOptions {
     /// Keep wgpu's injected bounds and loop checks, poison every buffer before use and put guard words behind it. For
     /// tests: without it kernels run as the plan has proved them.
     pub checks: bool,
+    /// Breaks kernels before they are linked: how tests show that a broken one is reported.
+    pub fault: Option<fn(&mut crate::ops::Kernel)>,
 }
 
 /// What there is to know of an adapter.

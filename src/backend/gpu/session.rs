@@ -140,7 +140,10 @@ impl GpuSession {
     fn encode(&mut self, dispatch: &Dispatch, locals: &[wgpu::Buffer]) -> Result<Encoded> {
         let shapes: Vec<Shape> = dispatch.inputs.iter().map(|slice| slice.shape).collect();
         let output = dispatch.outputs[0].shape;
-        let kernel = dispatch.op.kernel(&shapes, output, &self.shared.profile);
+        let mut kernel = dispatch.op.kernel(&shapes, output, &self.shared.profile);
+        if let Some(fault) = self.shared.options.fault {
+            fault(&mut kernel);
+        }
         let built = match self.pipelines.iter().find(|(known, _)| *known == kernel) {
             Some((_, pipeline)) => pipeline.clone(),
             None => {
