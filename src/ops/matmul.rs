@@ -79,7 +79,7 @@ impl Operation for Matmul {
         Ok(output)
     }
 
-    fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
+    fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (a, b) = (inputs[0], inputs[1]);
         let (m, n, k) = self.extents(a.shape, b.shape);
         product(m, n, k, outputs[0], a, self.transpose == Transpose::Left, b, self.transpose == Transpose::Right);
@@ -91,7 +91,6 @@ impl Operation for Matmul {
                 fill_rows(outputs[0], n, |row, out| activation.slope_in_place(out, y.row(row)));
             }
         }
-        let _ = step;
     }
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {

@@ -67,7 +67,7 @@ pub struct Dispatch {
 }
 
 /// What a back-end loads: dispatches in order, and the buffers they use.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// The arenas' layout.
     pub layout: ParameterLayout,

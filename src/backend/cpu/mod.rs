@@ -45,7 +45,7 @@ pub struct CpuSession<T> {
     traffic: Traffic,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Program<T> {
     plan: Plan,
     locals: Vec<Vec<T>>,
@@ -111,8 +111,8 @@ impl<T: Real> CpuSession<T> {
     }
 
     fn step(&mut self, program: &mut Program<T>, step: &Step) {
-        for index in 0..program.plan.dispatches.len() {
-            let dispatch = program.plan.dispatches[index].clone();
+        let dispatches = std::mem::take(&mut program.plan.dispatches);
+        for dispatch in &dispatches {
             // The plan never lets an output share a buffer with an input, so taking outputs out is safe.
             let mut taken: Vec<Vec<T>> =
                 dispatch.outputs.iter().map(|output| self.take(program, output.place)).collect();
@@ -133,6 +133,7 @@ impl<T: Real> CpuSession<T> {
                 self.put(program, output.place, values);
             }
         }
+        program.plan.dispatches = dispatches;
     }
 
     fn view<'a>(&'a self, program: &'a Program<T>, slice: &Slice) -> View<'a, T> {
@@ -159,8 +160,8 @@ impl<T: Real> Session for CpuSession<T> {
 
     fn submit(&mut self, program: ProgramId, steps: &[Step]) -> Result<Submission> {
         assert!((1..=MAX_STEPS).contains(&steps.len()), "a submission has 1 to {MAX_STEPS} steps");
-        let empty = Program { plan: self.programs[program.0].plan.clone(), locals: Vec::new() };
-        let mut running = std::mem::replace(&mut self.programs[program.0], empty);
+        // Out of the session while it runs, so that both can be borrowed.
+        let mut running = std::mem::take(&mut self.programs[program.0]);
         for (slot, step) in steps.iter().enumerate() {
             self.step(&mut running, &Step { slot: slot as u32, ..*step });
         }
