@@ -6,10 +6,10 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use vae_gpu::backend::cpu::Cpu;
 use vae_gpu::backend::gpu::{Gpu, GpuOptions, adapters};
-use vae_gpu::backend::{Data, Device};
-use vae_gpu::graph::Shape;
-use vae_gpu::models::{Loss, ModelConfig, Vae};
-use vae_gpu::ops::{Activation, Adam, Case, Fill, Op, Pixels};
+use vae_gpu::backend::{Data, Device, Values};
+use vae_gpu::graph::{DType, Shape};
+use vae_gpu::models::{Batches, Model, ModelConfig, Optimiser};
+use vae_gpu::ops::{Adam, Case, Fill, Op, Pixels};
 use vae_gpu::plan::{Arena, Options, compile};
 use vae_gpu::step::Step;
 
@@ -51,25 +51,25 @@ fn kernels(criterion: &mut Criterion) {
         group.sample_size(10).throughput(Throughput::Elements(STEPS as u64));
         for case in cases() {
             let (graph, _, _) = case.graph().expect("a case is a graph");
-            let bytes: Vec<u8> = match case.inputs.first() {
-                Some((shape, Fill::Bytes)) => (0..shape.len()).map(|i| (i * 31 % 251) as u8).collect(),
-                _ => Vec::new(),
-            };
+            let len = case.inputs.first().map_or(0, |(shape, _)| shape.len());
+            let bytes: Vec<u8> = (0..len).map(|i| (i * 31 % 251) as u8).collect();
+            let reals: Vec<f32> = bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect();
             let data: Vec<Data<'_>> = match case.inputs.first() {
-                Some(&(shape, Fill::Bytes)) => vec![Data { shape, bytes: &bytes }],
+                Some(&(shape, Fill::Bytes)) => vec![Data { shape, values: Values::Bytes(&bytes) }],
+                Some(&(shape, Fill::Reals)) => vec![Data { shape, values: Values::Reals(&reals) }],
                 _ => Vec::new(),
             };
             let mut session = device.session(graph.layout(), &data).expect("a session opens");
             let program = session.load(compile(&graph, Options::default()).expect("it compiles")).expect("it loads");
             for (i, (shape, fill)) in case.inputs.iter().enumerate() {
-                if *fill != Fill::Bytes {
+                if !fill.is_dataset() {
                     let values: Vec<f32> = (0..shape.len()).map(|e| (e as f32 * 0.7).sin().abs()).collect();
                     session.write_input(program, &format!("in{i}"), &values).expect("an input is written");
                 }
             }
             let steps = steps(1);
             group.bench_function(case.to_string(), |bencher| {
-                bencher.iter(|| session.run(program, &steps).expect("it runs"));
+                bencher.iter(|| session.run(&[program], &steps).expect("it runs"));
             });
         }
         group.finish();
@@ -79,22 +79,23 @@ fn kernels(criterion: &mut Criterion) {
 /// 784-400-20-400-784 at batch 128, on 1024 images; throughput in images.
 fn train_step(criterion: &mut Criterion) {
     let (examples, batch) = (1024, 128);
-    let config =
-        ModelConfig { features: 784, hidden: vec![400], latent: 20, activation: Activation::Relu, loss: Loss::Bce };
-    let vae = Vae::new(config).expect("the default architecture");
+    let model = Model::new(ModelConfig::vae(784)).expect("the default architecture");
+    let (pixels, dtype) = (Pixels::Grey, DType::U8);
+    let batches = Batches { data: 0, examples, dtype, rows: batch, pixels, noise: None };
+    let optimiser = Optimiser { adam: Adam::default(), clip: None };
+    let graph = model.training(&batches, optimiser).expect("a training graph").remove(0);
     let bytes: Vec<u8> = (0..examples * 784).map(|i| (i * 31 % 251) as u8).collect();
     for (name, device) in devices() {
-        let data = Data { shape: Shape::new(examples, 784), bytes: &bytes };
+        let data = Data { shape: Shape::new(examples, 784), values: Values::Bytes(&bytes) };
         for fuse in [true, false] {
-            let mut session = device.session(vae.layout(), &[data]).expect("a session opens");
-            session.write_arena(Arena::Parameters, &vae.layout().initial(0)).expect("parameters are written");
-            let graph = vae.training(0, examples, batch, Pixels::Grey, Adam::default()).expect("a training graph");
+            let mut session = device.session(model.layout(), &[data]).expect("a session opens");
+            session.write_arena(Arena::Parameters, &model.layout().initial(0)).expect("parameters are written");
             let program = session.load(compile(&graph, Options { fuse }).expect("it compiles")).expect("it loads");
             let steps = steps(batch);
             let mut group = criterion.benchmark_group(format!("{name}/train_step"));
             group.sample_size(10).throughput(Throughput::Elements((STEPS * batch) as u64));
             group.bench_function(if fuse { "fused" } else { "unfused" }, |bencher| {
-                bencher.iter(|| session.run(program, &steps).expect("it runs"));
+                bencher.iter(|| session.run(&[program], &steps).expect("it runs"));
             });
             group.finish();
         }

@@ -8,3 +8,8 @@ fn activate(x: f32) -> f32 {
 fn slope(y: f32) -> f32 {
     return 1.0 - y * y;
 }
+
+// How the slope changes with the value: d slope(y) / dy.
+fn curvature(y: f32) -> f32 {
+    return -2.0 * y;
+}

@@ -1,5 +1,5 @@
-// m = b1 m + (1 - b1) g, v = b2 v + (1 - b2) g^2, p -= step_size m / (sqrt(v) second_scale + eps)
-// The four arenas of a model, all [1, COUNT]. One invocation an element.
+// g = clip() gradient, m = b1 m + (1 - b1) g, v = b2 v + (1 - b2) g^2, p = decay p - step_size m / (sqrt(v) second_scale + eps)
+// Slices of the four arenas of a model, all [1, COUNT]; clip_*.wgsl binds the last three. One invocation an element.
 
 override WORKGROUP: u32 = 128u;
 override COUNT: u32;
@@ -10,9 +10,6 @@ override GAIN2: f32;   // 1 - BETA2
 override EPSILON: f32;
 
 @group(0) @binding(1) var<storage, read> gradient: array<f32>;
-@group(0) @binding(2) var<storage, read_write> parameter: array<f32>;
-@group(0) @binding(3) var<storage, read_write> first: array<f32>;
-@group(0) @binding(4) var<storage, read_write> second: array<f32>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -20,10 +17,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (i >= COUNT) {
         return;
     }
-    let g = gradient[i];
+    let g = gradient[i] * clip();
     let m = BETA1 * first[i] + GAIN1 * g;
     let v = BETA2 * second[i] + GAIN2 * g * g;
     first[i] = m;
     second[i] = v;
-    parameter[i] = parameter[i] - step.step_size * m / (sqrt(v) * step.second_scale + EPSILON);
+    parameter[i] = step.decay * parameter[i] - step.step_size * m / (sqrt(v) * step.second_scale + EPSILON);
 }

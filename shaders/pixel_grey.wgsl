@@ -1,5 +1,5 @@
-// byte -> byte / 255
+// A pixel stays grey
 
-fn pixel(byte: u32, position: u32, col: u32) -> f32 {
-    return f32(byte) * (1.0 / 255.0);
+fn pixel(grey: f32, position: u32, col: u32) -> f32 {
+    return grey;
 }

@@ -1,5 +1,5 @@
-// byte -> 1 from 128 on, else 0
+// A pixel becomes 1 from 1/2 on (of bytes: from 128 on), else 0
 
-fn pixel(byte: u32, position: u32, col: u32) -> f32 {
-    return select(0.0, 1.0, byte >= 128u);
+fn pixel(grey: f32, position: u32, col: u32) -> f32 {
+    return select(0.0, 1.0, grey >= 0.5);
 }

@@ -1,13 +1,9 @@
-// metrics[slot] = (loss, reconstruction, divergence); each input [1, 1], metrics [slots, 3]. One invocation.
+// metrics[slot, FIRST + i] = scalar i; each scalar [1, 1], metrics [slots, COLS]. One invocation.
 
-@group(0) @binding(1) var<storage, read> loss: array<f32>;
-@group(0) @binding(2) var<storage, read> reconstruction: array<f32>;
-@group(0) @binding(3) var<storage, read> divergence: array<f32>;
-@group(0) @binding(4) var<storage, read_write> metrics: array<f32>;
+override FIRST: u32;
+override COLS: u32;
 
 @compute @workgroup_size(1)
 fn main() {
-    metrics[step.slot * 3u] = loss[0];
-    metrics[step.slot * 3u + 1u] = reconstruction[0];
-    metrics[step.slot * 3u + 2u] = divergence[0];
+    write_from(step.slot * COLS + FIRST);
 }

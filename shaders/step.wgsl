@@ -10,6 +10,7 @@ struct Step {
     second_scale: f32,            // Adam: 1 / sqrt(1 - beta2^t)
     order: array<vec4<u32>, 2>,   // round keys of the epoch's permutation
     beta: f32,                    // weight of the KL term
+    decay: f32,                   // AdamW: 1 - rate * weight decay
 }
 
 @group(0) @binding(0) var<uniform> step: Step;

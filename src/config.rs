@@ -1,65 +1,146 @@
-//! What a training run is told: defaults, then a TOML file, then flags; written back into the run's folder.
+//! What a training run is told: defaults, then a preset, then a TOML file, then flags; written back into its folder.
 
+mod noise;
+mod preset;
+mod rules;
+mod schedule;
+
+pub use preset::{PRESETS, preset};
+pub use schedule::{BetaSchedule, Progress, RateSchedule};
+
+use crate::data::DataSource;
 use crate::error::{Error, Result};
-use crate::models::{Loss, ModelConfig};
-use crate::ops::{Activation, Pixels};
+use crate::models::{Deviation, Initial, Loss, ModelConfig, ModelKind, Output, Penalty};
+use crate::ops::{Activation, Adam, Noise, Pixels};
 use crate::rng::Stream;
 use serde::{Deserialize, Serialize};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use toml::Table;
 
 /// What becomes of grey pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Binarise {
-    /// They stay grey, in [0, 1].
+    /// They stay as they are
     None,
-    /// 1 from 128 on, else 0.
+    /// 1 from one half on, else 0
     Threshold,
-    /// 1 with the pixel's brightness as probability, drawn anew at every step.
+    /// 1 with the pixel's brightness as probability, drawn anew at every step
     Bernoulli,
 }
 
-/// Everything needed to run again.
+/// Everything needed to run again. Each field is a flag of `vae-gpu train` and a key of a TOML file, spelled with hyphens.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct TrainConfig {
-    /// Sizes of the encoder's hidden layers; the decoder has them in reverse.
+    /// Which model.
+    pub model: ModelKind,
+    /// Sizes of the encoder's hidden layers, and in reverse the decoder's, unless either is given apart.
     pub hidden: Vec<usize>,
+    /// Sizes of the encoder's (the discriminator's) hidden layers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub encoder: Option<Vec<usize>>,
+    /// Sizes of the decoder's (the generator's) hidden layers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decoder: Option<Vec<usize>>,
     /// Dimensions of the latent.
     pub latent: usize,
     /// What follows each hidden layer.
     pub activation: Activation,
+    /// What follows a code without noise.
+    pub code_activation: Activation,
     /// What a reconstruction is scored by.
     pub loss: Loss,
+    /// What the decoder's output is, where the loss does not read logits.
+    pub output: Output,
+    /// What the encoder's second half is.
+    pub deviation: Deviation,
+    /// How weights begin.
+    pub init: Initial,
+    /// Start the output's bias from the training data's mean.
+    pub bias_from_mean: bool,
     /// Weight of the KL term.
     pub beta: f64,
+    /// How beta gets there.
+    pub beta_schedule: BetaSchedule,
+    /// Nats a latent dimension below which KL is not lowered.
+    pub free_bits: f64,
+    /// Samples of the latent an image, for `iwae`.
+    pub samples: usize,
+    /// On the code of `ae`, or the generator's output.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub penalty: Option<Penalty>,
+    /// Weight of the squared Jacobian, for `contractive`.
+    pub contraction: f64,
+    /// What the encoder's input is corrupted with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub noise: Option<Noise>,
     /// Images a step.
     pub batch_size: usize,
     /// Passes over the training images.
     pub epochs: u64,
     /// Adam's learning rate.
     pub lr: f64,
+    /// How the rate changes.
+    pub lr_schedule: RateSchedule,
+    /// Decay of Adam's mean of gradients.
+    pub adam_beta1: f64,
+    /// Decay of Adam's mean of squared gradients.
+    pub adam_beta2: f64,
+    /// What Adam adds to the root of the second moment.
+    pub adam_epsilon: f64,
+    /// Decoupled weight decay (AdamW).
+    pub weight_decay: f64,
+    /// The gradient's largest norm.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_norm: Option<f64>,
+    /// Epochs without a better test loss after which training stops.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patience: Option<u64>,
     /// What every draw of the run depends on.
     pub seed: u32,
     /// What becomes of grey pixels.
     pub binarise: Binarise,
-    /// A folder with the four IDX files; the embedded MNIST where there is none.
-    pub data: Option<PathBuf>,
+    /// A folder with four IDX files, or made-up data; the embedded MNIST where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<DataSource>,
     /// auto, cpu, gpu, an adapter's index or a part of its name.
     pub device: String,
 }
 
 impl Default for TrainConfig {
     fn default() -> TrainConfig {
+        let (model, adam) = (ModelConfig::vae(1), Adam::default());
         TrainConfig {
-            hidden: vec![400],
-            latent: 20,
-            activation: Activation::Relu,
-            loss: Loss::Bce,
+            model: model.model,
+            hidden: model.encoder,
+            encoder: None,
+            decoder: None,
+            latent: model.latent,
+            activation: model.activation,
+            code_activation: model.code_activation,
+            loss: model.loss,
+            output: model.output,
+            deviation: model.deviation,
+            init: model.init,
+            bias_from_mean: false,
             beta: 1.0,
+            beta_schedule: BetaSchedule::Constant,
+            free_bits: model.free_bits,
+            samples: model.samples,
+            penalty: model.penalty,
+            contraction: model.contraction,
+            noise: None,
             batch_size: 128,
             epochs: 10,
             lr: 1e-3,
+            lr_schedule: RateSchedule::Constant,
+            adam_beta1: adam.beta1,
+            adam_beta2: adam.beta2,
+            adam_epsilon: adam.epsilon,
+            weight_decay: 0.0,
+            clip_norm: None,
+            patience: None,
             seed: 0,
             binarise: Binarise::None,
             data: None,
@@ -74,42 +155,73 @@ impl TrainConfig {
     /// # Errors
     /// Where the file cannot be read, or holds an unknown key or a wrong value; the message names the line.
     pub fn load(path: &Path) -> Result<TrainConfig> {
+        from_table(TrainConfig::table(path)?)
+    }
+
+    /// A TOML file's keys, each of which is known and has a value of the right kind.
+    ///
+    /// # Errors
+    /// As [`TrainConfig::load`].
+    pub fn table(path: &Path) -> Result<Table> {
         let text = std::fs::read_to_string(path).map_err(Error::io("reading", path))?;
-        toml::from_str(&text).map_err(|error| Error::format(path, error.to_string()))
+        let bad = |error: toml::de::Error| Error::format(path, error.to_string());
+        toml::from_str::<TrainConfig>(&text).map_err(bad)?; // names the line of a wrong key or value
+        toml::from_str(&text).map_err(bad)
+    }
+
+    /// Defaults, overlaid by each table in turn.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where a table holds a key or a value that is none.
+    pub fn layered(tables: impl IntoIterator<Item = Table>) -> Result<TrainConfig> {
+        let mut all = Table::new();
+        for table in tables {
+            // One shape replaces another: sizes said together those said apart, and the reverse.
+            if table.contains_key("hidden") && !table.contains_key("encoder") && !table.contains_key("decoder") {
+                all.remove("encoder");
+                all.remove("decoder");
+            }
+            all.extend(table);
+        }
+        from_table(all)
+    }
+
+    /// The keys and values of [`TrainConfig::to_toml`].
+    ///
+    /// # Errors
+    /// None for a configuration whose numbers fit TOML's.
+    pub fn to_table(&self) -> Result<Table> {
+        Table::try_from(self).map_err(|error| Error::Usage(format!("the configuration cannot be written: {error}")))
     }
 
     /// The file that [`TrainConfig::load`] reads back.
+    ///
+    /// # Errors
+    /// As [`TrainConfig::to_table`].
     pub fn to_toml(&self) -> Result<String> {
         toml::to_string(self).map_err(|error| Error::Usage(format!("the configuration cannot be written: {error}")))
     }
 
-    /// Checks every rule that does not depend on the data.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] naming the option, what was found and what is allowed.
-    pub fn validate(&self) -> Result<()> {
-        let rule = |holds: bool, option: &str, found: String, allowed: &str| match holds {
-            true => Ok(()),
-            false => Err(Error::Usage(format!("{option} is {found}: it must be {allowed}"))),
-        };
-        let sizes = !self.hidden.is_empty() && !self.hidden.contains(&0);
-        rule(
-            sizes,
-            "--hidden",
-            format!("{:?}", self.hidden),
-            "one or more sizes, each at least 1, like 400 or 512,256",
-        )?;
-        rule(self.latent >= 1, "--latent", self.latent.to_string(), "at least 1")?;
-        rule(self.batch_size >= 1, "--batch-size", self.batch_size.to_string(), "at least 1")?;
-        rule(self.epochs >= 1, "--epochs", self.epochs.to_string(), "at least 1")?;
-        rule(self.lr.is_finite() && self.lr > 0.0, "--lr", self.lr.to_string(), "a number above 0")?;
-        rule(self.beta.is_finite() && self.beta >= 0.0, "--beta", self.beta.to_string(), "a number, 0 or above")
-    }
-
     /// The architecture, for images of `features` pixels.
-    pub fn model(&self, features: usize) -> ModelConfig {
-        let (hidden, latent, activation, loss) = (self.hidden.clone(), self.latent, self.activation, self.loss);
-        ModelConfig { features, hidden, latent, activation, loss }
+    pub fn architecture(&self, features: usize) -> ModelConfig {
+        let reversed = || self.hidden.iter().rev().copied().collect();
+        ModelConfig {
+            model: self.model,
+            features,
+            encoder: self.encoder.clone().unwrap_or_else(|| self.hidden.clone()),
+            decoder: self.decoder.clone().unwrap_or_else(reversed),
+            latent: self.latent,
+            activation: self.activation,
+            code_activation: self.code_activation,
+            loss: self.loss,
+            output: self.output,
+            deviation: self.deviation,
+            init: self.init,
+            samples: self.samples,
+            free_bits: self.free_bits,
+            penalty: self.penalty,
+            contraction: self.contraction,
+        }
     }
 
     /// What the training batches read.
@@ -120,6 +232,15 @@ impl TrainConfig {
             Binarise::Bernoulli => Pixels::Bernoulli(Stream::Pixels),
         }
     }
+
+    /// Adam's constants.
+    pub fn adam(&self) -> Adam {
+        Adam { beta1: self.adam_beta1, beta2: self.adam_beta2, epsilon: self.adam_epsilon }
+    }
+}
+
+fn from_table(table: Table) -> Result<TrainConfig> {
+    toml::Value::Table(table).try_into().map_err(|error| Error::Usage(format!("configuration: {error}")))
 }
 
 #[cfg(test)]
@@ -128,28 +249,30 @@ mod tests {
 
     #[test]
     fn a_configuration_survives_toml() {
-        let config = TrainConfig { hidden: vec![5, 3], seed: u32::MAX, beta: 0.1, ..TrainConfig::default() };
+        let config = TrainConfig {
+            encoder: Some(vec![5, 3]),
+            seed: u32::MAX,
+            beta: 0.1,
+            beta_schedule: BetaSchedule::Cyclical { cycles: 4 },
+            lr_schedule: "steps:1,4,13:0.5".parse().unwrap(),
+            noise: Some(Noise::Mask { fraction: 0.25 }),
+            penalty: Some("l1:0.001".parse().unwrap()),
+            data: Some("uniform:10x4".parse().unwrap()),
+            ..TrainConfig::default()
+        };
         let text = config.to_toml().unwrap();
         assert_eq!(toml::from_str::<TrainConfig>(&text).unwrap(), config);
         assert!(toml::from_str::<TrainConfig>("latnet = 3").is_err());
     }
 
     #[test]
-    fn every_rule_names_its_option() {
-        let base = TrainConfig::default();
-        assert!(base.validate().is_ok());
-        let wrong = [
-            ("--hidden", TrainConfig { hidden: vec![], ..base.clone() }),
-            ("--hidden", TrainConfig { hidden: vec![4, 0], ..base.clone() }),
-            ("--latent", TrainConfig { latent: 0, ..base.clone() }),
-            ("--batch-size", TrainConfig { batch_size: 0, ..base.clone() }),
-            ("--epochs", TrainConfig { epochs: 0, ..base.clone() }),
-            ("--lr", TrainConfig { lr: f64::NAN, ..base.clone() }),
-            ("--beta", TrainConfig { beta: -1.0, ..base.clone() }),
-        ];
-        for (option, config) in wrong {
-            let message = config.validate().unwrap_err().to_string();
-            assert!(message.starts_with(option), "{message}");
-        }
+    fn later_layers_win_and_shapes_replace_each_other() {
+        let table = |text: &str| toml::from_str::<Table>(text).unwrap();
+        let apart = "encoder = [8, 4]\ndecoder = [6]\nlatent = 3";
+        let config = TrainConfig::layered([table(apart), table("latent = 2")]).unwrap();
+        assert_eq!((config.latent, config.architecture(9).decoder), (2, vec![6]));
+        let config = TrainConfig::layered([table(apart), table("hidden = [7, 5]")]).unwrap();
+        assert_eq!(config.architecture(9).decoder, [5, 7]);
+        assert!(TrainConfig::layered([table("latent = 'two'")]).is_err());
     }
 }

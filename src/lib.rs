@@ -13,6 +13,7 @@
 //! | [`ops`] | each op's shape rule, reference, gradient, kernel | devices, files |
 //! | [`plan`] | order, fusion, buffers | devices |
 //! | [`backend`] | runs plans: CPU in f32 or f64, GPU | models |
+//! | [`density`] | Gaussians fitted to codes, to sample from | models |
 //! | [`data`], [`plot`] | data sets in, pictures out | everything above |
 //!
 //! # Invariants, kept by `tests/architecture.rs`
@@ -30,6 +31,7 @@ pub mod backend;
 pub mod cli;
 pub mod config;
 pub mod data;
+pub mod density;
 pub mod error;
 pub mod files;
 pub mod graph;

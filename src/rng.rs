@@ -48,6 +48,16 @@ pub enum Stream {
     EvaluationPosterior = 5,
     /// Binarisation of pixels while evaluating.
     EvaluationPixels = 6,
+    /// Corruption of a denoising autoencoder's input.
+    Corruption = 7,
+    /// Latents of a generator while training.
+    Generator = 8,
+    /// Latents of a generator while evaluating.
+    EvaluationGenerator = 9,
+    /// Samples of the importance-weighted log-likelihood.
+    Importance = 10,
+    /// Made-up data sets.
+    Synthetic = 11,
 }
 
 impl Stream {

@@ -5,13 +5,14 @@
 //! `shaders/step.wgsl`; a test reflects both and compares every offset.
 
 /// One step's values, as the host computes them.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
     /// Number of the step since the run began, from 0; the last two words of every Philox counter.
     pub index: u64,
     /// Position in the epoch of the batch's first row; row `r` is global example `first + r`.
     pub first: u32,
-    /// Rows of the batch that count; the rest of a short last batch is masked by [`crate::ops::BatchMean`].
+    /// Rows of the batch that count; the rest of a short last batch is masked by [`crate::ops::BatchMean`] and
+    /// [`crate::ops::KlColumns`].
     pub rows: u32,
     /// The run's seed: the first word of every Philox key.
     pub seed: u32,
@@ -19,12 +20,35 @@ pub struct Step {
     pub slot: u32,
     /// Round keys of this epoch's permutation ([`crate::rng::Permutation::keys`]).
     pub order: [u32; 8],
+    /// The learning rate; for the host's own records, no kernel reads it.
+    pub rate: f64,
     /// Adam's learning rate over its first bias correction: `rate / (1 - beta1^t)`.
     pub step_size: f64,
     /// Adam's second bias correction: `1 / sqrt(1 - beta2^t)`.
     pub second_scale: f64,
     /// Weight of the KL term.
     pub beta: f64,
+    /// What parameters are multiplied by before Adam moves them: `1 - rate * weight_decay`; 1 without weight decay.
+    pub decay: f64,
+}
+
+/// Zeros, and no weight decay.
+impl Default for Step {
+    fn default() -> Step {
+        Step {
+            index: 0,
+            first: 0,
+            rows: 0,
+            seed: 0,
+            slot: 0,
+            order: [0; 8],
+            rate: 0.0,
+            step_size: 0.0,
+            second_scale: 0.0,
+            beta: 0.0,
+            decay: 1.0,
+        }
+    }
 }
 
 /// [`Step`] as kernels see it: 80 bytes, laid out as WGSL lays out a uniform struct.
@@ -49,8 +73,10 @@ pub struct PackedStep {
     pub order: [u32; 8],
     /// [`Step::beta`].
     pub beta: f32,
+    /// [`Step::decay`].
+    pub decay: f32,
     /// Padding to a multiple of 16 bytes.
-    pub padding: [u32; 3],
+    pub padding: [u32; 2],
 }
 
 impl Step {
@@ -66,7 +92,8 @@ impl Step {
             second_scale: self.second_scale as f32,
             order: self.order,
             beta: self.beta as f32,
-            padding: [0; 3],
+            decay: self.decay as f32,
+            padding: [0; 2],
         }
     }
 }

@@ -4,12 +4,13 @@
 
 mod common;
 
-use common::{Tolerance, a_step, bytes, fill, gpu, inputs};
+use common::{Tolerance, a_step, dataset, fill, gpu, inputs};
 use vae_gpu::backend::cpu::{CpuSession, interpret};
 use vae_gpu::backend::gpu::{GpuOptions, link};
 use vae_gpu::backend::{Data, Device, Session};
+use vae_gpu::data::Images;
 use vae_gpu::graph::{Graph, Init, ParameterLayout, Shape};
-use vae_gpu::ops::{Adam, Case, Fill, Kernel, Op, Operation, Profile};
+use vae_gpu::ops::{Adam, Case, Kernel, Op, Operation, Profile};
 use vae_gpu::plan::{Arena, Options, compile};
 
 const PROFILES: [Profile; 2] = [Profile { software: false }, Profile { software: true }];
@@ -28,7 +29,12 @@ fn kernels() -> Vec<(String, Kernel)> {
         }
         let arena = Shape::new(1, 1000);
         kernels.push(("adam".to_owned(), Adam::default().kernel(&[arena], arena, &profile)));
-        kernels.push(("record".to_owned(), vae_gpu::ops::Record.kernel(&[Shape::SCALAR; 3], Shape::SCALAR, &profile)));
+        let clipped = Adam::default().kernel(&[arena, Shape::SCALAR], arena, &profile);
+        kernels.push(("adam".to_owned(), clipped));
+        for count in 1..=3 {
+            let record = vae_gpu::ops::Record { first: 3 - count };
+            kernels.push(("record".to_owned(), record.kernel(&[Shape::SCALAR; 3][..count], Shape::SCALAR, &profile)));
+        }
     }
     kernels
 }
@@ -82,6 +88,7 @@ fn the_step_uniform_has_one_layout_in_rust_and_wgsl() {
         ("second_scale", offset_of!(PackedStep, second_scale)),
         ("order", offset_of!(PackedStep, order)),
         ("beta", offset_of!(PackedStep, beta)),
+        ("decay", offset_of!(PackedStep, decay)),
     ];
     assert_eq!(found, wanted.map(|(name, offset)| (name, offset as u32)));
     assert_eq!(*span as usize, size_of::<PackedStep>());
@@ -90,8 +97,8 @@ fn the_step_uniform_has_one_layout_in_rust_and_wgsl() {
 /// The op's value in f64, and on a session.
 fn reference(case: &Case, rows: usize) -> Vec<f64> {
     let (graph, _, output) = case.graph().unwrap();
-    let bytes = bytes(case);
-    let data = [Data { shape: case.inputs.first().map_or(Shape::SCALAR, |input| input.0), bytes: &bytes }];
+    let held = dataset(case);
+    let data: Vec<Data<'_>> = held.iter().map(Images::resident).collect();
     let mut values = interpret::<f64>(&graph, &a_step(rows), &[], &data, &inputs(case)).unwrap();
     values.swap_remove(output_index(&graph, output))
 }
@@ -102,20 +109,17 @@ fn output_index(graph: &Graph, output: vae_gpu::graph::NodeId) -> usize {
 
 fn on_gpu(case: &Case, rows: usize, options: GpuOptions, device: &vae_gpu::backend::gpu::Gpu) -> Vec<f64> {
     let (graph, _, _) = case.graph().unwrap();
-    let bytes = bytes(case);
-    let data: Vec<Data<'_>> = match case.inputs.first() {
-        Some(&(shape, Fill::Bytes)) => vec![Data { shape, bytes: &bytes }],
-        _ => Vec::new(),
-    };
+    let held = dataset(case);
+    let data: Vec<Data<'_>> = held.iter().map(Images::resident).collect();
     let mut session = device.open_session(graph.layout(), &data).unwrap();
     let program = session.load(compile(&graph, Options { fuse: false }).unwrap()).unwrap();
     for (i, (_, kind)) in case.inputs.iter().enumerate() {
-        if *kind != Fill::Bytes {
+        if !kind.is_dataset() {
             let values: Vec<f32> = fill(case, i).iter().map(|&value| value as f32).collect();
             session.write_input(program, &format!("in{i}"), &values).unwrap();
         }
     }
-    session.run(program, &[a_step(rows)]).unwrap();
+    session.run(&[program], &[a_step(rows)]).unwrap();
     if options.checks {
         session.check_guards().unwrap();
     }
@@ -147,10 +151,15 @@ fn shift(kernel: &mut Kernel, name: &str, by: f64) {
 #[test]
 fn a_broken_kernel_is_reported() {
     type Fault = fn(&mut Kernel);
-    let faults: [(&str, &str, Fault); 4] = [
+    let faults: [(&str, &str, Fault); 9] = [
         ("a row left out of a sum", "sum_rows", |kernel| shift(kernel, "ROWS", -1.0)),
         ("a column left out of a loss", "bce_logits", |kernel| shift(kernel, "COLS", -1.0)),
         ("an element not written", "scale", |kernel| shift(kernel, "COUNT", -1.0)),
+        ("a sample left out of a bound", "importance_bound", |kernel| shift(kernel, "SAMPLES", -1.0)),
+        ("a floor too low", "floor_sum", |kernel| shift(kernel, "FLOOR", -0.1)),
+        ("another group's rows", "sum_groups", |kernel| shift(kernel, "GROUP", -1.0)),
+        ("an element left out of a norm", "square_sums", |kernel| shift(kernel, "COUNT", -1.0)),
+        ("a value left out of a state", "log_sum_exp_update", |kernel| shift(kernel, "SAMPLES", -1.0)),
         ("another stream's noise", "reparameterise", |kernel| shift(kernel, "STREAM", 1.0)),
     ];
     for (what, op, fault) in faults {
@@ -178,7 +187,7 @@ fn adam_on_the_gpu_updates_the_arenas_as_on_the_cpu() {
         let scale = vae_gpu::ops::Scale { factor: vae_gpu::ops::Factor::Constant(0.5) };
         (id, graph.apply(scale.into(), &[input]).unwrap())
     });
-    graph.update(Adam::default().into(), gradients.to_vec()).unwrap();
+    graph.update(Adam::default().into(), gradients.to_vec(), None).unwrap();
     let plan = compile(&graph, Options::default()).unwrap();
     let mut cpu = CpuSession::<f64>::new(&layout, &[]);
     let mut gpu = device.session(&layout, &[]).unwrap();
@@ -191,7 +200,7 @@ fn adam_on_the_gpu_updates_the_arenas_as_on_the_cpu() {
         for t in 1..=5 {
             let (step_size, second_scale) = Adam::default().schedule(1e-2, t);
             let step = vae_gpu::step::Step { step_size, second_scale, ..a_step(1) };
-            session.run(program, &[step]).unwrap();
+            session.run(&[program], &[step]).unwrap();
         }
         [Arena::Parameters, Arena::FirstMoments, Arena::SecondMoments].map(|arena| session.read_arena(arena).unwrap())
     });

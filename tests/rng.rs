@@ -54,10 +54,15 @@ fn every_part_of_a_draw_changes_it() {
         Stream::Prior,
         Stream::EvaluationPosterior,
         Stream::EvaluationPixels,
+        Stream::Corruption,
+        Stream::Generator,
+        Stream::EvaluationGenerator,
+        Stream::Importance,
+        Stream::Synthetic,
     ] {
         seen.insert(Draw { stream, ..base }.bits(0, 0));
     }
-    assert_eq!(seen.len(), 13);
+    assert_eq!(seen.len(), 18);
 }
 
 #[test]

@@ -6,11 +6,10 @@ mod common;
 use common::{Tolerance, gpu};
 use std::path::Path;
 use vae_gpu::backend::gpu::GpuOptions;
-use vae_gpu::backend::{Data, Device, cpu::Cpu};
+use vae_gpu::backend::{Device, cpu::Cpu};
 use vae_gpu::config::TrainConfig;
-use vae_gpu::data::{Dataset, Images};
-use vae_gpu::graph::Shape;
-use vae_gpu::models::Vae;
+use vae_gpu::data::{Dataset, Images, Values};
+use vae_gpu::models::{Batches, Model, Optimiser};
 use vae_gpu::ops::{Adam, Pixels};
 use vae_gpu::plan::{Arena, Options, compile};
 use vae_gpu::rng::{Permutation, Stream};
@@ -24,7 +23,7 @@ fn images(count: usize) -> Images {
         (255 / (1 + (row + image).abs_diff(col + 2 * (image % 3)) % 7)) as u8
     };
     let pixels = (0..count * 30).map(|i| pixel(i / 30, i % 30)).collect();
-    Images { height: 6, width: 5, pixels, labels: (0..count).map(|i| (i % 3) as u8).collect() }
+    Images { height: 6, width: 5, pixels: Values::Bytes(pixels), labels: (0..count).map(|i| (i % 3) as u8).collect() }
 }
 
 fn dataset() -> Dataset {
@@ -40,11 +39,12 @@ const DRAWN: Pixels = Pixels::Bernoulli(Stream::Pixels);
 /// Ten steps (a short batch among them): their losses, and every parameter after them.
 fn trajectory(device: &dyn Device, fuse: bool, pixels: Pixels) -> (Vec<f64>, Vec<f64>) {
     let (data, config) = (images(101), config(1));
-    let vae = Vae::new(config.model(30)).unwrap();
-    let bytes = Data { shape: Shape::new(101, 30), bytes: &data.pixels };
-    let mut session = device.session(vae.layout(), &[bytes]).unwrap();
-    session.write_arena(Arena::Parameters, &vae.layout().initial(7)).unwrap();
-    let graph = vae.training(0, 101, 16, pixels, Adam::default()).unwrap();
+    let model = Model::new(config.architecture(30)).unwrap();
+    let mut session = device.session(model.layout(), &[data.resident()]).unwrap();
+    session.write_arena(Arena::Parameters, &model.layout().initial(7)).unwrap();
+    let batches = Batches { data: 0, examples: 101, dtype: data.dtype(), rows: 16, pixels, noise: None };
+    let optimiser = Optimiser { adam: Adam::default(), clip: None };
+    let graph = model.training(&batches, optimiser).unwrap().remove(0);
     let program = session.load(compile(&graph, Options { fuse }).unwrap()).unwrap();
     let steps: Vec<Step> = (0..10_u32)
         .map(|i| {
@@ -52,11 +52,11 @@ fn trajectory(device: &dyn Device, fuse: bool, pixels: Pixels) -> (Vec<f64>, Vec
             let order = Permutation::new(7, u64::from(i / 7), 101).keys();
             let first = i % 7 * 16;
             let rows = 16.min(101 - first);
-            Step { index: i.into(), first, rows, seed: 7, slot: 0, order, step_size, second_scale, beta: 0.5 }
+            Step { index: i.into(), first, rows, seed: 7, order, step_size, second_scale, beta: 0.5, ..Step::default() }
         })
         .collect();
     // Cut into submissions of odd lengths, which must not matter.
-    let metrics = [&steps[..3], &steps[3..4], &steps[4..]].map(|part| session.run(program, part).unwrap()).concat();
+    let metrics = [&steps[..3], &steps[3..4], &steps[4..]].map(|part| session.run(&[program], part).unwrap()).concat();
     let parameters = session.read_arena(Arena::Parameters).unwrap();
     (metrics.concat(), parameters.into_iter().map(f64::from).collect())
 }
@@ -94,8 +94,8 @@ fn ten_steps_are_those_of_pytorch() {
     // The two differ in the normals (off by at most 5.8e-7) and in nothing else; Adam divides a gradient by its own size,
     // so what that moves is a share of 1e-6 of ten steps of the rate 1e-3, and of the f32 in which parameters are read.
     Tolerance { relative: 1e-6, absolute: 0.0 }.check("losses", &losses, &wanted);
-    let vae = Vae::new(config(1).model(30)).unwrap();
-    for parameter in vae.layout().parameters() {
+    let model = Model::new(config(1).architecture(30)).unwrap();
+    for parameter in model.layout().parameters() {
         let got = &arena[parameter.offset..][..parameter.shape.len()];
         let wanted = numbers(&recorded["parameters"][&parameter.name]);
         Tolerance { relative: 1e-6, absolute: 1e-6 }.check(&parameter.name, got, &wanted);

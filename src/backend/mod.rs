@@ -12,7 +12,7 @@ pub use gpu::AdapterReport;
 pub use select::{DeviceChoice, Selected, adapters, auto_choice, select};
 
 use crate::error::{Error, Result};
-use crate::graph::{ParameterLayout, Shape};
+use crate::graph::{DType, ParameterLayout, Shape};
 use crate::ops::METRICS;
 use crate::plan::{Arena, Plan, Slice};
 use crate::step::Step;
@@ -49,13 +49,32 @@ impl std::ops::Sub for Traffic {
     }
 }
 
-/// A data set to make resident: bytes, `[examples, features]`.
+/// The values of a [`Data`] set, row-major.
+#[derive(Clone, Copy, Debug)]
+pub enum Values<'a> {
+    /// Bytes, resident as bytes.
+    Bytes(&'a [u8]),
+    /// Real numbers, resident as f32 on a GPU.
+    Reals(&'a [f32]),
+}
+
+/// A data set to make resident: `[examples, features]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Data<'a> {
     /// Examples and features.
     pub shape: Shape,
-    /// The bytes, row-major.
-    pub bytes: &'a [u8],
+    /// What they are.
+    pub values: Values<'a>,
+}
+
+impl Data<'_> {
+    /// How its values are stored.
+    pub fn dtype(&self) -> DType {
+        match self.values {
+            Values::Bytes(_) => DType::U8,
+            Values::Reals(_) => DType::Real,
+        }
+    }
 }
 
 /// A device that sessions can be opened on.
@@ -70,7 +89,8 @@ pub trait Device {
     fn session(&self, layout: &ParameterLayout, data: &[Data<'_>]) -> Result<Box<dyn Session>>;
 }
 
-/// What one step recorded: loss, reconstruction and divergence, in nats an image.
+/// What one step recorded, in the columns its programs say: of a VAE loss, reconstruction and divergence, in nats an
+/// image.
 pub type Metrics = [f64; METRICS];
 
 /// A submission under way; give it to [`Session::finish`].
@@ -91,13 +111,15 @@ pub trait Session {
     /// Loads a plan; everything that can be built once is built here.
     fn load(&mut self, plan: Plan) -> Result<ProgramId>;
 
-    /// Starts a run of one to [`MAX_STEPS`] steps.
-    fn submit(&mut self, program: ProgramId, steps: &[Step]) -> Result<Submission>;
+    /// Starts a run of one to [`MAX_STEPS`] steps: each step runs every program, in this order (a GAN's discriminator,
+    /// then its generator). The programs of a step read the same [`Step`] and write one row of metrics together.
+    fn submit(&mut self, programs: &[ProgramId], steps: &[Step]) -> Result<Submission>;
 
-    /// Waits for a submission and returns what each of its steps recorded (zeros where the program records nothing).
+    /// Waits for a submission and returns what each of its steps recorded: 0 in every column that none of its programs
+    /// records.
     fn finish(&mut self, submission: Submission) -> Result<Vec<Metrics>>;
 
-    /// Replaces an arena's values.
+    /// Replaces an arena's values; padding between parameters stays 0, whatever is given for it.
     fn write_arena(&mut self, arena: Arena, values: &[f32]) -> Result<()>;
 
     /// Reads an arena's values, after everything submitted.
@@ -113,8 +135,8 @@ pub trait Session {
     fn traffic(&self) -> Traffic;
 
     /// Runs the steps and waits.
-    fn run(&mut self, program: ProgramId, steps: &[Step]) -> Result<Vec<Metrics>> {
-        let submission = self.submit(program, steps)?;
+    fn run(&mut self, programs: &[ProgramId], steps: &[Step]) -> Result<Vec<Metrics>> {
+        let submission = self.submit(programs, steps)?;
         self.finish(submission)
     }
 }
@@ -139,11 +161,11 @@ fn check_len(what: &str, len: usize, expected: usize) -> Result<()> {
 }
 
 /// The plan's data sets are the session's.
-fn check_datasets(plan: &Plan, held: &[Shape]) -> Result<()> {
-    for (index, shape) in &plan.datasets {
-        if held.get(*index) != Some(shape) {
+fn check_datasets(plan: &Plan, held: &[(Shape, DType)]) -> Result<()> {
+    for &(index, shape, dtype) in &plan.datasets {
+        if held.get(index) != Some(&(shape, dtype)) {
             return Err(Error::Graph(format!(
-                "the plan reads data set {index} of {shape}; the session holds {held:?}"
+                "the plan reads data set {index} of {shape}, {dtype:?}; the session holds {held:?}"
             )));
         }
     }

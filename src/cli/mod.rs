@@ -1,11 +1,17 @@
 //! The command line: one file a command, each of which parses, calls the library and tells what came of it.
 
+mod decode;
 mod devices;
+mod encode;
+mod eval;
+mod flags;
+mod interpolate;
 mod progress;
 mod reconstruct;
 mod sample;
 mod source;
 mod train;
+mod traverse;
 
 use std::error::Error as _;
 use std::fmt::{Arguments, Display};
@@ -21,7 +27,7 @@ use crate::error::{Error, Result};
 /// Where runs lie unless said otherwise.
 const RUNS: &str = "runs";
 
-/// Trains variational autoencoders on any GPU, or on the CPU, and samples from them.
+/// Trains autoencoders, variational and others, on any GPU or on the CPU, and samples from them.
 #[derive(Debug, Parser)]
 #[command(name = "vae-gpu", version, about, after_help = "Example: vae-gpu train && vae-gpu sample")]
 struct Cli {
@@ -34,6 +40,11 @@ enum Command {
     Train(Box<train::Train>),
     Sample(sample::Sample),
     Reconstruct(reconstruct::Reconstruct),
+    Eval(eval::Eval),
+    Encode(encode::Encode),
+    Decode(decode::Decode),
+    Interpolate(interpolate::Interpolate),
+    Traverse(traverse::Traverse),
     Devices(devices::Devices),
 }
 
@@ -43,6 +54,11 @@ pub fn main() -> ExitCode {
         Command::Train(command) => command.run(),
         Command::Sample(command) => command.run(),
         Command::Reconstruct(command) => command.run(),
+        Command::Eval(command) => command.run(),
+        Command::Encode(command) => command.run(),
+        Command::Decode(command) => command.run(),
+        Command::Interpolate(command) => command.run(),
+        Command::Traverse(command) => command.run(),
         Command::Devices(command) => command.run(),
     };
     match done {

@@ -11,6 +11,14 @@ use crate::train::{EpochMetrics, Losses, Observer};
 /// Plain lines are at least this far apart.
 const PAUSE: Duration = Duration::from_secs(2);
 
+/// A bar on a terminal; nothing elsewhere.
+pub(super) fn bar(len: u64, what: &'static str) -> ProgressBar {
+    let bar =
+        if stdout().is_terminal() && stderr().is_terminal() { ProgressBar::new(len) } else { ProgressBar::hidden() };
+    let style = ProgressStyle::with_template("{prefix} {bar:24} {percent:>3}%  {eta} left");
+    bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_prefix(what)
+}
+
 pub(super) struct Progress {
     epochs: u64,
     epoch: u64,
@@ -51,7 +59,7 @@ impl Observer for Progress {
     }
 
     fn progress(&mut self, images: u64, recent: Losses) {
-        let text = || format!("{}  {} nats", self.speed(images), sum(recent));
+        let text = || format!("{}  {}", self.speed(images), shown(recent));
         if let Some(bar) = &self.bar {
             bar.set_message(text());
             bar.set_position(images);
@@ -64,17 +72,29 @@ impl Observer for Progress {
         }
     }
 
-    fn epoch_finished(&mut self, metrics: &EpochMetrics) {
+    fn epoch_finished(&mut self, metrics: &EpochMetrics, train: Losses, test: Losses) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
         let speed = thousands(metrics.images_per_s.round());
-        let (train, test) = (sum(metrics.train()), sum(metrics.test()));
-        say(format_args!("{}  train {train}  test {test} nats/image  {speed} images/s", self.label()));
+        let (train, test) = (shown(train), shown(test));
+        say(format_args!("{}  train {train}  test {test}  {speed} images/s", self.label()));
+    }
+
+    fn stopped_early(&mut self, epoch: u64, best: u64) {
+        say(format_args!("stopped after epoch {epoch}: the test loss was lowest after epoch {best}"));
+    }
+
+    fn fitting_density(&mut self) {
+        say(format_args!("fitting a Gaussian and a mixture to the training codes, which samples are drawn from"));
     }
 }
 
-/// `loss = reconstruction + KL`; with a beta other than 1 the KL shown is what it adds to the loss.
-fn sum(losses: Losses) -> String {
-    format!("{:.2} = {:.2} + {:.2}", losses.loss, losses.recon, losses.loss - losses.recon)
+/// `loss = reconstruction + the rest`; where the losses are no such sum, each by its name.
+fn shown(losses: Losses) -> String {
+    let [loss, recon, _] = losses.values;
+    if losses.terms[1] == "recon" {
+        return format!("{loss:.2} = {recon:.2} + {:.2}", loss - recon);
+    }
+    losses.pairs().map(|(term, value)| format!("{term} {value:.2}")).collect::<Vec<_>>().join(", ")
 }

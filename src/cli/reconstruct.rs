@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::source::Source;
-use super::{check_folder, device_line, say};
-use crate::data::npy;
+use super::{check_folder, say};
+use crate::data::{DataSource, npy};
 use crate::error::{Error, Result};
 use crate::plan::Options;
 use crate::plot::reconstructions;
@@ -28,9 +28,9 @@ pub(super) struct Reconstruct {
     /// Images: the first N of the test set, 1 to 10000
     #[arg(short = 'n', long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     count: u32,
-    /// Folder with the four IDX files [default: the data of the run]
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
+    /// Folder with the four IDX files, or made-up data [default: the data of the run]
+    #[arg(long, value_name = "DATA")]
+    data: Option<DataSource>,
     /// The picture [default: RUN/figures/reconstructions-N.png]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -44,21 +44,8 @@ impl Reconstruct {
         let found = self.source.find()?;
         let out = self.out.clone().unwrap_or_else(|| found.figure(&format!("reconstructions-{}.png", self.count)));
         [Some(&out), self.npy.as_ref()].into_iter().flatten().try_for_each(|file| check_folder(file))?;
-        let mut config = found.config()?;
-        config.data = self.data.clone().or(config.data);
-        let data = config.dataset()?;
+        let (config, data) = found.data(self.data.as_ref())?;
         let (header, test, count) = (&found.checkpoint.header, &data.test, self.count as usize);
-        if (test.height, test.width) != (header.height, header.width) {
-            return Err(Error::Usage(format!(
-                "{} has images of {}x{}, the model of {} has {}x{}: they must be equal",
-                data.name,
-                test.height,
-                test.width,
-                found.path.display(),
-                header.height,
-                header.width
-            )));
-        }
         if count > test.count() {
             let (name, held) = (&data.name, test.count());
             return Err(Error::Usage(format!(
@@ -66,17 +53,14 @@ impl Reconstruct {
             )));
         }
         let (selected, mut session) = self.source.session(&found)?;
-        say(format_args!("{}", device_line(&selected)));
-        say(format_args!("checkpoint: {}, epoch {}", found.path.display(), header.epoch));
-        let features = test.features();
-        let bytes = &test.pixels[..count * features];
-        let originals: Vec<f32> = bytes.iter().map(|byte| header.train.binarise.shown(*byte)).collect();
-        let decoder = Reconstructor::load(&mut *session, &found.vae, ROWS.min(count), Options::default())?;
-        let (means, _) = decoder.apply(&mut *session, &originals, features)?; // [count, features]
+        let reconstructor = Reconstructor::load(&mut *session, &found.model, ROWS.min(count), Options::default())?;
+        found.say(&selected);
+        let originals = test.shown(0..count, config.binarise); // [count, features]
+        let means = reconstructor.apply(&mut *session, &originals)?;
         reconstructions(&originals, &means, header.height, header.width, COLUMNS.min(count))?.save(&out)?;
         say(format_args!("{}", out.display()));
         if let Some(file) = &self.npy {
-            npy::write_f32(file, count, features, &means)?;
+            npy::write_f32(file, count, test.features(), &means)?;
             say(format_args!("{}", file.display()));
         }
         Ok(())

@@ -4,18 +4,23 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::source::Source;
-use super::{check_folder, device_line, say};
+use super::source::{Found, Source};
+use super::{check_folder, say};
+use crate::backend::Session;
 use crate::data::npy;
+use crate::density::{Density, DensityKind};
 use crate::error::Result;
 use crate::plan::Options;
-use crate::plot::grid;
 use crate::train::generate::Sampler;
+use crate::train::{density, image_grid};
 
 /// Images that are decoded at a time.
 const ROWS: usize = 256;
 
-/// Draw images from a trained model's prior
+/// Draw images from a trained model
+///
+/// Latents are drawn from the prior N(0, I) of vae, iwae and gan; for ae, collapsed and contractive from a density fitted
+/// to the training codes (Ghosh et al. 2020).
 #[derive(Debug, Args)]
 #[command(after_help = "Example: vae-gpu sample -n 64 --seed 7 --out digits.png")]
 pub(super) struct Sample {
@@ -27,10 +32,13 @@ pub(super) struct Sample {
     /// Seed of the draws, below 2^32
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u32,
+    /// What latents are drawn from, for a model without a prior
+    #[arg(long, value_enum, default_value_t = DensityKind::Mixture)]
+    density: DensityKind,
     /// The picture [default: RUN/figures/samples-seedN.png]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Write the images as an array [N, pixels] of f32 in [0, 1] too
+    /// Write the images as an array [N, pixels] of f32 too
     #[arg(long, value_name = "FILE")]
     npy: Option<PathBuf>,
 }
@@ -41,19 +49,35 @@ impl Sample {
         let out = self.out.clone().unwrap_or_else(|| found.figure(&format!("samples-seed{}.png", self.seed)));
         [Some(&out), self.npy.as_ref()].into_iter().flatten().try_for_each(|file| check_folder(file))?;
         let (selected, mut session) = self.source.session(&found)?;
-        say(format_args!("{}", device_line(&selected)));
-        say(format_args!("checkpoint: {}, epoch {}", found.path.display(), found.checkpoint.header.epoch));
+        found.say(&selected);
         let count = self.count as usize;
-        let sampler = Sampler::load(&mut *session, &found.vae, ROWS.min(count), Options::default())?;
-        let images = sampler.draw(&mut *session, count, self.seed)?; // [count, features]
+        let sampler = Sampler::load(&mut *session, &found.model, ROWS.min(count), Options::default())?;
+        let fitted = |session: &mut dyn Session| self.fitted(&found, session);
+        let images = sampler.draw(&mut *session, count, self.seed, fitted)?; // [count, features]
         let header = &found.checkpoint.header;
         let columns = (1..).find(|columns| columns * columns >= count).unwrap_or(count);
-        grid(&images, header.height, header.width, columns)?.save(&out)?;
+        image_grid(header.model.output, &images, header.height, header.width, columns)?.save(&out)?;
         say(format_args!("{}", out.display()));
         if let Some(file) = &self.npy {
             npy::write_f32(file, count, header.model.features, &images)?;
             say(format_args!("{}", file.display()));
         }
         Ok(())
+    }
+
+    /// The density beside the checkpoint, or one fitted now and kept there.
+    fn fitted(&self, found: &Found, session: &mut dyn Session) -> Result<Density> {
+        let (path, identity) = (density::path(&found.path, self.density), found.checkpoint.identity());
+        if path.exists()
+            && let Some(density) = Density::load(&path, &identity)?
+        {
+            return Ok(density);
+        }
+        say(format_args!("fitting the density of the training codes: {}", path.display()));
+        let (config, data) = found.data(None)?;
+        let codes = density::codes(session, &found.model, &config, &data.train, Options::default())?;
+        let density = Density::fit(self.density, &codes, found.checkpoint.header.model.latent, config.seed)?;
+        density.save(&path, &identity)?;
+        Ok(density)
     }
 }

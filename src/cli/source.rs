@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{RUNS, device};
+use super::{RUNS, device, device_line, say};
 use crate::backend::{Data, Selected, Session};
 use crate::config::TrainConfig;
+use crate::data::{DataSource, Dataset};
 use crate::error::{Error, Result};
-use crate::models::Vae;
+use crate::models::Model;
 use crate::plan::Arena;
 use crate::train::{Checkpoint, RunFolder, newest_run};
 
@@ -16,6 +17,12 @@ use crate::train::{Checkpoint, RunFolder, newest_run};
 pub(super) struct Source {
     /// The run folder [default: the newest in ./runs]
     run: Option<PathBuf>,
+    #[command(flatten)]
+    which: Which,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Which {
     /// best (the epoch with the lowest test loss), last, or a file
     #[arg(long, value_name = "WHICH", default_value = "best")]
     checkpoint: String,
@@ -29,16 +36,20 @@ pub(super) struct Found {
     pub(super) run: Option<RunFolder>,
     pub(super) path: PathBuf,
     pub(super) checkpoint: Checkpoint,
-    pub(super) vae: Vae,
+    pub(super) model: Model,
 }
 
 impl Source {
+    pub(super) fn new(run: PathBuf, which: Which) -> Source {
+        Source { run: Some(run), which }
+    }
+
     pub(super) fn find(&self) -> Result<Found> {
         let open = || match &self.run {
             Some(path) => RunFolder::open(path),
             None => newest_run(Path::new(RUNS)),
         };
-        let (run, path) = match (self.checkpoint.as_str(), &self.run) {
+        let (run, path) = match (self.which.checkpoint.as_str(), &self.run) {
             ("best", _) => open().map(|run| (Some(run.clone()), run.checkpoint("best")))?,
             ("last", _) => open().map(|run| (Some(run.clone()), run.checkpoint("last")))?,
             (file, None) => (None, PathBuf::from(file)),
@@ -50,27 +61,56 @@ impl Source {
             }
         };
         let checkpoint = Checkpoint::load(&path)?;
-        let vae = Vae::new(checkpoint.header.model.clone())?;
-        Ok(Found { run, path, checkpoint, vae })
+        let model = Model::new(checkpoint.header.model.clone())?;
+        Ok(Found { run, path, checkpoint, model })
+    }
+
+    /// What --device asks for.
+    pub(super) fn device(&self) -> &str {
+        &self.which.device
     }
 
     /// The model on its device.
     pub(super) fn session(&self, found: &Found) -> Result<(Selected, Box<dyn Session>)> {
-        let selected = device(&self.device)?;
+        let selected = device(&self.which.device)?;
         let none: [Data<'_>; 0] = [];
-        let mut session = selected.device.session(found.vae.layout(), &none)?;
+        let mut session = selected.device.session(found.model.layout(), &none)?;
         session.write_arena(Arena::Parameters, &found.checkpoint.parameters)?;
         Ok((selected, session))
     }
 }
 
 impl Found {
-    /// The run's configuration; the defaults for a file alone.
+    /// How the model was trained, as far as commands need it: the run's configuration; for a file alone what the file says.
     pub(super) fn config(&self) -> Result<TrainConfig> {
         match &self.run {
             Some(run) => run.config(),
-            None => Ok(TrainConfig::default()),
+            None => {
+                let (model, train) = (&self.checkpoint.header.model, &self.checkpoint.header.train);
+                let (binarise, seed, latent, output) = (train.binarise, train.seed, model.latent, model.output);
+                Ok(TrainConfig { binarise, seed, latent, output, ..TrainConfig::default() })
+            }
         }
+    }
+
+    /// The run's configuration, and its data or those named instead, which must have images of the model's size.
+    pub(super) fn data(&self, other: Option<&DataSource>) -> Result<(TrainConfig, Dataset)> {
+        let mut config = self.config()?;
+        config.data = other.cloned().or(config.data);
+        let data = config.dataset()?;
+        let (header, test) = (&self.checkpoint.header, &data.test);
+        if (test.height, test.width) != (header.height, header.width) {
+            return Err(Error::Usage(format!(
+                "{} has images of {}x{}, the model of {} has {}x{}: they must be equal",
+                data.name,
+                test.height,
+                test.width,
+                self.path.display(),
+                header.height,
+                header.width
+            )));
+        }
+        Ok((config, data))
     }
 
     /// Where a figure goes: into the run, or into the current folder for a file alone.
@@ -79,5 +119,19 @@ impl Found {
             Some(run) => run.figure(name),
             None => PathBuf::from(name),
         }
+    }
+
+    /// `device: ...` and `checkpoint: ...`.
+    pub(super) fn say(&self, selected: &Selected) {
+        say(format_args!("{}", device_line(selected)));
+        say(format_args!("checkpoint: {}, epoch {}", self.path.display(), self.checkpoint.header.standing.epoch));
+    }
+}
+
+/// Image `index` is one of `count`, or the option that named it is wrong.
+pub(super) fn check_index(option: &str, index: usize, count: usize) -> Result<()> {
+    match index < count {
+        true => Ok(()),
+        false => Err(Error::Usage(format!("{option} names test image {index}: there are {count}, from 0"))),
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
-use crate::data::{Dataset, Images};
+use crate::data::{Dataset, Images, Values};
 use crate::error::{Error, Result};
 
 const IMAGE_MAGIC: u32 = 0x0000_0803; // unsigned bytes, 3 dimensions
@@ -121,7 +121,7 @@ pub(super) fn decode(
         return Err(Error::format(label_path, reason));
     }
     let labels = read_exactly(label_path, label_bytes, u64::from(count), &format!("{count} bytes of labels"))?;
-    Ok(Images { height: height as usize, width: width as usize, pixels, labels })
+    Ok(Images { height: height as usize, width: width as usize, pixels: Values::Bytes(pixels), labels })
 }
 
 impl ImageHeader {

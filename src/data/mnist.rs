@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::data::idx::{
     Files, IMAGE_HEADER, ImageHeader, LABEL_HEADER, folder_name, read_image_header, read_label_header,
 };
-use crate::data::{Dataset, Images};
+use crate::data::{Dataset, Images, Values};
 use crate::error::{Error, Result};
 
 const TRAIN_COUNT: u32 = 60_000;
@@ -61,8 +61,8 @@ pub(super) fn read_canonical(dir: &Path, files: &Files) -> Result<Option<Dataset
         .test_set_length(TEST_COUNT)
         .finalize();
     let side = SIDE as usize;
-    let train = Images { height: side, width: side, pixels: read.trn_img, labels: read.trn_lbl };
-    let test = Images { height: side, width: side, pixels: read.tst_img, labels: read.tst_lbl };
+    let train = Images { height: side, width: side, pixels: Values::Bytes(read.trn_img), labels: read.trn_lbl };
+    let test = Images { height: side, width: side, pixels: Values::Bytes(read.tst_img), labels: read.tst_lbl };
     for (images, count) in [(&train, TRAIN_COUNT), (&test, TEST_COUNT)] {
         if images.count() != count as usize || images.pixels.len() != images.count() * images.features() {
             return Err(Error::format(dir, "files changed while they were read"));
@@ -103,6 +103,11 @@ fn has_length(path: &Path, bytes: u64) -> bool {
 mod tests {
     use super::*;
 
+    fn bytes(images: &Images) -> &[u8] {
+        let Values::Bytes(bytes) = &images.pixels else { panic!("MNIST has bytes") };
+        bytes
+    }
+
     #[test]
     fn the_embedded_data_is_mnist() {
         let mnist = Dataset::embedded().unwrap();
@@ -117,7 +122,7 @@ mod tests {
         assert_eq!(classes, [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]);
 
         // The published mean and standard deviation of the training pixels, scaled to [0, 1].
-        let sum = |power: i32| mnist.train.pixels.iter().map(|&p| (f64::from(p) / 255.0).powi(power)).sum::<f64>();
+        let sum = |power: i32| bytes(&mnist.train).iter().map(|&p| (f64::from(p) / 255.0).powi(power)).sum::<f64>();
         let count = mnist.train.pixels.len() as f64;
         let mean = sum(1) / count;
         let deviation = (sum(2) / count - mean * mean).sqrt();
@@ -135,9 +140,9 @@ mod tests {
             file.extend_from_slice(bytes);
             fs::write(folder.path().join(name), file).unwrap();
         };
-        write("train-images-idx3-ubyte", 0x803, &[60_000, 28, 28], &mnist.train.pixels);
+        write("train-images-idx3-ubyte", 0x803, &[60_000, 28, 28], bytes(&mnist.train));
         write("train-labels-idx1-ubyte", 0x801, &[60_000], &mnist.train.labels);
-        write("t10k-images-idx3-ubyte", 0x803, &[10_000, 28, 28], &mnist.test.pixels);
+        write("t10k-images-idx3-ubyte", 0x803, &[10_000, 28, 28], bytes(&mnist.test));
         write("t10k-labels-idx1-ubyte", 0x801, &[10_000], &mnist.test.labels);
 
         let files = Files::locate(folder.path()).unwrap();

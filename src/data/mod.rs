@@ -1,26 +1,62 @@
-//! Data sets: what a model learns from, as packed bytes on the host.
+//! Data sets: what a model learns from, as packed bytes or reals on the host.
 //!
-//! Pixels stay bytes here and on the device; scaling to [0, 1] and drawing binary pixels happen where a batch is read.
+//! Pixels stay as they are stored, here and on the device; scaling bytes to [0, 1] and drawing binary pixels happen where
+//! a batch is read.
 //! Readers treat every file as hostile: sizes a header claims are checked before they are believed, and memory grows
 //! only with bytes that are really there. Nothing here downloads anything.
 
 mod idx;
 mod mnist;
 pub mod npy;
+mod synthetic;
+
+pub use synthetic::{DataSource, Synthetic};
 
 use std::path::Path;
 
 use crate::error::Result;
 
-/// One set of examples as packed bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The values of a data set, row-major.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Values {
+    /// Pixels: 0 = black, 255 = white.
+    Bytes(Vec<u8>),
+    /// Real numbers; where they are pixels, 0 = black, 1 = white.
+    Reals(Vec<f32>),
+}
+
+impl Values {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Values::Bytes(bytes) => bytes.len(),
+            Values::Reals(reals) => reals.len(),
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Keeps the first `len`.
+    pub fn truncate(&mut self, len: usize) {
+        match self {
+            Values::Bytes(bytes) => bytes.truncate(len),
+            Values::Reals(reals) => reals.truncate(len),
+        }
+    }
+}
+
+/// One set of examples.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Images {
     /// Rows of pixels in an image.
     pub height: usize,
     /// Pixels in a row.
     pub width: usize,
-    /// `[count, height * width]`, row-major, 0 = black, 255 = white.
-    pub pixels: Vec<u8>,
+    /// `[count, height * width]`.
+    pub pixels: Values,
     /// `[count]`, the class of each image; which values occur is up to the data set.
     pub labels: Vec<u8>,
 }
@@ -36,15 +72,6 @@ impl Images {
         self.height * self.width
     }
 
-    /// The pixels of image `index`: `[height * width]`.
-    ///
-    /// # Panics
-    /// If `index` is not below [`count`](Images::count).
-    pub fn row(&self, index: usize) -> &[u8] {
-        let features = self.features();
-        &self.pixels[index * features..(index + 1) * features]
-    }
-
     /// The first `count` images, or all where there are fewer.
     pub fn take_first(mut self, count: usize) -> Images {
         self.labels.truncate(count);
@@ -54,9 +81,9 @@ impl Images {
 }
 
 /// A training set and a test set of images of one size.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
-    /// "mnist" for the embedded data, else the folder's name.
+    /// "mnist" for the embedded data, "uniform:1000x784" for made-up data, else the folder's name.
     pub name: String,
     /// What parameters are fitted to.
     pub train: Images,
@@ -97,21 +124,22 @@ mod tests {
     use super::*;
 
     fn three() -> Images {
-        Images { height: 1, width: 2, pixels: vec![0, 1, 10, 11, 20, 21], labels: vec![7, 8, 9] }
+        let pixels = Values::Bytes(vec![0, 1, 10, 11, 20, 21]);
+        Images { height: 1, width: 2, pixels, labels: vec![7, 8, 9] }
     }
 
     #[test]
-    fn rows_are_images() {
+    fn sizes_are_counted() {
         let images = three();
-        assert_eq!((images.count(), images.features()), (3, 2));
-        assert_eq!(images.row(0), [0, 1]);
-        assert_eq!(images.row(2), [20, 21]);
+        assert_eq!((images.count(), images.features(), images.pixels.len()), (3, 2, 6));
     }
 
     #[test]
     fn take_first_cuts_pixels_and_labels_alike() {
         let two = three().take_first(2);
-        assert_eq!((two.pixels.as_slice(), two.labels.as_slice()), (&[0, 1, 10, 11][..], &[7, 8][..]));
+        assert_eq!((two.pixels, two.labels), (Values::Bytes(vec![0, 1, 10, 11]), vec![7, 8]));
+        let reals = Images { pixels: Values::Reals(vec![0.5; 6]), ..three() };
+        assert_eq!(reals.take_first(1).pixels, Values::Reals(vec![0.5; 2]));
         assert_eq!(three().take_first(0).count(), 0);
         assert_eq!(three().take_first(99), three());
     }

@@ -1,4 +1,4 @@
-//! Writes numbers for other programs: NumPy's `.npy`, which `numpy.load` opens.
+//! Numbers from and for other programs: NumPy's `.npy`, which `numpy.load` opens and `numpy.save` writes.
 
 use std::io::Write;
 use std::path::Path;
@@ -22,6 +22,46 @@ pub fn write_f32(path: &Path, rows: usize, cols: usize, values: &[f32]) -> Resul
     }
     let bytes = encode(rows, cols, values).map_err(Error::io("encoding", path))?;
     write_atomic(path, &bytes)
+}
+
+/// Reads an array `[rows, cols]` of 32-bit or 64-bit floats: (rows, cols, values in row-major order).
+///
+/// # Errors
+/// [`Error::Io`] where it can't be read; [`Error::Format`] where it is no such array, or shorter than its header says.
+pub fn read_f32(path: &Path) -> Result<(usize, usize, Vec<f32>)> {
+    let bytes = std::fs::read(path).map_err(Error::io("reading", path))?;
+    decode(&bytes).map_err(|reason| Error::format(path, reason))
+}
+
+fn decode(bytes: &[u8]) -> Result<(usize, usize, Vec<f32>), String> {
+    let broken = |error: std::io::Error| format!("it is no whole .npy file: {error}");
+    let file = npyz::NpyFile::new(bytes).map_err(broken)?;
+    let shape = file.shape().to_vec();
+    let &[rows, cols] = shape.as_slice() else {
+        return Err(format!("its shape is {shape:?}: an array of two dimensions is needed"));
+    };
+    let descr = file.dtype().descr();
+    let width = match descr.trim_matches('\'') {
+        "<f4" | ">f4" => 4,
+        "<f8" | ">f8" => 8,
+        _ => return Err(format!("its values are {descr}: they must be 32-bit or 64-bit floats")),
+    };
+    if file.order() != npyz::Order::C {
+        return Err("its order is Fortran's: numpy.ascontiguousarray gives the other".to_owned());
+    }
+    // Before memory is taken: the header may claim anything.
+    let needed = rows.checked_mul(cols).and_then(|values| values.checked_mul(width));
+    if needed.is_none_or(|needed| needed > bytes.len() as u64) {
+        return Err(format!("its header says [{rows}, {cols}], its {} bytes hold less", bytes.len()));
+    }
+    let values = match width {
+        4 => file.into_vec::<f32>().map_err(broken)?,
+        _ => file.into_vec::<f64>().map_err(broken)?.into_iter().map(|value| value as f32).collect(),
+    };
+    match values.iter().position(|value| !value.is_finite()) {
+        Some(at) => Err(format!("value {at} is {}: values must be finite", values[at])),
+        None => Ok((rows as usize, cols as usize, values)),
+    }
 }
 
 fn encode(rows: usize, cols: usize, values: &[f32]) -> std::io::Result<Vec<u8>> {
@@ -50,6 +90,32 @@ mod tests {
         assert_eq!((npy.shape(), npy.order()), (&[2, 3][..], npyz::Order::C));
         assert_eq!(npy.dtype().descr(), "'<f4'");
         assert_eq!(npy.into_vec::<f32>().unwrap(), values);
+    }
+
+    #[test]
+    fn hostile_bytes_are_errors() {
+        let good = encode(2, 3, &[1.0; 6]).unwrap();
+        assert_eq!(decode(&good).unwrap(), (2, 3, vec![1.0; 6]));
+        for len in 0..good.len() {
+            assert!(decode(&good[..len]).is_err(), "{len} bytes");
+        }
+        for at in 0..good.len() {
+            for bits in [0x01, 0x15, 0x80] {
+                let mut bytes = good.clone();
+                bytes[at] ^= bits;
+                let _ = decode(&bytes); // a flipped value is a value; nothing may panic
+            }
+        }
+        let claims = |shape: &str| {
+            let dict = format!("{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}\n");
+            let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+            bytes.extend((dict.len() as u16).to_le_bytes());
+            bytes.extend(dict.as_bytes());
+            decode(&bytes).unwrap_err()
+        };
+        assert!(claims("(1099511627776, 1099511627776)").contains("hold less"));
+        assert!(claims("(7,)").contains("two dimensions"));
+        assert!(decode(&encode(1, 1, &[f32::NAN]).unwrap()).unwrap_err().contains("finite"));
     }
 
     /// NumPy's format, version 1.0: magic, version, header length, a Python dict padded to 64 bytes, the data.

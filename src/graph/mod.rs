@@ -15,7 +15,7 @@ pub use differentiate::{Backward, differentiate};
 pub use parameters::{Init, Parameter, ParameterId, ParameterLayout};
 
 use crate::error::{Error, Result};
-use crate::ops::{Activation, Factor, Op, Pixels, Transpose};
+use crate::ops::{Activation, ClipFactor, Effect, Factor, Op, Pixels, SquareSums, Transpose};
 use crate::rng::Stream;
 use std::fmt;
 
@@ -78,7 +78,7 @@ pub struct NodeId(pub(crate) usize);
 pub enum Source {
     /// A trained matrix, living in the parameter arena.
     Parameter(ParameterId),
-    /// A resident data set: bytes `[examples, features]`. The index is the order in which a session was given them.
+    /// A resident data set `[examples, features]`. The index is the order in which a session was given them.
     Dataset(usize),
     /// Values written by the host before a run.
     Input(String),
@@ -140,7 +140,7 @@ impl Graph {
         &self.outputs
     }
 
-    /// Nodes that are run for what they do: updates and records.
+    /// Nodes that are run for what they do: updates, accumulations and records.
     pub fn effects(&self) -> &[NodeId] {
         &self.effects
     }
@@ -161,9 +161,9 @@ impl Graph {
         self.leaf(Source::Parameter(id), shape, DType::Real)
     }
 
-    /// A resident data set of `shape` = `[examples, features]` bytes.
-    pub fn dataset(&mut self, index: usize, shape: Shape) -> NodeId {
-        self.leaf(Source::Dataset(index), shape, DType::U8)
+    /// A resident data set of `shape` = `[examples, features]`, bytes or reals.
+    pub fn dataset(&mut self, index: usize, shape: Shape, dtype: DType) -> NodeId {
+        self.leaf(Source::Dataset(index), shape, dtype)
     }
 
     /// A value that the host writes before a run.
@@ -179,19 +179,68 @@ impl Graph {
     /// Adds the value `op(inputs)`.
     ///
     /// # Errors
-    /// Where the op's shape rule does not allow these inputs; the message names the op, the shapes and the rule.
+    /// Where the op's shape rule does not allow these inputs; the message names the op, the shapes and the rule. Where
+    /// an input is stored otherwise than the op reads it.
     pub fn apply(&mut self, op: Op, inputs: &[NodeId]) -> Result<NodeId> {
+        if let Some(&wrong) = inputs.iter().find(|&&input| self.node(input).dtype != op.reads()) {
+            let (name, reads, Node { source, dtype, .. }) = (op.name(), op.reads(), self.node(wrong));
+            return graph_error(format!("{name}: {source:?} is stored as {dtype:?}: it reads {reads:?}"));
+        }
+        if op.effect() == Effect::Accumulate {
+            let state = inputs.first().map(|&state| &self.node(state).source);
+            if !matches!(state, Some(Source::Input(_))) || inputs[1..].contains(&inputs[0]) {
+                let name = op.name();
+                return graph_error(format!(
+                    "{name}: it updates {state:?}: that must be an input the host writes, and no other input of it"
+                ));
+            }
+        }
         let shapes: Vec<Shape> = inputs.iter().map(|&i| self.shape(i)).collect();
         let shape = op.shape(&shapes)?;
         self.nodes.push(Node { source: Source::Op(op), inputs: inputs.to_vec(), shape, dtype: DType::Real });
         Ok(NodeId(self.nodes.len() - 1))
     }
 
-    /// Marks the parameters' gradients, to be placed in the gradient arena, and adds the update `op` that reads it.
-    pub fn update(&mut self, op: Op, gradients: Vec<(ParameterId, NodeId)>) -> Result<()> {
-        let inputs: Vec<NodeId> = gradients.iter().map(|&(_, node)| node).collect();
+    /// Marks gradients, to be placed in the gradient arena, and adds the update `op` of their parameters, which reads
+    /// them there. With `clip` gradients of a norm (over all of them) above it are scaled down to it: see [`ClipFactor`].
+    ///
+    /// # Errors
+    /// Where the parameters are not consecutive ones of the layout, or one has its update already.
+    pub fn update(&mut self, op: Op, mut gradients: Vec<(ParameterId, NodeId)>, clip: Option<f64>) -> Result<()> {
+        gradients.sort_by_key(|&(parameter, _)| parameter);
+        if let Some(pair) = gradients.windows(2).find(|pair| pair[0].0.0 + 1 != pair[1].0.0) {
+            let [before, after] = [pair[0].0, pair[1].0].map(|id| self.layout.get(id).name.as_str());
+            let name = op.name();
+            return graph_error(format!(
+                "{name}: it updates {before} and next {after}: parameters updated together must be consecutive"
+            ));
+        }
+        if let Some((id, _)) = gradients.iter().find(|(id, _)| self.gradients.iter().any(|(known, _)| known == id)) {
+            let name = op.name();
+            return graph_error(format!("{name}: {} has an update already", self.layout.get(*id).name));
+        }
+        let mut inputs: Vec<NodeId> = gradients.iter().map(|&(_, node)| node).collect();
+        if let Some(max_norm) = clip {
+            let sums = self.apply(SquareSums.into(), &inputs)?; // [1, parts]
+            inputs.push(self.apply(ClipFactor { max_norm }.into(), &[sums])?); // [1, 1]
+        }
         let id = self.apply(op, &inputs)?;
-        self.gradients = gradients;
+        self.gradients.extend(gradients);
+        self.effects.push(id);
+        Ok(())
+    }
+
+    /// Adds `op`, which updates the value of its first input in place: an input that the host writes, and that keeps what
+    /// it holds from step to step. Name it as an output too to read it back.
+    ///
+    /// # Errors
+    /// Where the first input is no [`Source::Input`], or the op's shape rule does not allow the inputs.
+    pub fn accumulate(&mut self, op: impl Into<Op>, inputs: &[NodeId]) -> Result<()> {
+        let op = op.into();
+        if op.effect() != Effect::Accumulate {
+            return graph_error(format!("{}: it updates no input in place", op.name()));
+        }
+        let id = self.apply(op, inputs)?;
         self.effects.push(id);
         Ok(())
     }
@@ -213,17 +262,18 @@ impl Graph {
 
     /// A batch of `rows` examples of a data set, in the epoch's order (`shuffled`) or in the set's own.
     pub fn gather(&mut self, data: NodeId, rows: usize, shuffled: bool, pixels: Pixels) -> Result<NodeId> {
-        self.apply(crate::ops::Gather { rows, shuffled, pixels }.into(), &[data])
+        let dtype = self.node(data).dtype;
+        self.apply(crate::ops::Gather { rows, shuffled, pixels, dtype }.into(), &[data])
     }
 
-    /// A draw from `N(mean, exp(logvar))`, where `posterior` = `[mean | logvar]`.
+    /// A draw from `N(mean, exp(logvar))` a row, where `posterior` = `[mean | logvar]`.
     pub fn reparameterise(&mut self, posterior: NodeId, stream: Stream) -> Result<NodeId> {
-        self.apply(crate::ops::Reparameterise { stream }.into(), &[posterior])
+        self.apply(crate::ops::Reparameterise { stream, samples: 1 }.into(), &[posterior])
     }
 
-    /// Appends up to three scalars to the metrics ring, a row a step.
-    pub fn record(&mut self, scalars: [NodeId; 3]) -> Result<()> {
-        let id = self.apply(crate::ops::Record.into(), &scalars)?;
+    /// Writes one to three scalars to the step's row of the metrics ring, from column `first` on.
+    pub fn record(&mut self, first: usize, scalars: &[NodeId]) -> Result<()> {
+        let id = self.apply(crate::ops::Record { first }.into(), scalars)?;
         self.effects.push(id);
         Ok(())
     }

@@ -14,6 +14,8 @@ pub struct ParameterId(pub(crate) usize);
 /// How a parameter begins.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {
+    /// 0 everywhere.
+    Zero,
     /// Uniform in `[-bound, bound)`.
     Uniform {
         /// Half the width of the interval.
@@ -25,6 +27,11 @@ impl Init {
     /// PyTorch's `nn.Linear`: uniform in `±1/sqrt(fan_in)`, for weight and bias alike (Kaiming uniform with a = √5).
     pub fn linear(fan_in: usize) -> Init {
         Init::Uniform { bound: 1.0 / (fan_in as f64).sqrt() }
+    }
+
+    /// Glorot and Bengio 2010, equation 16: uniform in `±sqrt(6 / (fan_in + fan_out))`, for weights.
+    pub fn glorot(fan_in: usize, fan_out: usize) -> Init {
+        Init::Uniform { bound: (6.0 / (fan_in + fan_out) as f64).sqrt() }
     }
 }
 
@@ -76,6 +83,20 @@ impl ParameterLayout {
         self.len
     }
 
+    /// Elements that a parameter takes in each arena, the padding behind it counted.
+    pub fn span(&self, id: ParameterId) -> std::ops::Range<usize> {
+        let Parameter { offset, shape, .. } = self.get(id);
+        *offset..(offset + shape.len()).next_multiple_of(ALIGNMENT)
+    }
+
+    /// Makes the padding of an arena 0, which sums over an arena rely on.
+    pub fn clear_padding(&self, arena: &mut [f32]) {
+        for id in self.ids() {
+            let (span, len) = (self.span(id), self.get(id).shape.len());
+            arena[span][len..].fill(0.0);
+        }
+    }
+
     /// Whether there is no parameter.
     pub fn is_empty(&self) -> bool {
         self.parameters.is_empty()
@@ -93,8 +114,8 @@ impl ParameterLayout {
         let mut arena = vec![0.0; self.len];
         for (index, parameter) in self.parameters.iter().enumerate() {
             let values = &mut arena[parameter.offset..][..parameter.shape.len()];
+            let Init::Uniform { bound } = parameter.init else { continue };
             draw.uniforms(index as u32, values);
-            let Init::Uniform { bound } = parameter.init;
             for value in values {
                 *value = (bound * (2.0 * f64::from(*value) - 1.0)) as f32;
             }

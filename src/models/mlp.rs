@@ -1,5 +1,6 @@
 //! A stack of dense layers.
 
+use super::config::Initial;
 use crate::error::Result;
 use crate::graph::{Graph, Init, NodeId, ParameterId, ParameterLayout, Shape};
 use crate::ops::{Activation, Transpose};
@@ -16,12 +17,21 @@ pub(super) struct Mlp {
 
 impl Mlp {
     /// Declares layers between the sizes: `[in, hidden, ..., out]`.
-    pub(super) fn declare(layout: &mut ParameterLayout, name: &str, sizes: &[usize], activation: Activation) -> Mlp {
+    pub(super) fn declare(
+        layout: &mut ParameterLayout,
+        name: &str,
+        sizes: &[usize],
+        activation: Activation,
+        initial: Initial,
+    ) -> Mlp {
         let layers = sizes.windows(2).enumerate().map(|(i, pair)| {
             let (fan_in, fan_out) = (pair[0], pair[1]);
-            let init = Init::linear(fan_in);
-            let weight = layout.declare(format!("{name}.{}.weight", 2 * i), Shape::new(fan_out, fan_in), init);
-            let bias = layout.declare(format!("{name}.{}.bias", 2 * i), Shape::new(1, fan_out), init);
+            let (weights, biases) = match initial {
+                Initial::Linear => (Init::linear(fan_in), Init::linear(fan_in)),
+                Initial::Glorot => (Init::glorot(fan_in, fan_out), Init::Zero),
+            };
+            let weight = layout.declare(format!("{name}.{}.weight", 2 * i), Shape::new(fan_out, fan_in), weights);
+            let bias = layout.declare(format!("{name}.{}.bias", 2 * i), Shape::new(1, fan_out), biases);
             (weight, bias)
         });
         Mlp { layers: layers.collect(), activation }
@@ -37,5 +47,18 @@ impl Mlp {
             h = g.bias_activation(sum, b, activation)?; // [batch, out]
         }
         Ok(h)
+    }
+
+    /// The weight of the only layer; none where there are several.
+    pub(super) fn only_weight(&self) -> Option<ParameterId> {
+        match self.layers.as_slice() {
+            &[(weight, _)] => Some(weight),
+            _ => None,
+        }
+    }
+
+    /// The bias of the last layer.
+    pub(super) fn last_bias(&self) -> ParameterId {
+        self.layers[self.layers.len() - 1].1
     }
 }

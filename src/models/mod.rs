@@ -1,35 +1,135 @@
 //! The models: each is builder calls on a [`Graph`](crate::graph::Graph), nothing else. No model names a kernel.
+//!
+//! A [`Model`] is an architecture with its parameters laid out; it makes every graph that training, evaluation and the
+//! commands run. What sets one model apart is its [`Family`]: one file and one line of the registry below. Read for this
+//! part: PyTorch-VAE (a class a model, with its loss inside) and Pyro (model and guide apart from the objective). Here the
+//! objective belongs to the model, as in the first; batches, noise and the optimiser do not, as in the second.
 
+mod autoencoder;
+mod config;
+mod graphs;
 mod mlp;
-mod vae;
 
-pub use vae::Vae;
+pub use config::{Deviation, Initial, Loss, ModelConfig, Output, Penalty};
+pub use graphs::{Batches, Model, Optimiser};
 
-use crate::ops::Activation;
+use std::fmt::Debug;
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
-/// What a reconstruction is scored by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Loss {
-    /// Binary cross-entropy of the decoder's logits, summed over pixels, in nats.
-    Bce,
-    /// Squared error of the decoder's sigmoid output, summed over pixels.
-    Mse,
+use crate::error::Result;
+use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
+use crate::ops::METRICS;
+use crate::rng::Stream;
+
+macro_rules! registry {
+    ($($(#[doc = $doc:literal])+ $module:ident: $model:ident;)+) => {
+        $(mod $module;)+
+
+        /// Which model.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum ModelKind { $($(#[doc = $doc])+ $model),+ }
+
+        impl ModelKind {
+            /// All of them.
+            pub const ALL: &[ModelKind] = &[$(ModelKind::$model),+];
+
+            /// Its name, as `--model` takes it.
+            pub fn name(self) -> &'static str {
+                match self { $(ModelKind::$model => stringify!($module)),+ }
+            }
+
+            fn declare(self, config: &ModelConfig, layout: &mut ParameterLayout) -> Box<dyn Family> {
+                match self { $(ModelKind::$model => Box::new($module::$model::declare(config, layout))),+ }
+            }
+        }
+    };
 }
 
-/// A model's architecture.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct ModelConfig {
-    /// Pixels of an image.
-    pub features: usize,
-    /// Sizes of the encoder's hidden layers, from the image on; the decoder has them in reverse.
-    pub hidden: Vec<usize>,
-    /// Dimensions of the latent.
-    pub latent: usize,
-    /// What follows each hidden layer.
-    pub activation: Activation,
-    /// What a reconstruction is scored by.
-    pub loss: Loss,
+registry! {
+    /// Deterministic autoencoder, with an L1 or L2 penalty on the code if asked for
+    ae: Ae;
+    /// Variational autoencoder; a beta-VAE with a beta other than 1
+    vae: Vae;
+    /// Autoencoder with the VAE's prior on a code without noise
+    collapsed: Collapsed;
+    /// Generative adversarial network
+    gan: Gan;
+    /// Importance-weighted autoencoder
+    iwae: Iwae;
+    /// Autoencoder with the encoder's squared Jacobian as a penalty
+    contractive: Contractive;
+}
+
+/// What a batch's graph starts from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Batch {
+    /// What a reconstruction is scored against, `[rows, features]`.
+    target: NodeId,
+    /// What the encoder reads, `[rows, features]`: the target, or a corruption of it.
+    input: NodeId,
+    /// Rows of the batch.
+    rows: usize,
+    /// Where posterior noise is drawn from.
+    posterior: Stream,
+    /// Where a generator's latents are drawn from.
+    prior: Stream,
+}
+
+/// A scalar to minimise.
+#[derive(Clone, Debug)]
+pub(crate) struct Objective {
+    /// The scalar.
+    loss: NodeId,
+    /// Its parameters, by order of declaration.
+    parameters: Range<usize>,
+    /// The column of the metrics row that the first of `scalars` goes to.
+    column: usize,
+    /// What is recorded.
+    scalars: Vec<NodeId>,
+}
+
+/// A code's distribution given an image.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Code {
+    /// Its mean, or the code itself where it has no noise: `[rows, latent]`.
+    mean: NodeId,
+    /// Log-variances, `[rows, latent]`; none where the code has no noise.
+    logvar: Option<NodeId>,
+    /// `[mean | logvar]`, where there is noise.
+    posterior: Option<NodeId>,
+}
+
+/// What sets a model apart.
+pub(crate) trait Family: Debug + Send + Sync {
+    /// Names of the three recorded scalars; the first is the training loss.
+    fn terms(&self) -> [&'static str; METRICS];
+
+    /// How many objectives are minimised in turn at each step.
+    fn turns(&self) -> usize {
+        1
+    }
+
+    /// The objective of a turn.
+    fn objective(&self, g: &mut Graph, batch: &Batch, turn: usize) -> Result<Objective>;
+
+    /// What is recorded of a batch that nothing learns from.
+    fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<[NodeId; METRICS]>;
+
+    /// The code of `x`; none where the model has no encoder.
+    fn encode(&self, g: &mut Graph, x: NodeId) -> Result<Option<Code>>;
+
+    /// Images `[rows, features]` in the data's range, from latents `[rows, latent]`.
+    fn decode(&self, g: &mut Graph, z: NodeId) -> Result<NodeId>;
+
+    /// `-log p(x | z)` in nats, `[rows, 1]`; none where the model has no normalised likelihood and posterior.
+    fn likelihood(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<Option<NodeId>>;
+
+    /// Whether latents are drawn from N(0, I); else from a density fitted to the training codes.
+    fn has_prior(&self) -> bool;
+
+    /// The bias of the layer that gives pixels.
+    fn output_bias(&self) -> ParameterId;
 }

@@ -1,140 +1,99 @@
-//! The variational autoencoder of Kingma and Welling 2014, with the KL weight of Higgins et al. 2017 (beta-VAE).
+//! The variational autoencoder of Kingma and Welling 2014, with the KL weight of Higgins et al. 2017 (beta-VAE) and the
+//! free bits of Kingma et al. 2016.
 //!
 //! Encoder `x -> [mean | logvar]`, `z = mean + exp(logvar / 2) eps`, decoder `z -> x'`. The loss of an image is
 //! `reconstruction + beta KL` in nats, the mean over the batch is what is minimised. Mean and log-variance come from one
-//! last layer of `2 latent` columns: one product instead of two, and no shared head.
+//! last layer of `2 latent` columns: one product instead of two, each with weights of its own.
+//!
+//! Corrected against the teaching texts: mean and variance there came from one shared layer, so that a code could not move
+//! without widening (they have columns of their own in Kingma and Welling, appendix C.2); the KL term was missing or
+//! averaged over the latent where the bound has a sum (equation 10); a softplus output was read as a variance in one line
+//! and as a deviation in the next (here it is the deviation).
 
-use super::mlp::Mlp;
-use super::{Loss, ModelConfig};
-use crate::error::{Error, Result};
-use crate::graph::{Graph, NodeId, ParameterLayout, Shape, differentiate};
+use super::autoencoder::{Autoencoder, mean};
+use super::{Batch, Code, Deviation, Family, ModelConfig, Objective};
+use crate::error::Result;
+use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
 use crate::ops::{
-    Activation, Adam, BatchMean, BceLogits, Constant, Factor, Kl, Normal, Pixels, SliceColumns, SquaredError,
+    Activation, Factor, FloorSum, Kl, KlColumns, METRICS, Reparameterise, SliceColumns, SoftplusPosterior,
 };
-use crate::rng::Stream;
 
-/// A VAE's architecture and parameter layout.
+/// A VAE's networks.
 #[derive(Clone, Debug)]
-pub struct Vae {
-    config: ModelConfig,
-    layout: ParameterLayout,
-    encoder: Mlp,
-    decoder: Mlp,
+pub(super) struct Vae {
+    pub(super) networks: Autoencoder,
+    deviation: Deviation,
+    latent: usize,
+    free_bits: f64,
 }
 
 impl Vae {
-    /// Lays out the parameters.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] where a size is 0 or there is no hidden layer.
-    pub fn new(config: ModelConfig) -> Result<Vae> {
-        if config.hidden.is_empty() || config.hidden.contains(&0) {
-            let found = &config.hidden;
-            return Err(Error::Usage(format!("hidden sizes are {found:?}: at least one is needed, each at least 1")));
+    pub(super) fn declare(config: &ModelConfig, layout: &mut ParameterLayout) -> Vae {
+        let ModelConfig { deviation, latent, free_bits, .. } = *config;
+        Vae { networks: Autoencoder::declare(config, layout, 2 * latent), deviation, latent, free_bits }
+    }
+
+    /// `[mean | logvar]` of `x`: `[rows, 2 latent]`.
+    pub(super) fn posterior(&self, g: &mut Graph, x: NodeId) -> Result<NodeId> {
+        let last = self.networks.encoder().apply(g, x, Activation::Identity)?; // [rows, 2 latent]
+        match self.deviation {
+            Deviation::Logvar => Ok(last),
+            Deviation::Softplus => g.apply(SoftplusPosterior.into(), &[last]),
         }
-        for (what, size) in [("latent", config.latent), ("features", config.features)] {
-            if size == 0 {
-                return Err(Error::Usage(format!("{what} is 0: it must be at least 1")));
-            }
-        }
-        let around = |ends: [usize; 2], hidden: Vec<usize>| [vec![ends[0]], hidden, vec![ends[1]]].concat();
-        let encoder = around([config.features, 2 * config.latent], config.hidden.clone());
-        let decoder = around([config.latent, config.features], config.hidden.iter().rev().copied().collect());
-        let mut layout = ParameterLayout::default();
-        let encoder = Mlp::declare(&mut layout, "encoder", &encoder, config.activation);
-        let decoder = Mlp::declare(&mut layout, "decoder", &decoder, config.activation);
-        Ok(Vae { config, layout, encoder, decoder })
     }
 
-    /// The architecture.
-    pub fn config(&self) -> &ModelConfig {
-        &self.config
-    }
-
-    /// Where each parameter lies.
-    pub fn layout(&self) -> &ParameterLayout {
-        &self.layout
-    }
-
-    /// A training step: a shuffled batch of data set `data` (of `examples`), the loss, its gradients, Adam. Records
-    /// (loss, reconstruction, KL).
-    pub fn training(&self, data: usize, examples: usize, batch: usize, pixels: Pixels, adam: Adam) -> Result<Graph> {
-        let mut g = Graph::new(self.layout.clone());
-        let loss = self.losses(&mut g, data, examples, batch, true, pixels, Stream::Posterior)?;
-        let one = g.apply(Constant::new(1.0, Shape::SCALAR).into(), &[])?;
-        let parameters: Vec<NodeId> = self.layout.ids().map(|id| g.parameter(id)).collect();
-        let gradients = differentiate(&mut g, loss, one, &parameters)?;
-        g.update(adam.into(), self.layout.ids().zip(gradients).collect())?;
-        Ok(g)
-    }
-
-    /// An evaluation step: a batch in the data set's own order, with posterior draws of its own stream. Records as
-    /// [`Vae::training`] does.
-    pub fn evaluation(&self, data: usize, examples: usize, batch: usize, pixels: Pixels) -> Result<Graph> {
-        let mut g = Graph::new(self.layout.clone());
-        let pixels = match pixels {
-            Pixels::Bernoulli(_) => Pixels::Bernoulli(Stream::EvaluationPixels),
-            other => other,
+    /// (loss, reconstruction, KL), each `[1, 1]`.
+    pub(super) fn losses(&self, g: &mut Graph, batch: &Batch) -> Result<[NodeId; METRICS]> {
+        let posterior = self.posterior(g, batch.input)?; // [rows, 2 latent]
+        let z = g.apply(Reparameterise { stream: batch.posterior, samples: 1 }.into(), &[posterior])?; // [rows, latent]
+        let reconstructions = self.networks.score(g, z, batch.target)?; // [rows, 1]
+        let kls = g.apply(Kl.into(), &[posterior])?; // [rows, 1]
+        let (recon, kl) = (mean(g, reconstructions)?, mean(g, kls)?);
+        let rate = if self.free_bits > 0.0 {
+            let columns = g.apply(KlColumns.into(), &[posterior])?; // [1, latent]
+            g.apply(FloorSum { floor: self.free_bits }.into(), &[columns])?
+        } else {
+            kl
         };
-        self.losses(&mut g, data, examples, batch, false, pixels, Stream::EvaluationPosterior)?;
-        Ok(g)
+        let loss = g.add_scaled(recon, rate, Factor::Beta)?;
+        Ok([loss, recon, kl])
+    }
+}
+
+impl Family for Vae {
+    fn terms(&self) -> [&'static str; METRICS] {
+        ["loss", "recon", "kl"]
     }
 
-    /// Input `x` `[rows, features]` in [0, 1]; outputs `latent` `[rows, latent]`, the posterior mean, and `mean`
-    /// `[rows, features]`, decoded from it.
-    pub fn reconstruction(&self, rows: usize) -> Result<Graph> {
-        let mut g = Graph::new(self.layout.clone());
-        let x = g.input("x", Shape::new(rows, self.config.features));
-        let posterior = self.encoder.apply(&mut g, x, Activation::Identity)?; // [rows, 2 latent]
-        let first = SliceColumns { start: 0, count: self.config.latent };
-        let z = g.apply(first.into(), &[posterior])?; // [rows, latent]
-        let mean = self.decoder.apply(&mut g, z, Activation::Sigmoid)?; // [rows, features]
-        g.output("latent", z);
-        g.output("mean", mean);
-        Ok(g)
+    fn objective(&self, g: &mut Graph, batch: &Batch, _: usize) -> Result<Objective> {
+        let scalars = self.losses(g, batch)?;
+        Ok(Objective { loss: scalars[0], parameters: 0..self.networks.count(), column: 0, scalars: scalars.to_vec() })
     }
 
-    /// Output `mean` `[rows, features]`, decoded from draws of the prior N(0, I).
-    pub fn sampling(&self, rows: usize) -> Result<Graph> {
-        let mut g = Graph::new(self.layout.clone());
-        let prior = Normal { stream: Stream::Prior, shape: Shape::new(rows, self.config.latent) };
-        let z = g.apply(prior.into(), &[])?; // [rows, latent]
-        let mean = self.decoder.apply(&mut g, z, Activation::Sigmoid)?; // [rows, features]
-        g.output("mean", mean);
-        Ok(g)
+    fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<[NodeId; METRICS]> {
+        self.losses(g, batch)
     }
 
-    /// The loss of one batch, recorded with its two terms.
-    #[allow(clippy::too_many_arguments, reason = "what distinguishes training from evaluation")]
-    fn losses(
-        &self,
-        g: &mut Graph,
-        data: usize,
-        examples: usize,
-        batch: usize,
-        shuffled: bool,
-        pixels: Pixels,
-        noise: Stream,
-    ) -> Result<NodeId> {
-        let data = g.dataset(data, Shape::new(examples, self.config.features));
-        let x = g.gather(data, batch, shuffled, pixels)?; // [batch, features]
-        let posterior = self.encoder.apply(g, x, Activation::Identity)?; // [batch, 2 latent]
-        let z = g.reparameterise(posterior, noise)?; // [batch, latent]
-        let reconstructions = match self.config.loss {
-            Loss::Bce => {
-                let logits = self.decoder.apply(g, z, Activation::Identity)?; // [batch, features]
-                g.apply(BceLogits.into(), &[logits, x])?
-            }
-            Loss::Mse => {
-                let y = self.decoder.apply(g, z, Activation::Sigmoid)?; // [batch, features]
-                g.apply(SquaredError.into(), &[y, x])?
-            }
-        }; // [batch, 1]
-        let divergences = g.apply(Kl.into(), &[posterior])?; // [batch, 1]
-        let reconstruction = g.apply(BatchMean.into(), &[reconstructions])?; // [1, 1]
-        let kl = g.apply(BatchMean.into(), &[divergences])?; // [1, 1]
-        let loss = g.add_scaled(reconstruction, kl, Factor::Beta)?; // [1, 1]
-        g.record([loss, reconstruction, kl])?;
-        Ok(loss)
+    fn encode(&self, g: &mut Graph, x: NodeId) -> Result<Option<Code>> {
+        let (posterior, latent) = (self.posterior(g, x)?, self.latent);
+        let mean = g.apply(SliceColumns { start: 0, count: latent }.into(), &[posterior])?; // [rows, latent]
+        let logvar = g.apply(SliceColumns { start: latent, count: latent }.into(), &[posterior])?; // [rows, latent]
+        Ok(Some(Code { mean, logvar: Some(logvar), posterior: Some(posterior) }))
+    }
+
+    fn decode(&self, g: &mut Graph, z: NodeId) -> Result<NodeId> {
+        self.networks.decode(g, z)
+    }
+
+    fn likelihood(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<Option<NodeId>> {
+        self.networks.likelihood(g, z, x)
+    }
+
+    fn has_prior(&self) -> bool {
+        true
+    }
+
+    fn output_bias(&self) -> ParameterId {
+        self.networks.decoder().last_bias()
     }
 }

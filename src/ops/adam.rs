@@ -1,11 +1,15 @@
-//! Adam (Kingma and Ba 2015, algorithm 1; epsilon where PyTorch has it), one pass over all parameters of a model.
+//! Adam (Kingma and Ba 2015, algorithm 1; epsilon where PyTorch has it), one pass over consecutive parameters of a model.
+//!
+//! With decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2, as PyTorch's AdamW has it: parameters shrink
+//! first), and with gradients that [`ClipFactor`] scales.
 
 use super::*;
 
-/// The update of the parameter and moment arenas from the gradient arena; all four are `[1, n]`.
+/// The update of slices of the parameter and moment arenas from that of the gradient arena; all four are `[1, n]`.
 ///
-/// `m = b1 m + (1 - b1) g`, `v = b2 v + (1 - b2) g^2`, `p -= step_size m / (sqrt(v) second_scale + eps)`, where the two
-/// per-step numbers hold the learning rate and the bias corrections ([`Step`]).
+/// `g = factor gradient`, `m = b1 m + (1 - b1) g`, `v = b2 v + (1 - b2) g^2`,
+/// `p = decay p - step_size m / (sqrt(v) second_scale + eps)`, where the per-step numbers hold the learning rate, the
+/// bias corrections and the weight decay ([`Step`]), and factor `[1, 1]` is a further input, or else 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Adam {
     /// Decay of the mean of gradients.
@@ -47,14 +51,16 @@ impl Operation for Adam {
         let [parameters, first, second] = outputs else { unreachable!("the planner gives adam three arenas") };
         let [b1, b2, epsilon] = [self.beta1, self.beta2, self.epsilon].map(T::from_f64);
         let [c1, c2] = [1.0 - self.beta1, 1.0 - self.beta2].map(T::from_f64);
-        let (step_size, scale) = (T::from_f64(step.step_size), T::from_f64(step.second_scale));
+        let [step_size, scale, decay] = [step.step_size, step.second_scale, step.decay].map(T::from_f64);
+        let factor = inputs.get(1).map_or(T::one(), |factor| factor.values[0]);
         let moments = first.par_chunks_mut(PART).zip(second.par_chunks_mut(PART));
         parameters.par_chunks_mut(PART).zip(moments).zip(inputs[0].values.par_chunks(PART)).for_each(
             |((p, (m, v)), g)| {
                 for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(g) {
+                    let g = g * factor;
                     *m = b1 * *m + c1 * g;
                     *v = b2 * *v + c2 * g * g;
-                    *p = *p - step_size * *m / (v.sqrt() * scale + epsilon);
+                    *p = decay * *p - step_size * *m / (v.sqrt() * scale + epsilon);
                 }
             },
         );
@@ -66,6 +72,10 @@ impl Operation for Adam {
 
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &Profile) -> Kernel {
         let mut kernel = Kernel::elementwise(fragment!("adam.wgsl"), inputs[0].len()).link(fragment!("step.wgsl"));
+        kernel = kernel.link(match inputs.len() {
+            1 => fragment!("clip_none.wgsl"),
+            _ => fragment!("clip_factor.wgsl"),
+        });
         let decays = [("BETA1", self.beta1), ("BETA2", self.beta2), ("EPSILON", self.epsilon)];
         kernel.constants.extend(decays);
         kernel.constants.extend([("GAIN1", 1.0 - self.beta1), ("GAIN2", 1.0 - self.beta2)]);

@@ -1,4 +1,4 @@
-//! The mean over the rows that count: the one place where a short last batch is masked.
+//! The mean over the rows that count: where a short last batch is masked ([`KlColumns`] does so for each column).
 //!
 //! Its gradient is zero for the other rows, so nothing behind it needs to know of the mask.
 

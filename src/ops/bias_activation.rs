@@ -167,12 +167,15 @@ impl Operation for ActivationGradient {
     }
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
-        if back.wanted[0] && !matches!(self.activation, Activation::Identity | Activation::Relu | Activation::LeakyRelu) {
-            return back.none(Self::NAME, "the curvature of a smooth activation is not implemented");
-        }
-        // Piecewise linear: the slope does not change with y.
-        let d_d_y = back.apply(*self, &[back.inputs[0], back.d_output])?;
-        Ok(vec![None, Some(d_d_y)])
+        let (y, d_y, g) = (back.inputs[0], back.inputs[1], back.d_output);
+        let d_for_y = match self.activation {
+            // Piecewise linear: the slope does not change with y.
+            Activation::Identity | Activation::Relu | Activation::LeakyRelu => None,
+            activation if back.wanted[0] => Some(back.apply(ActivationCurvature { activation }, &[y, d_y, g])?),
+            _ => None,
+        };
+        let d_for_d_y = if back.wanted[1] { Some(back.apply(*self, &[y, g])?) } else { None };
+        Ok(vec![d_for_y, d_for_d_y])
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {

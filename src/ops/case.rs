@@ -2,17 +2,28 @@
 
 use super::Op;
 use crate::error::Result;
-use crate::graph::{Graph, NodeId, ParameterLayout, Shape};
+use crate::graph::{DType, Graph, NodeId, ParameterLayout, Shape};
 
 /// What an input holds in a test.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fill {
     /// Standard normal values.
     Normal,
+    /// Normal values of standard deviation 30, at most about 163: where exp overflows or vanishes in f32.
+    Wide,
     /// Values in [0, 1].
     Unit,
     /// A data set's bytes.
     Bytes,
+    /// A data set's reals, in [0, 1).
+    Reals,
+}
+
+impl Fill {
+    /// Whether it fills a data set, rather than a value that the host writes.
+    pub fn is_dataset(self) -> bool {
+        matches!(self, Fill::Bytes | Fill::Reals)
+    }
 }
 
 /// An op, and inputs to run it on.
@@ -41,8 +52,9 @@ impl Case {
             .iter()
             .enumerate()
             .map(|(i, &(shape, fill))| match fill {
-                Fill::Bytes => graph.dataset(0, shape),
-                Fill::Normal | Fill::Unit => graph.input(&format!("in{i}"), shape),
+                Fill::Bytes => graph.dataset(0, shape, DType::U8),
+                Fill::Reals => graph.dataset(0, shape, DType::Real),
+                Fill::Normal | Fill::Wide | Fill::Unit => graph.input(&format!("in{i}"), shape),
             })
             .collect();
         let output = graph.apply(self.op.clone(), &inputs)?;

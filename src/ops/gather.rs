@@ -1,18 +1,18 @@
-//! Batches out of a resident data set of bytes: the epoch's permutation, the scaling to [0, 1], and binarisation.
+//! Batches out of a resident data set: the epoch's permutation, the scaling of bytes to [0, 1], and binarisation.
 //!
 //! Rows past the end of the set (in a short last batch) repeat its last position; [`BatchMean`] masks them.
 
 use super::*;
 use crate::rng::{Draw, Permutation, Stream, uniform};
 
-/// What becomes of a byte.
+/// What becomes of a pixel: of `byte / 255`, or of a real as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pixels {
-    /// `byte / 255`.
+    /// It stays.
     Grey,
-    /// 1 from 128 on, else 0.
+    /// 1 from 1/2 on, which bytes are from 128 on; else 0.
     Threshold,
-    /// 1 with probability `byte / 255`, else 0, drawn anew at every step.
+    /// 1 with the pixel as probability, else 0, drawn anew at every step.
     Bernoulli(Stream),
 }
 
@@ -20,13 +20,13 @@ pub enum Pixels {
 const SCALE: f32 = 1.0 / 255.0;
 
 impl Pixels {
-    fn value<T: Real>(self, byte: u8, bits: impl FnOnce(Stream) -> u32) -> T {
+    /// `grey` is the pixel, `seen` the f32 that kernels have of it.
+    fn value<T: Real>(self, grey: T, seen: f32, bits: impl FnOnce(Stream) -> u32) -> T {
+        let one_if = |holds: bool| T::from_f64(f64::from(u8::from(holds)));
         match self {
-            Pixels::Grey => T::from_f64(f64::from(byte)) * T::from_f64(1.0 / 255.0),
-            Pixels::Threshold => T::from_f64(f64::from(u8::from(byte >= 128))),
-            Pixels::Bernoulli(stream) => {
-                T::from_f64(f64::from(u8::from(uniform(bits(stream)) < f32::from(byte) * SCALE)))
-            }
+            Pixels::Grey => grey,
+            Pixels::Threshold => one_if(seen >= 0.5),
+            Pixels::Bernoulli(stream) => one_if(uniform(bits(stream)) < seen),
         }
     }
 }
@@ -38,8 +38,10 @@ pub struct Gather {
     pub rows: usize,
     /// In the order of the epoch's permutation, or else in the set's own.
     pub shuffled: bool,
-    /// What becomes of a byte.
+    /// What becomes of a pixel.
     pub pixels: Pixels,
+    /// How the data set is stored.
+    pub dtype: DType,
 }
 
 impl Operation for Gather {
@@ -64,10 +66,17 @@ impl Operation for Gather {
             let position = step.first + row as u32;
             let place = position.min(n - 1);
             let example = if self.shuffled { order.at(place) } else { place };
-            let bytes = &data.bytes[example as usize * d..][..d];
-            for (c, (x, &byte)) in out.iter_mut().zip(bytes).enumerate() {
+            let at = example as usize * d;
+            for (c, x) in out.iter_mut().enumerate() {
                 let bits = |stream| Draw { seed: step.seed, stream, step: step.index }.bits(position, c as u32);
-                *x = self.pixels.value(byte, bits);
+                let (grey, seen) = match self.dtype {
+                    DType::U8 => {
+                        let byte = data.bytes[at + c];
+                        (T::from_f64(f64::from(byte)) * T::from_f64(1.0 / 255.0), f32::from(byte) * SCALE)
+                    }
+                    DType::Real => (data.values[at + c], data.values[at + c].to_real64() as f32),
+                };
+                *x = self.pixels.value(grey, seen, bits);
             }
         });
     }
@@ -86,6 +95,10 @@ impl Operation for Gather {
         } else {
             fragment!("order_sequential.wgsl")
         });
+        let kernel = kernel.link(match self.dtype {
+            DType::U8 => fragment!("source_u8.wgsl"),
+            DType::Real => fragment!("source_f32.wgsl"),
+        });
         match self.pixels {
             Pixels::Grey => kernel.link(fragment!("pixel_grey.wgsl")),
             Pixels::Threshold => kernel.link(fragment!("pixel_threshold.wgsl")),
@@ -96,12 +109,18 @@ impl Operation for Gather {
         }
     }
 
+    fn reads(&self) -> DType {
+        self.dtype
+    }
+
     fn cases() -> Vec<Case> {
         let mut cases = Vec::new();
         for pixels in [Pixels::Grey, Pixels::Threshold, Pixels::Bernoulli(Stream::Pixels)] {
             for shuffled in [true, false] {
-                for [n, d, rows] in [[1, 1, 1], [65, 63, 64], [300, 784, 128], [131, 5, 131]] {
-                    cases.push(Case::new(Gather { rows, shuffled, pixels }, 1, &[([n, d], Fill::Bytes)]));
+                for (dtype, fill) in [(DType::U8, Fill::Bytes), (DType::Real, Fill::Reals)] {
+                    for [n, d, rows] in [[1, 1, 1], [65, 63, 64], [300, 784, 128], [131, 5, 131]] {
+                        cases.push(Case::new(Gather { rows, shuffled, pixels, dtype }, 1, &[([n, d], fill)]));
+                    }
                 }
             }
         }

@@ -17,7 +17,7 @@ pub(crate) use kernel::fragment;
 pub(crate) use numbers::{fill_rows, lane_sum};
 
 use crate::error::Result;
-use crate::graph::{Backward, NodeId, Shape, graph_error};
+use crate::graph::{Backward, DType, NodeId, Shape, graph_error};
 use crate::step::Step;
 use std::fmt::Debug;
 
@@ -26,8 +26,13 @@ use std::fmt::Debug;
 pub enum Effect {
     /// Nothing: it computes a value.
     Value,
-    /// It reads the gradient arena and updates the parameter and moment arenas in place.
+    /// It computes a value. Those of its inputs that are parameters' gradients (consecutive ones) it reads as one input
+    /// `[1, n]`, the slice of the gradient arena that holds them, with zeros in between; it comes before the others.
+    Gradients,
+    /// It updates slices of the parameter and moment arenas in place. Its inputs are as those of [`Effect::Gradients`].
     Update,
+    /// It updates the value of its first input, which the host wrote, in place: that is its output, and no input.
+    Accumulate,
     /// It writes a row of the metrics ring.
     Record,
 }
@@ -41,7 +46,7 @@ pub trait Operation: Debug + Sized {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape>;
 
     /// The op on the CPU: in f64 the reference its kernel is tested against, in f32 the CPU path. Results depend on no
-    /// thread count. `outputs` has one value for an [`Effect::Value`] op.
+    /// thread count. `outputs` has one value, unless [`Operation::effect`] says otherwise.
     fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]);
 
     /// The gradient with respect to each input, as new nodes.
@@ -56,6 +61,11 @@ pub trait Operation: Debug + Sized {
     /// What the op does besides computing a value.
     fn effect(&self) -> Effect {
         Effect::Value
+    }
+
+    /// How its inputs must be stored.
+    fn reads(&self) -> DType {
+        DType::Real
     }
 }
 
@@ -95,6 +105,10 @@ macro_rules! registry {
             pub fn effect(&self) -> Effect {
                 match self { $($(Op::$op(op) => op.effect()),+),+ }
             }
+            /// See [`Operation::reads`].
+            pub fn reads(&self) -> DType {
+                match self { $($(Op::$op(op) => op.reads()),+),+ }
+            }
             /// The test cases of every op in the registry.
             pub fn cases() -> Vec<Case> {
                 [$($($op::cases()),+),+].concat()
@@ -106,26 +120,41 @@ macro_rules! registry {
 registry! {
     matmul: Matmul;
     bias_activation: BiasActivation, ActivationGradient;
+    activation_curvature: ActivationCurvature;
     sum_rows: SumRows;
+    repeat_rows: RepeatRows, SumGroups;
+    one_hot_rows: OneHotRows;
+    row_norm: RowNorm, RowNormGradient;
+    is_positive: IsPositive;
     reparameterise: Reparameterise, ReparameteriseGradient;
+    softplus_posterior: SoftplusPosterior, SoftplusPosteriorGradient;
     kl: Kl, KlGradient;
+    free_bits: KlColumns, KlColumnsGradient, FloorSum, FloorSumGradient;
+    sampled_divergence: SampledDivergence, SampledDivergencePosteriorGradient, SampledDivergenceSampleGradient;
+    importance_bound: ImportanceBound, ImportanceBoundGradient;
     bce_logits: BceLogits, BceLogitsGradient;
     squared_error: SquaredError, SquaredErrorGradient;
+    gaussian: Gaussian, GaussianErrorGradient, GaussianVarianceGradient;
     batch_mean: BatchMean, BatchMeanGradient;
     add_scaled: AddScaled, Scale;
     constant: Constant;
     slice_columns: SliceColumns;
     gather: Gather;
+    corrupt: Corrupt;
     normal: Normal;
     adam: Adam;
+    clip: SquareSums, ClipFactor;
+    log_sum_exp: LogSumExpUpdate;
     record: Record;
 }
 
 pub use add_scaled::Factor;
 pub use bias_activation::Activation;
+pub use corrupt::Noise;
 pub use gather::Pixels;
 pub use matmul::{Finish, Transpose};
 pub use record::METRICS;
+pub use row_norm::Norm;
 
 /// The inputs as an array, or an error that says how many the op takes.
 fn arity<const N: usize>(name: &str, inputs: &[Shape]) -> Result<[Shape; N]> {

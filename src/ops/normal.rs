@@ -23,7 +23,7 @@ impl Operation for Normal {
     fn reference<T: Real>(&self, step: &Step, _: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let latent = self.shape.cols;
         fill_rows(outputs[0], latent, |row, z| {
-            let eps = reparameterise::noise(self.stream, step, row, latent);
+            let eps = reparameterise::noise(self.stream, step, 1, row, latent);
             z.iter_mut().zip(eps).for_each(|(z, eps)| *z = T::from_f64(f64::from(eps)));
         });
     }

@@ -34,9 +34,9 @@ impl Real for f64 {
 pub struct View<'a, T> {
     /// The value's shape.
     pub shape: Shape,
-    /// The elements, row-major; empty for a data set.
+    /// The elements, row-major; empty for a data set of bytes.
     pub values: &'a [T],
-    /// A data set's bytes, row-major; empty for every other value.
+    /// The elements of a data set of bytes, row-major; empty for every other value.
     pub bytes: &'a [u8],
 }
 

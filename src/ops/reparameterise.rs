@@ -6,10 +6,14 @@ use super::*;
 use crate::rng::{Draw, Stream};
 
 /// `z = mean + exp(logvar / 2) * eps`: input `[mean | logvar]` of `[batch, 2 latent]`, value `[batch, latent]`.
+///
+/// Rows come in groups of `samples` of one example; row `r` takes the normals of example `first samples + r`, modulo 2^32.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reparameterise {
     /// Where eps is drawn from.
     pub stream: Stream,
+    /// Consecutive rows that are samples of one example.
+    pub samples: usize,
 }
 
 impl Operation for Reparameterise {
@@ -17,6 +21,7 @@ impl Operation for Reparameterise {
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [posterior] = arity(Self::NAME, inputs)?;
+        repeat_rows::groups_of(Self::NAME, posterior, self.samples)?;
         Ok(Shape::new(posterior.rows, latent_of(Self::NAME, posterior)?))
     }
 
@@ -24,7 +29,7 @@ impl Operation for Reparameterise {
         let posterior = inputs[0];
         let latent = posterior.shape.cols / 2;
         fill_rows(outputs[0], latent, |row, z| {
-            let eps = noise(self.stream, step, row, latent);
+            let eps = noise(self.stream, step, self.samples, row, latent);
             let (mean, logvar) = posterior.row(row).split_at(latent);
             for (e, z) in z.iter_mut().enumerate() {
                 *z = mean[e] + (T::from_f64(0.5) * logvar[e]).exp() * T::from_f64(f64::from(eps[e]));
@@ -34,16 +39,20 @@ impl Operation for Reparameterise {
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
         let inputs = [back.inputs[0], back.d_output];
-        Ok(vec![Some(back.apply(ReparameteriseGradient { stream: self.stream }, &inputs)?)])
+        Ok(vec![Some(back.apply(ReparameteriseGradient { stream: self.stream, samples: self.samples }, &inputs)?)])
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
         link(Kernel::elementwise(fragment!("reparameterise.wgsl"), output.len()), self.stream, output.cols)
+            .constant("SAMPLES", self.samples)
     }
 
     fn cases() -> Vec<Case> {
-        let op = Reparameterise { stream: Stream::Posterior };
-        [[1, 2], [63, 130], [128, 40], [5, 6]].map(|size| Case::new(op, 2, &[(size, Fill::Normal)])).to_vec()
+        [([1, 2], 1), ([63, 130], 1), ([128, 40], 64), ([5, 6], 5), ([21, 6], 3), ([128, 40], 1)]
+            .map(|(size, samples)| {
+                Case::new(Reparameterise { stream: Stream::Posterior, samples }, 2, &[(size, Fill::Normal)])
+            })
+            .to_vec()
     }
 }
 
@@ -52,6 +61,8 @@ impl Operation for Reparameterise {
 pub struct ReparameteriseGradient {
     /// Where eps is drawn from; the forward op's.
     pub stream: Stream,
+    /// Consecutive rows that are samples of one example; the forward op's.
+    pub samples: usize,
 }
 
 impl Operation for ReparameteriseGradient {
@@ -59,6 +70,7 @@ impl Operation for ReparameteriseGradient {
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [posterior, d_z] = arity(Self::NAME, inputs)?;
+        repeat_rows::groups_of(Self::NAME, posterior, self.samples)?;
         let z = Shape::new(posterior.rows, latent_of(Self::NAME, posterior)?);
         same(Self::NAME, ["d_z", "z"], d_z, z)?;
         Ok(posterior)
@@ -68,7 +80,7 @@ impl Operation for ReparameteriseGradient {
         let (posterior, d_z) = (inputs[0], inputs[1]);
         let latent = d_z.shape.cols;
         fill_rows(outputs[0], 2 * latent, |row, d_posterior| {
-            let eps = noise(self.stream, step, row, latent);
+            let eps = noise(self.stream, step, self.samples, row, latent);
             let logvar = &posterior.row(row)[latent..];
             let (d_mean, d_logvar) = d_posterior.split_at_mut(latent);
             d_mean.copy_from_slice(d_z.row(row));
@@ -86,20 +98,24 @@ impl Operation for ReparameteriseGradient {
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
         let latent = output.cols / 2;
         link(Kernel::elementwise(fragment!("reparameterise_gradient.wgsl"), output.rows * latent), self.stream, latent)
+            .constant("SAMPLES", self.samples)
     }
 
     fn cases() -> Vec<Case> {
-        let op = ReparameteriseGradient { stream: Stream::Posterior };
-        [[1, 1], [63, 65], [128, 20]]
-            .map(|[rows, latent]| Case::new(op, 2, &[([rows, 2 * latent], Fill::Normal), ([rows, latent], Fill::Normal)]))
+        [([1, 1], 1), ([63, 65], 3), ([128, 20], 1)]
+            .map(|([rows, latent], samples)| {
+                let op = ReparameteriseGradient { stream: Stream::Posterior, samples };
+                Case::new(op, 2, &[([rows, 2 * latent], Fill::Normal), ([rows, latent], Fill::Normal)])
+            })
             .to_vec()
     }
 }
 
-/// The normals of batch row `row`.
-pub(super) fn noise(stream: Stream, step: &Step, row: usize, latent: usize) -> Vec<f32> {
+/// The normals of row `row`, where each example has `samples` rows.
+pub(super) fn noise(stream: Stream, step: &Step, samples: usize, row: usize, latent: usize) -> Vec<f32> {
     let mut eps = vec![0.0; latent];
-    Draw { seed: step.seed, stream, step: step.index }.normals(step.first.wrapping_add(row as u32), &mut eps);
+    let example = step.first.wrapping_mul(samples as u32).wrapping_add(row as u32);
+    Draw { seed: step.seed, stream, step: step.index }.normals(example, &mut eps);
     eps
 }
 

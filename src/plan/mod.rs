@@ -1,17 +1,18 @@
 //! Order and place: a graph becomes a list of dispatches over buffers. Pure data, printable; knows no device.
 //!
 //! [`compile`] leaves out what nothing needs, fuses (`fuse.rs`), keeps the order of the graph (which is a topological one),
-//! and gives every value a place. Parameters, gradients and moments live in four arenas of one layout; activations
-//! share slots by lifetime (first fit, the smallest that is large enough). An output never shares a buffer with an input
+//! and gives every value a place. Parameters, gradients and moments live in four arenas of one layout, of which an update
+//! takes the slices that hold its parameters; activations share slots by lifetime (first fit, the smallest that is large enough). An output never shares a buffer with an input
 //! of the same dispatch: WebGPU forbids it even at disjoint offsets.
 
 mod fuse;
 
 use crate::error::Result;
-use crate::graph::{Graph, NodeId, ParameterLayout, Shape, Source, graph_error};
-use crate::ops::{Effect, Op};
+use crate::graph::{DType, Graph, Node, NodeId, ParameterId, ParameterLayout, Shape, Source, graph_error};
+use crate::ops::{Effect, METRICS, Op};
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Range;
 
 /// One of the four arenas that share a model's [`ParameterLayout`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,6 +30,11 @@ pub enum Arena {
 impl Arena {
     /// All four.
     pub const ALL: [Arena; 4] = [Arena::Parameters, Arena::Gradients, Arena::FirstMoments, Arena::SecondMoments];
+
+    /// These elements of it, as one row.
+    fn slice(self, span: Range<usize>) -> Slice {
+        Slice { place: Place::Arena(self), offset: span.start, shape: Shape::new(1, span.len()) }
+    }
 }
 
 /// Which buffer.
@@ -55,6 +61,14 @@ pub struct Slice {
     pub shape: Shape,
 }
 
+impl Slice {
+    /// Whether an element belongs to both.
+    fn overlaps(&self, other: &Slice) -> bool {
+        let end = |slice: &Slice| slice.offset + slice.shape.len();
+        self.place == other.place && self.offset < end(other) && other.offset < end(self)
+    }
+}
+
 /// One op on its buffers.
 #[derive(Clone, Debug)]
 pub struct Dispatch {
@@ -62,7 +76,7 @@ pub struct Dispatch {
     pub op: Op,
     /// What it reads.
     pub inputs: Vec<Slice>,
-    /// What it writes, and for an update also reads.
+    /// What it writes, and for an update or an accumulation also reads.
     pub outputs: Vec<Slice>,
 }
 
@@ -79,8 +93,8 @@ pub struct Plan {
     pub inputs: Vec<(String, Slice)>,
     /// Values the host may read after a run.
     pub outputs: Vec<(String, Slice)>,
-    /// Shapes of the data sets that are read.
-    pub datasets: Vec<(usize, Shape)>,
+    /// The data sets that are read: which, its shape, how it is stored.
+    pub datasets: Vec<(usize, Shape, DType)>,
 }
 
 /// How to compile.
@@ -99,7 +113,7 @@ impl Default for Options {
 /// Makes a plan of what the graph's outputs and effects need.
 ///
 /// # Errors
-/// Where two gradients would have one place, or a parameter is read after it was updated.
+/// Where two gradients would have one place, or a value is read after the step updated it in place.
 pub fn compile(graph: &Graph, options: Options) -> Result<Plan> {
     let mut graph = graph.clone();
     if options.fuse {
@@ -152,16 +166,19 @@ struct Planner {
     places: Vec<Option<Slice>>,
     /// Local buffers that hold nothing now.
     free: Vec<usize>,
-    gradient_of: HashMap<NodeId, usize>,
-    updated: bool,
+    gradient_of: HashMap<NodeId, ParameterId>,
+    /// Elements of the arenas that were updated so far.
+    updated: Vec<Range<usize>>,
+    /// Inputs that were updated so far.
+    accumulated: Vec<NodeId>,
 }
 
 impl Planner {
     fn new(graph: &Graph) -> Result<Planner> {
         let mut gradient_of = HashMap::new();
-        for &(parameter, node) in graph.gradients() {
-            let parameter = graph.layout().get(parameter);
-            if graph.shape(node) != parameter.shape || gradient_of.insert(node, parameter.offset).is_some() {
+        for &(id, node) in graph.gradients() {
+            let parameter = graph.layout().get(id);
+            if graph.shape(node) != parameter.shape || gradient_of.insert(node, id).is_some() {
                 return graph_error(format!(
                     "{}: its gradient must be a value of its own and its shape",
                     parameter.name
@@ -180,7 +197,8 @@ impl Planner {
             places: vec![None; graph.nodes().len()],
             free: Vec::new(),
             gradient_of,
-            updated: false,
+            updated: Vec::new(),
+            accumulated: Vec::new(),
         })
     }
 
@@ -193,7 +211,7 @@ impl Planner {
                 Slice { place: Place::Arena(Arena::Parameters), offset, shape }
             }
             Source::Dataset(index) => {
-                self.plan.datasets.push((*index, shape));
+                self.plan.datasets.push((*index, shape, node.dtype));
                 Slice { place: Place::Dataset(*index), offset: 0, shape }
             }
             Source::Input(name) => {
@@ -209,32 +227,76 @@ impl Planner {
 
     fn dispatch(&mut self, graph: &Graph, id: NodeId, op: &Op) -> Result<()> {
         let node = graph.node(id);
-        let arena = |arena| Slice { place: Place::Arena(arena), offset: 0, shape: Shape::new(1, graph.layout().len()) };
-        let reads: Vec<Slice> = node.inputs.iter().map(|input| self.slice(*input)).collect();
-        if self.updated && reads.iter().any(|slice| slice.place == Place::Arena(Arena::Parameters)) {
-            return graph_error(format!("{}: reads a parameter after the update of this step", op.name()));
+        if let Some(&stale) = node.inputs.iter().find(|input| self.is_stale(graph, **input)) {
+            let (name, source) = (op.name(), &graph.node(stale).source);
+            return graph_error(format!("{name}: reads {source:?} after this step updated it"));
         }
+        let mut reads: Vec<Slice> = node.inputs.iter().map(|input| self.slice(*input)).collect();
         let (inputs, outputs) = match op.effect() {
-            Effect::Value => {
-                let slice = match self.gradient_of.get(&id) {
-                    Some(&offset) => Slice { place: Place::Arena(Arena::Gradients), offset, shape: node.shape },
-                    None => self.local(node.shape),
-                };
-                self.places[id.0] = Some(slice);
-                (reads, vec![slice])
-            }
+            Effect::Value => (reads, vec![self.value(id, node.shape)]),
+            Effect::Gradients => match self.span(node) {
+                Some(span) => (self.join(node, span), vec![self.value(id, node.shape)]),
+                None => (reads, vec![self.value(id, node.shape)]),
+            },
             Effect::Update => {
-                self.updated = true;
+                let Some(span) = self.span(node) else {
+                    return graph_error(format!("{}: there is no gradient among its inputs", op.name()));
+                };
+                self.updated.push(span.clone());
                 let updated = [Arena::Parameters, Arena::FirstMoments, Arena::SecondMoments];
-                (vec![arena(Arena::Gradients)], updated.map(arena).to_vec())
+                (self.join(node, span.clone()), updated.map(|arena| arena.slice(span.clone())).to_vec())
+            }
+            Effect::Accumulate => {
+                self.accumulated.push(node.inputs[0]);
+                let state = reads.remove(0);
+                self.places[id.0] = Some(state);
+                (reads, vec![state])
             }
             Effect::Record => {
-                let ring = Slice { place: Place::Metrics, offset: 0, shape: Shape::new(1, crate::ops::METRICS) };
+                let ring = Slice { place: Place::Metrics, offset: 0, shape: Shape::new(1, METRICS) };
                 (reads, vec![ring])
             }
         };
         self.plan.dispatches.push(Dispatch { op: op.clone(), inputs, outputs });
         Ok(())
+    }
+
+    /// Whether an earlier dispatch of the step updated this parameter or input in place.
+    fn is_stale(&self, graph: &Graph, id: NodeId) -> bool {
+        match &graph.node(id).source {
+            Source::Parameter(parameter) => {
+                let offset = graph.layout().get(*parameter).offset;
+                self.updated.iter().any(|span| span.contains(&offset))
+            }
+            Source::Input(_) => self.accumulated.contains(&id),
+            Source::Dataset(_) | Source::Op(_) => false,
+        }
+    }
+
+    /// Elements of the gradient arena that hold the gradients among a node's inputs.
+    fn span(&self, node: &Node) -> Option<Range<usize>> {
+        let gradients = node.inputs.iter().filter_map(|input| self.gradient_of.get(input));
+        let spans = gradients.map(|&parameter| self.plan.layout.span(parameter));
+        spans.reduce(|all, one| all.start.min(one.start)..all.end.max(one.end))
+    }
+
+    /// That span, and the inputs that are no gradients.
+    fn join(&self, node: &Node, span: Range<usize>) -> Vec<Slice> {
+        let others = node.inputs.iter().filter(|input| !self.gradient_of.contains_key(input));
+        std::iter::once(Arena::Gradients.slice(span)).chain(others.map(|input| self.slice(*input))).collect()
+    }
+
+    /// The place of a new value.
+    fn value(&mut self, id: NodeId, shape: Shape) -> Slice {
+        let slice = match self.gradient_of.get(&id) {
+            Some(&parameter) => {
+                let offset = self.plan.layout.get(parameter).offset;
+                Slice { place: Place::Arena(Arena::Gradients), offset, shape }
+            }
+            None => self.local(shape),
+        };
+        self.places[id.0] = Some(slice);
+        slice
     }
 
     fn slice(&self, id: NodeId) -> Slice {
@@ -271,30 +333,15 @@ impl Planner {
 impl Plan {
     /// The longest chain of dispatches in which each needs the one before.
     pub fn levels(&self) -> usize {
-        let mut level_of: HashMap<(Place, usize), usize> = HashMap::new();
-        let mut deepest = 0;
+        let mut written: Vec<(Slice, usize)> = Vec::new();
         for dispatch in &self.dispatches {
-            let whole_arena = |slice: &Slice| match (slice.place, dispatch.op.effect()) {
-                (Place::Arena(arena), Effect::Update) => Some(arena),
-                _ => None,
-            };
+            let needs =
+                |slice: &Slice| dispatch.inputs.iter().chain(&dispatch.outputs).any(|used| used.overlaps(slice));
             let level =
-                1 + level_of
-                    .iter()
-                    .filter(|((place, offset), _)| {
-                        dispatch.inputs.iter().chain(&dispatch.outputs).any(|slice| {
-                            slice.place == *place && (slice.offset == *offset || whole_arena(slice).is_some())
-                        })
-                    })
-                    .map(|(_, level)| *level)
-                    .max()
-                    .unwrap_or(0);
-            for output in &dispatch.outputs {
-                level_of.insert((output.place, output.offset), level);
-            }
-            deepest = deepest.max(level);
+                1 + written.iter().filter(|(slice, _)| needs(slice)).map(|(_, level)| *level).max().unwrap_or(0);
+            written.extend(dispatch.outputs.iter().map(|output| (*output, level)));
         }
-        deepest
+        written.iter().map(|(_, level)| *level).max().unwrap_or(0)
     }
 
     /// Elements of all local buffers.

@@ -27,6 +27,18 @@ pub fn grid(images: &[f32], height: usize, width: usize, columns: usize) -> Resu
     draw(&cells, height, width, columns, |_| 1)
 }
 
+/// A [`grid`] of values of any range: the smallest is black, the largest white.
+///
+/// # Errors
+/// Those of [`grid`].
+pub fn grid_scaled(images: &[f32], height: usize, width: usize, columns: usize) -> Result<Picture> {
+    let finite = || images.iter().copied().filter(|value| value.is_finite());
+    let (least, most) = (finite().fold(f32::INFINITY, f32::min), finite().fold(f32::NEG_INFINITY, f32::max));
+    let span = if most > least { most - least } else { 1.0 };
+    let scaled: Vec<f32> = images.iter().map(|value| (value - least) / span).collect();
+    grid(&scaled, height, width, columns)
+}
+
 /// Draws originals above their reconstructions, in pairs of rows with a wider gap after each pair; both are
 /// `[count, height * width]` as in [`grid`].
 ///
@@ -130,6 +142,13 @@ mod tests {
         assert_eq!((picture.width(), picture.height()), (582, 582));
         let big = grid(&vec![0.0; 2 * 300 * 400], 300, 400, 2).unwrap();
         assert_eq!((big.width(), big.height()), (803, 302)); // not enlarged, gaps of 1
+    }
+
+    #[test]
+    fn scaled_values_span_black_to_white() {
+        let picture = grid_scaled(&[-3.0, 5.0, 1.0, f32::NAN], 1, 2, 2).unwrap();
+        assert_eq!([2, 10, 20, 28].map(|x| pixel(&picture, x, 5)), [0, 255, 128, 0]);
+        assert!(grid_scaled(&[2.0, 2.0], 1, 2, 1).is_ok());
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 pub use curves::{Curve, loss_curve};
-pub use grid::{grid, reconstructions};
+pub use grid::{grid, grid_scaled, reconstructions};
 use image::{DynamicImage, ImageFormat};
 pub use latent::latent_map;
 

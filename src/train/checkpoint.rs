@@ -4,7 +4,7 @@
 //! - Adam's moments are `adam.first.<name>` and `adam.second.<name>`, shaped like the weight. A reader who wants only
 //!   weights filters names that begin with `adam.`.
 //! - The metadata has one key, `vae-gpu`: a JSON object with the format, the architecture, what trains it, step, epoch,
-//!   seed, best test loss and image size. One key, because several have no fixed order in the file.
+//!   the best epoch and image size. One key, because several have no fixed order in the file.
 //!
 //! Nothing about time, place, device or the run's intended length is stored: equal training gives equal bytes, resumed
 //! or not. Files are read as hostile: whatever they hold, the answer is a checkpoint that fits itself, or an error.
@@ -16,36 +16,81 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
-use crate::config::{Binarise, TrainConfig};
+use crate::config::{BetaSchedule, Binarise, RateSchedule, TrainConfig};
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
 use crate::graph::{Parameter, ParameterLayout};
-use crate::models::{ModelConfig, Vae};
+use crate::models::{Model, ModelConfig};
+use crate::ops::Noise;
 
-const FORMAT: &str = "vae-gpu/1";
+const FORMAT: &str = "vae-gpu/2";
 const KEY: &str = "vae-gpu";
 
-/// What trains a model, as far as it decides the numbers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Training {
-    /// Images a step.
-    pub batch_size: usize,
-    /// Adam's learning rate.
-    pub lr: f64,
-    /// Weight of the KL term.
-    pub beta: f64,
-    /// Where all randomness comes from.
-    pub seed: u32,
-    /// What becomes of grey pixels.
-    pub binarise: Binarise,
+macro_rules! training {
+    ($($(#[doc = $doc:literal])+ $field:ident: $kind:ty,)+) => {
+        /// What trains a model, as far as it decides the numbers: the fields of [`TrainConfig`] of the same names.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case", deny_unknown_fields)]
+        pub struct Training { $($(#[doc = $doc])+ pub $field: $kind,)+ }
+
+        impl From<&TrainConfig> for Training {
+            fn from(config: &TrainConfig) -> Training {
+                Training { $($field: config.$field.clone(),)+ }
+            }
+        }
+
+        impl Training {
+            /// A configuration with these values, and this architecture.
+            fn config(&self, model: &ModelConfig) -> TrainConfig {
+                TrainConfig { $($field: self.$field.clone(),)+ model: model.model, ..TrainConfig::default() }
+            }
+        }
+    };
 }
 
-impl From<&TrainConfig> for Training {
-    fn from(config: &TrainConfig) -> Training {
-        let TrainConfig { batch_size, lr, beta, seed, binarise, .. } = *config;
-        Training { batch_size, lr, beta, seed, binarise }
-    }
+training! {
+    /// Images a step.
+    batch_size: usize,
+    /// Adam's learning rate.
+    lr: f64,
+    /// How it changes.
+    lr_schedule: RateSchedule,
+    /// Decay of the mean of gradients.
+    adam_beta1: f64,
+    /// Decay of the mean of squared gradients.
+    adam_beta2: f64,
+    /// Added to the root of the second moment.
+    adam_epsilon: f64,
+    /// Decoupled weight decay.
+    weight_decay: f64,
+    /// The gradient's largest norm.
+    clip_norm: Option<f64>,
+    /// Weight of the KL term.
+    beta: f64,
+    /// How it gets there.
+    beta_schedule: BetaSchedule,
+    /// What the encoder's input is corrupted with.
+    noise: Option<Noise>,
+    /// Whether the output's bias began at the training data's mean.
+    bias_from_mean: bool,
+    /// Where all randomness comes from.
+    seed: u32,
+    /// What becomes of grey pixels.
+    binarise: Binarise,
+}
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Standing {
+    /// Steps done.
+    pub step: u64,
+    /// Epochs done.
+    pub epoch: u64,
+    /// The lowest test loss so far; the last one's, for a model whose losses do not rank epochs.
+    pub best_test_loss: f64,
+    /// The epoch that had it.
+    pub best_epoch: u64,
 }
 
 /// Everything of a checkpoint but its tensors.
@@ -57,12 +102,8 @@ pub struct Header {
     pub model: ModelConfig,
     /// What trains it.
     pub train: Training,
-    /// Steps done.
-    pub step: u64,
-    /// Epochs done.
-    pub epoch: u64,
-    /// The lowest test loss so far, in nats an image.
-    pub best_test_loss: f64,
+    /// Where its training stands.
+    pub standing: Standing,
     /// Rows of pixels in an image.
     pub height: usize,
     /// Pixels in a row.
@@ -71,14 +112,8 @@ pub struct Header {
 
 impl Header {
     /// A header of this crate's format.
-    pub fn new(
-        model: ModelConfig,
-        train: Training,
-        (step, epoch): (u64, u64),
-        best_test_loss: f64,
-        (height, width): (usize, usize),
-    ) -> Header {
-        Header { format: FORMAT.to_owned(), model, train, step, epoch, best_test_loss, height, width }
+    pub fn new(model: ModelConfig, train: Training, standing: Standing, (height, width): (usize, usize)) -> Header {
+        Header { format: FORMAT.to_owned(), model, train, standing, height, width }
     }
 }
 
@@ -87,7 +122,7 @@ impl Header {
 pub struct Checkpoint {
     /// Everything but the tensors.
     pub header: Header,
-    /// The parameter arena, in the layout of [`Vae::layout`].
+    /// The parameter arena, in the layout of [`Model::layout`].
     pub parameters: Vec<f32>,
     /// Adam's first moments, in the same layout.
     pub first: Vec<f32>,
@@ -102,13 +137,13 @@ impl Checkpoint {
     /// [`Error::Usage`] where the arenas are not those of the header's model.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let bad = |reason: String| Error::Usage(format!("a checkpoint can't be made: {reason}"));
-        let vae = Vae::new(self.header.model.clone())?;
+        let model = Model::new(self.header.model.clone())?;
         let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
         for (prefix, arena) in [("", &self.parameters), ("adam.first.", &self.first), ("adam.second.", &self.second)] {
-            if arena.len() != vae.layout().len() {
-                return Err(bad(format!("an arena has {} values, the model {}", arena.len(), vae.layout().len())));
+            if arena.len() != model.layout().len() {
+                return Err(bad(format!("an arena has {} values, the model {}", arena.len(), model.layout().len())));
             }
-            for parameter in vae.layout().parameters() {
+            for parameter in model.layout().parameters() {
                 let values = &arena[parameter.offset..][..parameter.shape.len()];
                 let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
                 tensors.push((format!("{prefix}{}", parameter.name), stored_shape(parameter), bytes));
@@ -150,9 +185,8 @@ impl Checkpoint {
         let text =
             text.ok_or_else(|| format!("it has no metadata `{KEY}`: it must be a checkpoint of this program"))?;
         let header: Header = serde_json::from_str(text).map_err(|error| format!("metadata `{KEY}`: {error}"))?;
-        check_header(&header, bytes.len())?;
-        let vae = Vae::new(header.model.clone()).map_err(|error| format!("metadata `{KEY}`: {error}"))?;
-        let layout = vae.layout();
+        let model = checked(&header, bytes.len())?;
+        let layout = model.layout();
         let expected = 3 * layout.parameters().len();
         if tensors.len() != expected {
             let found = tensors.len();
@@ -163,23 +197,30 @@ impl Checkpoint {
         Ok(Checkpoint { header, parameters: parameters?, first: first?, second: second? })
     }
 
+    /// What tells this model from another: a checksum of its parameters.
+    pub fn identity(&self) -> String {
+        let mut sum = flate2::Crc::new();
+        self.parameters.iter().for_each(|value| sum.update(&value.to_le_bytes()));
+        format!("step {} crc32 {:08x}", self.header.standing.step, sum.sum())
+    }
+
     /// Checks that it holds this model.
     ///
     /// # Errors
-    /// [`Error::Format`] that names `path` and the first tensor that differs, with both shapes.
-    pub fn check_model(&self, path: &Path, vae: &Vae) -> Result<()> {
-        let (ours, wanted) = (&self.header.model, vae.config());
+    /// [`Error::Format`] that names `path` and the first tensor that differs, with both shapes, or the first option.
+    pub fn check_model(&self, path: &Path, model: &Model) -> Result<()> {
+        let (ours, wanted) = (&self.header.model, model.config());
         if ours == wanted {
             return Ok(());
         }
         let another =
             |reason: String| Err(Error::format(path, format!("a checkpoint of another architecture: {reason}")));
-        let held = Vae::new(ours.clone())?;
-        for at in 0..held.layout().parameters().len().max(vae.layout().parameters().len()) {
+        let held = Model::new(ours.clone())?;
+        for at in 0..held.layout().parameters().len().max(model.layout().parameters().len()) {
             let named = |layout: &ParameterLayout| {
                 layout.parameters().get(at).map(|parameter| (parameter.name.clone(), stored_shape(parameter)))
             };
-            match (named(held.layout()), named(vae.layout())) {
+            match (named(held.layout()), named(model.layout())) {
                 (held, wanted) if held == wanted => {}
                 (Some((name, shape)), Some((asked, wanted))) if name == asked => {
                     return another(format!("{name} is {shape:?}, the run's is {wanted:?}"));
@@ -189,10 +230,11 @@ impl Checkpoint {
                 (None, None) => {}
             }
         }
-        another(format!(
-            "activation {:?} and loss {:?}, the run's are {:?} and {:?}",
-            ours.activation, ours.loss, wanted.activation, wanted.loss
-        ))
+        let options = |config: &ModelConfig| serde_json::to_value(config).unwrap_or_default();
+        let (ours, wanted) = (options(ours), options(wanted));
+        let differs = ours.as_object().into_iter().flatten().find(|(key, value)| wanted.get(key) != Some(value));
+        let Some((key, value)) = differs else { return another("an option differs".to_owned()) };
+        another(format!("{key} is {value}, the run's is {}", wanted.get(key).unwrap_or(&serde_json::Value::Null)))
     }
 }
 
@@ -204,33 +246,26 @@ fn stored_shape(parameter: &Parameter) -> Vec<usize> {
     }
 }
 
-/// Refuses what would break arithmetic or ask for more memory than the file has.
-fn check_header(header: &Header, file_len: usize) -> Result<(), String> {
+/// The header's model; refuses what would break arithmetic or ask for more memory than the file has.
+fn checked(header: &Header, file_len: usize) -> Result<Model, String> {
     if header.format != FORMAT {
         return Err(format!("its format is {:?}, this program reads {FORMAT:?}", header.format));
     }
-    let model = &header.model;
-    if header.height.checked_mul(header.width) != Some(model.features) {
-        let Header { height, width, .. } = header;
+    let Header { model, height, width, standing, .. } = header;
+    if height.checked_mul(*width) != Some(model.features) {
         return Err(format!("images of {height}x{width} don't have the {} pixels of its model", model.features));
     }
-    let doubled = model.latent.checked_mul(2);
-    let encoder = [Some(model.features)].into_iter().chain(model.hidden.iter().copied().map(Some)).chain([doubled]);
-    let decoder = [model.latent].into_iter().chain(model.hidden.iter().rev().copied()).chain([model.features]);
-    let count = |sizes: Vec<Option<usize>>| {
-        sizes.windows(2).try_fold(0usize, |sum, pair| sum.checked_add(pair[0]?.checked_add(1)?.checked_mul(pair[1]?)?))
-    };
-    let values = count(encoder.collect()).and_then(|sum| sum.checked_add(count(decoder.map(Some).collect())?));
-    match values.and_then(|values| values.checked_mul(3 * size_of::<f32>())) {
-        Some(needed) if needed <= file_len => {}
-        _ => return Err(format!("it has {file_len} bytes, too few for the architecture it names")),
+    let wrong = |error: Error| format!("metadata `{KEY}`: {error}");
+    header.train.config(model).validate().map_err(wrong)?;
+    if !standing.best_test_loss.is_finite() || standing.best_epoch > standing.epoch {
+        return Err(format!("metadata `{KEY}`: its best epoch is not one it had"));
     }
-    let train = &header.train;
-    let positive = train.lr.is_finite() && train.lr > 0.0 && train.beta.is_finite() && train.beta >= 0.0;
-    if !positive || train.batch_size == 0 || !header.best_test_loss.is_finite() {
-        return Err("its rate, beta, batch size or best test loss is out of range".to_owned());
+    // Sizes are at most 2^24 each by now, so that their products do not overflow.
+    let model = Model::new(model.clone()).map_err(wrong)?;
+    if model.layout().count().saturating_mul(3 * size_of::<f32>()) > file_len {
+        return Err(format!("it has {file_len} bytes, too few for the architecture it names"));
     }
-    Ok(())
+    Ok(model)
 }
 
 fn read_arena(tensors: &SafeTensors<'_>, layout: &ParameterLayout, prefix: &str) -> Result<Vec<f32>, String> {
@@ -256,16 +291,16 @@ fn read_arena(tensors: &SafeTensors<'_>, layout: &ParameterLayout, prefix: &str)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::Loss;
     use crate::ops::Activation;
 
     fn checkpoint() -> Checkpoint {
-        let model =
-            ModelConfig { features: 6, hidden: vec![5], latent: 2, activation: Activation::Tanh, loss: Loss::Bce };
-        let layout = Vae::new(model.clone()).unwrap().layout().clone();
+        let small = ModelConfig { encoder: vec![5], decoder: vec![5], latent: 2, ..ModelConfig::vae(6) };
+        let model = ModelConfig { activation: Activation::Tanh, ..small };
+        let layout = Model::new(model.clone()).unwrap().layout().clone();
         let arena = |factor: f32| layout.initial(3).iter().map(|value| value * factor).collect();
         let train = Training::from(&TrainConfig::default());
-        let header = Header::new(model, train, (938, 2), 106.1 / 3.0, (2, 3));
+        let standing = Standing { step: 938, epoch: 2, best_test_loss: 106.1 / 3.0, best_epoch: 1 };
+        let header = Header::new(model, train, standing, (2, 3));
         Checkpoint { header, parameters: arena(1.0), first: arena(2.0), second: arena(3.0) }
     }
 
@@ -312,9 +347,11 @@ mod tests {
         refused(|header| header.width = 4, "2x4");
         refused(|header| header.model.latent = 1, "encoder.2.weight");
         refused(|header| header.model.latent = 0, "latent");
-        refused(|header| header.model.hidden = vec![usize::MAX], "too few");
-        refused(|header| header.model.hidden = vec![4], "encoder.0.weight");
-        refused(|header| header.train.batch_size = 0, "batch size");
+        refused(|header| header.model.encoder = vec![usize::MAX], "--encoder");
+        refused(|header| header.model.encoder = vec![1 << 24; 9], "too few");
+        refused(|header| header.model.encoder = vec![4], "encoder.0.weight");
+        refused(|header| header.train.batch_size = 0, "--batch-size");
+        refused(|header| header.standing.best_epoch = 3, "best epoch");
     }
 
     #[test]
@@ -323,11 +360,11 @@ mod tests {
         let of = |change: fn(&mut ModelConfig)| {
             let mut model = checkpoint.header.model.clone();
             change(&mut model);
-            checkpoint.check_model(Path::new("x.safetensors"), &Vae::new(model).unwrap()).unwrap_err().to_string()
+            checkpoint.check_model(Path::new("x.safetensors"), &Model::new(model).unwrap()).unwrap_err().to_string()
         };
-        let error = of(|model| model.hidden = vec![7]);
+        let error = of(|model| model.encoder = vec![7]);
         assert!(error.contains("encoder.0.weight") && error.contains("[5, 6]") && error.contains("[7, 6]"), "{error}");
-        assert!(of(|model| model.hidden = vec![5, 5]).contains("another architecture"));
-        assert!(of(|model| model.activation = Activation::Relu).contains("Relu"));
+        assert!(of(|model| model.encoder = vec![5, 5]).contains("another architecture"));
+        assert!(of(|model| model.activation = Activation::Relu).contains("relu"));
     }
 }

@@ -1,73 +1,106 @@
 //! The pictures of a run folder, drawn anew after each epoch.
 
-use super::generate::{Reconstructor, Sampler};
+use super::generate::{Encoder, Reconstructor, Sampler};
 use super::run::{EpochMetrics, RunFolder};
 use crate::backend::Session;
 use crate::config::TrainConfig;
-use crate::data::Images;
+use crate::data::{Dataset, Images};
+use crate::density::{Density, DensityKind};
 use crate::error::Result;
-use crate::models::Vae;
+use crate::models::{Model, ModelKind, Output};
 use crate::plan::Options;
-use crate::plot::{Curve, grid, latent_map, loss_curve, reconstructions};
+use crate::plot::{Curve, Picture, grid, grid_scaled, latent_map, loss_curve, reconstructions};
 
 /// Test images in `reconstructions.png`.
 const RECONSTRUCTIONS: usize = 16;
 /// Images in `samples.png`, and in a row of it.
 const SAMPLES: usize = 100;
 const COLUMNS: usize = 10;
-/// Test images that are encoded at a time for `latent.png`.
+/// Images that are encoded at a time.
 const ENCODED: usize = 500;
+/// Training images whose codes the samples' density is fitted to, while training goes on.
+const FITTED: usize = 5000;
+
+/// A grid of a model's output: pixels as they are, real-valued data from its smallest value to its largest.
+///
+/// # Errors
+/// Those of [`grid`].
+pub fn image_grid(output: Output, images: &[f32], height: usize, width: usize, columns: usize) -> Result<Picture> {
+    match output {
+        Output::Sigmoid => grid(images, height, width, columns),
+        Output::Identity => grid_scaled(images, height, width, columns),
+    }
+}
 
 /// The programs that figures need.
 #[derive(Debug)]
 pub(super) struct Figures {
     sampler: Sampler,
-    reconstructor: Reconstructor,
-    encoder: Option<Reconstructor>,
+    reconstructor: Option<Reconstructor>,
+    encoder: Option<Encoder>,
+    terms: Vec<&'static str>,
 }
 
 impl Figures {
-    pub(super) fn load(session: &mut dyn Session, vae: &Vae, test: usize, options: Options) -> Result<Figures> {
-        let sampler = Sampler::load(session, vae, SAMPLES, options)?;
-        let reconstructor = Reconstructor::load(session, vae, RECONSTRUCTIONS.min(test), options)?;
-        let encoder = match vae.config().latent {
-            2 => Some(Reconstructor::load(session, vae, ENCODED.min(test), options)?),
-            _ => None,
-        };
-        Ok(Figures { sampler, reconstructor, encoder })
+    pub(super) fn load(session: &mut dyn Session, model: &Model, data: &Dataset, options: Options) -> Result<Figures> {
+        let (has_prior, autoencodes) = (model.has_prior(), model.config().model != ModelKind::Gan);
+        let sampler = Sampler::load(session, model, SAMPLES, options)?;
+        let rows = |limit: usize| limit.min(data.test.count());
+        let mut reconstructor = None;
+        let mut encoder = None;
+        if autoencodes {
+            reconstructor = Some(Reconstructor::load(session, model, rows(RECONSTRUCTIONS), options)?);
+            if model.config().latent == 2 || !has_prior {
+                encoder = Some(Encoder::load(session, model, rows(ENCODED), options)?);
+            }
+        }
+        let terms = if model.is_scored() { vec![model.terms()[0]] } else { model.terms()[..2].to_vec() };
+        Ok(Figures { sampler, reconstructor, encoder, terms })
     }
 
-    /// Draws `loss.png`, `reconstructions.png`, `samples.png`, and for a latent of two dimensions `latent.png`.
+    /// Draws `loss.png`, `samples.png`, and where the model has an encoder `reconstructions.png`; for a latent of two
+    /// dimensions `latent.png`.
     pub(super) fn draw(
         &self,
         session: &mut dyn Session,
         folder: &RunFolder,
         config: &TrainConfig,
-        test: &Images,
+        data: &Dataset,
         epochs: &[EpochMetrics],
     ) -> Result<()> {
-        let curve = |name: &str, value: fn(&EpochMetrics) -> f64| Curve {
-            name: name.to_owned(),
-            points: epochs.iter().map(|epoch| (epoch.epoch as f64, value(epoch))).collect(),
+        let curve = |set: &str, term: &str| Curve {
+            name: if self.terms.len() == 1 { set.to_owned() } else { format!("{set} {term}") },
+            points: epochs
+                .iter()
+                .filter_map(|epoch| Some((epoch.epoch as f64, *epoch.losses.get(&format!("{set}_{term}"))?)))
+                .collect(),
         };
-        let curves = [curve("train", |epoch| epoch.train_loss), curve("test", |epoch| epoch.test_loss)];
-        loss_curve(&curves)?.save(&folder.figure("loss.png"))?;
+        let curves = self.terms.iter().flat_map(|term| ["train", "test"].map(|set| curve(set, term)));
+        loss_curve(&curves.collect::<Vec<_>>())?.save(&folder.figure("loss.png"))?;
 
-        let (height, width, features) = (test.height, test.width, test.features());
-        let shown = |count: usize| -> Vec<f32> {
-            test.pixels[..count * features].iter().map(|byte| config.binarise.shown(*byte)).collect()
+        let test = &data.test;
+        let shown = |images: &Images, count: usize| images.shown(0..count.min(images.count()), config.binarise);
+        if let Some(reconstructor) = &self.reconstructor {
+            let originals = shown(test, RECONSTRUCTIONS); // [count, features]
+            let means = reconstructor.apply(session, &originals)?;
+            let columns = originals.len() / test.features();
+            let picture = reconstructions(&originals, &means, test.height, test.width, columns)?;
+            picture.save(&folder.figure("reconstructions.png"))?;
+        }
+
+        let density = |session: &mut dyn Session| match &self.encoder {
+            Some(encoder) => {
+                let codes = encoder.apply(session, &shown(&data.train, FITTED))?;
+                Density::fit(DensityKind::Gaussian, &codes.means, config.latent, config.seed)
+            }
+            None => Err(crate::Error::Usage("a model without a prior must have an encoder".to_owned())),
         };
-        let count = RECONSTRUCTIONS.min(test.count());
-        let originals = shown(count); // [count, features]
-        let (means, _) = self.reconstructor.apply(session, &originals, features)?;
-        reconstructions(&originals, &means, height, width, count)?.save(&folder.figure("reconstructions.png"))?;
+        let samples = self.sampler.draw(session, SAMPLES, config.seed, density)?;
+        image_grid(config.output, &samples, test.height, test.width, COLUMNS)?.save(&folder.figure("samples.png"))?;
 
-        let samples = self.sampler.draw(session, SAMPLES, config.seed)?;
-        grid(&samples, height, width, COLUMNS)?.save(&folder.figure("samples.png"))?;
-
-        if let Some(encoder) = &self.encoder {
-            let (_, latents) = encoder.apply(session, &shown(test.count()), features)?;
-            latent_map(latents.as_chunks::<2>().0, &test.labels)?.save(&folder.figure("latent.png"))?;
+        if let (Some(encoder), 2) = (&self.encoder, config.latent) {
+            let codes = encoder.apply(session, &shown(test, test.count()))?;
+            latent_map(codes.means.as_chunks::<2>().0, &test.labels)?.save(&folder.figure("latent.png"))?;
         }
         Ok(())
     }

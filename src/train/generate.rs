@@ -1,16 +1,158 @@
-//! A trained decoder at work: samples and reconstructions through a session, any number of them in batches.
+//! A trained model at work: codes, reconstructions and samples through a session, any number of them in batches.
 
 use crate::backend::{ProgramId, Session};
+use crate::density::Density;
 use crate::error::Result;
-use crate::models::Vae;
+use crate::graph::Graph;
+use crate::models::Model;
 use crate::plan::{Options, compile};
 use crate::step::Step;
 
-/// Draws images from the prior.
+/// A program from one input to outputs of as many rows.
 #[derive(Clone, Copy, Debug)]
-pub struct Sampler {
+struct Mapping {
     program: ProgramId,
     rows: usize,
+    input: &'static str,
+    width: usize,
+}
+
+impl Mapping {
+    fn load(
+        session: &mut dyn Session,
+        graph: &Graph,
+        rows: usize,
+        (input, width): (&'static str, usize),
+        options: Options,
+    ) -> Result<Mapping> {
+        Ok(Mapping { program: session.load(compile(graph, options)?)?, rows, input, width })
+    }
+
+    fn apply<const N: usize>(
+        &self,
+        session: &mut dyn Session,
+        values: &[f32],
+        outputs: [&str; N],
+    ) -> Result<[Vec<f32>; N]> {
+        let mut all: [Vec<f32>; N] = std::array::from_fn(|_| Vec::new());
+        for batch in values.chunks(self.rows * self.width) {
+            let rows = batch.len() / self.width;
+            let mut x = batch.to_vec(); // [rows, width]
+            x.resize(self.rows * self.width, 0.0);
+            session.write_input(self.program, self.input, &x)?;
+            session.run(&[self.program], &[Step { rows: rows as u32, ..Step::default() }])?;
+            for (all, name) in all.iter_mut().zip(outputs) {
+                let values = session.read_output(self.program, name)?;
+                all.extend_from_slice(&values[..values.len() / self.rows * rows]);
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// Encodes images.
+#[derive(Clone, Copy, Debug)]
+pub struct Encoder {
+    mapping: Mapping,
+    noisy: bool,
+}
+
+/// Codes of images.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Codes {
+    /// `[count, latent]`: the posterior's mean, or the code itself.
+    pub means: Vec<f32>,
+    /// `[count, latent]`: the posterior's deviation; none where a code has no noise.
+    pub deviations: Option<Vec<f32>>,
+}
+
+impl Encoder {
+    /// Loads the program, for `rows` images at a time.
+    ///
+    /// # Errors
+    /// [`Error::Usage`](crate::Error::Usage) where the model has no encoder, else those of [`Session::load`].
+    pub fn load(session: &mut dyn Session, model: &Model, rows: usize, options: Options) -> Result<Encoder> {
+        let graph = model.encoding(rows)?;
+        let noisy = graph.outputs().iter().any(|(name, _)| name == "logvar");
+        let mapping = Mapping::load(session, &graph, rows, ("x", model.config().features), options)?;
+        Ok(Encoder { mapping, noisy })
+    }
+
+    /// The codes of `images` `[count, features]`.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub fn apply(&self, session: &mut dyn Session, images: &[f32]) -> Result<Codes> {
+        if !self.noisy {
+            let [means] = self.mapping.apply(session, images, ["latent"])?;
+            return Ok(Codes { means, deviations: None });
+        }
+        let [means, logvars] = self.mapping.apply(session, images, ["latent", "logvar"])?;
+        let deviations = logvars.into_iter().map(|logvar| (0.5 * logvar).exp()).collect();
+        Ok(Codes { means, deviations: Some(deviations) })
+    }
+}
+
+/// Decodes latents.
+#[derive(Clone, Copy, Debug)]
+pub struct Decoder(Mapping);
+
+impl Decoder {
+    /// Loads the program, for `rows` latents at a time.
+    ///
+    /// # Errors
+    /// Those of [`compile`] and [`Session::load`].
+    pub fn load(session: &mut dyn Session, model: &Model, rows: usize, options: Options) -> Result<Decoder> {
+        let graph = model.decoding(rows)?;
+        Mapping::load(session, &graph, rows, ("z", model.config().latent), options).map(Decoder)
+    }
+
+    /// The images of `latents` `[count, latent]`: `[count, features]` in the data's range.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub fn apply(&self, session: &mut dyn Session, latents: &[f32]) -> Result<Vec<f32>> {
+        let [means] = self.0.apply(session, latents, ["mean"])?;
+        Ok(means)
+    }
+}
+
+/// Encodes images and decodes them from their codes.
+#[derive(Clone, Copy, Debug)]
+pub struct Reconstructor(Mapping);
+
+impl Reconstructor {
+    /// Loads the program, for `rows` images at a time.
+    ///
+    /// # Errors
+    /// [`Error::Usage`](crate::Error::Usage) where the model has no encoder, else those of [`Session::load`].
+    pub fn load(session: &mut dyn Session, model: &Model, rows: usize, options: Options) -> Result<Reconstructor> {
+        let graph = model.reconstruction(rows)?;
+        Mapping::load(session, &graph, rows, ("x", model.config().features), options).map(Reconstructor)
+    }
+
+    /// The reconstructions of `images` `[count, features]`, of the same shape.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub fn apply(&self, session: &mut dyn Session, images: &[f32]) -> Result<Vec<f32>> {
+        let [means] = self.0.apply(session, images, ["mean"])?;
+        Ok(means)
+    }
+}
+
+/// Draws images: from the prior, or from a density fitted to codes.
+#[derive(Clone, Debug)]
+pub enum Sampler {
+    /// From N(0, I), on the device.
+    Prior {
+        /// The program.
+        program: ProgramId,
+        /// Images at a time.
+        rows: usize,
+    },
+    /// From a density of codes.
+    Fitted(Decoder),
 }
 
 impl Sampler {
@@ -18,61 +160,42 @@ impl Sampler {
     ///
     /// # Errors
     /// Those of [`compile`] and [`Session::load`].
-    pub fn load(session: &mut dyn Session, vae: &Vae, rows: usize, options: Options) -> Result<Sampler> {
-        let program = session.load(compile(&vae.sampling(rows)?, options)?)?;
-        Ok(Sampler { program, rows })
-    }
-
-    /// The first `count` images of a seed: `[count, features]` in [0, 1]. Image `i` does not depend on `count`.
-    ///
-    /// # Errors
-    /// Where the device fails.
-    pub fn draw(&self, session: &mut dyn Session, count: usize, seed: u32) -> Result<Vec<f32>> {
-        let mut images = Vec::new();
-        for first in (0..count).step_by(self.rows) {
-            let rows = self.rows.min(count - first);
-            session.run(self.program, &[Step { first: first as u32, rows: rows as u32, seed, ..Step::default() }])?;
-            let mean = session.read_output(self.program, "mean")?;
-            images.extend_from_slice(&mean[..mean.len() / self.rows * rows]);
+    pub fn load(session: &mut dyn Session, model: &Model, rows: usize, options: Options) -> Result<Sampler> {
+        if model.has_prior() {
+            let program = session.load(compile(&model.sampling(rows)?, options)?)?;
+            return Ok(Sampler::Prior { program, rows });
         }
-        Ok(images)
-    }
-}
-
-/// Encodes images and decodes them from their posterior means.
-#[derive(Clone, Copy, Debug)]
-pub struct Reconstructor {
-    program: ProgramId,
-    rows: usize,
-}
-
-impl Reconstructor {
-    /// Loads the program, for `rows` images at a time.
-    ///
-    /// # Errors
-    /// Those of [`compile`] and [`Session::load`].
-    pub fn load(session: &mut dyn Session, vae: &Vae, rows: usize, options: Options) -> Result<Reconstructor> {
-        let program = session.load(compile(&vae.reconstruction(rows)?, options)?)?;
-        Ok(Reconstructor { program, rows })
+        Decoder::load(session, model, rows, options).map(Sampler::Fitted)
     }
 
-    /// The reconstructions of `images`, `[count, features]`, and their latents, `[count, latent]`.
+    /// The first `count` images of a seed: `[count, features]` in the data's range. Image `i` does not depend on `count`.
+    /// `density` is asked where the model has no prior, and only there.
     ///
     /// # Errors
-    /// Where the device fails.
-    pub fn apply(&self, session: &mut dyn Session, images: &[f32], features: usize) -> Result<(Vec<f32>, Vec<f32>)> {
-        let (mut means, mut latents) = (Vec::with_capacity(images.len()), Vec::new());
-        for batch in images.chunks(self.rows * features) {
-            let rows = batch.len() / features;
-            let mut x = batch.to_vec(); // [rows, features]
-            x.resize(self.rows * features, 0.0);
-            session.write_input(self.program, "x", &x)?;
-            session.run(self.program, &[Step { rows: rows as u32, ..Step::default() }])?;
-            for (all, name) in [(&mut means, "mean"), (&mut latents, "latent")] {
-                let values = session.read_output(self.program, name)?;
-                all.extend_from_slice(&values[..values.len() / self.rows * rows]);
+    /// Where the device fails, or the density can't be had.
+    pub fn draw(
+        &self,
+        session: &mut dyn Session,
+        count: usize,
+        seed: u32,
+        density: impl FnOnce(&mut dyn Session) -> Result<Density>,
+    ) -> Result<Vec<f32>> {
+        match self {
+            Sampler::Prior { program, rows } => {
+                let mut images = Vec::new();
+                for first in (0..count).step_by(*rows) {
+                    let here = (*rows).min(count - first);
+                    let step = Step { first: first as u32, rows: here as u32, seed, ..Step::default() };
+                    session.run(&[*program], &[step])?;
+                    let mean = session.read_output(*program, "mean")?;
+                    images.extend_from_slice(&mean[..mean.len() / rows * here]);
+                }
+                Ok(images)
+            }
+            Sampler::Fitted(decoder) => {
+                let latents = density(session)?.draw(count, seed); // [count, latent]
+                decoder.apply(session, &latents)
             }
         }
-        Ok((means, latents))
     }
 }

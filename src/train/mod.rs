@@ -4,35 +4,38 @@
 //! configured epoch and keeps a [`RunFolder`] up to date. It prints nothing: an [`Observer`] hears of progress.
 
 pub mod checkpoint;
+pub mod density;
+pub mod evaluate;
 mod figures;
 pub mod generate;
 pub mod metrics;
 mod queue;
 pub mod run;
+mod schedule;
 mod setup;
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use serde::Serialize;
 
 pub use checkpoint::Checkpoint;
+pub use figures::image_grid;
 pub use metrics::Losses;
 pub use run::{EpochMetrics, RunFolder, newest_run};
 
-use crate::backend::{Data, Device, Metrics, ProgramId, Session, Traffic};
+use crate::backend::{Device, ProgramId, Session, Traffic};
 use crate::config::TrainConfig;
 use crate::data::{Dataset, Images};
 use crate::error::{Error, Result};
-use crate::graph::Shape;
-use crate::models::Vae;
-use crate::ops::Adam;
+use crate::models::{Batches, Model, Optimiser};
 use crate::plan::{Arena, Options, compile};
-use crate::rng::Permutation;
 use crate::step::Step;
-use checkpoint::{Header, Training};
+use checkpoint::{Header, Standing, Training};
 use figures::Figures;
 use metrics::Mean;
 use queue::Queue;
+use schedule::{evaluation_steps, training_steps};
 
 /// What hears of a run's progress.
 pub trait Observer {
@@ -47,46 +50,57 @@ pub trait Observer {
     }
 
     /// An epoch was trained and evaluated.
-    fn epoch_finished(&mut self, metrics: &EpochMetrics) {
-        let _ = metrics;
+    fn epoch_finished(&mut self, metrics: &EpochMetrics, train: Losses, test: Losses) {
+        let _ = (metrics, train, test);
     }
+
+    /// Training stops before its last epoch: the test loss was lowest after epoch `best`, and the run's patience is over.
+    fn stopped_early(&mut self, epoch: u64, best: u64) {
+        let _ = (epoch, best);
+    }
+
+    /// The last epoch is done, and a density is fitted to the codes of a model without a prior.
+    fn fitting_density(&mut self) {}
 }
 
 /// Hears nothing.
 impl Observer for () {}
 
 /// What a step was, for a trace.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TracedStep {
     /// The step, from 0.
     pub step: u64,
-    /// Reconstruction + beta KL in nats an image.
-    pub loss: f64,
-    /// Reconstruction in nats an image.
-    pub recon: f64,
-    /// KL in nats an image.
-    pub kl: f64,
+    /// The model's terms ([`Model::terms`]).
+    #[serde(flatten)]
+    pub losses: BTreeMap<String, f64>,
 }
 
 /// A model in training on a device.
 pub struct Trainer<'d> {
     config: TrainConfig,
     data: &'d Dataset,
-    vae: Vae,
+    model: Model,
     device: String,
     session: Box<dyn Session>,
-    training: ProgramId,
+    training: Vec<ProgramId>,
     evaluation: ProgramId,
     evaluation_batch: usize,
     figures: Figures,
+    options: Options,
     queue: Queue,
     dispatches: usize,
     levels: usize,
-    step: u64,
-    epoch: u64,
-    best: Option<f64>,
+    standing: Option<Standing>,
     trace_steps: u64,
     trace: Vec<TracedStep>,
+}
+
+/// What an epoch gave.
+struct Epoch {
+    line: EpochMetrics,
+    train: Losses,
+    test: Losses,
 }
 
 impl<'d> Trainer<'d> {
@@ -104,29 +118,33 @@ impl<'d> Trainer<'d> {
     ) -> Result<Trainer<'d>> {
         config.validate()?;
         config.validate_data(data)?;
-        let vae = Vae::new(config.model(data.train.features()))?;
+        let model = Model::new(config.architecture(data.train.features()))?;
         if let Some(checkpoint) = from {
-            checkpoint.check_model(std::path::Path::new("the checkpoint"), &vae)?;
+            checkpoint.check_model(std::path::Path::new("the checkpoint"), &model)?;
             let (theirs, ours) = (&checkpoint.header.train, Training::from(config));
             if *theirs != ours {
                 return Err(Error::Usage(format!("the checkpoint was trained with {theirs:?}, the run has {ours:?}")));
             }
         }
-        let adam = Adam::default();
-        let pixels = config.pixels();
-        let (examples, test) = (data.train.count(), data.test.count());
-        let evaluation_batch = config.batch_size.min(test);
-        let plan = compile(&vae.training(0, examples, config.batch_size, pixels, adam)?, options)?;
-        let (dispatches, levels) = (plan.dispatches.len(), plan.levels());
-        let evaluation = compile(&vae.evaluation(1, test, evaluation_batch, pixels)?, options)?;
+        let (pixels, noise) = (config.pixels(), config.noise);
+        let of = |index: usize, images: &Images, rows: usize| {
+            let (examples, dtype) = (images.count(), images.dtype());
+            Batches { data: index, examples, dtype, rows, pixels, noise }
+        };
+        let evaluation_batch = config.batch_size.min(data.test.count());
+        let optimiser = Optimiser { adam: config.adam(), clip: config.clip_norm };
+        let graphs = model.training(&of(0, &data.train, config.batch_size), optimiser)?;
+        let plans = graphs.iter().map(|graph| compile(graph, options)).collect::<Result<Vec<_>>>()?;
+        let dispatches = plans.iter().map(|plan| plan.dispatches.len()).sum();
+        let levels = plans.iter().map(|plan| plan.levels()).sum();
+        let evaluation = compile(&model.evaluation(&of(1, &data.test, evaluation_batch))?, options)?;
 
-        let resident = [&data.train, &data.test].map(resident);
-        let mut session = device.session(vae.layout(), &resident)?;
-        let training = session.load(plan)?;
+        let mut session = device.session(model.layout(), &[&data.train, &data.test].map(Images::resident))?;
+        let training = plans.into_iter().map(|plan| session.load(plan)).collect::<Result<Vec<_>>>()?;
         let evaluation = session.load(evaluation)?;
-        let figures = Figures::load(&mut *session, &vae, test, options)?;
+        let figures = Figures::load(&mut *session, &model, data, options)?;
         match from {
-            None => session.write_arena(Arena::Parameters, &vae.layout().initial(config.seed))?,
+            None => session.write_arena(Arena::Parameters, &first_parameters(config, &model, &data.train))?,
             Some(checkpoint) => {
                 session.write_arena(Arena::Parameters, &checkpoint.parameters)?;
                 session.write_arena(Arena::FirstMoments, &checkpoint.first)?;
@@ -136,21 +154,20 @@ impl<'d> Trainer<'d> {
         Ok(Trainer {
             config: config.clone(),
             data,
+            model,
             device: device.name(),
             session,
             training,
             evaluation,
             evaluation_batch,
             figures,
+            options,
             queue: Queue::default(),
             dispatches,
             levels,
-            step: from.map_or(0, |checkpoint| checkpoint.header.step),
-            epoch: from.map_or(0, |checkpoint| checkpoint.header.epoch),
-            best: from.map(|checkpoint| checkpoint.header.best_test_loss),
+            standing: from.map(|checkpoint| checkpoint.header.standing),
             trace_steps: 0,
             trace: Vec::new(),
-            vae,
         })
     }
 
@@ -165,8 +182,8 @@ impl<'d> Trainer<'d> {
     }
 
     /// The model.
-    pub fn vae(&self) -> &Vae {
-        &self.vae
+    pub fn model(&self) -> &Model {
+        &self.model
     }
 
     /// Dispatches of a training step as planned, and the longest chain of them that must run one after another.
@@ -176,33 +193,46 @@ impl<'d> Trainer<'d> {
 
     /// Epochs done.
     pub fn epoch(&self) -> u64 {
-        self.epoch
+        self.standing.map_or(0, |standing| standing.epoch)
     }
 
-    /// Trains up to the configured epoch; after each one evaluates and brings the folder up to date.
+    /// Trains up to the configured epoch, or until its patience is over; after each epoch evaluates and brings the folder
+    /// up to date. In the end a model without a prior gets the density of its codes.
     ///
     /// # Errors
     /// [`Error::NonFinite`] where a loss is not finite: what the folder held after the last epoch stays. Else what the
     /// device or the file system fails with.
     pub fn run(&mut self, folder: &RunFolder, observer: &mut dyn Observer) -> Result<()> {
         let mut lines = folder.metrics()?;
-        lines.retain(|line| line.epoch <= self.epoch);
-        while self.epoch < self.config.epochs {
-            let before = self.best;
-            let line = self.run_epoch(observer)?;
+        lines.retain(|line| line.epoch <= self.epoch());
+        while self.epoch() < self.config.epochs {
+            if let Some(Standing { epoch, best_epoch, .. }) = self.out_of_patience() {
+                observer.stopped_early(epoch, best_epoch);
+                break;
+            }
+            let Epoch { line, train, test } = self.one_epoch(observer)?;
             folder.append(&line)?;
-            lines.push(line);
+            lines.push(line.clone());
             if !self.trace.is_empty() {
                 let path = folder.path().join("steps.jsonl");
                 crate::files::write_atomic(&path, metrics::json_lines(&path, &self.trace)?.as_bytes())?;
             }
-            folder.save(&self.checkpoint()?, self.best != before)?;
-            self.figures.draw(&mut *self.session, folder, &self.config, &self.data.test, &lines)?;
-            if let Some(line) = lines.last() {
-                observer.epoch_finished(line);
-            }
+            let checkpoint = self.checkpoint()?;
+            folder.save(&checkpoint, checkpoint.header.standing.best_epoch == line.epoch)?;
+            self.figures.draw(&mut *self.session, folder, &self.config, self.data, &lines)?;
+            observer.epoch_finished(&line, train, test);
+        }
+        if !self.model.has_prior() {
+            observer.fitting_density();
+            density::fit_all(&mut *self.session, folder, &self.model, &self.config, &self.data.train, self.options)?;
         }
         Ok(())
+    }
+
+    /// Where a run stands that has waited long enough for a better test loss.
+    fn out_of_patience(&self) -> Option<Standing> {
+        let (standing, patience) = (self.standing?, self.config.patience?);
+        (standing.epoch >= standing.best_epoch + patience).then_some(standing)
     }
 
     /// Trains one epoch and evaluates.
@@ -210,94 +240,87 @@ impl<'d> Trainer<'d> {
     /// # Errors
     /// As [`Trainer::run`].
     pub fn run_epoch(&mut self, observer: &mut dyn Observer) -> Result<EpochMetrics> {
+        self.one_epoch(observer).map(|epoch| epoch.line)
+    }
+
+    fn one_epoch(&mut self, observer: &mut dyn Observer) -> Result<Epoch> {
         let images = self.data.train.count();
-        observer.epoch_started(self.epoch + 1, images as u64);
-        let (before, began) = (self.session.traffic(), Instant::now());
-        let train = self.train(observer)?;
+        let (epoch, before) = (self.epoch() + 1, self.standing.map_or(0, |standing| standing.step));
+        observer.epoch_started(epoch, images as u64);
+        let steps = training_steps(&self.config, images as u32, epoch - 1, before);
+        let (traffic, began) = (self.session.traffic(), Instant::now());
+        let train = self.train(&steps, observer)?;
         let seconds = began.elapsed().as_secs_f64();
-        let traffic: Traffic = self.session.traffic() - before;
-        let steps = images.div_ceil(self.config.batch_size) as u64;
+        let traffic: Traffic = self.session.traffic() - traffic;
         let test = self.evaluate()?;
-        self.step += steps;
-        self.epoch += 1;
-        if self.best.is_none_or(|best| test.loss < best) {
-            self.best = Some(test.loss);
-        }
-        Ok(EpochMetrics {
-            epoch: self.epoch,
-            step: self.step,
-            train_loss: train.loss,
-            train_recon: train.recon,
-            train_kl: train.kl,
-            test_loss: test.loss,
-            test_recon: test.recon,
-            test_kl: test.kl,
+        let count = steps.len() as u64;
+        let best = self.standing.filter(|best| self.model.is_scored() && best.best_test_loss <= test.loss());
+        self.standing = Some(Standing {
+            step: before + count,
+            epoch,
+            best_test_loss: best.map_or(test.loss(), |best| best.best_test_loss),
+            best_epoch: best.map_or(epoch, |best| best.best_epoch),
+        });
+        let mut losses = train.named("train_");
+        losses.append(&mut test.named("test_"));
+        let last = steps.last().copied().unwrap_or_default();
+        let line = EpochMetrics {
+            epoch,
+            step: before + count,
+            losses,
+            lr: last.rate,
+            beta: last.beta,
             images_per_s: images as f64 / seconds.max(1e-9),
             seconds,
             device: self.device.clone(),
             dispatches: traffic.dispatches,
-            dispatches_per_step: (traffic.dispatches / steps) as usize,
+            dispatches_per_step: (traffic.dispatches / count.max(1)) as usize,
             submissions: traffic.submissions,
             bytes_to_device: traffic.bytes_to_device,
             bytes_from_device: traffic.bytes_from_device,
-        })
+        };
+        Ok(Epoch { line, train, test })
     }
 
-    /// The steps of this epoch, as the kernels see them.
-    fn steps(&self) -> Vec<Step> {
-        let (n, adam) = (self.data.train.count() as u32, Adam::default());
-        let order = Permutation::new(self.config.seed, self.epoch, n).keys();
-        let steps = batches(n, self.config.batch_size).enumerate().map(|(at, (first, rows))| {
-            let index = self.step + at as u64;
-            let (step_size, second_scale) = adam.schedule(self.config.lr, index + 1);
-            let (seed, beta) = (self.config.seed, self.config.beta);
-            Step { index, first, rows, seed, order, step_size, second_scale, beta, slot: 0 }
-        });
-        steps.collect()
-    }
-
-    fn train(&mut self, observer: &mut dyn Observer) -> Result<Losses> {
-        let steps = self.steps();
-        let epoch = self.epoch + 1;
+    fn train(&mut self, steps: &[Step], observer: &mut dyn Observer) -> Result<Losses> {
+        let (epoch, terms) = (self.epoch() + 1, self.model.terms());
         let (trace, trace_steps) = (&mut self.trace, self.trace_steps);
         let (mut mean, mut images) = (Mean::default(), 0);
-        self.queue.run(&mut *self.session, self.training, &steps, |done, recorded| {
+        self.queue.run(&mut *self.session, &self.training, steps, |done, recorded| {
             let mut recent = Mean::default();
-            for (step, metrics) in done.iter().zip(recorded) {
-                check_finite(metrics, || format!("step {} (epoch {epoch})", step.index))?;
-                mean.add(metrics, step.rows);
-                recent.add(metrics, step.rows);
+            for (step, values) in done.iter().zip(recorded) {
+                let losses = Losses { terms, values: *values };
+                losses.check_finite(|| format!("step {} (epoch {epoch})", step.index))?;
+                mean.add(values, step.rows);
+                recent.add(values, step.rows);
                 images += u64::from(step.rows);
                 if step.index < trace_steps {
-                    let [loss, recon, kl] = *metrics;
-                    trace.push(TracedStep { step: step.index, loss, recon, kl });
+                    trace.push(TracedStep { step: step.index, losses: losses.named("") });
                 }
             }
-            observer.progress(images, recent.losses());
+            observer.progress(images, recent.losses(terms));
             Ok(())
         })?;
-        Ok(mean.losses())
+        Ok(mean.losses(terms))
     }
 
-    /// The mean losses over the test set, in nats an image.
+    /// The mean losses over the test set.
     ///
     /// # Errors
     /// [`Error::NonFinite`] where a loss is not finite, else what the device fails with.
     pub fn evaluate(&mut self) -> Result<Losses> {
-        let (seed, beta, epoch) = (self.config.seed, self.config.beta, self.epoch + 1);
-        let batches = batches(self.data.test.count() as u32, self.evaluation_batch).enumerate();
-        let steps: Vec<Step> = batches
-            .map(|(at, (first, rows))| Step { index: at as u64, first, rows, seed, beta, ..Step::default() })
-            .collect();
+        let (epoch, terms) = (self.epoch() + 1, self.model.terms());
+        let steps = evaluation_steps(&self.config, self.data.test.count() as u32, self.evaluation_batch);
         let mut mean = Mean::default();
-        self.queue.run(&mut *self.session, self.evaluation, &steps, |done, recorded| {
-            for (step, metrics) in done.iter().zip(recorded) {
-                check_finite(metrics, || format!("test batch {} after epoch {epoch}", step.index))?;
-                mean.add(metrics, step.rows);
+        self.queue.run(&mut *self.session, &[self.evaluation], &steps, |done, recorded| {
+            for (step, values) in done.iter().zip(recorded) {
+                let place = || format!("test images from {} on, after epoch {epoch}", step.first);
+                Losses { terms, values: *values }.check_finite(place)?;
+                mean.add(values, step.rows);
             }
             Ok(())
         })?;
-        Ok(mean.losses())
+        Ok(mean.losses(terms))
     }
 
     /// Where training stands now.
@@ -305,14 +328,12 @@ impl<'d> Trainer<'d> {
     /// # Errors
     /// [`Error::Usage`] before the first epoch is done, else what the device fails with.
     pub fn checkpoint(&mut self) -> Result<Checkpoint> {
-        let Some(best) = self.best else {
+        let Some(standing) = self.standing else {
             return Err(Error::Usage("there is no checkpoint before the first epoch: train one".to_owned()));
         };
         let size = (self.data.train.height, self.data.train.width);
-        let progress = (self.step, self.epoch);
-        let model = self.vae.config().clone();
         Ok(Checkpoint {
-            header: Header::new(model, Training::from(&self.config), progress, best, size),
+            header: Header::new(self.model.config().clone(), Training::from(&self.config), standing, size),
             parameters: self.session.read_arena(Arena::Parameters)?,
             first: self.session.read_arena(Arena::FirstMoments)?,
             second: self.session.read_arena(Arena::SecondMoments)?,
@@ -320,24 +341,15 @@ impl<'d> Trainer<'d> {
     }
 }
 
-/// First position and rows of each batch of `n` examples; the last may be short.
-fn batches(n: u32, batch: usize) -> impl Iterator<Item = (u32, u32)> {
-    (0..n).step_by(batch).map(move |first| (first, u32::try_from(batch).unwrap_or(n).min(n - first)))
-}
-
-fn resident(images: &Images) -> Data<'_> {
-    Data { shape: Shape::new(images.count(), images.features()), bytes: &images.pixels }
-}
-
-fn check_finite(metrics: &Metrics, place: impl Fn() -> String) -> Result<()> {
-    let [loss, recon, kl] = *metrics;
-    for (what, value) in [("reconstruction", recon), ("KL", kl), ("loss", loss)] {
-        if !value.is_finite() {
-            return Err(Error::NonFinite(format!(
-                "{}: the {what} is {value}, it must be finite; the last checkpoint is as it was, and a smaller --lr may help",
-                place()
-            )));
+/// The parameter arena at the first step.
+fn first_parameters(config: &TrainConfig, model: &Model, images: &Images) -> Vec<f32> {
+    let mut arena = model.layout().initial(config.seed);
+    if config.bias_from_mean {
+        let bias = model.layout().get(model.output_bias());
+        let means = setup::means(images, config.binarise);
+        for (bias, mean) in arena[bias.offset..][..bias.shape.len()].iter_mut().zip(means) {
+            *bias = config.output_bias(mean) as f32;
         }
     }
-    Ok(())
+    arena
 }

@@ -26,11 +26,11 @@ impl Default for Queue {
 }
 
 impl Queue {
-    /// Runs the steps in order; `finished` gets those of each submission and what they recorded.
+    /// Runs every program at each step, in order; `finished` gets those of each submission and what they recorded.
     pub(super) fn run(
         &mut self,
         session: &mut dyn Session,
-        program: ProgramId,
+        programs: &[ProgramId],
         steps: &[Step],
         mut finished: impl FnMut(&[Step], &[Metrics]) -> Result<()>,
     ) -> Result<()> {
@@ -40,7 +40,7 @@ impl Queue {
         while !rest.is_empty() || !waiting.is_empty() {
             if !rest.is_empty() && waiting.len() < IN_FLIGHT {
                 let (next, after) = rest.split_at(self.chunk.min(rest.len()));
-                waiting.push_back((next, session.submit(program, next)?));
+                waiting.push_back((next, session.submit(programs, next)?));
                 rest = after;
             } else if let Some((done, submission)) = waiting.pop_front() {
                 let recorded = session.finish(submission)?;

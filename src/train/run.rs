@@ -1,24 +1,26 @@
 //! A run's folder: `config.toml`, `metrics.jsonl` (a line an epoch), `checkpoints/`, `figures/`.
 
 use super::Checkpoint;
+use super::metrics::json_lines;
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-/// A line of `metrics.jsonl`. Losses are means in nats an image; counts are the epoch's training alone, without evaluation.
+/// A line of `metrics.jsonl`. Losses are means over images, in nats where the model's likelihood is; counts are the epoch's
+/// training alone, without evaluation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the names are the documentation: they are the file's keys")]
 pub struct EpochMetrics {
     pub epoch: u64,
     pub step: u64,
-    pub train_loss: f64,
-    pub train_recon: f64,
-    pub train_kl: f64,
-    pub test_loss: f64,
-    pub test_recon: f64,
-    pub test_kl: f64,
+    /// `train_loss`, `test_loss` and so on: each of the model's terms, on the training and the test set.
+    #[serde(flatten)]
+    pub losses: BTreeMap<String, f64>,
+    pub lr: f64,
+    pub beta: f64,
     pub images_per_s: f64,
     pub seconds: f64,
     pub device: String,
@@ -105,13 +107,8 @@ impl RunFolder {
         let mut all = self.metrics()?;
         all.retain(|earlier| earlier.epoch < metrics.epoch);
         all.push(metrics.clone());
-        let mut text = String::new();
-        for metrics in &all {
-            let line = serde_json::to_string(metrics).map_err(|error| Error::format(&self.path, error.to_string()))?;
-            text.push_str(&line);
-            text.push('\n');
-        }
-        write_atomic(&self.path.join("metrics.jsonl"), text.as_bytes())
+        let path = self.path.join("metrics.jsonl");
+        write_atomic(&path, json_lines(&path, &all)?.as_bytes())
     }
 
     /// Writes the last checkpoint, and the best where it is.

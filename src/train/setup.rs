@@ -1,32 +1,61 @@
 //! What a run needs before its first step: checks against the data, a place, and what a resumed run must keep.
 
 use std::io::ErrorKind;
+use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::run::RunFolder;
+use crate::backend::{self, Data};
 use crate::config::{Binarise, TrainConfig};
-use crate::data::Dataset;
+use crate::data::{DataSource, Dataset, Images, Values};
 use crate::error::{Error, Result};
+use crate::graph::{DType, Shape};
+use crate::models::{Loss, ModelKind, Output};
 
-impl Binarise {
-    /// A byte as a model is shown it outside training; where training draws it, its expectation.
-    pub fn shown(self, byte: u8) -> f32 {
-        match self {
-            Binarise::Threshold => f32::from(u8::from(byte >= 128)),
-            Binarise::None | Binarise::Bernoulli => f32::from(byte) * (1.0 / 255.0),
+impl Images {
+    /// How the pixels are stored.
+    pub fn dtype(&self) -> DType {
+        self.resident().dtype()
+    }
+
+    /// The set as a session takes it.
+    pub fn resident(&self) -> Data<'_> {
+        let values = match &self.pixels {
+            Values::Bytes(bytes) => backend::Values::Bytes(bytes),
+            Values::Reals(reals) => backend::Values::Reals(reals),
+        };
+        Data { shape: Shape::new(self.count(), self.features()), values }
+    }
+
+    /// These images as a model is shown them outside training, `[range, features]`: bytes over 255, reals as they are;
+    /// 0 or 1 where they are thresholded.
+    ///
+    /// # Panics
+    /// If the range does not lie within the images.
+    pub fn shown(&self, range: Range<usize>, binarise: Binarise) -> Vec<f32> {
+        let features = self.features();
+        let range = range.start * features..range.end * features;
+        match &self.pixels {
+            Values::Bytes(bytes) => {
+                bytes[range].iter().map(|&byte| binarise.shown(f32::from(byte) * (1.0 / 255.0))).collect()
+            }
+            Values::Reals(reals) => reals[range].iter().map(|&real| binarise.shown(real)).collect(),
         }
     }
 }
 
 impl TrainConfig {
-    /// The data: the folder's, or the embedded MNIST.
+    /// The data: the folder's, made-up data, or the embedded MNIST.
     ///
     /// # Errors
     /// Those of [`Dataset::from_idx_dir`] and [`Dataset::embedded`].
     pub fn dataset(&self) -> Result<Dataset> {
         match &self.data {
-            Some(folder) => Dataset::from_idx_dir(folder),
+            Some(DataSource::Folder(folder)) => Dataset::from_idx_dir(folder),
+            Some(DataSource::Synthetic { kind, count, features }) => {
+                Ok(Dataset::synthetic(*kind, *count, *features, self.seed))
+            }
             None => Dataset::embedded(),
         }
     }
@@ -45,6 +74,7 @@ impl TrainConfig {
                 )));
             }
         }
+        self.check_range(data)?;
         let count = data.train.count();
         if self.batch_size > count {
             return Err(Error::Usage(format!(
@@ -55,40 +85,52 @@ impl TrainConfig {
         Ok(())
     }
 
-    /// Checks that `changed` keeps all that a resumed run must keep: everything but epochs, device and data folder.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] that names the first flag that differs, with both values.
-    pub fn check_resumable(&self, changed: &TrainConfig) -> Result<()> {
-        for ((flag, ours), (_, theirs)) in kept(self).into_iter().zip(kept(changed)) {
-            if ours != theirs {
+    /// Probabilities lie in [0, 1].
+    fn check_range(&self, data: &Dataset) -> Result<()> {
+        let probabilities = self.loss == Loss::Bce && self.model != ModelKind::Gan || self.binarise != Binarise::None;
+        for (what, images) in [("training", &data.train), ("test", &data.test)] {
+            let Values::Reals(reals) = &images.pixels else { continue };
+            let outside = |value: &f32| !value.is_finite() || probabilities && !(0.0..=1.0).contains(value);
+            if let Some(at) = reals.iter().position(outside) {
+                let (example, value, name) = (at / images.features(), reals[at], &data.name);
+                let allowed = if probabilities { "in [0, 1] with --loss bce or --binarise" } else { "finite" };
                 return Err(Error::Usage(format!(
-                    "--{flag} {theirs} contradicts the run that is resumed, which has {ours}: \
-                     only --epochs, --device, --data and --no-fuse may change"
+                    "{name}: {what} example {example} holds {value}: a value must be {allowed}; --loss mse or gaussian \
+                     takes any finite one"
                 )));
             }
         }
         Ok(())
     }
+
+    /// The output's bias that gives this mean before any weight counts.
+    pub(super) fn output_bias(&self, mean: f64) -> f64 {
+        if self.output == Output::Identity {
+            return mean;
+        }
+        let mean = mean.clamp(1e-3, 1.0 - 1e-3);
+        (mean / (1.0 - mean)).ln()
+    }
 }
 
-fn kept(config: &TrainConfig) -> [(&'static str, String); 9] {
-    let word = |value: &dyn std::fmt::Debug| format!("{value:?}").to_lowercase();
-    [
-        ("hidden", word(&config.hidden)),
-        ("latent", word(&config.latent)),
-        ("activation", word(&config.activation)),
-        ("loss", word(&config.loss)),
-        ("beta", word(&config.beta)),
-        ("batch-size", word(&config.batch_size)),
-        ("lr", word(&config.lr)),
-        ("seed", word(&config.seed)),
-        ("binarise", word(&config.binarise)),
-    ]
+/// Rows whose values are summed at a time.
+const SUMMED: usize = 1000;
+
+/// The mean of each feature over the examples, as a model is shown them.
+pub(super) fn means(images: &Images, binarise: Binarise) -> Vec<f64> {
+    let (count, features) = (images.count(), images.features());
+    let mut sums = vec![0.0; features];
+    for first in (0..count).step_by(SUMMED) {
+        let values = images.shown(first..count.min(first + SUMMED), binarise);
+        for row in values.chunks(features) {
+            sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
+        }
+    }
+    sums.into_iter().map(|sum| sum / count as f64).collect()
 }
 
 impl RunFolder {
-    /// Makes a folder named by the time (UTC), `vae-YYYYMMDD-HHMMSS`, in `parent`; `-2`, `-3`, ... is added where that
+    /// Makes a folder named by the time (UTC), `MODEL-YYYYMMDD-HHMMSS`, in `parent`; `-2`, `-3`, ... is added where that
     /// is taken.
     ///
     /// # Errors
@@ -96,7 +138,7 @@ impl RunFolder {
     pub fn create_named(parent: &Path, config: &TrainConfig) -> Result<RunFolder> {
         std::fs::create_dir_all(parent).map_err(Error::io("creating", parent))?;
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        let name = format!("vae-{}", timestamp(since.as_secs()));
+        let name = format!("{}-{}", config.model.name(), timestamp(since.as_secs()));
         let mut path = parent.join(&name);
         let mut next = 2;
         loop {
@@ -128,6 +170,17 @@ fn timestamp(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn images_are_shown_as_they_are_trained_on() {
+        let bytes = Images { height: 1, width: 2, pixels: Values::Bytes(vec![0, 51, 127, 128]), labels: vec![0, 0] };
+        let reals = Images { pixels: Values::Reals(vec![-1.5, 0.2, 0.49, 0.5]), ..bytes.clone() };
+        assert_eq!((bytes.dtype(), reals.dtype()), (DType::U8, DType::Real));
+        assert_eq!(bytes.shown(0..1, Binarise::None), [0.0, 51.0 * (1.0 / 255.0)]);
+        assert_eq!(bytes.shown(1..2, Binarise::Threshold), [0.0, 1.0]);
+        assert_eq!(reals.shown(0..2, Binarise::Bernoulli), [-1.5, 0.2, 0.49, 0.5]);
+        assert_eq!(reals.shown(1..2, Binarise::Threshold), [0.0, 1.0]);
+    }
 
     #[test]
     fn times_are_calendar_dates() {

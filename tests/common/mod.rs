@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use vae_gpu::backend::gpu::{Gpu, GpuOptions, adapters};
+use vae_gpu::data::{Images, Values};
 use vae_gpu::ops::{Case, Fill};
 use vae_gpu::rng::{Draw, Stream};
 use vae_gpu::step::Step;
@@ -29,14 +30,16 @@ pub fn a_step(rows: usize) -> Step {
     let keys = [0x9e37_79b9, 2, 0x7f4a_7c15, 4, 0xdead_beef, 6, 0x1234_5678, 8];
     Step {
         index: (7 << 32) + 11,
-        first: 0,
+        first: 5,
         rows: rows as u32,
         seed: 42,
         slot: 0,
         order: keys,
+        rate: 0.01,
         step_size: 0.01,
         second_scale: 2.0,
         beta: 0.625,
+        decay: 0.875,
     }
 }
 
@@ -46,24 +49,29 @@ pub fn fill(case: &Case, index: usize) -> Vec<f64> {
     let draw = Draw { seed: 9, stream: Stream::Prior, step: 0 };
     let at = |e: u32| match fill {
         Fill::Normal => f64::from(draw.normal(index as u32, e)),
+        Fill::Wide => f64::from(30.0 * draw.normal(index as u32, e)),
         Fill::Unit => f64::from(draw.uniform(index as u32, e)),
-        Fill::Bytes => unreachable!("a data set has bytes"),
+        Fill::Bytes | Fill::Reals => unreachable!("a data set is no input"),
     };
     (0..shape.len() as u32).map(at).collect()
 }
 
-/// The bytes of a case's data set.
-pub fn bytes(case: &Case) -> Vec<u8> {
+/// The data set of a case that has one: one image a row, all labelled 0.
+pub fn dataset(case: &Case) -> Option<Images> {
     let draw = Draw { seed: 9, stream: Stream::Pixels, step: 0 };
-    case.inputs
-        .first()
-        .filter(|(_, fill)| *fill == Fill::Bytes)
-        .map_or_else(Vec::new, |(shape, _)| (0..shape.len() as u32).map(|e| (draw.bits(0, e) >> 24) as u8).collect())
+    let &(shape, fill) = case.inputs.first()?;
+    let elements = 0..shape.len() as u32;
+    let pixels = match fill {
+        Fill::Bytes => Values::Bytes(elements.map(|e| (draw.bits(0, e) >> 24) as u8).collect()),
+        Fill::Reals => Values::Reals(elements.map(|e| draw.uniform(0, e)).collect()),
+        _ => return None,
+    };
+    Some(Images { height: 1, width: shape.cols, pixels, labels: vec![0; shape.rows] })
 }
 
 /// All inputs by name.
 pub fn inputs(case: &Case) -> HashMap<String, Vec<f64>> {
-    let reals = case.inputs.iter().enumerate().filter(|(_, (_, fill))| *fill != Fill::Bytes);
+    let reals = case.inputs.iter().enumerate().filter(|(_, (_, fill))| !fill.is_dataset());
     reals.map(|(i, _)| (format!("in{i}"), fill(case, i))).collect()
 }
 

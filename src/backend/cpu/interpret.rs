@@ -7,7 +7,8 @@ use std::collections::HashMap;
 
 /// The value of every node, each in memory of its own.
 ///
-/// `parameters` is the parameter arena; `inputs` are by name. Effects compute nothing: read the gradients' own nodes.
+/// `parameters` is the parameter arena; `inputs` are by name. Updates and records compute nothing: read the gradients'
+/// own nodes. The value of an accumulation is what its first input holds after it.
 ///
 /// # Errors
 /// Where an input is missing or of the wrong length.
@@ -22,23 +23,32 @@ pub fn interpret<T: Real>(
     for node in graph.nodes() {
         let value = match &node.source {
             Source::Parameter(id) => parameters[graph.layout().get(*id).offset..][..node.shape.len()].to_vec(),
-            Source::Dataset(_) => Vec::new(),
+            Source::Dataset(index) => match data[*index].values {
+                Values::Bytes(_) => Vec::new(),
+                Values::Reals(reals) => reals.iter().map(|&real| T::from_f64(f64::from(real))).collect(),
+            },
             Source::Input(name) => match inputs.get(name) {
                 Some(values) if values.len() == node.shape.len() => values.clone(),
                 _ => return Err(Error::Graph(format!("input {name} must be {} values", node.shape))),
             },
-            Source::Op(op) if op.effect() != Effect::Value => Vec::new(),
+            Source::Op(op) if matches!(op.effect(), Effect::Update | Effect::Record) => Vec::new(),
             Source::Op(op) => {
                 let view = |&NodeId(id): &NodeId| {
                     let shape = graph.node(NodeId(id)).shape;
                     let bytes = match graph.node(NodeId(id)).source {
-                        Source::Dataset(index) => data[index].bytes,
+                        Source::Dataset(index) => match data[index].values {
+                            Values::Bytes(bytes) => bytes,
+                            Values::Reals(_) => &[],
+                        },
                         _ => &[],
                     };
                     View { shape, values: &values[id], bytes }
                 };
-                let views: Vec<View<'_, T>> = node.inputs.iter().map(view).collect();
-                let mut out = vec![T::nan(); node.shape.len()];
+                let mut views: Vec<View<'_, T>> = node.inputs.iter().map(view).collect();
+                let mut out = match op.effect() {
+                    Effect::Accumulate => views.remove(0).values.to_vec(),
+                    _ => vec![T::nan(); node.shape.len()],
+                };
                 op.reference(step, &views, &mut [&mut out]);
                 out
             }

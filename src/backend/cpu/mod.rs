@@ -38,11 +38,33 @@ impl<T: Real> Device for Cpu<T> {
 /// A model on the CPU.
 #[derive(Debug)]
 pub struct CpuSession<T> {
+    layout: ParameterLayout,
     arenas: [Vec<T>; 4],
     metrics: Vec<T>,
-    data: Vec<(Shape, Vec<u8>)>,
+    data: Vec<Held<T>>,
     programs: Vec<Program<T>>,
     traffic: Traffic,
+}
+
+/// A resident data set; one of the two lists is empty.
+#[derive(Debug)]
+struct Held<T> {
+    kind: (Shape, DType),
+    bytes: Vec<u8>,
+    reals: Vec<T>,
+}
+
+impl<T: Real> Held<T> {
+    fn new(data: &Data<'_>) -> Held<T> {
+        let kind = (data.shape, data.dtype());
+        match data.values {
+            Values::Bytes(bytes) => Held { kind, bytes: bytes.to_vec(), reals: Vec::new() },
+            Values::Reals(reals) => {
+                let reals = reals.iter().map(|&real| T::from_f64(f64::from(real))).collect();
+                Held { kind, bytes: Vec::new(), reals }
+            }
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -55,9 +77,10 @@ impl<T: Real> CpuSession<T> {
     /// Arenas of this layout, all zero, and these data sets.
     pub fn new(layout: &ParameterLayout, data: &[Data<'_>]) -> CpuSession<T> {
         CpuSession {
+            layout: layout.clone(),
             arenas: std::array::from_fn(|_| vec![T::zero(); layout.len()]),
             metrics: vec![T::zero(); MAX_STEPS * METRICS],
-            data: data.iter().map(|data| (data.shape, data.bytes.to_vec())).collect(),
+            data: data.iter().map(Held::new).collect(),
             programs: Vec::new(),
             traffic: Traffic::default(),
         }
@@ -88,7 +111,7 @@ impl<T: Real> CpuSession<T> {
             Place::Arena(arena) => &self.arenas[arena as usize],
             Place::Metrics => &self.metrics,
             Place::Local(local) => &program.locals[local],
-            Place::Dataset(_) => &[],
+            Place::Dataset(index) => &self.data[index].reals,
         }
     }
 
@@ -138,7 +161,10 @@ impl<T: Real> CpuSession<T> {
 
     fn view<'a>(&'a self, program: &'a Program<T>, slice: &Slice) -> View<'a, T> {
         match slice.place {
-            Place::Dataset(index) => View { shape: slice.shape, values: &[], bytes: &self.data[index].1 },
+            Place::Dataset(index) => {
+                let held = &self.data[index];
+                View { shape: slice.shape, values: &held.reals, bytes: &held.bytes }
+            }
             place => {
                 let values = &self.buffer(program, place)[slice.offset..][..slice.shape.len()];
                 View { shape: slice.shape, values, bytes: &[] }
@@ -149,24 +175,27 @@ impl<T: Real> CpuSession<T> {
 
 impl<T: Real> Session for CpuSession<T> {
     fn load(&mut self, plan: Plan) -> Result<ProgramId> {
-        let held: Vec<Shape> = self.data.iter().map(|(shape, _)| *shape).collect();
+        let held: Vec<(Shape, DType)> = self.data.iter().map(|held| held.kind).collect();
         check_datasets(&plan, &held)?;
-        check_len("the plan's arenas", plan.layout.len(), self.arenas[0].len())?;
+        check_len("the plan's arenas", plan.layout.len(), self.layout.len())?;
         // Not a number until written: a dispatch that reads what no other wrote shows at once.
         let locals = plan.locals.iter().map(|&len| vec![T::nan(); len]).collect();
         self.programs.push(Program { plan, locals });
         Ok(ProgramId(self.programs.len() - 1))
     }
 
-    fn submit(&mut self, program: ProgramId, steps: &[Step]) -> Result<Submission> {
+    fn submit(&mut self, programs: &[ProgramId], steps: &[Step]) -> Result<Submission> {
         assert!((1..=MAX_STEPS).contains(&steps.len()), "a submission has 1 to {MAX_STEPS} steps");
-        // Out of the session while it runs, so that both can be borrowed.
-        let mut running = std::mem::take(&mut self.programs[program.0]);
+        self.metrics.fill(T::zero());
         for (slot, step) in steps.iter().enumerate() {
-            self.step(&mut running, &Step { slot: slot as u32, ..*step });
+            for program in programs {
+                // Out of the session while it runs, so that both can be borrowed.
+                let mut running = std::mem::take(&mut self.programs[program.0]);
+                self.step(&mut running, &Step { slot: slot as u32, ..*step });
+                self.traffic.dispatches += running.plan.dispatches.len() as u64;
+                self.programs[program.0] = running;
+            }
         }
-        self.traffic.dispatches += (running.plan.dispatches.len() * steps.len()) as u64;
-        self.programs[program.0] = running;
         let rows = self.metrics.chunks(METRICS).take(steps.len());
         let metrics = rows.map(|row| std::array::from_fn(|i| row[i].to_real64())).collect();
         Ok(Submission { steps: steps.len(), state: SubmissionState::Done(metrics) })
@@ -182,7 +211,9 @@ impl<T: Real> Session for CpuSession<T> {
     fn write_arena(&mut self, arena: Arena, values: &[f32]) -> Result<()> {
         let arena = &mut self.arenas[arena as usize];
         check_len("arena", values.len(), arena.len())?;
-        arena.iter_mut().zip(values).for_each(|(to, &from)| *to = T::from_f64(f64::from(from)));
+        let mut values = values.to_vec();
+        self.layout.clear_padding(&mut values);
+        arena.iter_mut().zip(values).for_each(|(to, from)| *to = T::from_f64(f64::from(from)));
         Ok(())
     }
 

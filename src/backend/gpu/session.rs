@@ -22,10 +22,10 @@ const GUARD_WORD: u32 = 0xdead_beef;
 pub struct GpuSession {
     shared: Arc<Shared>,
     arenas: [wgpu::Buffer; 4],
-    arena_len: usize,
+    layout: ParameterLayout,
     metrics: wgpu::Buffer,
     rows: wgpu::Buffer,
-    data: Vec<(Shape, wgpu::Buffer)>,
+    data: Vec<(Shape, DType, wgpu::Buffer)>,
     pipelines: Vec<(crate::ops::Kernel, Pipeline)>,
     programs: Vec<Program>,
     spare_staging: Vec<wgpu::Buffer>,
@@ -72,17 +72,21 @@ impl GpuSession {
         let mut resident = Vec::new();
         let mut traffic = Traffic::default();
         for (index, set) in data.iter().enumerate() {
-            let bytes = set.bytes.len().next_multiple_of(4) as u64;
+            let held: &[u8] = match set.values {
+                Values::Bytes(bytes) => bytes,
+                Values::Reals(reals) => bytemuck::cast_slice(reals),
+            };
+            let bytes = held.len().next_multiple_of(4) as u64;
             let buffer = storage(&shared, &format!("data set {index}"), bytes, 0)?;
-            let whole = set.bytes.len() / 4 * 4;
-            shared.queue.write_buffer(&buffer, 0, &set.bytes[..whole]);
-            if whole < set.bytes.len() {
+            let whole = held.len() / 4 * 4;
+            shared.queue.write_buffer(&buffer, 0, &held[..whole]);
+            if whole < held.len() {
                 let mut last = [0; 4];
-                last[..set.bytes.len() - whole].copy_from_slice(&set.bytes[whole..]);
+                last[..held.len() - whole].copy_from_slice(&held[whole..]);
                 shared.queue.write_buffer(&buffer, whole as u64, &last);
             }
             traffic.bytes_to_device += bytes;
-            resident.push((set.shape, buffer));
+            resident.push((set.shape, set.dtype(), buffer));
         }
         let rows = shared.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("steps"),
@@ -95,7 +99,7 @@ impl GpuSession {
         Ok(GpuSession {
             shared,
             arenas,
-            arena_len: layout.len(),
+            layout: layout.clone(),
             metrics,
             rows,
             data: resident,
@@ -131,7 +135,7 @@ impl GpuSession {
         match place {
             Place::Arena(arena) => &self.arenas[arena as usize],
             Place::Metrics => &self.metrics,
-            Place::Dataset(index) => &self.data[index].1,
+            Place::Dataset(index) => &self.data[index].2,
             Place::Local(local) => &locals[local],
         }
         .clone()
@@ -164,7 +168,9 @@ impl GpuSession {
         }];
         for (i, (slice, buffer)) in slices.iter().zip(&buffers).enumerate() {
             let bytes = match slice.place {
-                Place::Dataset(_) => slice.shape.len().next_multiple_of(4) as u64,
+                Place::Dataset(index) if self.data[index].1 == DType::U8 => {
+                    slice.shape.len().next_multiple_of(4) as u64
+                }
                 Place::Metrics => RING_BYTES,
                 _ => 4 * slice.shape.len() as u64,
             };
@@ -226,9 +232,9 @@ impl GpuSession {
 
 impl Session for GpuSession {
     fn load(&mut self, plan: Plan) -> Result<ProgramId> {
-        let held: Vec<Shape> = self.data.iter().map(|(shape, _)| *shape).collect();
+        let held: Vec<(Shape, DType)> = self.data.iter().map(|&(shape, dtype, _)| (shape, dtype)).collect();
         check_datasets(&plan, &held)?;
-        check_len("the plan's arenas", plan.layout.len(), self.arena_len)?;
+        check_len("the plan's arenas", plan.layout.len(), self.layout.len())?;
         let mut locals = Vec::new();
         for (i, &len) in plan.locals.iter().enumerate() {
             // Not a number until written, when checks are on.
@@ -243,7 +249,7 @@ impl Session for GpuSession {
         Ok(ProgramId(self.programs.len() - 1))
     }
 
-    fn submit(&mut self, program: ProgramId, steps: &[Step]) -> Result<Submission> {
+    fn submit(&mut self, programs: &[ProgramId], steps: &[Step]) -> Result<Submission> {
         assert!((1..=MAX_STEPS).contains(&steps.len()), "a submission has 1 to {MAX_STEPS} steps");
         let mut rows = vec![0_u8; ROW as usize * steps.len()];
         for (slot, (row, step)) in rows.chunks_mut(ROW as usize).zip(steps).enumerate() {
@@ -253,23 +259,24 @@ impl Session for GpuSession {
         let row_buffer = self.rows.clone();
         self.upload(&row_buffer, 0, &rows);
         let mut encoder = self.shared.device.create_command_encoder(&Default::default());
-        let program = &self.programs[program.0];
+        let bytes = (steps.len() * METRICS * 4) as u64;
+        encoder.clear_buffer(&self.metrics, 0, Some(bytes));
+        let dispatches = || programs.iter().flat_map(|program| &self.programs[program.0].dispatches);
         {
             let mut pass = encoder.begin_compute_pass(&Default::default());
             for slot in 0..steps.len() {
-                for dispatch in &program.dispatches {
+                for dispatch in dispatches() {
                     pass.set_pipeline(&dispatch.pipeline);
                     pass.set_bind_group(0, &dispatch.bind_group, &[slot as u32 * ROW as u32]);
                     pass.dispatch_workgroups(dispatch.groups[0], dispatch.groups[1], 1);
                 }
             }
         }
-        let bytes = (steps.len() * METRICS * 4) as u64;
         let staging = self.spare_staging.pop().unwrap_or_else(|| staging(&self.shared, RING_BYTES));
         encoder.copy_buffer_to_buffer(&self.metrics, 0, &staging, 0, bytes);
         let index = self.shared.queue.submit([encoder.finish()]);
         self.traffic.submissions += 1;
-        self.traffic.dispatches += (steps.len() * program.dispatches.len()) as u64;
+        self.traffic.dispatches += (steps.len() * dispatches().count()) as u64;
         self.shared.check()?;
         Ok(Submission { steps: steps.len(), state: SubmissionState::Gpu(map(staging, bytes, index)) })
     }
@@ -285,15 +292,17 @@ impl Session for GpuSession {
     }
 
     fn write_arena(&mut self, arena: Arena, values: &[f32]) -> Result<()> {
-        check_len("arena", values.len(), self.arena_len)?;
+        check_len("arena", values.len(), self.layout.len())?;
+        let mut values = values.to_vec();
+        self.layout.clear_padding(&mut values);
         let buffer = self.arenas[arena as usize].clone();
-        self.upload(&buffer, 0, bytemuck::cast_slice(values));
+        self.upload(&buffer, 0, bytemuck::cast_slice(&values));
         Ok(())
     }
 
     fn read_arena(&mut self, arena: Arena) -> Result<Vec<f32>> {
         let buffer = self.arenas[arena as usize].clone();
-        self.download(&buffer, 0, 4 * self.arena_len as u64)
+        self.download(&buffer, 0, 4 * self.layout.len() as u64)
     }
 
     fn write_input(&mut self, program: ProgramId, name: &str, values: &[f32]) -> Result<()> {

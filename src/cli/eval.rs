@@ -1,0 +1,99 @@
+//! `vae-gpu eval`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::source::Source;
+use super::{check_folder, device, say};
+use crate::data::DataSource;
+use crate::error::{Error, Result};
+use crate::files::write_atomic;
+use crate::plan::Options;
+use crate::train::evaluate::{Evaluation, Request};
+
+/// Evaluate a trained model on the test set, in nats an image
+///
+/// The bound, its two terms, the importance-sampled log-likelihood (Burda et al. 2016), active units, squared error.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: vae-gpu eval --samples 5000 --json eval.json")]
+pub(super) struct Eval {
+    #[command(flatten)]
+    source: Source,
+    /// Posterior samples an image of the log-likelihood, 0 to 1000000; 0 leaves it out. Counts with a divisor near 50 are quickest
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    samples: u32,
+    /// Evaluate the first N test images only
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    images: Option<u32>,
+    /// Folder with the four IDX files, or made-up data [default: the data of the run]
+    #[arg(long, value_name = "DATA")]
+    data: Option<DataSource>,
+    /// Write the result as a JSON object too; - prints it in place of the table
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+impl Eval {
+    pub(super) fn run(self) -> Result<()> {
+        let found = self.source.find()?;
+        let to_stdout = self.json.as_deref().is_some_and(|file| file.as_os_str() == "-");
+        if let (Some(file), false) = (&self.json, to_stdout) {
+            check_folder(file)?;
+        }
+        let (config, data) = found.data(self.data.as_ref())?;
+        let images = match self.images {
+            Some(count) => data.test.take_first(count as usize),
+            None => data.test,
+        };
+        let selected = device(self.source.device())?;
+        if !to_stdout {
+            found.say(&selected);
+        }
+        let request = Request {
+            model: &found.model,
+            parameters: &found.checkpoint.parameters,
+            config: &config,
+            images: &images,
+            samples: self.samples as usize,
+        };
+        let bar = super::progress::bar(images.count() as u64, "log-likelihood");
+        let done = request.run(&*selected.device, Options::default(), |images| bar.set_position(images as u64));
+        bar.finish_and_clear();
+        let evaluation = done?;
+        let json = serde_json::to_string_pretty(&evaluation)
+            .map_err(|error| Error::Usage(format!("the result can't be written as JSON: {error}")))?;
+        match &self.json {
+            Some(_) if to_stdout => say(format_args!("{json}")),
+            Some(file) => {
+                table(&evaluation);
+                write_atomic(file, json.as_bytes())?;
+                say(format_args!("{}", file.display()));
+            }
+            None => table(&evaluation),
+        }
+        Ok(())
+    }
+}
+
+fn table(evaluation: &Evaluation) {
+    let Evaluation { images, samples, active_units, latent, mse, .. } = evaluation;
+    let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
+    let likelihood = match (evaluation.log_likelihood, evaluation.log_likelihood_error, samples) {
+        (Some(mean), Some(error), Some(samples)) => format!("{mean:.3} ± {error:.3}  ({samples} samples an image)"),
+        _ => "-".to_owned(),
+    };
+    let rows = [
+        ("images", images.to_string()),
+        ("loss", number(Some(evaluation.loss))),
+        ("ELBO", number(evaluation.elbo)),
+        ("reconstruction", number(Some(evaluation.reconstruction))),
+        ("KL", number(evaluation.kl)),
+        ("log-likelihood", likelihood),
+        ("active units", format!("{active_units} of {latent}")),
+        ("squared error", format!("{mse:.6} a pixel")),
+    ];
+    for (name, value) in rows {
+        say(format_args!("{name:<15} {value}"));
+    }
+}

@@ -1,0 +1,96 @@
+//! `vae-gpu traverse`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::source::{Source, check_index};
+use super::{check_folder, say};
+use crate::data::DataSource;
+use crate::error::{Error, Result};
+use crate::plan::Options;
+use crate::train::generate::{Decoder, Encoder};
+use crate::train::image_grid;
+
+/// Test images whose codes give a traversal its middle and its unit, where the model has no prior.
+const ENCODED: usize = 1000;
+
+/// Show what each latent dimension does, a dimension a row
+///
+/// All dimensions but one stay at the middle, which is 0, or the code of --image. The one goes from -RANGE to RANGE, in
+/// deviations of the prior; where the model has no prior, about the mean of test codes and in their deviations.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: vae-gpu traverse --image 7 --range 2.5 --out dimensions.png")]
+pub(super) struct Traverse {
+    #[command(flatten)]
+    source: Source,
+    /// Begin from the code of this test image, from 0 [default: the middle of the latent]
+    #[arg(long, value_name = "N")]
+    image: Option<usize>,
+    /// Images a row, 2 to 100
+    #[arg(long, value_name = "N", default_value_t = 11, value_parser = clap::value_parser!(u32).range(2..=100))]
+    steps: u32,
+    /// How far to go to either side, in deviations
+    #[arg(long, value_name = "X", default_value_t = 3.0)]
+    range: f64,
+    /// Folder with the four IDX files, or made-up data [default: the data of the run]
+    #[arg(long, value_name = "DATA")]
+    data: Option<DataSource>,
+    /// The picture [default: RUN/figures/traversals.png]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+impl Traverse {
+    pub(super) fn run(self) -> Result<()> {
+        if !(self.range.is_finite() && self.range > 0.0) {
+            return Err(Error::Usage(format!("--range is {}: it must be a number above 0", self.range)));
+        }
+        let found = self.source.find()?;
+        let out = self.out.clone().unwrap_or_else(|| found.figure("traversals.png"));
+        check_folder(&out)?;
+        let (header, steps) = (&found.checkpoint.header, self.steps as usize);
+        let latent = header.model.latent;
+        let (selected, mut session) = self.source.session(&found)?;
+        found.say(&selected);
+        let (mut middle, mut unit) = (vec![0.0; latent], vec![1.0; latent]);
+        if self.image.is_some() || !found.model.has_prior() {
+            let (config, data) = found.data(self.data.as_ref())?;
+            let encoder = Encoder::load(&mut *session, &found.model, 1, Options::default())?;
+            if !found.model.has_prior() {
+                let shown = data.test.shown(0..ENCODED.min(data.test.count()), config.binarise);
+                (middle, unit) = moments(&encoder.apply(&mut *session, &shown)?.means, latent);
+            }
+            if let Some(image) = self.image {
+                check_index("--image", image, data.test.count())?;
+                middle = encoder.apply(&mut *session, &data.test.shown(image..image + 1, config.binarise))?.means;
+            }
+        }
+        let mut latents = Vec::with_capacity(latent * steps * latent);
+        for dimension in 0..latent {
+            for step in 0..steps {
+                let t = 2.0 * step as f64 / (steps - 1) as f64 - 1.0;
+                let moved = (self.range * t) as f32 * unit[dimension];
+                // From an image's code the dimension alone is replaced by its place on the scale of the prior.
+                let center = if found.model.has_prior() { 0.0 } else { middle[dimension] };
+                let at = latents.len() + dimension;
+                latents.extend_from_slice(&middle);
+                latents[at] = center + moved;
+            }
+        }
+        let decoder = Decoder::load(&mut *session, &found.model, steps, Options::default())?;
+        let images = decoder.apply(&mut *session, &latents)?; // [latent * steps, features]
+        image_grid(header.model.output, &images, header.height, header.width, steps)?.save(&out)?;
+        say(format_args!("{}", out.display()));
+        Ok(())
+    }
+}
+
+/// Mean and deviation of each column of `[count, latent]`.
+fn moments(codes: &[f32], latent: usize) -> (Vec<f32>, Vec<f32>) {
+    let n = (codes.len() / latent) as f64;
+    let of = |e: usize| codes.iter().skip(e).step_by(latent).map(|value| f64::from(*value));
+    let mean = |e: usize| of(e).sum::<f64>() / n;
+    let deviation = |e: usize| (of(e).map(|value| (value - mean(e)).powi(2)).sum::<f64>() / n).sqrt();
+    ((0..latent).map(|e| mean(e) as f32).collect(), (0..latent).map(|e| deviation(e) as f32).collect())
+}

@@ -1,0 +1,82 @@
+//! The deterministic autoencoder: `x -> code -> x'`, scored by its reconstruction, with an L1 penalty on the code (a sparse
+//! autoencoder) or an L2 one (the regulariser of Ghosh et al. 2020) if asked for.
+//!
+//! It has no prior: samples are drawn from a density fitted to the training codes (Ghosh et al. 2020, section 4).
+//!
+//! Corrected against the teaching texts: a listing's squared error subtracted `[batch, features]` from
+//! `[batch, 1, features]`, which broadcasts to every pair of the batch; here each example meets its own target.
+
+use super::autoencoder::{Autoencoder, mean};
+use super::{Batch, Code, Family, ModelConfig, Objective, Penalty};
+use crate::error::Result;
+use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout, Shape};
+use crate::ops::{Activation, Constant, Factor, METRICS, RowNorm};
+
+/// The networks, what follows the code, and the penalty on it.
+#[derive(Clone, Debug)]
+pub(super) struct Ae {
+    pub(super) networks: Autoencoder,
+    code_activation: Activation,
+    penalty: Option<Penalty>,
+}
+
+impl Ae {
+    pub(super) fn declare(config: &ModelConfig, layout: &mut ParameterLayout) -> Ae {
+        let networks = Autoencoder::declare(config, layout, config.latent);
+        Ae { networks, code_activation: config.code_activation, penalty: config.penalty }
+    }
+
+    /// The code of `x`: `[rows, latent]`.
+    pub(super) fn code(&self, g: &mut Graph, x: NodeId) -> Result<NodeId> {
+        self.networks.encoder().apply(g, x, self.code_activation)
+    }
+
+    /// Objective over all parameters, from (loss, reconstruction, addition).
+    pub(super) fn minimise(&self, scalars: [NodeId; METRICS]) -> Objective {
+        let parameters = 0..self.networks.count();
+        Objective { loss: scalars[0], parameters, column: 0, scalars: scalars.to_vec() }
+    }
+}
+
+impl Family for Ae {
+    fn terms(&self) -> [&'static str; METRICS] {
+        ["loss", "recon", "penalty"]
+    }
+
+    fn objective(&self, g: &mut Graph, batch: &Batch, _: usize) -> Result<Objective> {
+        self.evaluation(g, batch).map(|scalars| self.minimise(scalars))
+    }
+
+    fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<[NodeId; METRICS]> {
+        let z = self.code(g, batch.input)?; // [rows, latent]
+        let scores = self.networks.score(g, z, batch.target)?; // [rows, 1]
+        let recon = mean(g, scores)?;
+        let Some(Penalty { norm, weight }) = self.penalty else {
+            let none = g.apply(Constant::new(0.0, Shape::SCALAR).into(), &[])?;
+            return Ok([recon, recon, none]);
+        };
+        let norms = g.apply(RowNorm { norm }.into(), &[z])?; // [rows, 1]
+        let penalty = mean(g, norms)?;
+        Ok([g.add_scaled(recon, penalty, Factor::Constant(weight))?, recon, penalty])
+    }
+
+    fn encode(&self, g: &mut Graph, x: NodeId) -> Result<Option<Code>> {
+        Ok(Some(Code { mean: self.code(g, x)?, logvar: None, posterior: None }))
+    }
+
+    fn decode(&self, g: &mut Graph, z: NodeId) -> Result<NodeId> {
+        self.networks.decode(g, z)
+    }
+
+    fn likelihood(&self, _: &mut Graph, _: NodeId, _: NodeId) -> Result<Option<NodeId>> {
+        Ok(None)
+    }
+
+    fn has_prior(&self) -> bool {
+        false
+    }
+
+    fn output_bias(&self) -> ParameterId {
+        self.networks.decoder().last_bias()
+    }
+}

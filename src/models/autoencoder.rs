@@ -1,0 +1,83 @@
+//! What all autoencoders share: an encoder, a decoder, and the score of a reconstruction.
+
+use super::config::{Loss, ModelConfig};
+use super::mlp::Mlp;
+use crate::error::Result;
+use crate::graph::{Graph, Init, NodeId, ParameterId, ParameterLayout, Shape};
+use crate::ops::{Activation, BatchMean, BceLogits, Gaussian, SquaredError};
+
+/// Encoder, decoder, and for [`Loss::Gaussian`] the learned log-variance `decoder.logvar` `[1, 1]`, which begins at 0.
+#[derive(Clone, Debug)]
+pub(super) struct Autoencoder {
+    encoder: Mlp,
+    decoder: Mlp,
+    logvar: Option<ParameterId>,
+    loss: Loss,
+    output: Activation,
+    features: usize,
+    count: usize,
+}
+
+impl Autoencoder {
+    /// Declares it with `code` columns at the encoder's end.
+    pub(super) fn declare(config: &ModelConfig, layout: &mut ParameterLayout, code: usize) -> Autoencoder {
+        let ModelConfig { features, latent, activation, init, loss, .. } = *config;
+        let around = |first: usize, hidden: &[usize], last: usize| [&[first], hidden, &[last]].concat();
+        let encoder = Mlp::declare(layout, "encoder", &around(features, &config.encoder, code), activation, init);
+        let decoder = Mlp::declare(layout, "decoder", &around(latent, &config.decoder, features), activation, init);
+        let logvar = (loss == Loss::Gaussian).then(|| layout.declare("decoder.logvar", Shape::SCALAR, Init::Zero));
+        let (output, count) = (config.output.activation(), layout.parameters().len());
+        Autoencoder { encoder, decoder, logvar, loss, output, features, count }
+    }
+
+    /// The encoder.
+    pub(super) fn encoder(&self) -> &Mlp {
+        &self.encoder
+    }
+
+    /// The decoder.
+    pub(super) fn decoder(&self) -> &Mlp {
+        &self.decoder
+    }
+
+    /// How many parameters there are, all of which are trained at once.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// What a reconstruction from `z` costs, by example: `[rows, 1]`.
+    pub(super) fn score(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<NodeId> {
+        if self.loss == Loss::Bce {
+            let logits = self.decoder.apply(g, z, Activation::Identity)?; // [rows, features]
+            return g.apply(BceLogits.into(), &[logits, x]);
+        }
+        let y = self.decoder.apply(g, z, self.output)?; // [rows, features]
+        let squares = g.apply(SquaredError.into(), &[y, x])?; // [rows, 1]
+        match self.logvar {
+            Some(logvar) => {
+                let logvar = g.parameter(logvar);
+                g.apply(Gaussian { features: self.features }.into(), &[squares, logvar])
+            }
+            None => Ok(squares),
+        }
+    }
+
+    /// The score, where it is a normalised negative log-likelihood.
+    pub(super) fn likelihood(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<Option<NodeId>> {
+        match self.loss {
+            Loss::Bce | Loss::Gaussian => self.score(g, z, x).map(Some),
+            Loss::Mse => Ok(None),
+        }
+    }
+
+    /// The decoder's mean for `z`: `[rows, features]`.
+    pub(super) fn decode(&self, g: &mut Graph, z: NodeId) -> Result<NodeId> {
+        let output = if self.loss == Loss::Bce { Activation::Sigmoid } else { self.output };
+        self.decoder.apply(g, z, output)
+    }
+}
+
+/// The batch's mean of a number an example: `[rows, 1]` -> `[1, 1]`.
+pub(super) fn mean(g: &mut Graph, x: NodeId) -> Result<NodeId> {
+    g.apply(BatchMean.into(), &[x])
+}

@@ -1,0 +1,79 @@
+//! The "collapsed" VAE: the posterior's noise is removed and the prior stays, so that the code is deterministic and pays
+//! for its distance from the origin: `1/2 ||x - x'||^2 - log p(z)`, p = N(0, I), in nats (with binary cross-entropy or
+//! the learned variance in place of the first term if asked for).
+//!
+//! It is the VAE's bound in the limit of a posterior of no width, without the entropy that grows without bound there; that
+//! is an autoencoder with an L2 penalty, whose codes match no prior exactly. Samples are therefore drawn from a density
+//! fitted to the codes (Ghosh et al. 2020), who derive the same objective in section 3.
+//!
+//! Corrected against the teaching text, whose loss had `+ log p(z)`: that sign rewards codes for growing.
+
+use std::f64::consts::PI;
+
+use super::ae::Ae;
+use super::autoencoder::mean;
+use super::{Batch, Code, Family, Loss, ModelConfig, Objective};
+use crate::error::Result;
+use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout, Shape};
+use crate::ops::{Constant, Factor, METRICS, Norm, RowNorm, Scale};
+
+/// The autoencoder's networks.
+#[derive(Clone, Debug)]
+pub(super) struct Collapsed {
+    ae: Ae,
+    loss: Loss,
+    latent: usize,
+}
+
+impl Collapsed {
+    pub(super) fn declare(config: &ModelConfig, layout: &mut ParameterLayout) -> Collapsed {
+        Collapsed { ae: Ae::declare(config, layout), loss: config.loss, latent: config.latent }
+    }
+}
+
+impl Family for Collapsed {
+    fn terms(&self) -> [&'static str; METRICS] {
+        ["loss", "recon", "prior"]
+    }
+
+    fn objective(&self, g: &mut Graph, batch: &Batch, _: usize) -> Result<Objective> {
+        self.evaluation(g, batch).map(|scalars| self.ae.minimise(scalars))
+    }
+
+    fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<[NodeId; METRICS]> {
+        let z = self.ae.code(g, batch.input)?; // [rows, latent]
+        let scores = self.ae.networks.score(g, z, batch.target)?; // [rows, 1]
+        let score = mean(g, scores)?;
+        let half = Factor::Constant(0.5);
+        let recon = match self.loss {
+            Loss::Mse => g.apply(Scale { factor: half }.into(), &[score])?,
+            Loss::Bce | Loss::Gaussian => score,
+        };
+        let squares = g.apply(RowNorm { norm: Norm::L2 }.into(), &[z])?; // [rows, 1]
+        let square = mean(g, squares)?;
+        let normaliser = Constant::new(0.5 * self.latent as f64 * (2.0 * PI).ln(), Shape::SCALAR);
+        let normaliser = g.apply(normaliser.into(), &[])?;
+        let prior = g.add_scaled(normaliser, square, half)?; // -log p(z)
+        Ok([g.add_scaled(recon, prior, Factor::Constant(1.0))?, recon, prior])
+    }
+
+    fn encode(&self, g: &mut Graph, x: NodeId) -> Result<Option<Code>> {
+        self.ae.encode(g, x)
+    }
+
+    fn decode(&self, g: &mut Graph, z: NodeId) -> Result<NodeId> {
+        self.ae.decode(g, z)
+    }
+
+    fn likelihood(&self, _: &mut Graph, _: NodeId, _: NodeId) -> Result<Option<NodeId>> {
+        Ok(None)
+    }
+
+    fn has_prior(&self) -> bool {
+        false
+    }
+
+    fn output_bias(&self) -> ParameterId {
+        self.ae.output_bias()
+    }
+}

@@ -1,0 +1,236 @@
+//! What an architecture and its objective are told.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::ModelKind;
+use crate::error::{Error, Result};
+use crate::ops::{Activation, Norm};
+
+/// What a reconstruction is scored by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Loss {
+    /// Binary cross-entropy of the decoder's logits, summed over pixels, in nats
+    Bce,
+    /// Squared error of the decoder's output, summed over pixels (half of it for `collapsed`)
+    Mse,
+    /// Negative log-likelihood, in nats, of a Gaussian whose one variance is learned
+    Gaussian,
+}
+
+/// What the decoder's output is, where the loss does not read logits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Output {
+    /// In (0, 1), for pixels
+    Sigmoid,
+    /// Any number, for real-valued data
+    Identity,
+}
+
+impl Output {
+    pub(super) fn activation(self) -> Activation {
+        match self {
+            Output::Sigmoid => Activation::Sigmoid,
+            Output::Identity => Activation::Identity,
+        }
+    }
+}
+
+/// What the encoder's second half is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Deviation {
+    /// The log-variance of the posterior
+    Logvar,
+    /// The deviation of the posterior before a softplus
+    Softplus,
+}
+
+/// How weights begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Initial {
+    /// PyTorch's nn.Linear: weights and biases uniform in ±1/sqrt(inputs)
+    Linear,
+    /// Weights uniform in ±sqrt(6 / (inputs + outputs)), biases 0 (Glorot and Bengio 2010)
+    Glorot,
+}
+
+/// A penalty on a code or an output: `weight * sum |x|` or `weight * sum x^2`, a mean over the batch.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Penalty {
+    /// The sum of sizes, or of squares.
+    pub norm: Norm,
+    /// What it is multiplied by.
+    pub weight: f64,
+}
+
+impl FromStr for Penalty {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Penalty, String> {
+        let read = || {
+            let (norm, weight) = text.split_once(':')?;
+            let norm = match norm {
+                "l1" => Norm::L1,
+                "l2" => Norm::L2,
+                _ => return None,
+            };
+            let weight: f64 = weight.parse().ok()?;
+            (weight.is_finite() && weight > 0.0).then_some(Penalty { norm, weight })
+        };
+        read().ok_or_else(|| format!("{text:?} is no penalty: give l1:WEIGHT or l2:WEIGHT, the weight above 0"))
+    }
+}
+
+impl fmt::Display for Penalty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let norm = match self.norm {
+            Norm::L1 => "l1",
+            Norm::L2 => "l2",
+        };
+        write!(f, "{norm}:{}", self.weight)
+    }
+}
+
+impl TryFrom<String> for Penalty {
+    type Error = String;
+    fn try_from(text: String) -> Result<Penalty, String> {
+        text.parse()
+    }
+}
+
+impl From<Penalty> for String {
+    fn from(penalty: Penalty) -> String {
+        penalty.to_string()
+    }
+}
+
+/// A model's architecture and objective: what its graphs depend on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ModelConfig {
+    /// Which model.
+    pub model: ModelKind,
+    /// Pixels of an image.
+    pub features: usize,
+    /// Sizes of the encoder's (the discriminator's) hidden layers, from the image on.
+    pub encoder: Vec<usize>,
+    /// Sizes of the decoder's (the generator's) hidden layers, from the latent on.
+    pub decoder: Vec<usize>,
+    /// Dimensions of the latent.
+    pub latent: usize,
+    /// What follows each hidden layer.
+    pub activation: Activation,
+    /// What follows the code, where it has no noise.
+    pub code_activation: Activation,
+    /// What a reconstruction is scored by.
+    pub loss: Loss,
+    /// What the decoder's output is.
+    pub output: Output,
+    /// What the encoder's second half is.
+    pub deviation: Deviation,
+    /// How weights begin.
+    pub init: Initial,
+    /// Samples of the latent an image, for `iwae`.
+    pub samples: usize,
+    /// Nats a latent dimension below which the KL term is not lowered, for `vae`; 0 for none.
+    pub free_bits: f64,
+    /// On the code of `ae`, on the generator's output of `gan`.
+    pub penalty: Option<Penalty>,
+    /// Weight of the squared Jacobian, for `contractive`.
+    pub contraction: f64,
+}
+
+/// The largest size a layer may have: more than any that trains, and products of two still fit in 64 bits.
+const LARGEST: usize = 1 << 24;
+
+impl ModelConfig {
+    /// The default VAE, 784-400-20-400-784, for images of `features` pixels.
+    pub fn vae(features: usize) -> ModelConfig {
+        ModelConfig {
+            model: ModelKind::Vae,
+            features,
+            encoder: vec![400],
+            decoder: vec![400],
+            latent: 20,
+            activation: Activation::Relu,
+            code_activation: Activation::Identity,
+            loss: Loss::Bce,
+            output: Output::Sigmoid,
+            deviation: Deviation::Logvar,
+            init: Initial::Linear,
+            samples: 1,
+            free_bits: 0.0,
+            penalty: None,
+            contraction: 0.1,
+        }
+    }
+
+    /// Checks sizes, ranges, and that each option given belongs to the model.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] that names the option, what was found and what is allowed.
+    pub fn validate(&self) -> Result<()> {
+        let sizes = [("--encoder", &self.encoder), ("--decoder", &self.decoder)];
+        for (option, sizes) in sizes {
+            for size in sizes {
+                in_range(option, *size)?;
+            }
+        }
+        in_range("--latent", self.latent)?;
+        in_range("features", self.features)?;
+        let bad = |option: &str, found: &dyn fmt::Display, allowed: &str| {
+            Err(Error::Usage(format!("{option} is {found}: it must be {allowed}")))
+        };
+        if self.samples == 0 || self.samples > 10_000 {
+            return bad("--samples", &self.samples, "1 to 10000 samples an image");
+        }
+        if !(self.free_bits.is_finite() && self.free_bits >= 0.0) {
+            return bad("--free-bits", &self.free_bits, "a number of nats, 0 or above");
+        }
+        if !(self.contraction.is_finite() && self.contraction >= 0.0) {
+            return bad("--contraction", &self.contraction, "a number, 0 or above");
+        }
+        if self.loss == Loss::Bce && self.output == Output::Identity && self.model != ModelKind::Gan {
+            return bad("--output", &"identity", "sigmoid with --loss bce, which reads probabilities");
+        }
+        self.belongs()
+    }
+
+    /// Options that a model does not have may only hold their default.
+    fn belongs(&self) -> Result<()> {
+        use ModelKind::{Ae, Contractive, Gan, Iwae, Vae};
+        let default = ModelConfig::vae(self.features);
+        let noisy = [Vae, Iwae];
+        let without_noise = [Ae, ModelKind::Collapsed, Contractive];
+        let options: [(&str, bool, &[ModelKind]); 7] = [
+            ("--samples", self.samples != default.samples, &[Iwae]),
+            ("--free-bits", self.free_bits != default.free_bits, &[Vae]),
+            ("--penalty", self.penalty.is_some(), &[Ae, Gan]),
+            ("--contraction", self.contraction != default.contraction, &[Contractive]),
+            ("--deviation", self.deviation != default.deviation, &noisy),
+            ("--code-activation", self.code_activation != default.code_activation, &without_noise),
+            ("--loss", self.loss != default.loss, &[Ae, Vae, ModelKind::Collapsed, Iwae, Contractive]),
+        ];
+        for (option, given, models) in options {
+            if given && !models.contains(&self.model) {
+                let names: Vec<&str> = models.iter().map(|model| model.name()).collect();
+                let (model, names) = (self.model.name(), names.join(", "));
+                return Err(Error::Usage(format!("{option} does not belong to --model {model}: it is for {names}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn in_range(option: &str, size: usize) -> Result<()> {
+    match size {
+        1..=LARGEST => Ok(()),
+        _ => Err(Error::Usage(format!("{option} holds {size}: a size must be 1 to {LARGEST}"))),
+    }
+}

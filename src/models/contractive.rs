@@ -1,0 +1,103 @@
+//! The contractive autoencoder of Rifai et al. 2011: reconstruction plus `contraction * ||J||_F^2`, where J `[latent,
+//! features]` is the Jacobian of the encoder at each example (equation 4), a mean over the batch.
+//!
+//! Two ways to J. An encoder of one layer, `h = s(W x + b)`, has it in closed form: `||J||_F^2 = sum_j s'(h_j)^2 ||W_j||^2`
+//! (section 3). For deeper ones the graph is differentiated: the batch is repeated once for each latent, row j of a group
+//! is seeded with the j-th unit vector, and [`differentiate`] gives all rows of J in one backward pass, which the training
+//! gradient then differentiates again. `tests/models.rs` checks one against the other where both apply.
+//!
+//! Corrected against the teaching text, whose title promises this model and whose listing trains a plain autoencoder.
+
+use super::ae::Ae;
+use super::autoencoder::mean;
+use super::{Batch, Code, Family, ModelConfig, Objective};
+use crate::error::Result;
+use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout, Shape, differentiate};
+use crate::ops::{
+    Activation, ActivationGradient, Constant, Factor, METRICS, Norm, OneHotRows, RepeatRows, RowNorm, SumGroups,
+    Transpose,
+};
+
+/// The autoencoder's networks, and the weight of the penalty.
+#[derive(Clone, Debug)]
+pub(super) struct Contractive {
+    ae: Ae,
+    code_activation: Activation,
+    latent: usize,
+    contraction: f64,
+}
+
+impl Contractive {
+    pub(super) fn declare(config: &ModelConfig, layout: &mut ParameterLayout) -> Contractive {
+        let ModelConfig { code_activation, latent, contraction, .. } = *config;
+        Contractive { ae: Ae::declare(config, layout), code_activation, latent, contraction }
+    }
+
+    /// `||J||_F^2` of each example, `[rows, 1]`, where the encoder is one layer with this weight and these codes.
+    fn closed_form(&self, g: &mut Graph, weight: ParameterId, code: NodeId) -> Result<NodeId> {
+        let ones = g.apply(Constant::new(1.0, g.shape(code)).into(), &[])?; // [rows, latent]
+        let slope = ActivationGradient { activation: self.code_activation };
+        let slopes = g.apply(slope.into(), &[code, ones])?; // [rows, latent]
+        let squares = g.apply(slope.into(), &[code, slopes])?; // [rows, latent]
+        let weight = g.parameter(weight);
+        let norms = g.apply(RowNorm { norm: Norm::L2 }.into(), &[weight])?; // [latent, 1]
+        g.matmul(squares, norms, Transpose::Neither)
+    }
+
+    /// `||J||_F^2` of each example, `[rows, 1]`, for any encoder.
+    fn by_differentiation(&self, g: &mut Graph, input: NodeId) -> Result<NodeId> {
+        let (rows, latent) = (g.shape(input).rows, self.latent);
+        let repeated = g.apply(RepeatRows { count: latent }.into(), &[input])?; // [rows latent, features]
+        let codes = self.ae.code(g, repeated)?; // [rows latent, latent]
+        let seed = g.apply(OneHotRows { count: latent, groups: rows }.into(), &[])?; // [rows latent, latent]
+        let jacobians = differentiate(g, codes, seed, &[repeated])?[0]; // [rows latent, features]
+        let squares = g.apply(RowNorm { norm: Norm::L2 }.into(), &[jacobians])?; // [rows latent, 1]
+        g.apply(SumGroups { count: latent }.into(), &[squares])
+    }
+}
+
+impl Family for Contractive {
+    fn terms(&self) -> [&'static str; METRICS] {
+        ["loss", "recon", "jacobian"]
+    }
+
+    fn objective(&self, g: &mut Graph, batch: &Batch, _: usize) -> Result<Objective> {
+        self.evaluation(g, batch).map(|scalars| self.ae.minimise(scalars))
+    }
+
+    fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<[NodeId; METRICS]> {
+        let code = self.ae.code(g, batch.input)?; // [rows, latent]
+        let scores = self.ae.networks.score(g, code, batch.target)?; // [rows, 1]
+        let recon = mean(g, scores)?;
+        if self.contraction == 0.0 {
+            let none = g.apply(Constant::new(0.0, Shape::SCALAR).into(), &[])?;
+            return Ok([recon, recon, none]);
+        }
+        let squares = match self.ae.networks.encoder().only_weight() {
+            Some(weight) => self.closed_form(g, weight, code)?,
+            None => self.by_differentiation(g, batch.input)?,
+        };
+        let jacobian = mean(g, squares)?;
+        Ok([g.add_scaled(recon, jacobian, Factor::Constant(self.contraction))?, recon, jacobian])
+    }
+
+    fn encode(&self, g: &mut Graph, x: NodeId) -> Result<Option<Code>> {
+        self.ae.encode(g, x)
+    }
+
+    fn decode(&self, g: &mut Graph, z: NodeId) -> Result<NodeId> {
+        self.ae.decode(g, z)
+    }
+
+    fn likelihood(&self, _: &mut Graph, _: NodeId, _: NodeId) -> Result<Option<NodeId>> {
+        Ok(None)
+    }
+
+    fn has_prior(&self) -> bool {
+        false
+    }
+
+    fn output_bias(&self) -> ParameterId {
+        self.ae.output_bias()
+    }
+}

@@ -1,0 +1,136 @@
+//! The generative adversarial network of Goodfellow et al. 2014: a generator `z -> x'` from N(0, I), a discriminator
+//! `x -> logit`, trained in turn at every step, the discriminator first and with the same fakes.
+//!
+//! The discriminator minimises `BCE(D(x), 1) + BCE(D(G(z)), 0)`, the generator the non-saturating `BCE(D(G(z)), 1)`
+//! (section 3), plus an L1 or L2 penalty on its output if asked for. Recorded: both losses in nats, and the discriminator's
+//! accuracy over real and generated images alike: 0.5 where it can't tell them apart, 1 where the generator has lost.
+//!
+//! Corrected against the teaching text, whose generator minimised `log(1 - D(G(z)))`, the form whose gradient vanishes while
+//! the generator is poor, and whose discriminator step also moved the generator: here each turn updates its own network.
+
+use super::config::{Loss, ModelConfig};
+use super::mlp::Mlp;
+use super::{Batch, Code, Family, Objective, Penalty};
+use crate::error::Result;
+use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout, Shape};
+use crate::models::autoencoder::mean;
+use crate::ops::{Activation, BceLogits, Constant, Factor, IsPositive, METRICS, Normal, RowNorm};
+
+/// Both networks.
+#[derive(Clone, Debug)]
+pub(super) struct Gan {
+    generator: Mlp,
+    discriminator: Mlp,
+    /// The first parameter of the discriminator: those before it are the generator's.
+    boundary: usize,
+    count: usize,
+    latent: usize,
+    output: Activation,
+    penalty: Option<Penalty>,
+}
+
+/// What a batch gives.
+struct Played {
+    generator: NodeId,
+    discriminator: NodeId,
+    accuracy: NodeId,
+}
+
+impl Gan {
+    pub(super) fn declare(config: &ModelConfig, layout: &mut ParameterLayout) -> Gan {
+        let ModelConfig { features, latent, activation, init, penalty, .. } = *config;
+        debug_assert_eq!(config.loss, Loss::Bce, "validated");
+        let around = |first: usize, hidden: &[usize], last: usize| [&[first], hidden, &[last]].concat();
+        let generator =
+            Mlp::declare(layout, "generator", &around(latent, &config.decoder, features), activation, init);
+        let boundary = layout.parameters().len();
+        let discriminator =
+            Mlp::declare(layout, "discriminator", &around(features, &config.encoder, 1), activation, init);
+        let (count, output) = (layout.parameters().len(), config.output.activation());
+        Gan { generator, discriminator, boundary, count, latent, output, penalty }
+    }
+
+    /// Cross-entropy of the discriminator's logits with one answer, in nats: `[1, 1]`.
+    fn judged(&self, g: &mut Graph, logits: NodeId, answer: f64) -> Result<NodeId> {
+        let answers = g.apply(Constant::new(answer, g.shape(logits)).into(), &[])?; // [rows, 1]
+        let losses = g.apply(BceLogits.into(), &[logits, answers])?; // [rows, 1]
+        mean(g, losses)
+    }
+
+    fn play(&self, g: &mut Graph, batch: &Batch) -> Result<Played> {
+        let prior = Normal { stream: batch.prior, shape: Shape::new(batch.rows, self.latent) };
+        let z = g.apply(prior.into(), &[])?; // [rows, latent]
+        let fakes = self.generator.apply(g, z, self.output)?; // [rows, features]
+        let on_fakes = self.discriminator.apply(g, fakes, Activation::Identity)?; // [rows, 1]
+        let on_real = self.discriminator.apply(g, batch.target, Activation::Identity)?; // [rows, 1]
+
+        let (real, fake) = (self.judged(g, on_real, 1.0)?, self.judged(g, on_fakes, 0.0)?);
+        let discriminator = g.add_scaled(real, fake, Factor::Constant(1.0))?;
+
+        let mut generator = self.judged(g, on_fakes, 1.0)?;
+        if let Some(Penalty { norm, weight }) = self.penalty {
+            let norms = g.apply(RowNorm { norm }.into(), &[fakes])?; // [rows, 1]
+            let penalty = mean(g, norms)?;
+            generator = g.add_scaled(generator, penalty, Factor::Constant(weight))?;
+        }
+
+        // Right are real ones taken for real, and fakes not taken for real: (1 + share(real) - share(fakes)) / 2.
+        let mut share = |logits| -> Result<NodeId> {
+            let taken = g.apply(IsPositive.into(), &[logits])?; // [rows, 1]
+            mean(g, taken)
+        };
+        let (real, fake) = (share(on_real)?, share(on_fakes)?);
+        let half = g.apply(Constant::new(0.5, Shape::SCALAR).into(), &[])?;
+        let right = g.add_scaled(half, real, Factor::Constant(0.5))?;
+        let accuracy = g.add_scaled(right, fake, Factor::Constant(-0.5))?;
+        Ok(Played { generator, discriminator, accuracy })
+    }
+}
+
+impl Family for Gan {
+    fn terms(&self) -> [&'static str; METRICS] {
+        ["generator", "discriminator", "accuracy"]
+    }
+
+    fn turns(&self) -> usize {
+        2
+    }
+
+    fn objective(&self, g: &mut Graph, batch: &Batch, turn: usize) -> Result<Objective> {
+        let Played { generator, discriminator, accuracy } = self.play(g, batch)?;
+        Ok(match turn {
+            0 => Objective {
+                loss: discriminator,
+                parameters: self.boundary..self.count,
+                column: 1,
+                scalars: vec![discriminator, accuracy],
+            },
+            _ => Objective { loss: generator, parameters: 0..self.boundary, column: 0, scalars: vec![generator] },
+        })
+    }
+
+    fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<[NodeId; METRICS]> {
+        let Played { generator, discriminator, accuracy } = self.play(g, batch)?;
+        Ok([generator, discriminator, accuracy])
+    }
+
+    fn encode(&self, _: &mut Graph, _: NodeId) -> Result<Option<Code>> {
+        Ok(None)
+    }
+
+    fn decode(&self, g: &mut Graph, z: NodeId) -> Result<NodeId> {
+        self.generator.apply(g, z, self.output)
+    }
+
+    fn likelihood(&self, _: &mut Graph, _: NodeId, _: NodeId) -> Result<Option<NodeId>> {
+        Ok(None)
+    }
+
+    fn has_prior(&self) -> bool {
+        true
+    }
+
+    fn output_bias(&self) -> ParameterId {
+        self.generator.last_bias()
+    }
+}

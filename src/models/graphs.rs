@@ -1,0 +1,252 @@
+//! The graphs of a model: what every family shares.
+
+use super::{Batch, Family, ModelConfig, ModelKind};
+use crate::error::{Error, Result};
+use crate::graph::{DType, Graph, NodeId, ParameterId, ParameterLayout, Shape, differentiate};
+use crate::ops::{
+    Adam, Constant, Corrupt, Factor, LogSumExpUpdate, METRICS, Noise, Normal, Pixels, Reparameterise, RepeatRows,
+    SampledDivergence, Scale,
+};
+use crate::rng::Stream;
+use std::sync::Arc;
+
+/// Where batches come from, and how many examples they have.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Batches {
+    /// Which of the session's data sets.
+    pub data: usize,
+    /// Examples in it.
+    pub examples: usize,
+    /// How its values are stored.
+    pub dtype: DType,
+    /// Examples a batch.
+    pub rows: usize,
+    /// What becomes of its values.
+    pub pixels: Pixels,
+    /// What the encoder's input is corrupted with in training.
+    pub noise: Option<Noise>,
+}
+
+/// How parameters are moved.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Optimiser {
+    /// Adam's constants.
+    pub adam: Adam,
+    /// The gradient's largest norm: a longer one is shortened to it.
+    pub clip: Option<f64>,
+}
+
+/// An architecture with its parameters laid out.
+#[derive(Clone, Debug)]
+pub struct Model {
+    config: ModelConfig,
+    layout: ParameterLayout,
+    family: Arc<dyn Family>,
+}
+
+impl Model {
+    /// Lays out the parameters.
+    ///
+    /// # Errors
+    /// Those of [`ModelConfig::validate`].
+    pub fn new(config: ModelConfig) -> Result<Model> {
+        config.validate()?;
+        let mut layout = ParameterLayout::default();
+        let family = config.model.declare(&config, &mut layout);
+        Ok(Model { config, layout, family: family.into() })
+    }
+
+    /// The architecture.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// Where each parameter lies.
+    pub fn layout(&self) -> &ParameterLayout {
+        &self.layout
+    }
+
+    /// Names of the three recorded scalars; the first is what training minimises.
+    pub fn terms(&self) -> [&'static str; METRICS] {
+        self.family.terms()
+    }
+
+    /// Whether latents are drawn from N(0, I); else from a density fitted to the training codes.
+    pub fn has_prior(&self) -> bool {
+        self.family.has_prior()
+    }
+
+    /// Whether a test loss says which epoch is the best; an adversary's loss does not.
+    pub fn is_scored(&self) -> bool {
+        self.config.model != ModelKind::Gan
+    }
+
+    /// The bias of the layer that gives pixels, `[1, features]`.
+    pub fn output_bias(&self) -> ParameterId {
+        self.family.output_bias()
+    }
+
+    /// A training step, as programs to run in this order: a shuffled batch, the loss, its gradients, Adam.
+    ///
+    /// # Errors
+    /// Where the batches do not fit the model.
+    pub fn training(&self, batches: &Batches, optimiser: Optimiser) -> Result<Vec<Graph>> {
+        (0..self.family.turns()).map(|turn| self.turn(batches, optimiser, turn)).collect()
+    }
+
+    fn turn(&self, batches: &Batches, optimiser: Optimiser, turn: usize) -> Result<Graph> {
+        let mut g = Graph::new(self.layout.clone());
+        let target = self.gather(&mut g, batches, true, batches.pixels)?; // [rows, features]
+        let input = match batches.noise {
+            Some(noise) => g.apply(Corrupt { noise, stream: Stream::Corruption }.into(), &[target])?,
+            None => target,
+        };
+        let (posterior, prior) = (Stream::Posterior, Stream::Generator);
+        let batch = Batch { target, input, rows: batches.rows, posterior, prior };
+        let objective = self.family.objective(&mut g, &batch, turn)?;
+        g.record(objective.column, &objective.scalars)?;
+        let one = g.apply(Constant::new(1.0, Shape::SCALAR).into(), &[])?;
+        let ids: Vec<ParameterId> = self.layout.ids().skip(objective.parameters.start).collect();
+        let ids = &ids[..objective.parameters.len()];
+        let parameters: Vec<NodeId> = ids.iter().map(|&id| g.parameter(id)).collect();
+        let gradients = differentiate(&mut g, objective.loss, one, &parameters)?;
+        g.update(optimiser.adam.into(), ids.iter().copied().zip(gradients).collect(), optimiser.clip)?;
+        Ok(g)
+    }
+
+    /// An evaluation step: a batch in the data set's own order, uncorrupted, with draws of its own streams.
+    ///
+    /// # Errors
+    /// Where the batches do not fit the model.
+    pub fn evaluation(&self, batches: &Batches) -> Result<Graph> {
+        let mut g = Graph::new(self.layout.clone());
+        let target = self.gather(&mut g, batches, false, evaluated(batches.pixels))?; // [rows, features]
+        let (posterior, prior) = (Stream::EvaluationPosterior, Stream::EvaluationGenerator);
+        let batch = Batch { target, input: target, rows: batches.rows, posterior, prior };
+        let scalars = self.family.evaluation(&mut g, &batch)?;
+        g.record(0, &scalars)?;
+        Ok(g)
+    }
+
+    /// The examples as [`Model::evaluation`] sees them: output `x` `[rows, features]`.
+    ///
+    /// # Errors
+    /// Where the batches do not fit the model.
+    pub fn examples(&self, batches: &Batches) -> Result<Graph> {
+        let mut g = Graph::new(self.layout.clone());
+        let x = self.gather(&mut g, batches, false, evaluated(batches.pixels))?;
+        g.output("x", x);
+        Ok(g)
+    }
+
+    /// Input `x` `[rows, features]`; outputs `latent` `[rows, latent]`, the posterior mean or the code, and where there is
+    /// noise `logvar` `[rows, latent]`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the model has no encoder.
+    pub fn encoding(&self, rows: usize) -> Result<Graph> {
+        let mut g = Graph::new(self.layout.clone());
+        let x = g.input("x", Shape::new(rows, self.config.features));
+        let code = self.family.encode(&mut g, x)?.ok_or_else(|| self.no_encoder())?;
+        g.output("latent", code.mean);
+        if let Some(logvar) = code.logvar {
+            g.output("logvar", logvar);
+        }
+        Ok(g)
+    }
+
+    /// Input `z` `[rows, latent]`; output `mean` `[rows, features]`.
+    ///
+    /// # Errors
+    /// None that a validated model has.
+    pub fn decoding(&self, rows: usize) -> Result<Graph> {
+        let mut g = Graph::new(self.layout.clone());
+        let z = g.input("z", Shape::new(rows, self.config.latent));
+        let mean = self.family.decode(&mut g, z)?; // [rows, features]
+        g.output("mean", mean);
+        Ok(g)
+    }
+
+    /// Input `x` `[rows, features]`; outputs `latent` `[rows, latent]`, and `mean` `[rows, features]`, decoded from it.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the model has no encoder.
+    pub fn reconstruction(&self, rows: usize) -> Result<Graph> {
+        let mut g = Graph::new(self.layout.clone());
+        let x = g.input("x", Shape::new(rows, self.config.features));
+        let code = self.family.encode(&mut g, x)?.ok_or_else(|| self.no_encoder())?;
+        let mean = self.family.decode(&mut g, code.mean)?; // [rows, features]
+        g.output("latent", code.mean);
+        g.output("mean", mean);
+        Ok(g)
+    }
+
+    /// Output `mean` `[rows, features]`, decoded from draws of the prior N(0, I).
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the model has no prior.
+    pub fn sampling(&self, rows: usize) -> Result<Graph> {
+        if !self.has_prior() {
+            let name = self.config.model.name();
+            return Err(Error::Usage(format!("{name} has no prior: latents come from a density fitted to its codes")));
+        }
+        let mut g = Graph::new(self.layout.clone());
+        let prior = Normal { stream: Stream::Prior, shape: Shape::new(rows, self.config.latent) };
+        let z = g.apply(prior.into(), &[])?; // [rows, latent]
+        let mean = self.family.decode(&mut g, z)?; // [rows, features]
+        g.output("mean", mean);
+        Ok(g)
+    }
+
+    /// The importance-sampled log-likelihood of `rows` examples (Burda et al. 2016, section 5): each step adds `samples`
+    /// draws of the posterior to the running log-sum-exp `state` `[rows, 2]`, an input that the host starts with
+    /// [`LogSumExpUpdate`]'s first value and reads as an output. Input `x` `[rows, features]`. The draws of step `i` are
+    /// those of index `i`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the model has no posterior or no normalised likelihood.
+    pub fn importance(&self, rows: usize, samples: usize) -> Result<Graph> {
+        let refused = || {
+            let (name, loss) = (self.config.model.name(), self.config.loss);
+            let what = format!("{name} with {loss:?} has no log-likelihood").to_lowercase();
+            Error::Usage(format!("{what}: it needs vae or iwae, with bce or gaussian"))
+        };
+        let mut g = Graph::new(self.layout.clone());
+        let state = g.input("state", Shape::new(rows, 2));
+        let x = g.input("x", Shape::new(rows, self.config.features));
+        let code = self.family.encode(&mut g, x)?.ok_or_else(|| self.no_encoder())?;
+        let posterior = code.posterior.ok_or_else(refused)?; // [rows, 2 latent]
+        let repeat = RepeatRows { count: samples };
+        let posteriors = g.apply(repeat.into(), &[posterior])?; // [rows samples, 2 latent]
+        let targets = g.apply(repeat.into(), &[x])?; // [rows samples, features]
+        let z = g.apply(Reparameterise { stream: Stream::Importance, samples }.into(), &[posteriors])?;
+        let scores = self.family.likelihood(&mut g, z, targets)?.ok_or_else(refused)?; // [rows samples, 1]
+        let divergences = g.apply(SampledDivergence.into(), &[posteriors, z])?; // [rows samples, 1]
+        let negative = g.add_scaled(scores, divergences, Factor::Constant(1.0))?;
+        let weights = g.apply(Scale { factor: Factor::Constant(-1.0) }.into(), &[negative])?; // log w
+        g.accumulate(LogSumExpUpdate { samples }, &[state, weights])?;
+        g.output("state", state);
+        Ok(g)
+    }
+
+    fn gather(&self, g: &mut Graph, batches: &Batches, shuffled: bool, pixels: Pixels) -> Result<NodeId> {
+        let Batches { data, examples, dtype, rows, .. } = *batches;
+        let data = g.dataset(data, Shape::new(examples, self.config.features), dtype);
+        g.gather(data, rows, shuffled, pixels)
+    }
+
+    fn no_encoder(&self) -> Error {
+        let name = self.config.model.name();
+        let others: Vec<&str> =
+            ModelKind::ALL.iter().filter(|kind| **kind != ModelKind::Gan).map(|kind| kind.name()).collect();
+        Error::Usage(format!("{name} has no encoder: it must be one of {}", others.join(", ")))
+    }
+}
+
+/// Binary pixels are drawn from a stream of their own while nothing learns.
+fn evaluated(pixels: Pixels) -> Pixels {
+    match pixels {
+        Pixels::Bernoulli(_) => Pixels::Bernoulli(Stream::EvaluationPixels),
+        other => other,
+    }
+}

@@ -1,0 +1,92 @@
+//! The importance-weighted autoencoder of Burda, Grosse and Salakhutdinov 2016.
+//!
+//! Of k draws z_i from the posterior, the loss of an image is `-log(1/k sum_i p(x, z_i) / q(z_i | x))` in nats (equation
+//! 8), a bound that tightens with k. Its gradient weighs each draw by its share of the sum (equation 14), which is what
+//! differentiating the log-mean-exp gives. The networks are the VAE's.
+//!
+//! At k = 1 the bound is the VAE's; the divergence of the one draw is then taken in closed form, as the VAE takes it: the
+//! same expectation with less variance, so that `iwae` with k = 1 and `vae` are one model, to the bit.
+//!
+//! Recorded are the bound, the mean reconstruction of the draws, and their mean `log q(z | x) - log p(z)`; by Jensen's
+//! inequality the first is at most the sum of the others.
+
+use super::autoencoder::mean;
+use super::vae::Vae;
+use super::{Batch, Code, Family, ModelConfig, Objective};
+use crate::error::Result;
+use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
+use crate::ops::{
+    Factor, ImportanceBound, METRICS, RepeatRows, Reparameterise, SampledDivergence, Scale, SumGroups,
+};
+
+/// The VAE's networks, and how often the posterior is drawn from.
+#[derive(Clone, Debug)]
+pub(super) struct Iwae {
+    vae: Vae,
+    samples: usize,
+}
+
+impl Iwae {
+    pub(super) fn declare(config: &ModelConfig, layout: &mut ParameterLayout) -> Iwae {
+        Iwae { vae: Vae::declare(config, layout), samples: config.samples }
+    }
+
+    fn losses(&self, g: &mut Graph, batch: &Batch) -> Result<[NodeId; METRICS]> {
+        let samples = self.samples;
+        if samples == 1 {
+            return self.vae.losses(g, batch);
+        }
+        let posterior = self.vae.posterior(g, batch.input)?; // [rows, 2 latent]
+        let repeat = RepeatRows { count: samples };
+        let posteriors = g.apply(repeat.into(), &[posterior])?; // [rows k, 2 latent]
+        let targets = g.apply(repeat.into(), &[batch.target])?; // [rows k, features]
+        let z = g.apply(Reparameterise { stream: batch.posterior, samples }.into(), &[posteriors])?; // [rows k, latent]
+        let reconstructions = self.vae.networks.score(g, z, targets)?; // [rows k, 1]
+        let divergences = g.apply(SampledDivergence.into(), &[posteriors, z])?; // [rows k, 1]
+        let weights = g.add_scaled(reconstructions, divergences, Factor::Constant(1.0))?; // [rows k, 1], -log w
+        let bounds = g.apply(ImportanceBound { samples }.into(), &[weights])?; // [rows, 1]
+        let mut of_draws = |x| -> Result<NodeId> {
+            let sums = g.apply(SumGroups { count: samples }.into(), &[x])?; // [rows, 1]
+            let sum = mean(g, sums)?;
+            g.apply(Scale { factor: Factor::Constant(1.0 / samples as f64) }.into(), &[sum])
+        };
+        let (recon, divergence) = (of_draws(reconstructions)?, of_draws(divergences)?);
+        Ok([mean(g, bounds)?, recon, divergence])
+    }
+}
+
+impl Family for Iwae {
+    fn terms(&self) -> [&'static str; METRICS] {
+        self.vae.terms()
+    }
+
+    fn objective(&self, g: &mut Graph, batch: &Batch, _: usize) -> Result<Objective> {
+        let scalars = self.losses(g, batch)?;
+        let parameters = 0..self.vae.networks.count();
+        Ok(Objective { loss: scalars[0], parameters, column: 0, scalars: scalars.to_vec() })
+    }
+
+    fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<[NodeId; METRICS]> {
+        self.losses(g, batch)
+    }
+
+    fn encode(&self, g: &mut Graph, x: NodeId) -> Result<Option<Code>> {
+        self.vae.encode(g, x)
+    }
+
+    fn decode(&self, g: &mut Graph, z: NodeId) -> Result<NodeId> {
+        self.vae.decode(g, z)
+    }
+
+    fn likelihood(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<Option<NodeId>> {
+        self.vae.likelihood(g, z, x)
+    }
+
+    fn has_prior(&self) -> bool {
+        true
+    }
+
+    fn output_bias(&self) -> ParameterId {
+        self.vae.output_bias()
+    }
+}

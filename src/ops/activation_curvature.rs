@@ -1,0 +1,63 @@
+//! How an activation's slope changes: what a gradient that is differentiated again needs, as in the contractive penalty
+//! of Rifai et al. 2011.
+
+use super::*;
+
+impl Activation {
+    /// `d slope(y) / dy` where the value is `y`; zero for the piecewise linear ones.
+    pub fn curvature<T: Real>(self, y: T) -> T {
+        match self {
+            Activation::Identity | Activation::Relu | Activation::LeakyRelu => T::zero(),
+            Activation::Tanh => -(y + y),
+            Activation::Sigmoid => T::one() - (y + y),
+            Activation::Softplus => (-y).exp(),
+        }
+    }
+}
+
+/// `d slope(y) / dy * d_y * g`, the gradient of [`ActivationGradient`] with respect to y: inputs the activated value y,
+/// d_y, and g, the gradient with respect to that op's value; all `[rows, cols]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ActivationCurvature {
+    /// The activation.
+    pub activation: Activation,
+}
+
+impl Operation for ActivationCurvature {
+    const NAME: &'static str = "activation_curvature";
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        let [y, d_y, g] = arity(Self::NAME, inputs)?;
+        same(Self::NAME, ["y", "g"], y, g)?;
+        same(Self::NAME, ["y", "d_y"], y, d_y)
+    }
+
+    fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
+        let (y, d_y, g) = (inputs[0], inputs[1], inputs[2]);
+        fill_rows(outputs[0], y.shape.cols, |row, out| {
+            let terms = y.row(row).iter().zip(d_y.row(row)).zip(g.row(row));
+            out.iter_mut().zip(terms).for_each(|(d, ((&y, &d_y), &g))| *d = self.activation.curvature(y) * d_y * g);
+        });
+    }
+
+    fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
+        back.none(Self::NAME, "the third derivative of an activation is not implemented")
+    }
+
+    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+        Kernel::elementwise(fragment!("activation_curvature.wgsl"), output.len())
+            .link(self.activation.fragment())
+            .link(fragment!("math.wgsl"))
+    }
+
+    fn cases() -> Vec<Case> {
+        let mut cases = Vec::new();
+        for activation in Activation::ALL {
+            for size in [[1, 1], [63, 65], [127, 129]] {
+                let inputs = [(size, Fill::Unit), (size, Fill::Normal), (size, Fill::Normal)];
+                cases.push(Case::new(ActivationCurvature { activation }, 4, &inputs));
+            }
+        }
+        cases
+    }
+}

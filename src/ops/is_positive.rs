@@ -1,0 +1,35 @@
+//! Where a value is above zero: what a classifier's logit decides.
+
+use super::*;
+
+/// `y = 1` where `x > 0`, else 0; both of one shape.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct IsPositive;
+
+impl Operation for IsPositive {
+    const NAME: &'static str = "is_positive";
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        let [x] = arity(Self::NAME, inputs)?;
+        Ok(x)
+    }
+
+    fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
+        let x = inputs[0];
+        fill_rows(outputs[0], x.shape.cols, |row, y| {
+            y.iter_mut().zip(x.row(row)).for_each(|(y, &x)| *y = if x > T::zero() { T::one() } else { T::zero() });
+        });
+    }
+
+    fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
+        back.none(Self::NAME, "it is a step, whose slope is zero wherever there is one")
+    }
+
+    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+        Kernel::elementwise(fragment!("is_positive.wgsl"), output.len())
+    }
+
+    fn cases() -> Vec<Case> {
+        [[1, 1], [63, 65], [128, 1]].map(|size| Case::new(IsPositive, 1, &[(size, Fill::Normal)])).to_vec()
+    }
+}

@@ -1,0 +1,94 @@
+//! Each row several times over, and the sum over such groups of rows: several samples or derivatives of one example.
+
+use super::*;
+
+/// `y[r count + i, c] = x[r, c]` for `i < count`: input `[batch, cols]`, value `[batch count, cols]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RepeatRows {
+    /// How often each row is repeated.
+    pub count: usize,
+}
+
+impl Operation for RepeatRows {
+    const NAME: &'static str = "repeat_rows";
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        let [x] = arity(Self::NAME, inputs)?;
+        if self.count == 0 {
+            return graph_error(format!("repeat_rows: x is {x}, count is 0: each row must be repeated at least once"));
+        }
+        Ok(Shape::new(x.rows * self.count, x.cols))
+    }
+
+    fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
+        let x = inputs[0];
+        fill_rows(outputs[0], x.shape.cols, |row, y| y.copy_from_slice(x.row(row / self.count)));
+    }
+
+    fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
+        Ok(vec![Some(back.apply(SumGroups { count: self.count }, &[back.d_output])?)])
+    }
+
+    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+        Kernel::elementwise(fragment!("repeat_rows.wgsl"), output.len())
+            .constant("COLS", output.cols)
+            .constant("REPEATS", self.count)
+    }
+
+    fn cases() -> Vec<Case> {
+        [([1, 1], 1), ([13, 65], 5), ([3, 131], 64), ([65, 1], 7)]
+            .map(|(size, count)| Case::new(RepeatRows { count }, 1, &[(size, Fill::Normal)]))
+            .to_vec()
+    }
+}
+
+/// `y[r, c] = sum_{i < count} x[r count + i, c]`, in the order of the rows: input `[batch count, cols]`, value
+/// `[batch, cols]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SumGroups {
+    /// Rows of a group.
+    pub count: usize,
+}
+
+impl Operation for SumGroups {
+    const NAME: &'static str = "sum_groups";
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        let [x] = arity(Self::NAME, inputs)?;
+        Ok(Shape::new(groups_of(Self::NAME, x, self.count)?, x.cols))
+    }
+
+    fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
+        let x = inputs[0];
+        fill_rows(outputs[0], x.shape.cols, |group, sums| {
+            sums.fill(T::zero());
+            for i in 0..self.count {
+                sums.iter_mut().zip(x.row(group * self.count + i)).for_each(|(sum, &x)| *sum = *sum + x);
+            }
+        });
+    }
+
+    fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
+        Ok(vec![Some(back.apply(RepeatRows { count: self.count }, &[back.d_output])?)])
+    }
+
+    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+        Kernel::elementwise(fragment!("sum_groups.wgsl"), output.len())
+            .constant("COLS", output.cols)
+            .constant("GROUP", self.count)
+    }
+
+    fn cases() -> Vec<Case> {
+        [([1, 1], 1), ([65, 65], 5), ([192, 31], 64), ([455, 1], 7)]
+            .map(|(size, count)| Case::new(SumGroups { count }, count, &[(size, Fill::Normal)]))
+            .to_vec()
+    }
+}
+
+/// How many groups of `count` consecutive rows `x` has.
+pub(super) fn groups_of(name: &str, x: Shape, count: usize) -> Result<usize> {
+    if count == 0 || !x.rows.is_multiple_of(count) {
+        return graph_error(format!("{name}: x is {x}, a group is {count} rows: groups must fill the rows exactly"));
+    }
+    Ok(x.rows / count)
+}

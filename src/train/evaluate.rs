@@ -1,0 +1,216 @@
+//! What a trained model is worth on a test set: its bound, its importance-sampled log-likelihood, its active units.
+
+use serde::Serialize;
+
+use super::Losses;
+use super::density::codes;
+use super::generate::Reconstructor;
+use super::metrics::Mean;
+use super::queue::Queue;
+use super::schedule::{batches, evaluation_steps};
+use crate::backend::{Device, Session};
+use crate::config::TrainConfig;
+use crate::data::Images;
+use crate::error::{Error, Result};
+use crate::models::{Batches, Loss, Model, ModelKind};
+use crate::ops::LogSumExpUpdate;
+use crate::plan::{Arena, Options, compile};
+use crate::step::Step;
+
+/// Images that are evaluated at a time; their draws do not depend on it.
+const ROWS: usize = 100;
+/// Images whose log-likelihood is sampled at a time, and at most so many samples of each a step: a batch that fits a
+/// CPU's cache and fills a GPU.
+const IMPORTANCE_ROWS: usize = 20;
+const IMPORTANCE_SAMPLES: usize = 50;
+/// A latent dimension is active where the variance of its posterior mean over images is above this (Burda et al. 2016,
+/// section 5.2).
+const ACTIVE: f64 = 0.01;
+
+/// Means over test images; nats an image where not said otherwise. What a model does not have is none.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Evaluation {
+    /// The model's name.
+    pub model: &'static str,
+    /// Images evaluated.
+    pub images: usize,
+    /// What training minimises.
+    pub loss: f64,
+    /// The evidence lower bound, one posterior draw an image (k draws for `iwae`); higher is better.
+    pub elbo: Option<f64>,
+    /// The reconstruction term: nats for bce and gaussian, a sum of squares for mse.
+    pub reconstruction: f64,
+    /// Divergence of the posterior from the prior.
+    pub kl: Option<f64>,
+    /// Importance-sampled log-likelihood; higher is better.
+    pub log_likelihood: Option<f64>,
+    /// Standard error of its mean over images.
+    pub log_likelihood_error: Option<f64>,
+    /// Posterior samples an image behind it.
+    pub samples: Option<usize>,
+    /// Latent dimensions that vary with the image.
+    pub active_units: usize,
+    /// Latent dimensions.
+    pub latent: usize,
+    /// Mean squared error a pixel of images decoded from their codes.
+    pub mse: f64,
+}
+
+/// What to evaluate.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The model.
+    pub model: &'a Model,
+    /// Its parameter arena.
+    pub parameters: &'a [f32],
+    /// Seed and binarisation are read from it.
+    pub config: &'a TrainConfig,
+    /// The test images.
+    pub images: &'a Images,
+    /// Posterior samples an image of the log-likelihood; 0 leaves it out.
+    pub samples: usize,
+}
+
+impl Request<'_> {
+    /// Evaluates on a device; `progress` hears how many images' log-likelihoods are done.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] for a model that has no bound, else what the device fails with.
+    pub fn run(&self, device: &dyn Device, options: Options, mut progress: impl FnMut(usize)) -> Result<Evaluation> {
+        let Request { model, config, images, .. } = *self;
+        let kind = model.config().model;
+        if kind == ModelKind::Gan {
+            return Err(Error::Usage(
+                "gan can't be evaluated: it has neither a bound nor codes; ae, vae, collapsed, iwae and contractive can"
+                    .to_owned(),
+            ));
+        }
+        let mut session = device.session(model.layout(), &[images.resident()])?;
+        let session = &mut *session;
+        session.write_arena(Arena::Parameters, self.parameters)?;
+        let losses = self.losses(session, options)?;
+        let [loss, reconstruction, divergence] = losses.values;
+        let variational = matches!(kind, ModelKind::Vae | ModelKind::Iwae);
+        let normalised = model.config().loss != Loss::Mse;
+        let codes = codes(session, model, config, images, options)?;
+        let mse = self.mse(session, options)?;
+        let likelihoods = match variational && normalised && self.samples > 0 {
+            true => Some(self.log_likelihoods(session, options, &mut progress)?),
+            false => None,
+        };
+        let (mean, error) = likelihoods.as_deref().map(mean_and_error).unzip();
+        Ok(Evaluation {
+            model: kind.name(),
+            images: images.count(),
+            loss,
+            elbo: (variational && normalised).then_some(-(reconstruction + divergence)),
+            reconstruction,
+            kl: variational.then_some(divergence),
+            log_likelihood: mean,
+            log_likelihood_error: error,
+            samples: mean.map(|_| self.samples),
+            active_units: active_units(&codes, model.config().latent),
+            latent: model.config().latent,
+            mse,
+        })
+    }
+
+    fn batches(&self, rows: usize) -> Batches {
+        let (examples, dtype) = (self.images.count(), self.images.dtype());
+        Batches { data: 0, examples, dtype, rows: rows.min(examples), pixels: self.config.pixels(), noise: None }
+    }
+
+    fn losses(&self, session: &mut dyn Session, options: Options) -> Result<Losses> {
+        let of = self.batches(ROWS);
+        let program = session.load(compile(&self.model.evaluation(&of)?, options)?)?;
+        let steps = evaluation_steps(self.config, of.examples as u32, of.rows);
+        let mut mean = Mean::default();
+        Queue::default().run(session, &[program], &steps, |done, recorded| {
+            done.iter().zip(recorded).for_each(|(step, values)| mean.add(values, step.rows));
+            Ok(())
+        })?;
+        let losses = mean.losses(self.model.terms());
+        losses.check_finite(|| "the test set".to_owned())?;
+        Ok(losses)
+    }
+
+    fn mse(&self, session: &mut dyn Session, options: Options) -> Result<f64> {
+        let count = self.images.count();
+        let reconstructor = Reconstructor::load(session, self.model, ROWS.min(count), options)?;
+        let mut sum = 0.0;
+        for first in (0..count).step_by(ROWS) {
+            let shown = self.images.shown(first..count.min(first + ROWS), self.config.binarise);
+            let decoded = reconstructor.apply(session, &shown)?;
+            sum += shown.iter().zip(&decoded).map(|(x, y)| f64::from(x - y).powi(2)).sum::<f64>();
+        }
+        Ok(sum / (count * self.images.features()) as f64)
+    }
+
+    /// `log 1/S sum_s p(x, z_s) / q(z_s | x)` of each image.
+    fn log_likelihoods(
+        &self,
+        session: &mut dyn Session,
+        options: Options,
+        progress: &mut impl FnMut(usize),
+    ) -> Result<Vec<f64>> {
+        let of = self.batches(IMPORTANCE_ROWS);
+        let at_once = (1..=IMPORTANCE_SAMPLES).rev().find(|k| self.samples.is_multiple_of(*k)).unwrap_or(1);
+        let examples = session.load(compile(&self.model.examples(&of)?, options)?)?;
+        let importance = session.load(compile(&self.model.importance(of.rows, at_once)?, options)?)?;
+        let mut queue = Queue::default();
+        let mut all = Vec::with_capacity(of.examples);
+        for (first, rows) in batches(of.examples as u32, of.rows) {
+            let step = Step { first, rows, seed: self.config.seed, beta: 1.0, ..Step::default() };
+            session.run(&[examples], &[step])?;
+            let x = session.read_output(examples, "x")?;
+            session.write_input(importance, "x", &x)?;
+            session.write_input(importance, "state", &LogSumExpUpdate::EMPTY.repeat(of.rows))?;
+            let steps: Vec<Step> =
+                (0..self.samples / at_once).map(|index| Step { index: index as u64, ..step }).collect();
+            queue.run(session, &[importance], &steps, |_, _| Ok(()))?;
+            let state = session.read_output(importance, "state")?; // [rows, 2]
+            let of_state = |&[max, sum]: &[f32; 2]| f64::from(max) + f64::from(sum).ln() - (self.samples as f64).ln();
+            all.extend(state.as_chunks::<2>().0[..rows as usize].iter().map(of_state));
+            progress(all.len());
+        }
+        match all.iter().position(|value| !value.is_finite()) {
+            None => Ok(all),
+            Some(at) => Err(Error::NonFinite(format!("the log-likelihood of test image {at} is {}", all[at]))),
+        }
+    }
+}
+
+fn mean_and_error(values: &[f64]) -> (f64, f64) {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    (mean, (squares / (n - 1.0).max(1.0) / n).sqrt())
+}
+
+/// Dimensions whose code varies over images: `[count, latent]`.
+fn active_units(codes: &[f32], latent: usize) -> usize {
+    let n = (codes.len() / latent) as f64;
+    let of = |e: usize| codes.iter().skip(e).step_by(latent).map(|value| f64::from(*value));
+    let variance = |e: usize| {
+        let mean = of(e).sum::<f64>() / n;
+        of(e).map(|value| (value - mean).powi(2)).sum::<f64>() / n
+    };
+    (0..latent).filter(|&e| variance(e) > ACTIVE).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_is_active_where_its_variance_is_above_a_hundredth() {
+        let codes = [1.0, 0.05, 3.0, -1.0, -0.05, 3.0];
+        assert_eq!(active_units(&codes, 3), 1);
+    }
+
+    #[test]
+    fn the_error_is_that_of_a_mean() {
+        let (mean, error) = mean_and_error(&[1.0, 3.0]);
+        assert_eq!((mean, error), (2.0, 1.0));
+    }
+}

@@ -1,0 +1,360 @@
+//! Every model: its gradients against finite differences in f64, its plan against its bare graph, GPU against CPU, equal
+//! bytes for equal runs, and what sets it apart.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{Tolerance, a_step, gpu};
+use std::collections::HashMap;
+use vae_gpu::backend::cpu::{Cpu, CpuSession, interpret};
+use vae_gpu::backend::gpu::GpuOptions;
+use vae_gpu::backend::{Data, Device, ProgramId, Session, Values};
+use vae_gpu::config::TrainConfig;
+use vae_gpu::data::{Dataset, Synthetic};
+use vae_gpu::graph::{DType, Graph, Shape, differentiate};
+use vae_gpu::models::{Batches, Deviation, Initial, Loss, Model, ModelConfig, ModelKind, Optimiser, Output};
+use vae_gpu::ops::{
+    Activation, Adam, BatchMean, Noise, Norm, OneHotRows, Pixels, RepeatRows, RowNorm, SumGroups, Transpose,
+};
+use vae_gpu::plan::{Arena, Options, compile};
+use vae_gpu::step::Step;
+use vae_gpu::train::{Checkpoint, RunFolder, Trainer};
+
+const FEATURES: usize = 6;
+const EXAMPLES: usize = 9;
+const ROWS: usize = 4;
+
+/// Small models, each option at least once; smooth activations, so that a finite difference meets no corner.
+fn models() -> Vec<(&'static str, ModelConfig)> {
+    let base = ModelConfig {
+        encoder: vec![5],
+        decoder: vec![4],
+        latent: 3,
+        activation: Activation::Tanh,
+        ..ModelConfig::vae(FEATURES)
+    };
+    let of = |model| ModelConfig { model, ..base.clone() };
+    let penalty = |text: &str| Some(text.parse().unwrap());
+    let (ae, iwae, gan) = (of(ModelKind::Ae), of(ModelKind::Iwae), of(ModelKind::Gan));
+    let contractive = of(ModelKind::Contractive);
+    vec![
+        ("vae bce", base.clone()),
+        ("vae mse softplus", ModelConfig { loss: Loss::Mse, deviation: Deviation::Softplus, ..base.clone() }),
+        ("vae gaussian", ModelConfig { loss: Loss::Gaussian, output: Output::Identity, ..base.clone() }),
+        ("vae free bits", ModelConfig { free_bits: 0.02, init: Initial::Glorot, ..base.clone() }),
+        ("iwae 1", iwae.clone()),
+        ("iwae 5", ModelConfig { samples: 5, ..iwae }),
+        ("ae", ae.clone()),
+        (
+            "ae l1 sigmoid",
+            ModelConfig { penalty: penalty("l1:0.3"), code_activation: Activation::Sigmoid, ..ae.clone() },
+        ),
+        (
+            "ae l2 mse no hidden",
+            ModelConfig { penalty: penalty("l2:0.3"), loss: Loss::Mse, encoder: vec![], decoder: vec![], ..ae },
+        ),
+        ("collapsed", ModelConfig { loss: Loss::Mse, ..of(ModelKind::Collapsed) }),
+        ("collapsed bce", of(ModelKind::Collapsed)),
+        ("contractive deep", ModelConfig { encoder: vec![5, 4], ..contractive.clone() }),
+        (
+            "contractive sigmoid",
+            ModelConfig { encoder: vec![], code_activation: Activation::Sigmoid, contraction: 2.0, ..contractive },
+        ),
+        ("gan", gan.clone()),
+        ("gan l2", ModelConfig { penalty: penalty("l2:0.1"), output: Output::Identity, ..gan }),
+    ]
+}
+
+fn reals() -> Vec<f32> {
+    (0..FEATURES * EXAMPLES).map(|i| (i * 37 % 101) as f32 / 101.0).collect()
+}
+
+fn batches() -> Batches {
+    let (pixels, noise) = (Pixels::Grey, None);
+    Batches { data: 0, examples: EXAMPLES, dtype: DType::Real, rows: ROWS, pixels, noise }
+}
+
+fn optimiser() -> Optimiser {
+    Optimiser { adam: Adam::default(), clip: None }
+}
+
+/// A step of three rows of four which moves nothing.
+fn still() -> Step {
+    Step { step_size: 0.0, decay: 1.0, ..a_step(3) }
+}
+
+fn session(model: &Model, data: &[f32]) -> CpuSession<f64> {
+    let data = Data { shape: Shape::new(EXAMPLES, FEATURES), values: Values::Reals(data) };
+    CpuSession::new(model.layout(), &[data])
+}
+
+#[test]
+fn every_loss_has_the_gradient_that_finite_differences_have() {
+    let data = reals();
+    for (name, config) in models() {
+        let model = Model::new(config).unwrap();
+        for (turn, graph) in model.training(&batches(), optimiser()).unwrap().iter().enumerate() {
+            let mut session = session(&model, &data);
+            let program = session.load(compile(graph, Options::default()).unwrap()).unwrap();
+            // A GAN's first turn is the discriminator's, whose loss is the second term.
+            let column = usize::from(model.config().model == ModelKind::Gan && turn == 0);
+            let start = model.layout().initial(5);
+            let mut loss_at = |arena: &[f32]| {
+                session.write_arena(Arena::Parameters, arena).unwrap();
+                let loss = session.run(&[program], &[still()]).unwrap()[0][column];
+                (loss, session.arena(Arena::Gradients).to_vec())
+            };
+            let (_, gradient) = loss_at(&start);
+            let mut seen = 0.0_f64;
+            for &(id, _) in graph.gradients() {
+                let parameter = model.layout().get(id);
+                let len = parameter.shape.len();
+                for e in [0, len / 3, len / 2, len - 1] {
+                    let at = parameter.offset + e;
+                    let h = 1.0 / 1024.0; // exact in f32, so that the parameters are moved by just this
+                    let value = (start[at] * 65536.0).round() / 65536.0;
+                    let moved = |by: f32| {
+                        let mut arena = start.clone();
+                        arena[at] = value + by;
+                        arena
+                    };
+                    let gradient = if value == start[at] { gradient[at] } else { loss_at(&moved(0.0)).1[at] };
+                    // Richardson: the error of a central difference is a h^2 + b h^4.
+                    let mut difference = |h: f32| {
+                        let (up, down) = (loss_at(&moved(h)).0, loss_at(&moved(-h)).0);
+                        (up - down) / (2.0 * f64::from(h))
+                    };
+                    let difference = (4.0 * difference(h) - difference(2.0 * h)) / 3.0;
+                    let what = format!("{name}, turn {turn}: {} element {e}", parameter.name);
+                    Tolerance { relative: 1e-6, absolute: 1e-8 }.check(&what, &[gradient], &[difference]);
+                    seen = seen.max(gradient.abs());
+                }
+            }
+            assert!(seen > 1e-3, "{name}: every gradient is 0");
+        }
+    }
+}
+
+#[test]
+fn a_plan_computes_what_its_bare_graph_does_fused_and_unfused() {
+    let data = reals();
+    for (name, config) in models() {
+        let model = Model::new(config).unwrap();
+        for graph in model.training(&batches(), optimiser()).unwrap() {
+            let parameters: Vec<f64> = model.layout().initial(5).into_iter().map(f64::from).collect();
+            let resident = [Data { shape: Shape::new(EXAMPLES, FEATURES), values: Values::Reals(&data) }];
+            let values = interpret::<f64>(&graph, &still(), &parameters, &resident, &HashMap::new()).unwrap();
+            for fuse in [false, true] {
+                let mut session = session(&model, &data);
+                session.write_arena(Arena::Parameters, &model.layout().initial(5)).unwrap();
+                let program = session.load(compile(&graph, Options { fuse }).unwrap()).unwrap();
+                session.run(&[program], &[still()]).unwrap();
+                for (id, node) in graph.gradients() {
+                    let parameter = model.layout().get(*id);
+                    let planned = &session.arena(Arena::Gradients)[parameter.offset..][..parameter.shape.len()];
+                    let bare = &values[graph.ids().position(|other| other == *node).unwrap()];
+                    let what = format!("{name}: {}", parameter.name);
+                    Tolerance { relative: 1e-12, absolute: 1e-14 }.check(&what, planned, bare);
+                }
+            }
+        }
+    }
+}
+
+/// Losses of ten steps, and all parameters after them.
+fn ten_steps(device: &dyn Device, config: &ModelConfig, data: &[f32], clip: Option<f64>) -> (Vec<f64>, Vec<f64>) {
+    let model = Model::new(config.clone()).unwrap();
+    let resident = Data { shape: Shape::new(EXAMPLES, FEATURES), values: Values::Reals(data) };
+    let mut session = device.session(model.layout(), &[resident]).unwrap();
+    session.write_arena(Arena::Parameters, &model.layout().initial(5)).unwrap();
+    let graphs = model.training(&batches(), Optimiser { clip, ..optimiser() }).unwrap();
+    let load = |graph| session.load(compile(graph, Options::default()).unwrap()).unwrap();
+    let programs: Vec<ProgramId> = graphs.iter().map(load).collect();
+    let steps = (0..10).map(|index| {
+        let (step_size, second_scale) = Adam::default().schedule(1e-2, index + 1);
+        Step { index, step_size, second_scale, decay: 1.0 - 1e-3, ..a_step(if index % 3 == 2 { 1 } else { 4 }) }
+    });
+    let metrics = session.run(&programs, &steps.collect::<Vec<_>>()).unwrap();
+    let parameters = session.read_arena(Arena::Parameters).unwrap();
+    (metrics.concat(), parameters.into_iter().map(f64::from).collect())
+}
+
+#[test]
+fn ten_steps_on_the_gpu_are_those_of_the_f64_reference() {
+    let Some(device) = gpu(GpuOptions::default()) else { return };
+    let data = reals();
+    for (name, config) in models() {
+        for clip in [None, Some(0.05)] {
+            let (losses, parameters) = ten_steps(&device, &config, &data, clip);
+            let (wanted_losses, wanted_parameters) = ten_steps(&Cpu::<f64>::new(), &config, &data, clip);
+            // Losses of size 1 to 10 from f32; a step moves a parameter by at most about the rate, 1e-2.
+            Tolerance { relative: 2e-5, absolute: 2e-5 }.check(&format!("{name}: losses"), &losses, &wanted_losses);
+            let what = format!("{name}: parameters");
+            Tolerance { relative: 0.0, absolute: 5e-4 }.check(&what, &parameters, &wanted_parameters);
+        }
+    }
+}
+
+#[test]
+fn the_closed_form_of_the_jacobian_is_what_differentiation_gives() {
+    let data = reals();
+    for code_activation in [Activation::Tanh, Activation::Sigmoid, Activation::Softplus, Activation::Identity] {
+        // One layer: the model takes the closed form. The same by hand: a row of the batch for each latent, a unit seed.
+        let one_layer = ModelConfig { encoder: vec![], latent: 3, code_activation, ..ModelConfig::vae(FEATURES) };
+        let model = Model::new(ModelConfig { model: ModelKind::Contractive, ..one_layer }).unwrap();
+        let mut session = session(&model, &data);
+        session.write_arena(Arena::Parameters, &model.layout().initial(5)).unwrap();
+        let closed = compile(&model.evaluation(&batches()).unwrap(), Options::default()).unwrap();
+        let closed = session.load(closed).unwrap();
+        let closed = session.run(&[closed], &[still()]).unwrap()[0][2];
+
+        let mut g = Graph::new(model.layout().clone());
+        let set = g.dataset(0, Shape::new(EXAMPLES, FEATURES), DType::Real);
+        let x = g.gather(set, ROWS, false, Pixels::Grey).unwrap();
+        let x = g.apply(RepeatRows { count: 3 }.into(), &[x]).unwrap();
+        let ids: Vec<_> = model.layout().ids().take(2).collect();
+        let (w, b) = (g.parameter(ids[0]), g.parameter(ids[1]));
+        let sum = g.matmul(x, w, Transpose::Right).unwrap();
+        let h = g.bias_activation(sum, b, code_activation).unwrap();
+        let seed = g.apply(OneHotRows { count: 3, groups: ROWS }.into(), &[]).unwrap();
+        let rows = differentiate(&mut g, h, seed, &[x]).unwrap()[0];
+        let squares = g.apply(RowNorm { norm: Norm::L2 }.into(), &[rows]).unwrap();
+        let norms = g.apply(SumGroups { count: 3 }.into(), &[squares]).unwrap();
+        let mean = g.apply(BatchMean.into(), &[norms]).unwrap();
+        g.record(0, &[mean]).unwrap();
+        let open = session.load(compile(&g, Options::default()).unwrap()).unwrap();
+        let open = session.run(&[open], &[still()]).unwrap()[0][0];
+        assert!((closed - open).abs() < 1e-12 * open && open > 0.01, "{code_activation:?}: {closed} {open}");
+    }
+}
+
+#[test]
+fn iwae_with_one_sample_is_the_vae() {
+    let data = reals();
+    let base = models().swap_remove(0).1;
+    let iwae = ModelConfig { model: ModelKind::Iwae, ..base.clone() };
+    let [vae, iwae] = [base, iwae].map(|config| ten_steps(&Cpu::<f64>::new(), &config, &data, None));
+    // a_step has a beta of 0.625, which iwae's one sample takes over: the command line refuses it.
+    assert!(vae == iwae, "losses or parameters differ");
+}
+
+/// The bound of a model for `samples` draws of the posterior, in nats, the mean over many steps.
+fn bound(config: &ModelConfig, samples: usize, data: &[f32]) -> f64 {
+    let model = Model::new(ModelConfig { model: ModelKind::Iwae, samples, ..config.clone() }).unwrap();
+    let mut session = session(&model, data);
+    let wide = model.layout().initial(5).iter().map(|value| 3.0 * value).collect::<Vec<_>>();
+    session.write_arena(Arena::Parameters, &wide).unwrap();
+    let graph = model.evaluation(&batches()).unwrap();
+    let program = session.load(compile(&graph, Options::default()).unwrap()).unwrap();
+    let steps: Vec<Step> = (0..64).map(|index| Step { index, beta: 1.0, ..still() }).collect();
+    let runs: Vec<f64> = (0..40)
+        .flat_map(|run| {
+            let steps: Vec<Step> = steps.iter().map(|step| Step { index: step.index + 64 * run, ..*step }).collect();
+            session.run(&[program], &steps).unwrap()
+        })
+        .map(|metrics| -metrics[0])
+        .collect();
+    runs.iter().sum::<f64>() / runs.len() as f64
+}
+
+#[test]
+fn more_samples_tighten_the_bound() {
+    let data = reals();
+    let config = models().swap_remove(0).1;
+    let [one, five, fifty] = [1, 5, 50].map(|samples| bound(&config, samples, &data));
+    assert!(one < five && five < fifty, "{one} {five} {fifty}");
+    assert!(fifty - one > 0.01, "{one} {fifty}: the posterior is too good to tell");
+}
+
+#[test]
+fn importance_sampling_gives_the_log_likelihood_of_a_model_whose_integral_is_known() {
+    // The decoder ignores z: log p(x) is then minus its cross-entropy, whatever the posterior.
+    let data = reals();
+    let config = ModelConfig { decoder: vec![], ..models().swap_remove(0).1 };
+    let model = Model::new(config).unwrap();
+    let mut arena = model.layout().initial(5);
+    let named = |name: &str| model.layout().parameters().iter().find(|parameter| parameter.name == name).unwrap();
+    let (weight, bias) = (named("decoder.0.weight"), named("decoder.0.bias"));
+    arena[weight.offset..][..weight.shape.len()].fill(0.0);
+    let logits = arena[bias.offset..][..FEATURES].to_vec();
+    let mut session = session(&model, &data);
+    session.write_arena(Arena::Parameters, &arena).unwrap();
+    let program = session.load(compile(&model.importance(2, 50).unwrap(), Options::default()).unwrap()).unwrap();
+    session.write_input(program, "x", &data[..2 * FEATURES]).unwrap();
+    session.write_input(program, "state", &vae_gpu::ops::LogSumExpUpdate::EMPTY.repeat(2)).unwrap();
+    let steps: Vec<Step> = (0..64).map(|index| Step { index, ..still() }).collect();
+    (0..10).for_each(|run| {
+        let steps: Vec<Step> = steps.iter().map(|step| Step { index: step.index + 64 * run, ..*step }).collect();
+        session.run(&[program], &steps).unwrap();
+    });
+    let state = session.read_output(program, "state").unwrap();
+    for (row, state) in state.chunks(2).enumerate() {
+        let got = f64::from(state[0]) + f64::from(state[1]).ln() - 32_000_f64.ln();
+        let wanted: f64 = logits
+            .iter()
+            .zip(&data[row * FEATURES..])
+            .map(|(&l, &x)| f64::from(x * l) - f64::from(l).exp().ln_1p())
+            .sum();
+        // 32,000 weights whose deviation is about their mean: 1/sqrt(32000) = 0.006, times four.
+        assert!((got - wanted).abs() < 0.025, "row {row}: {got} {wanted}");
+    }
+}
+
+#[test]
+fn corruption_reaches_the_encoder_and_not_the_target() {
+    let data = reals();
+    let config = models().swap_remove(6).1;
+    let model = Model::new(config).unwrap();
+    let loss = |noise| {
+        let mut session = session(&model, &data);
+        session.write_arena(Arena::Parameters, &model.layout().initial(5)).unwrap();
+        let graphs = model.training(&Batches { noise, ..batches() }, optimiser()).unwrap();
+        let program = session.load(compile(&graphs[0], Options::default()).unwrap()).unwrap();
+        session.run(&[program], &[still()]).unwrap()[0][0]
+    };
+    let (clean, faint) = (loss(None), loss(Some(Noise::Gaussian { deviation: 1e-6 })));
+    assert!(clean != faint && (clean - faint).abs() < 1e-4, "{clean} {faint}");
+    assert!((loss(Some(Noise::Mask { fraction: 0.9 })) - clean).abs() > 1e-3);
+    assert_eq!(
+        model.evaluation(&Batches { noise: Some(Noise::Mask { fraction: 0.9 }), ..batches() }).unwrap().nodes().len(),
+        model.evaluation(&batches()).unwrap().nodes().len(),
+        "nothing is corrupted in evaluation"
+    );
+}
+
+#[test]
+fn equal_runs_of_every_model_leave_equal_bytes() {
+    let data = Dataset::synthetic(Synthetic::Uniform, 33, FEATURES, 3);
+    for model in ModelKind::ALL.iter().copied() {
+        let config = |epochs| TrainConfig {
+            model,
+            hidden: vec![5],
+            latent: 2,
+            batch_size: 8,
+            epochs,
+            clip_norm: Some(1.0),
+            weight_decay: 0.01,
+            lr_schedule: "steps:1:0.5".parse().unwrap(),
+            samples: if model == ModelKind::Iwae { 3 } else { 1 },
+            ..TrainConfig::default()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let train = |name: &str, epochs, resume: bool| {
+            let path = folder.path().join(name);
+            let last = path.join("checkpoints/last.safetensors");
+            let from = resume.then(|| Checkpoint::load(&last).unwrap());
+            let run = if resume { RunFolder::open(&path) } else { RunFolder::create(&path, &config(epochs)) }.unwrap();
+            let cpu = Cpu::<f32>::new();
+            let mut trainer = Trainer::new(&config(epochs), &data, &cpu, Options::default(), from.as_ref()).unwrap();
+            trainer.run(&run, &mut ()).unwrap();
+            std::fs::read(last).unwrap()
+        };
+        let straight = train("a", 3, false);
+        let first = train("b", 1, false);
+        assert!(first != straight, "{model:?}: three epochs must differ from one");
+        assert!(straight == train("b", 3, true), "{model:?}: a resumed run differs");
+        let density = folder.path().join("a/checkpoints/best.mixture.safetensors");
+        let prior = [ModelKind::Vae, ModelKind::Iwae, ModelKind::Gan].contains(&model);
+        assert_eq!(density.exists(), !prior, "{model:?}");
+    }
+}
