@@ -14,7 +14,7 @@ fn vae_gpu(folder: &Path) -> Command {
 #[test]
 fn wrong_flags_are_named() {
     let folder = tempfile::tempdir().unwrap();
-    let wrong: [(&[&str], &str); 9] = [
+    let wrong: [(&[&str], &str); 26] = [
         (&["--latent", "0"], "latent"),
         (&["--hidden", ","], "hidden"),
         (&["--batch-size", "0"], "batch-size"),
@@ -24,6 +24,23 @@ fn wrong_flags_are_named() {
         (&["--beta=-1"], "beta"),
         (&["--activation", "relo"], "activation"),
         (&["--device", "99"], "99"),
+        (&["--model", "transformer"], "contractive"),
+        (&["--preset", "none"], "burda-vae"),
+        (&["--beta", "nan"], "beta"),
+        (&["--beta-schedule", "linear:0"], "linear:EPOCHS"),
+        (&["--lr-schedule", "steps:2,1:0.5"], "steps:EPOCH"),
+        (&["--model", "ae", "--free-bits", "0.5"], "--free-bits does not belong to --model ae: it is for vae"),
+        (&["--model", "ae", "--beta", "4"], "--beta does not belong"),
+        (&["--noise", "gaussian:-1"], "DEVIATION"),
+        (&["--noise", "mask:1"], "FRACTION"),
+        (&["--model", "gan", "--noise", "mask:0.5"], "--noise does not belong"),
+        (&["--model", "iwae", "--samples", "0"], "--samples"),
+        (&["--samples", "5"], "it is for iwae"),
+        (&["--penalty", "l3:1"], "l1:WEIGHT"),
+        (&["--contraction=-1"], "--contraction"),
+        (&["--loss", "bce", "--output", "identity"], "--output"),
+        (&["--data", "uniform:0x4"], "uniform:"),
+        (&["--data", "normal:100x4", "--batch-size", "10"], "in [0, 1]"),
     ];
     for (flags, named) in wrong {
         let assert = vae_gpu(folder.path()).args(["train", "--out", "run"]).args(flags).assert();
@@ -77,4 +94,78 @@ fn a_checkpoint_that_is_none_is_named() {
     std::fs::write(checkpoints.join("best.safetensors"), "not a checkpoint").unwrap();
     let assert = vae_gpu(folder.path()).args(["sample", "run", "--device", "cpu"]).assert();
     assert.code(1).stderr(predicate::str::contains("best.safetensors"));
+}
+
+#[test]
+fn every_command_works_on_every_model() {
+    for model in ["ae", "vae", "collapsed", "iwae", "contractive", "gan"] {
+        let folder = tempfile::tempdir().unwrap();
+        let run = |args: &[&str]| vae_gpu(folder.path()).args(args).args(["--device", "cpu"]).assert();
+        let flags =
+            ["--hidden", "8", "--latent", "2", "--data", "uniform:64x16", "--batch-size", "16", "--epochs", "2"];
+        run(&[&["train", "--model", model, "--out", "run"], &flags[..]].concat()).success();
+        let shape = |file: &str| {
+            let bytes = std::fs::read(folder.path().join(file)).unwrap();
+            String::from_utf8_lossy(&bytes[..100])
+                .split("'shape': ")
+                .nth(1)
+                .unwrap()
+                .split('}')
+                .next()
+                .unwrap()
+                .to_owned()
+        };
+        run(&["sample", "run", "-n", "5", "--npy", "samples.npy"]).success();
+        assert!(shape("samples.npy").starts_with("(5, 16"), "{}", shape("samples.npy"));
+        run(&["traverse", "run", "--steps", "3"]).success();
+        if model == "gan" {
+            run(&["eval", "run"]).code(2).stderr(predicate::str::contains("gan can't be evaluated"));
+            for command in ["encode", "interpolate", "reconstruct"] {
+                run(&[command, "run"]).code(2).stderr(predicate::str::contains("gan has no encoder"));
+            }
+            assert!(!folder.path().join("codes.npy").exists());
+            continue;
+        }
+        let variational = ["vae", "iwae"].contains(&model);
+        let output = run(&["eval", "run", "--samples", "10", "--json", "-"]).success().get_output().stdout.clone();
+        let result: serde_json::Value = serde_json::from_slice(&output).unwrap();
+        assert_eq!(result["log_likelihood"].is_number(), variational, "{model}: {result}");
+        assert!(result["mse"].as_f64().unwrap() > 0.0 && result["images"] == 64, "{result}");
+        run(&["encode", "run", "--out", "codes.npy"]).success();
+        assert!(shape("codes.npy").starts_with("(64, 2"), "{}", shape("codes.npy"));
+        assert_eq!(folder.path().join("codes.deviation.npy").exists(), variational);
+        run(&["decode", "run", "codes.npy", "--npy", "decoded.npy"]).success();
+        assert!(shape("decoded.npy").starts_with("(64, 16"), "{}", shape("decoded.npy"));
+        run(&["decode", "run", "decoded.npy"]).code(1).stderr(predicate::str::contains("decoded.npy"));
+        run(&["interpolate", "run", "--pair", "0,63"]).success();
+        run(&["interpolate", "run", "--pair", "0,64"]).code(2).stderr(predicate::str::contains("64"));
+        run(&["reconstruct", "run"]).success();
+        if !variational {
+            let density = folder.path().join("run/checkpoints/best.mixture.safetensors");
+            assert!(density.exists(), "{model}");
+            std::fs::write(&density, "damaged").unwrap();
+            run(&["sample", "run"]).code(1).stderr(predicate::str::contains("best.mixture.safetensors"));
+            std::fs::remove_file(&density).unwrap();
+            run(&["sample", "run"]).success().stdout(predicate::str::contains("fitting"));
+            assert!(density.exists(), "{model}");
+        }
+        for figure in ["samples-seed0", "traversals", "interpolations", "reconstructions-16", "loss", "latent"] {
+            assert!(folder.path().join(format!("run/figures/{figure}.png")).exists(), "{model}: {figure}");
+        }
+    }
+}
+
+#[test]
+fn flags_win_over_files_and_files_over_presets() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("mine.toml"), "latent = 3\nepochs = 1\n").unwrap();
+    let args = ["train", "--preset", "sources-small-vae", "--config", "mine.toml", "--seed", "9", "--device", "cpu"];
+    vae_gpu(folder.path()).args(args).args(["--out", "run", "--quiet"]).assert().success().stdout("");
+    let written = std::fs::read_to_string(folder.path().join("run/config.toml")).unwrap();
+    for line in ["latent = 3", "epochs = 1", "seed = 9", "loss = \"mse\"", "data = \"uniform:100x10\""] {
+        assert!(written.lines().any(|found| found == line), "{line}: {written}");
+    }
+    std::fs::write(folder.path().join("mine.toml"), "latnet = 3\n").unwrap();
+    let assert = vae_gpu(folder.path()).args(args).args(["--out", "other"]).assert();
+    assert.code(1).stderr(predicate::str::contains("mine.toml").and(predicate::str::contains("latnet")));
 }

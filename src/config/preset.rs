@@ -24,6 +24,7 @@ presets![
     "sources-small-ae",
     "sources-small-vae",
     "sources-small-gan",
+    "mnist-gan",
     "burda-vae",
     "burda-iwae-5",
     "burda-iwae-50",
