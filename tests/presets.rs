@@ -1,0 +1,43 @@
+//! The first steps of every preset, on its own data, on the GPU and on the CPU.
+//!
+//! Ten steps each; `VAE_GPU_PRESET_STEPS=100 cargo test --release --test presets -- --nocapture` takes more and prints.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::gpu;
+use vae_gpu::backend::gpu::GpuOptions;
+use vae_gpu::backend::{Device, cpu::Cpu};
+use vae_gpu::config::{PRESETS, TrainConfig, preset};
+use vae_gpu::data::Dataset;
+use vae_gpu::plan::Options;
+use vae_gpu::train::Trainer;
+
+/// How far the mean losses of these steps may be apart, as a share: rounding, which training amplifies.
+const SHARE: f64 = 0.005;
+
+#[test]
+fn presets_begin_alike_on_the_gpu_and_on_the_cpu() {
+    let Some(device) = gpu(GpuOptions::default()) else { return };
+    let steps: usize = std::env::var("VAE_GPU_PRESET_STEPS").map_or(10, |steps| steps.parse().unwrap());
+    for (name, _) in PRESETS {
+        let config = TrainConfig::layered([preset(name).unwrap()]).unwrap();
+        let whole = config.dataset().unwrap();
+        let train = whole.train.take_first(steps * config.batch_size);
+        let data = Dataset { name: whole.name, train, test: whole.test.take_first(100) };
+        let epoch = |device: &dyn Device| {
+            let mut trainer = Trainer::new(&config, &data, device, Options::default(), None).unwrap();
+            trainer.run_epoch(&mut ()).unwrap()
+        };
+        let (on_gpu, on_cpu) = (epoch(&device), epoch(&Cpu::<f32>::new()));
+        assert_eq!(on_gpu.losses.len(), 6, "{name}");
+        for (term, &cpu) in &on_cpu.losses {
+            let gpu = on_gpu.losses[term];
+            // A discriminator's accuracy is a count of right answers: one of a batch may differ.
+            let allowed = if term.ends_with("accuracy") { 0.02 } else { SHARE * cpu.abs() + 1e-6 };
+            assert!((gpu - cpu).abs() <= allowed, "{name}: {term} is {gpu} on the GPU, {cpu} on the CPU");
+        }
+        let [gpu, cpu] = [on_gpu, on_cpu].map(|line| line.losses.iter().map(|(_, loss)| *loss).collect::<Vec<_>>());
+        eprintln!("{name}: {} steps, GPU {gpu:.4?}, CPU {cpu:.4?}", data.train.count().div_ceil(config.batch_size));
+    }
+}
