@@ -40,6 +40,7 @@ pub mod ops;
 pub mod plan;
 pub mod plot;
 pub mod rng;
+mod simd;
 pub mod step;
 pub mod train;
 

@@ -37,7 +37,7 @@ fn presets_begin_alike_on_the_gpu_and_on_the_cpu() {
             let allowed = if term.ends_with("accuracy") { 0.02 } else { SHARE * cpu.abs() + 1e-6 };
             assert!((gpu - cpu).abs() <= allowed, "{name}: {term} is {gpu} on the GPU, {cpu} on the CPU");
         }
-        let [gpu, cpu] = [on_gpu, on_cpu].map(|line| line.losses.iter().map(|(_, loss)| *loss).collect::<Vec<_>>());
+        let [gpu, cpu] = [on_gpu, on_cpu].map(|line| line.losses.into_values().collect::<Vec<_>>());
         eprintln!("{name}: {} steps, GPU {gpu:.4?}, CPU {cpu:.4?}", data.train.count().div_ceil(config.batch_size));
     }
 }

@@ -10,7 +10,7 @@ impl Activation {
             Activation::Identity | Activation::Relu | Activation::LeakyRelu => T::zero(),
             Activation::Tanh => -(y + y),
             Activation::Sigmoid => T::one() - (y + y),
-            Activation::Softplus => (-y).exp(),
+            Activation::Softplus => (-y).e_to(),
         }
     }
 }
@@ -34,9 +34,11 @@ impl Operation for ActivationCurvature {
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (y, d_y, g) = (inputs[0], inputs[1], inputs[2]);
-        fill_rows(outputs[0], y.shape.cols, |row, out| {
+        fill_rows(outputs[0], y.shape.cols, #[inline(always)] |row, out| {
             let terms = y.row(row).iter().zip(d_y.row(row)).zip(g.row(row));
-            out.iter_mut().zip(terms).for_each(|(d, ((&y, &d_y), &g))| *d = self.activation.curvature(y) * d_y * g);
+            for (d, ((&y, &d_y), &g)) in out.iter_mut().zip(terms) {
+                *d = self.activation.curvature(y) * d_y * g;
+            }
         });
     }
 

@@ -56,12 +56,14 @@ impl Operation for Adam {
         let moments = first.par_chunks_mut(PART).zip(second.par_chunks_mut(PART));
         parameters.par_chunks_mut(PART).zip(moments).zip(inputs[0].values.par_chunks(PART)).for_each(
             |((p, (m, v)), g)| {
-                for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(g) {
-                    let g = g * factor;
-                    *m = b1 * *m + c1 * g;
-                    *v = b2 * *v + c2 * g * g;
-                    *p = decay * *p - step_size * *m / (v.sqrt() * scale + epsilon);
-                }
+                vectorised(#[inline(always)] || {
+                    for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(g) {
+                        let g = g * factor;
+                        *m = b1 * *m + c1 * g;
+                        *v = b2 * *v + c2 * g * g;
+                        *p = decay * *p - step_size * *m / (v.sqrt() * scale + epsilon);
+                    }
+                });
             },
         );
     }

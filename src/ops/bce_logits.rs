@@ -18,9 +18,9 @@ impl Operation for BceLogits {
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (logits, target) = (inputs[0], inputs[1]);
-        per_example(outputs[0], logits.shape, |row| {
+        per_example(outputs[0], logits.shape, #[inline(always)] |row| {
             let (l, x) = (logits.row(row), target.row(row));
-            lane_sum(l.len(), |c| l[c].max(T::zero()) - l[c] * x[c] + (-l[c].abs()).exp().ln_1p())
+            lane_sum_pairs(l, x, #[inline(always)] |l, x| l.max(T::zero()) - l * x + (-l.abs()).e_to().log1p_unit())
         });
     }
 
@@ -61,10 +61,12 @@ impl Operation for BceLogitsGradient {
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (logits, target, d_loss) = (inputs[0], inputs[1], inputs[2]);
-        fill_rows(outputs[0], logits.shape.cols, |row, out| {
+        fill_rows(outputs[0], logits.shape.cols, #[inline(always)] |row, out| {
             let d_loss = d_loss.values[row];
             let terms = logits.row(row).iter().zip(target.row(row));
-            out.iter_mut().zip(terms).for_each(|(d, (&l, &x))| *d = (Activation::Sigmoid.value(l) - x) * d_loss);
+            for (d, (&l, &x)) in out.iter_mut().zip(terms) {
+                *d = (Activation::Sigmoid.value(l) - x) * d_loss;
+            }
         });
     }
 
@@ -92,6 +94,13 @@ pub(super) fn per_example<T: Real>(out: &mut [T], shape: Shape, f: impl Fn(usize
     use rayon::prelude::*;
     let rows_a_task = 8192_usize.div_ceil(shape.cols);
     out.par_chunks_mut(rows_a_task).enumerate().for_each(|(task, sums)| {
-        sums.iter_mut().enumerate().for_each(|(i, sum)| *sum = f(task * rows_a_task + i));
+        vectorised(
+            #[inline(always)]
+            || {
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    *sum = f(task * rows_a_task + i);
+                }
+            },
+        );
     });
 }

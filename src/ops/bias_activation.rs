@@ -41,9 +41,9 @@ impl Activation {
             Activation::Identity => x,
             Activation::Relu => x.max(T::zero()),
             Activation::LeakyRelu => x.max(x * T::from_f64(0.01)),
-            Activation::Tanh => x.tanh(),
-            Activation::Sigmoid => T::one() / (T::one() + (-x).exp()),
-            Activation::Softplus => x.max(T::zero()) + (-x.abs()).exp().ln_1p(),
+            Activation::Tanh => x.tangent(),
+            Activation::Sigmoid => T::one() / (T::one() + (-x).e_to()),
+            Activation::Softplus => x.max(T::zero()) + (-x.abs()).e_to().log1p_unit(),
         }
     }
 
@@ -62,19 +62,24 @@ impl Activation {
 
     /// `x = activation(x + bias)` for each row of `x`.
     pub(crate) fn apply_in_place<T: Real>(self, x: &mut [T], bias: &[T]) {
-        fill_rows(x, bias.len(), |_, row| {
+        fill_rows(x, bias.len(), #[inline(always)] |_, row| {
             // Chosen outside the loop, so that each loop vectorises on its own.
             macro_rules! each { ($($kind:ident),+) => { match self { $(Activation::$kind => {
-                row.iter_mut().zip(bias).for_each(|(x, &b)| *x = Activation::$kind.value(*x + b))
+                for (x, &b) in row.iter_mut().zip(bias) {
+                    *x = Activation::$kind.value(*x + b);
+                }
             })+ } } }
             each!(Identity, Relu, LeakyRelu, Tanh, Sigmoid, Softplus);
         });
     }
 
     /// `d *= slope(y)` for one row.
+    #[inline(always)]
     pub(crate) fn slope_in_place<T: Real>(self, d: &mut [T], y: &[T]) {
         macro_rules! each { ($($kind:ident),+) => { match self { $(Activation::$kind => {
-            d.iter_mut().zip(y).for_each(|(d, &y)| *d = *d * Activation::$kind.slope(y))
+            for (d, &y) in d.iter_mut().zip(y) {
+                *d = *d * Activation::$kind.slope(y);
+            }
         })+ } } }
         each!(Identity, Relu, LeakyRelu, Tanh, Sigmoid, Softplus);
     }
@@ -160,7 +165,7 @@ impl Operation for ActivationGradient {
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (y, d_y) = (inputs[0], inputs[1]);
-        fill_rows(outputs[0], y.shape.cols, |row, out| {
+        fill_rows(outputs[0], y.shape.cols, #[inline(always)] |row, out| {
             out.copy_from_slice(d_y.row(row));
             self.activation.slope_in_place(out, y.row(row));
         });

@@ -33,7 +33,7 @@ impl Operation for SquareSums {
         let span = g.len().div_ceil(outputs[0].len());
         for (part, y) in outputs[0].iter_mut().enumerate() {
             let [start, end] = [part, part + 1].map(|part| (part * span).min(g.len()));
-            *y = lane_sum(end - start, |i| g[start + i] * g[start + i]);
+            *y = lane_sum(end - start, #[inline(always)] |i| g[start + i] * g[start + i]);
         }
     }
 
@@ -84,7 +84,7 @@ impl Operation for ClipFactor {
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let parts = inputs[0].values;
-        let norm = lane_sum(parts.len(), |p| parts[p]).sqrt();
+        let norm = lane_sum(parts.len(), #[inline(always)] |p| parts[p]).sqrt();
         outputs[0][0] = T::one().min(T::from_f64(self.max_norm) / (norm + T::from_f64(1e-6)));
     }
 

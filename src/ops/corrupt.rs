@@ -49,7 +49,7 @@ impl Operation for Corrupt {
     fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let x = inputs[0];
         let draw = Draw { seed: step.seed, stream: self.stream, step: step.index };
-        fill_rows(outputs[0], x.shape.cols, |row, y| {
+        fill_rows(outputs[0], x.shape.cols, #[inline(always)] |row, y| {
             let mut drawn = vec![0.0_f32; x.shape.cols];
             let example = step.first.wrapping_add(row as u32);
             let terms = y.iter_mut().zip(x.row(row));
@@ -57,13 +57,17 @@ impl Operation for Corrupt {
                 Noise::Gaussian { deviation } => {
                     draw.normals(example, &mut drawn);
                     let deviation = T::from_f64(deviation);
-                    terms.zip(&drawn).for_each(|((y, &x), &eps)| *y = x + deviation * T::from_f64(f64::from(eps)));
+                    for ((y, &x), &eps) in terms.zip(&drawn) {
+                        *y = x + deviation * T::from_f64(f64::from(eps));
+                    }
                 }
                 Noise::Mask { fraction } => {
                     draw.uniforms(example, &mut drawn);
                     // Compared in f32 on every device, so that all mask the same elements.
                     let fraction = fraction as f32;
-                    terms.zip(&drawn).for_each(|((y, &x), &u)| *y = if u < fraction { T::zero() } else { x });
+                    for ((y, &x), &u) in terms.zip(&drawn) {
+                        *y = if u < fraction { T::zero() } else { x };
+                    }
                 }
             }
         });

@@ -22,10 +22,10 @@ impl Operation for KlColumns {
         let latent = posterior.shape.cols / 2;
         let rows = posterior.shape.rows.min(step.rows as usize);
         let half = T::from_f64(0.5 / f64::from(step.rows));
-        bce_logits::per_example(outputs[0], Shape::new(latent, posterior.shape.rows), |e| {
-            half * lane_sum(rows, |r| {
+        bce_logits::per_example(outputs[0], Shape::new(latent, posterior.shape.rows), #[inline(always)] |e| {
+            half * lane_sum(rows, #[inline(always)] |r| {
                 let (mean, logvar) = (posterior.row(r)[e], posterior.row(r)[latent + e]);
-                logvar.exp() + mean * mean - T::one() - logvar
+                logvar.e_to() + mean * mean - T::one() - logvar
             })
         });
     }
@@ -68,14 +68,14 @@ impl Operation for KlColumnsGradient {
         let (posterior, d_y) = (inputs[0], inputs[1].values);
         let latent = posterior.shape.cols / 2;
         let share = T::one() / T::from_f64(f64::from(step.rows));
-        fill_rows(outputs[0], 2 * latent, |row, d_posterior| {
+        fill_rows(outputs[0], 2 * latent, #[inline(always)] |row, d_posterior| {
             if row >= step.rows as usize {
                 return d_posterior.fill(T::zero());
             }
             let (mean, logvar) = posterior.row(row).split_at(latent);
             for e in 0..latent {
                 d_posterior[e] = mean[e] * d_y[e] * share;
-                d_posterior[latent + e] = T::from_f64(0.5) * (logvar[e].exp() - T::one()) * d_y[e] * share;
+                d_posterior[latent + e] = T::from_f64(0.5) * (logvar[e].e_to() - T::one()) * d_y[e] * share;
             }
         });
     }
@@ -117,7 +117,7 @@ impl Operation for FloorSum {
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (x, floor) = (inputs[0].values, T::from_f64(self.floor));
         // Not `max`, which would swallow a NaN.
-        outputs[0][0] = lane_sum(x.len(), |c| if x[c] < floor { floor } else { x[c] });
+        outputs[0][0] = lane_sum(x.len(), #[inline(always)] |c| if x[c] < floor { floor } else { x[c] });
     }
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {

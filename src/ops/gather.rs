@@ -3,7 +3,7 @@
 //! Rows past the end of the set (in a short last batch) repeat its last position; [`BatchMean`] masks them.
 
 use super::*;
-use crate::rng::{Draw, Permutation, Stream, uniform};
+use crate::rng::{Draw, Permutation, Stream};
 
 /// What becomes of a pixel: of `byte / 255`, or of a real as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,18 +18,6 @@ pub enum Pixels {
 
 /// `1 / 255` as kernels multiply by it.
 const SCALE: f32 = 1.0 / 255.0;
-
-impl Pixels {
-    /// `grey` is the pixel, `seen` the f32 that kernels have of it.
-    fn value<T: Real>(self, grey: T, seen: f32, bits: impl FnOnce(Stream) -> u32) -> T {
-        let one_if = |holds: bool| T::from_f64(f64::from(u8::from(holds)));
-        match self {
-            Pixels::Grey => grey,
-            Pixels::Threshold => one_if(seen >= 0.5),
-            Pixels::Bernoulli(stream) => one_if(uniform(bits(stream)) < seen),
-        }
-    }
-}
 
 /// `x[r, c] = pixels(data[example(first + r), c])`: input a data set `[n, d]`, value `[rows, d]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,21 +50,47 @@ impl Operation for Gather {
         let data = inputs[0];
         let (n, d) = (data.shape.rows as u32, data.shape.cols);
         let order = Permutation::from_keys(step.order, n);
-        fill_rows(outputs[0], d, |row, out| {
+        fill_rows(outputs[0], d, #[inline(always)] |row, out| {
             let position = step.first + row as u32;
             let place = position.min(n - 1);
             let example = if self.shuffled { order.at(place) } else { place };
             let at = example as usize * d;
-            for (c, x) in out.iter_mut().enumerate() {
-                let bits = |stream| Draw { seed: step.seed, stream, step: step.index }.bits(position, c as u32);
-                let (grey, seen) = match self.dtype {
-                    DType::U8 => {
-                        let byte = data.bytes[at + c];
-                        (T::from_f64(f64::from(byte)) * T::from_f64(1.0 / 255.0), f32::from(byte) * SCALE)
+            // What kernels have of the pixels, which draws are compared with.
+            let mut seen = vec![0.0_f32; d];
+            match self.dtype {
+                DType::U8 => {
+                    let bytes = &data.bytes[at..][..d];
+                    let scale = T::from_f64(1.0 / 255.0);
+                    for (x, &byte) in out.iter_mut().zip(bytes) {
+                        *x = T::from_f64(f64::from(byte)) * scale;
                     }
-                    DType::Real => (data.values[at + c], data.values[at + c].to_real64() as f32),
-                };
-                *x = self.pixels.value(grey, seen, bits);
+                    for (x, &byte) in seen.iter_mut().zip(bytes) {
+                        *x = f32::from(byte) * SCALE;
+                    }
+                }
+                DType::Real => {
+                    out.copy_from_slice(&data.values[at..][..d]);
+                    for (seen, x) in seen.iter_mut().zip(&*out) {
+                        *seen = x.to_real64() as f32;
+                    }
+                }
+            }
+            let one_if = |holds: bool| if holds { T::one() } else { T::zero() };
+            match self.pixels {
+                Pixels::Grey => {}
+                Pixels::Threshold => {
+                    for (x, seen) in out.iter_mut().zip(seen) {
+                        *x = one_if(seen >= 0.5);
+                    }
+                }
+                Pixels::Bernoulli(stream) => {
+                    let mut chances = vec![0.0; d];
+                    Draw { seed: step.seed, stream, step: step.index }.uniforms(position, &mut chances);
+                    let drawn = chances.iter().zip(seen).map(|(&chance, seen)| one_if(chance < seen));
+                    for (x, drawn) in out.iter_mut().zip(drawn) {
+                        *x = drawn;
+                    }
+                }
             }
         });
     }

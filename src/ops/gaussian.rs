@@ -24,7 +24,7 @@ impl Operation for Gaussian {
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (s, logvar) = (inputs[0].values, inputs[1].values[0]);
         let half = T::from_f64(0.5);
-        let scale = half * (-logvar).exp();
+        let scale = half * (-logvar).e_to();
         let constant = half * T::from_f64(self.features as f64) * (logvar + T::from_f64(LOG_TWO_PI));
         outputs[0].iter_mut().zip(s).for_each(|(y, &s)| *y = s * scale + constant);
     }
@@ -68,7 +68,7 @@ impl Operation for GaussianErrorGradient {
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
-        let scale = T::from_f64(0.5) * (-inputs[0].values[0]).exp();
+        let scale = T::from_f64(0.5) * (-inputs[0].values[0]).e_to();
         outputs[0].iter_mut().zip(inputs[1].values).for_each(|(d_s, &d_y)| *d_s = scale * d_y);
     }
 
@@ -107,8 +107,8 @@ impl Operation for GaussianVarianceGradient {
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (s, logvar, d_y) = (inputs[0].values, inputs[1].values[0], inputs[2].values);
-        let (precision, features) = ((-logvar).exp(), T::from_f64(self.features as f64));
-        outputs[0][0] = T::from_f64(0.5) * lane_sum(s.len(), |r| (features - s[r] * precision) * d_y[r]);
+        let (precision, features) = ((-logvar).e_to(), T::from_f64(self.features as f64));
+        outputs[0][0] = T::from_f64(0.5) * lane_sum(s.len(), #[inline(always)] |r| (features - s[r] * precision) * d_y[r]);
     }
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {

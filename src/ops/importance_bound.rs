@@ -22,10 +22,10 @@ impl Operation for ImportanceBound {
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (v, k) = (inputs[0].values, self.samples);
-        bce_logits::per_example(outputs[0], Shape::new(v.len() / k, k), |group| {
+        bce_logits::per_example(outputs[0], Shape::new(v.len() / k, k), #[inline(always)] |group| {
             let v = &v[group * k..][..k];
             let least = minimum(v);
-            least - (lane_sum(k, |i| (least - v[i]).exp()) / T::from_f64(k as f64)).ln()
+            least - (lane_sum(k, #[inline(always)] |i| (least - v[i]).e_to()) / T::from_f64(k as f64)).ln()
         });
     }
 
@@ -65,12 +65,16 @@ impl Operation for ImportanceBoundGradient {
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (v, d_y, k) = (inputs[0].values, inputs[1].values, self.samples);
-        fill_rows(outputs[0], k, |group, d_v| {
+        fill_rows(outputs[0], k, #[inline(always)] |group, d_v| {
             let v = &v[group * k..][..k];
             let least = minimum(v);
-            d_v.iter_mut().zip(v).for_each(|(d_v, &v)| *d_v = (least - v).exp());
-            let share = d_y[group] / lane_sum(k, |i| d_v[i]);
-            d_v.iter_mut().for_each(|d_v| *d_v = *d_v * share);
+            for (d_v, &v) in d_v.iter_mut().zip(v) {
+                *d_v = (least - v).e_to();
+            }
+            let share = d_y[group] / lane_sum(k, #[inline(always)] |i| d_v[i]);
+            for d_v in d_v.iter_mut() {
+                *d_v = *d_v * share;
+            }
         });
     }
 

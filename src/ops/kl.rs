@@ -18,9 +18,9 @@ impl Operation for Kl {
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let posterior = inputs[0];
         let latent = posterior.shape.cols / 2;
-        fill_rows(outputs[0], 1, |row, kl| {
+        fill_rows(outputs[0], 1, #[inline(always)] |row, kl| {
             let (mean, logvar) = posterior.row(row).split_at(latent);
-            let sum = lane_sum(latent, |e| logvar[e].exp() + mean[e] * mean[e] - T::one() - logvar[e]);
+            let sum = lane_sum(latent, #[inline(always)] |e| logvar[e].e_to() + mean[e] * mean[e] - T::one() - logvar[e]);
             kl[0] = T::from_f64(0.5) * sum;
         });
     }
@@ -58,12 +58,12 @@ impl Operation for KlGradient {
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (posterior, d_kl) = (inputs[0], inputs[1]);
         let latent = posterior.shape.cols / 2;
-        fill_rows(outputs[0], 2 * latent, |row, d_posterior| {
+        fill_rows(outputs[0], 2 * latent, #[inline(always)] |row, d_posterior| {
             let (mean, logvar) = posterior.row(row).split_at(latent);
             let d_kl = d_kl.values[row];
             for e in 0..latent {
                 d_posterior[e] = mean[e] * d_kl;
-                d_posterior[latent + e] = T::from_f64(0.5) * (logvar[e].exp() - T::one()) * d_kl;
+                d_posterior[latent + e] = T::from_f64(0.5) * (logvar[e].e_to() - T::one()) * d_kl;
             }
         });
     }

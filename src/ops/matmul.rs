@@ -88,7 +88,7 @@ impl Operation for Matmul {
             Finish::BiasActivation(activation) => activation.apply_in_place(outputs[0], inputs[2].values),
             Finish::ActivationGradient(activation) => {
                 let y = inputs[2];
-                fill_rows(outputs[0], n, |row, out| activation.slope_in_place(out, y.row(row)));
+                fill_rows(outputs[0], n, #[inline(always)] |row, out| activation.slope_in_place(out, y.row(row)));
             }
         }
     }

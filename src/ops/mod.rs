@@ -6,6 +6,7 @@
 //! and a count of workgroups, and the GPU back-end makes pipelines of them.
 
 mod case;
+mod elementary;
 mod kernel;
 mod numbers;
 
@@ -13,8 +14,9 @@ pub use case::{Case, Fill};
 pub use kernel::{ELEMENTWISE, Fragment, Kernel, Profile, REDUCTION};
 pub use numbers::{Real, View};
 
+pub(crate) use crate::simd::vectorised;
 pub(crate) use kernel::fragment;
-pub(crate) use numbers::{fill_rows, lane_sum};
+pub(crate) use numbers::{fill_rows, lane_sum, lane_sum_pairs};
 
 use crate::error::Result;
 use crate::graph::{Backward, DType, NodeId, Shape, graph_error};

@@ -22,9 +22,11 @@ impl Operation for Normal {
 
     fn reference<T: Real>(&self, step: &Step, _: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let latent = self.shape.cols;
-        fill_rows(outputs[0], latent, |row, z| {
+        fill_rows(outputs[0], latent, #[inline(always)] |row, z| {
             let eps = reparameterise::noise(self.stream, step, 1, row, latent);
-            z.iter_mut().zip(eps).for_each(|(z, eps)| *z = T::from_f64(f64::from(eps)));
+            for (z, eps) in z.iter_mut().zip(eps) {
+                *z = T::from_f64(f64::from(eps));
+            }
         });
     }
 

@@ -21,12 +21,12 @@ impl Operation for SampledDivergence {
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (posterior, z) = (inputs[0], inputs[1]);
         let latent = z.shape.cols;
-        bce_logits::per_example(outputs[0], z.shape, |row| {
+        bce_logits::per_example(outputs[0], z.shape, #[inline(always)] |row| {
             let (mean, logvar) = posterior.row(row).split_at(latent);
             let z = z.row(row);
-            let sum = lane_sum(latent, |e| {
+            let sum = lane_sum(latent, #[inline(always)] |e| {
                 let off = z[e] - mean[e];
-                z[e] * z[e] - off * off * (-logvar[e]).exp() - logvar[e]
+                z[e] * z[e] - off * off * (-logvar[e]).e_to() - logvar[e]
             });
             T::from_f64(0.5) * sum
         });
@@ -75,12 +75,12 @@ impl Operation for SampledDivergencePosteriorGradient {
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (posterior, z, d_y) = (inputs[0], inputs[1], inputs[2]);
         let latent = z.shape.cols;
-        fill_rows(outputs[0], 2 * latent, |row, d_posterior| {
+        fill_rows(outputs[0], 2 * latent, #[inline(always)] |row, d_posterior| {
             let (mean, logvar) = posterior.row(row).split_at(latent);
             let (z, d_y) = (z.row(row), d_y.values[row]);
             for e in 0..latent {
                 let off = z[e] - mean[e];
-                let scaled = off * (-logvar[e]).exp();
+                let scaled = off * (-logvar[e]).e_to();
                 d_posterior[e] = scaled * d_y;
                 d_posterior[latent + e] = T::from_f64(0.5) * (off * scaled - T::one()) * d_y;
             }
@@ -118,11 +118,11 @@ impl Operation for SampledDivergenceSampleGradient {
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (posterior, z, d_y) = (inputs[0], inputs[1], inputs[2]);
         let latent = z.shape.cols;
-        fill_rows(outputs[0], latent, |row, d_z| {
+        fill_rows(outputs[0], latent, #[inline(always)] |row, d_z| {
             let (mean, logvar) = posterior.row(row).split_at(latent);
             let (z, d_y) = (z.row(row), d_y.values[row]);
             for e in 0..latent {
-                d_z[e] = (z[e] - (z[e] - mean[e]) * (-logvar[e]).exp()) * d_y;
+                d_z[e] = (z[e] - (z[e] - mean[e]) * (-logvar[e]).e_to()) * d_y;
             }
         });
     }

@@ -19,7 +19,9 @@ impl Operation for SumRows {
         let sums = &mut *outputs[0];
         sums.fill(T::zero());
         for r in 0..x.shape.rows {
-            sums.iter_mut().zip(x.row(r)).for_each(|(sum, &x)| *sum = *sum + x);
+            for (sum, &x) in sums.iter_mut().zip(x.row(r)) {
+                *sum = *sum + x;
+            }
         }
     }
 

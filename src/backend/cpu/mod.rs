@@ -187,15 +187,18 @@ impl<T: Real> Session for CpuSession<T> {
     fn submit(&mut self, programs: &[ProgramId], steps: &[Step]) -> Result<Submission> {
         assert!((1..=MAX_STEPS).contains(&steps.len()), "a submission has 1 to {MAX_STEPS} steps");
         self.metrics.fill(T::zero());
-        for (slot, step) in steps.iter().enumerate() {
-            for program in programs {
-                // Out of the session while it runs, so that both can be borrowed.
-                let mut running = std::mem::take(&mut self.programs[program.0]);
-                self.step(&mut running, &Step { slot: slot as u32, ..*step });
-                self.traffic.dispatches += running.plan.dispatches.len() as u64;
-                self.programs[program.0] = running;
+        // On one of the pool's own threads: from outside, each parallel loop would put this one to sleep and wake it.
+        rayon::scope(|_| {
+            for (slot, step) in steps.iter().enumerate() {
+                for program in programs {
+                    // Out of the session while it runs, so that both can be borrowed.
+                    let mut running = std::mem::take(&mut self.programs[program.0]);
+                    self.step(&mut running, &Step { slot: slot as u32, ..*step });
+                    self.traffic.dispatches += running.plan.dispatches.len() as u64;
+                    self.programs[program.0] = running;
+                }
             }
-        }
+        });
         let rows = self.metrics.chunks(METRICS).take(steps.len());
         let metrics = rows.map(|row| std::array::from_fn(|i| row[i].to_real64())).collect();
         Ok(Submission { steps: steps.len(), state: SubmissionState::Done(metrics) })
