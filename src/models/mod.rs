@@ -1,7 +1,7 @@
-//! The models: each is builder calls on a [`Graph`](crate::graph::Graph), nothing else. No model names a kernel.
+//! The models: each is builder calls on a [`Graph`], nothing else. No model names a kernel.
 //!
 //! A [`Model`] is an architecture with its parameters laid out; it makes every graph that training, evaluation and the
-//! commands run. What sets one model apart is its [`Family`]: one file and one line of the registry below. Read for this
+//! commands run. What sets one model apart is its `Family`: one file and one line of the registry below. Read for this
 //! part: PyTorch-VAE (a class a model, with its loss inside) and Pyro (model and guide apart from the objective). Here the
 //! objective belongs to the model, as in the first; batches, noise and the optimiser do not, as in the second.
 
