@@ -1,5 +1,6 @@
 //! The command line: one file a command, each of which parses, calls the library and tells what came of it.
 
+mod bench;
 mod decode;
 mod devices;
 mod encode;
@@ -45,6 +46,7 @@ enum Command {
     Decode(decode::Decode),
     Interpolate(interpolate::Interpolate),
     Traverse(traverse::Traverse),
+    Bench(bench::Bench),
     Devices(devices::Devices),
 }
 
@@ -59,6 +61,7 @@ pub fn main() -> ExitCode {
         Command::Decode(command) => command.run(),
         Command::Interpolate(command) => command.run(),
         Command::Traverse(command) => command.run(),
+        Command::Bench(command) => command.run(),
         Command::Devices(command) => command.run(),
     };
     match done {

@@ -7,7 +7,7 @@ use clap::Args;
 use super::flags::Flags;
 use super::progress::Progress;
 use super::{RUNS, device, device_line, say, thousands};
-use crate::config::{TrainConfig, preset};
+use crate::config::{PRESETS, TrainConfig, preset};
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
 use crate::models::{Model, ModelKind};
@@ -22,8 +22,8 @@ use crate::train::{Checkpoint, RunFolder, Trainer};
 pub(super) struct Train {
     #[command(flatten)]
     flags: Flags,
-    /// A configuration by name: one of those in assets/presets
-    #[arg(long, value_name = "NAME", conflicts_with = "resume")]
+    /// A configuration by name
+    #[arg(long, value_name = "NAME", conflicts_with = "resume", value_parser = PRESETS.iter().map(|preset| preset.0).collect::<Vec<_>>())]
     preset: Option<String>,
     /// TOML file with values for these flags (batch-size = 64); every run folder holds one
     #[arg(long, value_name = "FILE")]

@@ -34,6 +34,14 @@ impl Values {
         }
     }
 
+    /// Bytes they take in memory.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Values::Bytes(bytes) => bytes.len(),
+            Values::Reals(reals) => size_of_val(reals.as_slice()),
+        }
+    }
+
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
