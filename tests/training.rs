@@ -137,3 +137,21 @@ fn equal_runs_leave_equal_bytes_on_the_gpu() {
         equal_runs_leave_equal_bytes(&device);
     }
 }
+
+#[test]
+fn training_stops_when_the_test_loss_no_longer_falls() {
+    // Noise: what is learned of the training examples does not help with others.
+    let data = Dataset::synthetic(vae_gpu::data::Synthetic::Uniform, 40, 16, 1);
+    let config = TrainConfig { epochs: 500, patience: Some(3), lr: 1e-2, ..config(1) };
+    let folder = tempfile::tempdir().unwrap();
+    let run = RunFolder::create(&folder.path().join("run"), &config).unwrap();
+    let mut trainer = Trainer::new(&config, &data, &Cpu::<f32>::new(), Options::default(), None).unwrap();
+    trainer.run(&run, &mut ()).unwrap();
+    let lines = run.metrics().unwrap();
+    let losses: Vec<f64> = lines.iter().map(|line| line.losses["test_loss"]).collect();
+    let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    assert!(losses.len() < 500 && losses.len() > 3, "{losses:?}");
+    assert_eq!(losses.iter().position(|loss| *loss == best), Some(losses.len() - 4), "three epochs after the best");
+    let kept = Checkpoint::load(&run.checkpoint("best")).unwrap().header.standing;
+    assert_eq!((kept.epoch, kept.best_test_loss), (losses.len() as u64 - 3, best));
+}

@@ -39,4 +39,4 @@ with torch.no_grad():
     wanted = torch.sigmoid(model["decoder"](mean)).numpy()
 worst = np.abs(wanted - means).max()
 print(f"torch {torch.__version__}: {len(means)} images, largest difference {worst:.2e}")
-sys.exit(worst > 1e-5)
+sys.exit(bool(worst > 1e-5))
