@@ -13,7 +13,9 @@ use vae_gpu::data::Dataset;
 use vae_gpu::plan::Options;
 use vae_gpu::train::Trainer;
 
-/// How far the mean losses of these steps may be apart, as a share: rounding, which training amplifies.
+/// How far the mean losses of these steps, and the terms they are made of, may be apart, as a share of the loss. Ten steps
+/// differ by rounding, 1e-6; later ones by what training makes of it: the CPU's own f32 and f64 are 2e-3 apart after a
+/// hundred steps of `burda-iwae-50`.
 const SHARE: f64 = 0.005;
 
 #[test]
@@ -33,8 +35,10 @@ fn presets_begin_alike_on_the_gpu_and_on_the_cpu() {
         assert_eq!(on_gpu.losses.len(), 6, "{name}");
         for (term, &cpu) in &on_cpu.losses {
             let gpu = on_gpu.losses[term];
+            let set = if term.starts_with("train") { "train_loss" } else { "test_loss" };
+            let loss = on_cpu.losses.get(set).copied().unwrap_or(cpu); // a GAN's terms are losses themselves
             // A discriminator's accuracy is a count of right answers: one of a batch may differ.
-            let allowed = if term.ends_with("accuracy") { 0.02 } else { SHARE * cpu.abs() + 1e-6 };
+            let allowed = if term.ends_with("accuracy") { 0.02 } else { SHARE * loss.abs() };
             assert!((gpu - cpu).abs() <= allowed, "{name}: {term} is {gpu} on the GPU, {cpu} on the CPU");
         }
         let [gpu, cpu] = [on_gpu, on_cpu].map(|line| line.losses.into_values().collect::<Vec<_>>());
