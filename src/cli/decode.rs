@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::source::{Source, Which};
-use super::{check_folder, say};
+use super::{check_folder, say, square};
 use crate::data::npy;
 use crate::error::{Error, Result};
 use crate::plan::Options;
@@ -54,7 +54,7 @@ impl Decode {
         let decoder = Decoder::load(&mut *session, &found.model, ROWS.min(count), Options::default())?;
         let images = decoder.apply(&mut *session, &codes)?; // [count, features]
         let shown = count.min(SHOWN);
-        let columns = (1..).find(|columns| columns * columns >= shown).unwrap_or(shown);
+        let columns = square(shown);
         let picture = &images[..shown * header.model.features];
         image_grid(header.model.output, picture, header.height, header.width, columns)?.save(&out)?;
         say(format_args!("{}", out.display()));

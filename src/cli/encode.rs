@@ -56,21 +56,15 @@ impl Encode {
         let (selected, mut session) = self.source.session(&found)?;
         let encoder = Encoder::load(&mut *session, &found.model, ROWS.min(count), Options::default())?;
         found.say(&selected);
-        let (mut means, mut deviations) = (Vec::new(), Vec::new());
-        for first in (0..count).step_by(ROWS) {
-            let shown = images.shown(first..count.min(first + ROWS), config.binarise);
-            let codes = encoder.apply(&mut *session, &shown)?;
-            means.extend(codes.means);
-            deviations.extend(codes.deviations.into_iter().flatten());
-        }
+        let codes = encoder.apply_to(&mut *session, images, config.binarise)?;
         let write = |file: &Path, width: usize, values: &[f32]| -> Result<()> {
             npy::write_f32(file, count, width, values)?;
             say(format_args!("{}", file.display()));
             Ok(())
         };
-        write(&self.out, latent, &means)?;
-        if !deviations.is_empty() {
-            write(&self.out.with_extension("deviation.npy"), latent, &deviations)?;
+        write(&self.out, latent, &codes.means)?;
+        if let Some(deviations) = &codes.deviations {
+            write(&self.out.with_extension("deviation.npy"), latent, deviations)?;
         }
         let labels: Vec<f32> = images.labels.iter().map(|label| f32::from(*label)).collect();
         write(&self.out.with_extension("labels.npy"), 1, &labels)

@@ -119,12 +119,13 @@ pub(super) struct Flags {
 impl Flags {
     /// The keys given.
     pub(super) fn table(&self) -> Result<Table> {
-        let mut table =
-            Table::try_from(self).map_err(|error| Error::Usage(format!("the flags can't be kept: {error}")))?;
+        let kept = |error: toml::ser::Error| Error::Usage(format!("the flags can't be kept: {error}"));
+        let mut table = Table::try_from(self).map_err(kept)?;
         if let Some(DataSource::Folder(folder)) = &self.data {
             // The run must find it again from any folder; one that can't be resolved is reported when it is read.
             let folder = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.clone());
-            table.insert("data".to_owned(), folder.display().to_string().into());
+            let folder = toml::Value::try_from(DataSource::Folder(folder)).map_err(kept)?;
+            table.insert("data".to_owned(), folder);
         }
         Ok(table)
     }

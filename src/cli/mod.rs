@@ -110,6 +110,11 @@ fn thousands(number: impl Display) -> String {
     text
 }
 
+/// Columns of the squarest grid of `count` images.
+fn square(count: usize) -> usize {
+    (1..).find(|columns| columns * columns >= count).unwrap_or(count)
+}
+
 /// Checks, before the work, that a file can be written into its folder.
 fn check_folder(file: &Path) -> Result<()> {
     match file.parent() {

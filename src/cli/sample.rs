@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::source::{Found, Source};
-use super::{check_folder, say};
+use super::{check_folder, say, square};
 use crate::backend::Session;
 use crate::data::npy;
 use crate::density::{Density, DensityKind};
@@ -55,7 +55,7 @@ impl Sample {
         let fitted = |session: &mut dyn Session| self.fitted(&found, session);
         let images = sampler.draw(&mut *session, count, self.seed, fitted)?; // [count, features]
         let header = &found.checkpoint.header;
-        let columns = (1..).find(|columns| columns * columns >= count).unwrap_or(count);
+        let columns = square(count);
         image_grid(header.model.output, &images, header.height, header.width, columns)?.save(&out)?;
         say(format_args!("{}", out.display()));
         if let Some(file) = &self.npy {

@@ -176,7 +176,7 @@ macro_rules! as_text {
         }
     )+ };
 }
-as_text!(RateSchedule, BetaSchedule, crate::ops::Noise);
+as_text!(RateSchedule, BetaSchedule, crate::ops::Noise, crate::models::Penalty);
 
 #[cfg(test)]
 mod tests {

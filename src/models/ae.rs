@@ -7,7 +7,7 @@
 //! `[batch, 1, features]`, which broadcasts to every pair of the batch; here each example meets its own target.
 
 use super::autoencoder::{Autoencoder, mean};
-use super::{Batch, Code, Family, ModelConfig, Objective, Penalty};
+use super::{Batch, Code, Family, ModelConfig, Penalty};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout, Shape};
 use crate::ops::{Activation, Constant, Factor, METRICS, RowNorm};
@@ -30,21 +30,11 @@ impl Ae {
     pub(super) fn code(&self, g: &mut Graph, x: NodeId) -> Result<NodeId> {
         self.networks.encoder().apply(g, x, self.code_activation)
     }
-
-    /// Objective over all parameters, from (loss, reconstruction, addition).
-    pub(super) fn minimise(&self, scalars: [NodeId; METRICS]) -> Objective {
-        let parameters = 0..self.networks.count();
-        Objective { loss: scalars[0], parameters, column: 0, scalars: scalars.to_vec() }
-    }
 }
 
 impl Family for Ae {
     fn terms(&self) -> [&'static str; METRICS] {
         ["loss", "recon", "penalty"]
-    }
-
-    fn objective(&self, g: &mut Graph, batch: &Batch, _: usize) -> Result<Objective> {
-        self.evaluation(g, batch).map(|scalars| self.minimise(scalars))
     }
 
     fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<[NodeId; METRICS]> {
@@ -66,10 +56,6 @@ impl Family for Ae {
 
     fn decode(&self, g: &mut Graph, z: NodeId) -> Result<NodeId> {
         self.networks.decode(g, z)
-    }
-
-    fn likelihood(&self, _: &mut Graph, _: NodeId, _: NodeId) -> Result<Option<NodeId>> {
-        Ok(None)
     }
 
     fn has_prior(&self) -> bool {

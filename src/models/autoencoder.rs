@@ -15,7 +15,6 @@ pub(super) struct Autoencoder {
     loss: Loss,
     output: Activation,
     features: usize,
-    count: usize,
 }
 
 impl Autoencoder {
@@ -26,8 +25,7 @@ impl Autoencoder {
         let encoder = Mlp::declare(layout, "encoder", &around(features, &config.encoder, code), activation, init);
         let decoder = Mlp::declare(layout, "decoder", &around(latent, &config.decoder, features), activation, init);
         let logvar = (loss == Loss::Gaussian).then(|| layout.declare("decoder.logvar", Shape::SCALAR, Init::Zero));
-        let (output, count) = (config.output.activation(), layout.parameters().len());
-        Autoencoder { encoder, decoder, logvar, loss, output, features, count }
+        Autoencoder { encoder, decoder, logvar, loss, output: config.output.activation(), features }
     }
 
     /// The encoder.
@@ -38,11 +36,6 @@ impl Autoencoder {
     /// The decoder.
     pub(super) fn decoder(&self) -> &Mlp {
         &self.decoder
-    }
-
-    /// How many parameters there are, all of which are trained at once.
-    pub(super) fn count(&self) -> usize {
-        self.count
     }
 
     /// What a reconstruction from `z` costs, by example: `[rows, 1]`.

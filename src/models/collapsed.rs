@@ -12,7 +12,7 @@ use std::f64::consts::PI;
 
 use super::ae::Ae;
 use super::autoencoder::mean;
-use super::{Batch, Code, Family, Loss, ModelConfig, Objective};
+use super::{Batch, Code, Family, Loss, ModelConfig};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout, Shape};
 use crate::ops::{Constant, Factor, METRICS, Norm, RowNorm, Scale};
@@ -34,10 +34,6 @@ impl Collapsed {
 impl Family for Collapsed {
     fn terms(&self) -> [&'static str; METRICS] {
         ["loss", "recon", "prior"]
-    }
-
-    fn objective(&self, g: &mut Graph, batch: &Batch, _: usize) -> Result<Objective> {
-        self.evaluation(g, batch).map(|scalars| self.ae.minimise(scalars))
     }
 
     fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<[NodeId; METRICS]> {
@@ -63,10 +59,6 @@ impl Family for Collapsed {
 
     fn decode(&self, g: &mut Graph, z: NodeId) -> Result<NodeId> {
         self.ae.decode(g, z)
-    }
-
-    fn likelihood(&self, _: &mut Graph, _: NodeId, _: NodeId) -> Result<Option<NodeId>> {
-        Ok(None)
     }
 
     fn has_prior(&self) -> bool {

@@ -97,19 +97,6 @@ impl fmt::Display for Penalty {
     }
 }
 
-impl TryFrom<String> for Penalty {
-    type Error = String;
-    fn try_from(text: String) -> Result<Penalty, String> {
-        text.parse()
-    }
-}
-
-impl From<Penalty> for String {
-    fn from(penalty: Penalty) -> String {
-        penalty.to_string()
-    }
-}
-
 /// A model's architecture and objective: what its graphs depend on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]

@@ -10,7 +10,7 @@
 
 use super::ae::Ae;
 use super::autoencoder::mean;
-use super::{Batch, Code, Family, ModelConfig, Objective};
+use super::{Batch, Code, Family, ModelConfig};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout, Shape, differentiate};
 use crate::ops::{
@@ -61,10 +61,6 @@ impl Family for Contractive {
         ["loss", "recon", "jacobian"]
     }
 
-    fn objective(&self, g: &mut Graph, batch: &Batch, _: usize) -> Result<Objective> {
-        self.evaluation(g, batch).map(|scalars| self.ae.minimise(scalars))
-    }
-
     fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<[NodeId; METRICS]> {
         let code = self.ae.code(g, batch.input)?; // [rows, latent]
         let scores = self.ae.networks.score(g, code, batch.target)?; // [rows, 1]
@@ -87,10 +83,6 @@ impl Family for Contractive {
 
     fn decode(&self, g: &mut Graph, z: NodeId) -> Result<NodeId> {
         self.ae.decode(g, z)
-    }
-
-    fn likelihood(&self, _: &mut Graph, _: NodeId, _: NodeId) -> Result<Option<NodeId>> {
-        Ok(None)
     }
 
     fn has_prior(&self) -> bool {

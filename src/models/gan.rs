@@ -122,10 +122,6 @@ impl Family for Gan {
         self.generator.apply(g, z, self.output)
     }
 
-    fn likelihood(&self, _: &mut Graph, _: NodeId, _: NodeId) -> Result<Option<NodeId>> {
-        Ok(None)
-    }
-
     fn has_prior(&self) -> bool {
         true
     }

@@ -12,7 +12,7 @@
 
 use super::autoencoder::mean;
 use super::vae::Vae;
-use super::{Batch, Code, Family, ModelConfig, Objective};
+use super::{Batch, Code, Family, ModelConfig};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
 use crate::ops::{
@@ -58,12 +58,6 @@ impl Iwae {
 impl Family for Iwae {
     fn terms(&self) -> [&'static str; METRICS] {
         self.vae.terms()
-    }
-
-    fn objective(&self, g: &mut Graph, batch: &Batch, _: usize) -> Result<Objective> {
-        let scalars = self.losses(g, batch)?;
-        let parameters = 0..self.vae.networks.count();
-        Ok(Objective { loss: scalars[0], parameters, column: 0, scalars: scalars.to_vec() })
     }
 
     fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<[NodeId; METRICS]> {

@@ -112,8 +112,12 @@ pub(crate) trait Family: Debug + Send + Sync {
         1
     }
 
-    /// The objective of a turn.
-    fn objective(&self, g: &mut Graph, batch: &Batch, turn: usize) -> Result<Objective>;
+    /// The objective of a turn; of a model with one turn, what evaluation records, over all parameters.
+    fn objective(&self, g: &mut Graph, batch: &Batch, _turn: usize) -> Result<Objective> {
+        let scalars = self.evaluation(g, batch)?;
+        let parameters = 0..g.layout().parameters().len();
+        Ok(Objective { loss: scalars[0], parameters, column: 0, scalars: scalars.to_vec() })
+    }
 
     /// What is recorded of a batch that nothing learns from.
     fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<[NodeId; METRICS]>;
@@ -125,7 +129,9 @@ pub(crate) trait Family: Debug + Send + Sync {
     fn decode(&self, g: &mut Graph, z: NodeId) -> Result<NodeId>;
 
     /// `-log p(x | z)` in nats, `[rows, 1]`; none where the model has no normalised likelihood and posterior.
-    fn likelihood(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<Option<NodeId>>;
+    fn likelihood(&self, _g: &mut Graph, _z: NodeId, _x: NodeId) -> Result<Option<NodeId>> {
+        Ok(None)
+    }
 
     /// Whether latents are drawn from N(0, I); else from a density fitted to the training codes.
     fn has_prior(&self) -> bool;

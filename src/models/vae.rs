@@ -11,7 +11,7 @@
 //! and as a deviation in the next (here it is the deviation).
 
 use super::autoencoder::{Autoencoder, mean};
-use super::{Batch, Code, Deviation, Family, ModelConfig, Objective};
+use super::{Batch, Code, Deviation, Family, ModelConfig};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
 use crate::ops::{
@@ -63,11 +63,6 @@ impl Vae {
 impl Family for Vae {
     fn terms(&self) -> [&'static str; METRICS] {
         ["loss", "recon", "kl"]
-    }
-
-    fn objective(&self, g: &mut Graph, batch: &Batch, _: usize) -> Result<Objective> {
-        let scalars = self.losses(g, batch)?;
-        Ok(Objective { loss: scalars[0], parameters: 0..self.networks.count(), column: 0, scalars: scalars.to_vec() })
     }
 
     fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<[NodeId; METRICS]> {

@@ -55,40 +55,33 @@ impl Operation for Gather {
             let place = position.min(n - 1);
             let example = if self.shuffled { order.at(place) } else { place };
             let at = example as usize * d;
-            // What kernels have of the pixels, which draws are compared with.
-            let mut seen = vec![0.0_f32; d];
             match self.dtype {
                 DType::U8 => {
-                    let bytes = &data.bytes[at..][..d];
                     let scale = T::from_f64(1.0 / 255.0);
-                    for (x, &byte) in out.iter_mut().zip(bytes) {
+                    for (x, &byte) in out.iter_mut().zip(&data.bytes[at..][..d]) {
                         *x = T::from_f64(f64::from(byte)) * scale;
                     }
-                    for (x, &byte) in seen.iter_mut().zip(bytes) {
-                        *x = f32::from(byte) * SCALE;
-                    }
                 }
-                DType::Real => {
-                    out.copy_from_slice(&data.values[at..][..d]);
-                    for (seen, x) in seen.iter_mut().zip(&*out) {
-                        *seen = x.to_real64() as f32;
-                    }
-                }
+                DType::Real => out.copy_from_slice(&data.values[at..][..d]),
             }
+            // A pixel as kernels have it, in f32, which is what is compared.
+            let seen = |c: usize, x: T| match self.dtype {
+                DType::U8 => f32::from(data.bytes[at + c]) * SCALE,
+                DType::Real => x.to_real64() as f32,
+            };
             let one_if = |holds: bool| if holds { T::one() } else { T::zero() };
             match self.pixels {
                 Pixels::Grey => {}
                 Pixels::Threshold => {
-                    for (x, seen) in out.iter_mut().zip(seen) {
-                        *x = one_if(seen >= 0.5);
+                    for (c, x) in out.iter_mut().enumerate() {
+                        *x = one_if(seen(c, *x) >= 0.5);
                     }
                 }
                 Pixels::Bernoulli(stream) => {
                     let mut chances = vec![0.0; d];
                     Draw { seed: step.seed, stream, step: step.index }.uniforms(position, &mut chances);
-                    let drawn = chances.iter().zip(seen).map(|(&chance, seen)| one_if(chance < seen));
-                    for (x, drawn) in out.iter_mut().zip(drawn) {
-                        *x = drawn;
+                    for (c, (x, chance)) in out.iter_mut().zip(chances).enumerate() {
+                        *x = one_if(chance < seen(c, *x));
                     }
                 }
             }

@@ -38,16 +38,11 @@ pub fn codes(
     options: Options,
 ) -> Result<Vec<f32>> {
     let encoder = Encoder::load(session, model, ROWS.min(images.count()), options)?;
-    let mut codes = Vec::with_capacity(images.count() * model.config().latent);
-    for first in (0..images.count()).step_by(ROWS) {
-        let shown = images.shown(first..images.count().min(first + ROWS), config.binarise);
-        codes.append(&mut encoder.apply(session, &shown)?.means);
-    }
-    Ok(codes)
+    Ok(encoder.apply_to(session, images, config.binarise)?.means)
 }
 
-/// Fits and keeps both densities for both checkpoints of a run; the session's parameters are those of the last before
-/// and after.
+/// Fits and keeps both densities for both checkpoints of a run; the last one's parameters are those the session has in
+/// the end.
 ///
 /// # Errors
 /// Where a checkpoint can't be read, a density not be fitted or written, or the device fails.
@@ -59,7 +54,6 @@ pub(super) fn fit_all(
     images: &Images,
     options: Options,
 ) -> Result<()> {
-    let last = Checkpoint::load(&folder.checkpoint("last"))?;
     for name in ["best", "last"] {
         let path_of = folder.checkpoint(name);
         let checkpoint = Checkpoint::load(&path_of)?;
@@ -71,5 +65,5 @@ pub(super) fn fit_all(
             density.save(&path(&path_of, kind), &identity)?;
         }
     }
-    session.write_arena(Arena::Parameters, &last.parameters)
+    Ok(())
 }

@@ -5,7 +5,6 @@ use serde::Serialize;
 use super::Losses;
 use super::density::codes;
 use super::generate::Reconstructor;
-use super::metrics::Mean;
 use super::queue::Queue;
 use super::schedule::{batches, evaluation_steps};
 use crate::backend::{Device, Session};
@@ -124,14 +123,8 @@ impl Request<'_> {
         let of = self.batches(ROWS);
         let program = session.load(compile(&self.model.evaluation(&of)?, options)?)?;
         let steps = evaluation_steps(self.config, of.examples as u32, of.rows);
-        let mut mean = Mean::default();
-        Queue::default().run(session, &[program], &steps, |done, recorded| {
-            done.iter().zip(recorded).for_each(|(step, values)| mean.add(values, step.rows));
-            Ok(())
-        })?;
-        let losses = mean.losses(self.model.terms());
-        losses.check_finite(|| "the test set".to_owned())?;
-        Ok(losses)
+        let place = |step: &Step| format!("test images from {} on", step.first);
+        Queue::default().mean(session, program, &steps, self.model.terms(), place)
     }
 
     fn mse(&self, session: &mut dyn Session, options: Options) -> Result<f64> {

@@ -99,7 +99,7 @@ impl Figures {
         image_grid(config.output, &samples, test.height, test.width, COLUMNS)?.save(&folder.figure("samples.png"))?;
 
         if let (Some(encoder), 2) = (&self.encoder, config.latent) {
-            let codes = encoder.apply(session, &shown(test, test.count()))?;
+            let codes = encoder.apply_to(session, test, config.binarise)?;
             latent_map(codes.means.as_chunks::<2>().0, &test.labels)?.save(&folder.figure("latent.png"))?;
         }
         Ok(())

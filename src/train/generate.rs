@@ -1,6 +1,8 @@
 //! A trained model at work: codes, reconstructions and samples through a session, any number of them in batches.
 
 use crate::backend::{ProgramId, Session};
+use crate::config::Binarise;
+use crate::data::Images;
 use crate::density::Density;
 use crate::error::Result;
 use crate::graph::Graph;
@@ -76,6 +78,24 @@ impl Encoder {
         let noisy = graph.outputs().iter().any(|(name, _)| name == "logvar");
         let mapping = Mapping::load(session, &graph, rows, ("x", model.config().features), options)?;
         Ok(Encoder { mapping, noisy })
+    }
+
+    /// The codes of a data set, shown as training shows it but for drawn pixels: part by part, so that its reals are never
+    /// all in memory.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub fn apply_to(&self, session: &mut dyn Session, images: &Images, binarise: Binarise) -> Result<Codes> {
+        let (mut means, mut deviations) = (Vec::new(), None);
+        for first in (0..images.count()).step_by(self.mapping.rows) {
+            let shown = images.shown(first..images.count().min(first + self.mapping.rows), binarise);
+            let part = self.apply(session, &shown)?;
+            means.extend(part.means);
+            if let Some(part) = part.deviations {
+                deviations.get_or_insert_with(Vec::new).extend(part);
+            }
+        }
+        Ok(Codes { means, deviations })
     }
 
     /// The codes of `images` `[count, features]`.

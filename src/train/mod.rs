@@ -310,18 +310,10 @@ impl<'d> Trainer<'d> {
     /// # Errors
     /// [`Error::NonFinite`] where a loss is not finite, else what the device fails with.
     pub fn evaluate(&mut self) -> Result<Losses> {
-        let (epoch, terms) = (self.epoch() + 1, self.model.terms());
+        let epoch = self.epoch() + 1;
         let steps = evaluation_steps(&self.config, self.data.test.count() as u32, self.evaluation_batch);
-        let mut mean = Mean::default();
-        self.queue.run(&mut *self.session, &[self.evaluation], &steps, |done, recorded| {
-            for (step, values) in done.iter().zip(recorded) {
-                let place = || format!("test images from {} on, after epoch {epoch}", step.first);
-                Losses { terms, values: *values }.check_finite(place)?;
-                mean.add(values, step.rows);
-            }
-            Ok(())
-        })?;
-        Ok(mean.losses(terms))
+        let place = |step: &Step| format!("test images from {} on, after epoch {epoch}", step.first);
+        self.queue.mean(&mut *self.session, self.evaluation, &steps, self.model.terms(), place)
     }
 
     /// Where training stands now.

@@ -4,8 +4,10 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use super::metrics::{Losses, Mean};
 use crate::backend::{MAX_STEPS, Metrics, ProgramId, Session, Submission};
 use crate::error::Result;
+use crate::ops::METRICS;
 use crate::step::Step;
 
 /// How long a submission should take, in seconds: below it overhead tells, far above it progress stutters.
@@ -51,6 +53,26 @@ impl Queue {
             }
         }
         Ok(())
+    }
+
+    /// The mean of what a program records over the steps; `place` names a step whose losses are not finite.
+    pub(super) fn mean(
+        &mut self,
+        session: &mut dyn Session,
+        program: ProgramId,
+        steps: &[Step],
+        terms: [&'static str; METRICS],
+        place: impl Fn(&Step) -> String,
+    ) -> Result<Losses> {
+        let mut mean = Mean::default();
+        self.run(session, &[program], steps, |done, recorded| {
+            for (step, values) in done.iter().zip(recorded) {
+                Losses { terms, values: *values }.check_finite(|| place(step))?;
+                mean.add(values, step.rows);
+            }
+            Ok(())
+        })?;
+        Ok(mean.losses(terms))
     }
 
     /// At most doubles at a time: the first submissions pay for what is built on first use.
