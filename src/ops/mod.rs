@@ -154,7 +154,7 @@ pub use add_scaled::Factor;
 pub use bias_activation::Activation;
 pub use corrupt::Noise;
 pub use gather::Pixels;
-pub use matmul::{Finish, Transpose};
+pub use matmul::{Finish, Transpose, Variant};
 pub use record::METRICS;
 pub use row_norm::Norm;
 

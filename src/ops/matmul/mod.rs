@@ -1,8 +1,12 @@
 //! Matrix products, in the three transpositions that a dense layer and its gradient need, with a choice of endings.
 //!
-//! The GPU kernels compute `finish(row, col, sum_k load_a(row, k) * load_b(k, col))`: two variants of the loop
-//! (`matmul_tiled.wgsl` for hardware, `matmul_registers.wgsl` for software adapters), two loads a factor, one ending each.
+//! The GPU kernels compute `finish(row, col, sum_k load_a(row, k) * load_b(k, col))`: variants of the loop (`variant.rs`
+//! chooses), two loads a factor, one ending each.
 //! On the CPU the `gemm` crate multiplies. What is deliberately absent: batched products, and any type but f32 and f64.
+
+mod variant;
+
+pub use variant::Variant;
 
 use super::*;
 
@@ -112,14 +116,8 @@ impl Operation for Matmul {
     fn kernel(&self, inputs: &[Shape], output: Shape, profile: &Profile) -> Kernel {
         let (m, n, k) = self.extents(inputs[0], inputs[1]);
         debug_assert_eq!(Shape::new(m, n), output);
-        // One tile a workgroup on hardware; on software adapters one tile an invocation, eight to a workgroup: one
-        // invocation a lane of a 256-bit vector.
-        let (main, groups) = if profile.software {
-            (fragment!("matmul_registers.wgsl"), (m.div_ceil(16) * n.div_ceil(8)).div_ceil(8))
-        } else {
-            (fragment!("matmul_tiled.wgsl"), m.div_ceil(64) * n.div_ceil(64))
-        };
-        let mut fragments = vec![main, fragment!("grid.wgsl")];
+        let variant = Variant::choose(profile, [m, n, k]);
+        let mut fragments = vec![variant.fragment(), fragment!("grid.wgsl")];
         fragments.push(match self.transpose {
             Transpose::Left => fragment!("load_a_transposed.wgsl"),
             _ => fragment!("load_a.wgsl"),
@@ -140,7 +138,7 @@ impl Operation for Matmul {
             ]),
         }
         let constants = vec![("M", m as f64), ("N", n as f64), ("K", k as f64)];
-        Kernel { fragments, constants, groups }
+        Kernel { fragments, constants, groups: variant.groups(m, n) }
     }
 
     fn cases() -> Vec<Case> {
