@@ -1,10 +1,9 @@
-// x[r, c] = pixel(source(example_at(first + r), c))
+// x[r, c] = pixel(source(gathered_row(r), c))
 // data [EXAMPLES, COLS], read through source(); x [batch, COLS]. One invocation an element.
 
 override WORKGROUP: u32 = 128u;
 override COUNT: u32;
 override COLS: u32;
-override EXAMPLES: u32;
 
 @group(0) @binding(2) var<storage, read_write> x: array<f32>;
 
@@ -15,7 +14,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         return;
     }
     let col = i % COLS;
-    let position = step.first + i / COLS;
-    let example = example_at(min(position, EXAMPLES - 1u), EXAMPLES);
-    x[i] = pixel(source(example * COLS + col), position, col);
+    let row = i / COLS;
+    x[i] = pixel(source(gathered_row(row) * COLS + col), step.first + row, col);
 }

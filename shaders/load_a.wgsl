@@ -2,6 +2,14 @@
 
 @group(0) @binding(1) var<storage, read> a: array<f32>;
 
-fn load_a(row: u32, k: u32) -> f32 {
-    return a[row * K + k];
+fn a_row(row: u32) -> u32 {
+    return row * K;
+}
+
+fn a_term(k: u32) -> u32 {
+    return k;
+}
+
+fn load_a(at: u32) -> f32 {
+    return a[at];
 }

@@ -2,6 +2,14 @@
 
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 
-fn load_b(k: u32, col: u32) -> f32 {
-    return b[col * K + k];
+fn b_col(col: u32) -> u32 {
+    return col * K;
+}
+
+fn b_term(k: u32) -> u32 {
+    return k;
+}
+
+fn load_b(at: u32) -> f32 {
+    return b[at];
 }

@@ -1,4 +1,4 @@
-// finish(row, col, sum_k load_a(row, k) load_b(k, col)), M x N x K, for adapters that run on the CPU.
+// finish(row, col, sums over k of a b), M x N x K, for adapters that run on the CPU.
 // An invocation owns a 16 x 8 tile of the result and keeps it in registers: 128 multiply-adds for 24 loads, since there
 // each load is a gather and workgroup memory is no faster than any other. Rows and columns past the edge repeat the
 // last one, so that loads need no branch, and are not stored.
@@ -20,27 +20,35 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (row_0 >= M) {
         return;
     }
+    var rows: array<u32, 16>;
+    for (var r = 0u; r < TILE_M; r = r + 1u) {
+        rows[r] = a_row(min(row_0 + r, M - 1u));
+    }
+    var cols: array<u32, 8>;
+    for (var c = 0u; c < TILE_N; c = c + 1u) {
+        cols[c] = column(min(col_0 + c, N - 1u));
+    }
     var left: array<vec4<f32>, 16>;    // columns 0..4 of each row
     var right: array<vec4<f32>, 16>;   // columns 4..8
     for (var k = 0u; k < K; k = k + 1u) {
+        let term = b_term(k);
         let b_left = vec4<f32>(
-            load_b(k, min(col_0, N - 1u)), load_b(k, min(col_0 + 1u, N - 1u)),
-            load_b(k, min(col_0 + 2u, N - 1u)), load_b(k, min(col_0 + 3u, N - 1u)));
+            column_value(cols[0] + term), column_value(cols[1] + term),
+            column_value(cols[2] + term), column_value(cols[3] + term));
         let b_right = vec4<f32>(
-            load_b(k, min(col_0 + 4u, N - 1u)), load_b(k, min(col_0 + 5u, N - 1u)),
-            load_b(k, min(col_0 + 6u, N - 1u)), load_b(k, min(col_0 + 7u, N - 1u)));
+            column_value(cols[4] + term), column_value(cols[5] + term),
+            column_value(cols[6] + term), column_value(cols[7] + term));
         for (var r = 0u; r < TILE_M; r = r + 1u) {
-            let a = load_a(min(row_0 + r, M - 1u), k);
+            let a = load_a(rows[r] + a_term(k));
             left[r] = left[r] + a * b_left;
             right[r] = right[r] + a * b_right;
         }
     }
     for (var r = 0u; r < TILE_M; r = r + 1u) {
-        for (var c = 0u; c < TILE_N; c = c + 1u) {
-            let row = row_0 + r;
-            let col = col_0 + c;
-            if (row < M && col < N) {
-                finish(row, col, select(left[r][c % 4u], right[r][c % 4u], c >= 4u));
+        if (row_0 + r < M) {
+            finish(row_0 + r, col_0, left[r]);
+            if (col_0 + 4u < N) {
+                finish(row_0 + r, col_0 + 4u, right[r]);
             }
         }
     }

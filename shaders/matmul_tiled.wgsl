@@ -1,6 +1,7 @@
-// finish(row, col, sum_k load_a(row, k) load_b(k, col)), M x N x K, for hardware GPUs.
+// finish(row, col, sums over k of a b), M x N x K, for hardware GPUs.
 // A workgroup of 256 owns a 64 x 64 tile of the result; an invocation owns 4 x 4 of it, in registers. Both factors pass
-// through workgroup memory in slices of 16 along k (8 KiB). Rows and columns past the edge load as zero.
+// through workgroup memory in slices of 16 along k (8 KiB): each invocation brings four elements of one column of a slice
+// of a, four of one row of a slice of b. Rows and columns past the edge load as zero.
 
 override M: u32;
 override N: u32;
@@ -25,26 +26,36 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     let my_row = lane / 16u * MICRO;
     let my_col = lane % 16u * MICRO;
+    // What this invocation brings: of a, term a_depth of rows a_first, a_first + 16, ...; of b, columns lane % 16,
+    // lane % 16 + 16, ... of term b_depth. Neighbours bring neighbours.
+    let a_depth = lane % DEPTH;
+    let a_first = lane / DEPTH;
+    let b_depth = lane / 16u;
+    let b_first = lane % 16u;
+    var rows: vec4<u32>;
+    var cols: vec4<u32>;
+    for (var i = 0u; i < MICRO; i = i + 1u) {
+        rows[i] = a_row(min(row_0 + a_first + 16u * i, M - 1u));
+        cols[i] = column(min(col_0 + b_first + 16u * i, N - 1u));
+    }
 
     var sum: array<vec4<f32>, 4>;
     for (var k_0 = 0u; k_0 < K; k_0 = k_0 + DEPTH) {
-        for (var i = lane; i < TILE * DEPTH; i = i + INVOCATIONS) {
-            let depth = i % DEPTH;
-            let row = row_0 + i / DEPTH;
+        let term_a = a_term(min(k_0 + a_depth, K - 1u));
+        let term_b = b_term(min(k_0 + b_depth, K - 1u));
+        for (var i = 0u; i < MICRO; i = i + 1u) {
+            let row = a_first + 16u * i;
             var value = 0.0;
-            if (row < M && k_0 + depth < K) {
-                value = load_a(row, k_0 + depth);
+            if (row_0 + row < M && k_0 + a_depth < K) {
+                value = load_a(rows[i] + term_a);
             }
-            slice_a[depth * TILE + i / DEPTH] = value;
-        }
-        for (var i = lane; i < TILE * DEPTH; i = i + INVOCATIONS) {
-            let depth = i / TILE;
-            let col = col_0 + i % TILE;
-            var value = 0.0;
-            if (col < N && k_0 + depth < K) {
-                value = load_b(k_0 + depth, col);
+            slice_a[a_depth * TILE + row] = value;
+            let col = b_first + 16u * i;
+            value = 0.0;
+            if (col_0 + col < N && k_0 + b_depth < K) {
+                value = column_value(cols[i] + term_b);
             }
-            slice_b[i] = value;
+            slice_b[b_depth * TILE + col] = value;
         }
         workgroupBarrier();
         for (var depth = 0u; depth < DEPTH; depth = depth + 1u) {
@@ -58,13 +69,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         }
         workgroupBarrier();
     }
+    let col = col_0 + my_col;
     for (var r = 0u; r < MICRO; r = r + 1u) {
-        for (var c = 0u; c < MICRO; c = c + 1u) {
-            let row = row_0 + my_row + r;
-            let col = col_0 + my_col + c;
-            if (row < M && col < N) {
-                finish(row, col, sum[r][c]);
-            }
+        let row = row_0 + my_row + r;
+        if (row < M && col < N) {
+            finish(row, col, sum[r]);
         }
     }
 }

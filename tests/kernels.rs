@@ -11,7 +11,7 @@ use vae_gpu::backend::{Data, Device, Session};
 use vae_gpu::data::Images;
 use vae_gpu::graph::{Graph, Init, ParameterLayout, Shape};
 use vae_gpu::ops::{Adam, Case, Kernel, Op, Operation, Profile};
-use vae_gpu::plan::{Arena, Options, compile};
+use vae_gpu::plan::{Arena, Fusion, Options, compile};
 
 const PROFILES: [Profile; 2] = [Profile { software: false }, Profile { software: true }];
 
@@ -112,7 +112,7 @@ fn on_gpu(case: &Case, rows: usize, options: GpuOptions, device: &vae_gpu::backe
     let held = dataset(case);
     let data: Vec<Data<'_>> = held.iter().map(Images::resident).collect();
     let mut session = device.open_session(graph.layout(), &data).unwrap();
-    let program = session.load(compile(&graph, Options { fuse: false }).unwrap()).unwrap();
+    let program = session.load(compile(&graph, Options { fuse: Fusion::None }).unwrap()).unwrap();
     for (i, (_, kind)) in case.inputs.iter().enumerate() {
         if !kind.is_dataset() {
             let values: Vec<f32> = fill(case, i).iter().map(|&value| value as f32).collect();

@@ -16,7 +16,7 @@ use vae_gpu::models::{Batches, Deviation, Initial, Loss, Model, ModelConfig, Mod
 use vae_gpu::ops::{
     Activation, Adam, BatchMean, Noise, Norm, OneHotRows, Pixels, RepeatRows, RowNorm, SumGroups, Transpose,
 };
-use vae_gpu::plan::{Arena, Options, compile};
+use vae_gpu::plan::{Arena, Fusion, Options, compile};
 use vae_gpu::step::Step;
 use vae_gpu::train::{Checkpoint, RunFolder, Trainer};
 
@@ -144,7 +144,7 @@ fn a_plan_computes_what_its_bare_graph_does_fused_and_unfused() {
             let parameters: Vec<f64> = model.layout().initial(5).into_iter().map(f64::from).collect();
             let resident = [Data { shape: Shape::new(EXAMPLES, FEATURES), values: Values::Reals(&data) }];
             let values = interpret::<f64>(&graph, &still(), &parameters, &resident, &HashMap::new()).unwrap();
-            for fuse in [false, true] {
+            for fuse in [Fusion::None, Fusion::Ends, Fusion::All] {
                 let mut session = session(&model, &data);
                 session.write_arena(Arena::Parameters, &model.layout().initial(5)).unwrap();
                 let program = session.load(compile(&graph, Options { fuse }).unwrap()).unwrap();

@@ -11,7 +11,7 @@ use vae_gpu::backend::gpu::GpuOptions;
 use vae_gpu::backend::{Device, Session};
 use vae_gpu::graph::{Graph, NodeId, ParameterLayout, Shape, differentiate};
 use vae_gpu::ops::*;
-use vae_gpu::plan::{Options, compile};
+use vae_gpu::plan::{Fusion, Options, compile};
 use vae_gpu::rng::{Draw, Stream};
 
 const BATCH: usize = 3;
@@ -129,7 +129,7 @@ fn a_squared_jacobian_is_differentiated_again() {
 }
 
 /// The plan's outputs on this session, against the bare graph's.
-fn check_plan(penalty: &Penalty, session: &mut dyn Session, fuse: bool, tolerance: Tolerance) {
+fn check_plan(penalty: &Penalty, session: &mut dyn Session, fuse: Fusion, tolerance: Tolerance) {
     let values = values();
     let program = session.load(compile(&penalty.graph, Options { fuse }).unwrap()).unwrap();
     for (name, list) in &values {
@@ -147,7 +147,7 @@ fn check_plan(penalty: &Penalty, session: &mut dyn Session, fuse: bool, toleranc
 fn a_plan_of_it_computes_what_the_bare_graph_does() {
     for activation in SMOOTH {
         let penalty = penalty(activation);
-        for fuse in [false, true] {
+        for fuse in [Fusion::None, Fusion::Ends, Fusion::All] {
             let mut session = CpuSession::<f64>::new(penalty.graph.layout(), &[]);
             // What is read back is f32.
             check_plan(&penalty, &mut session, fuse, Tolerance { relative: 1e-6, absolute: 1e-7 });
@@ -160,7 +160,7 @@ fn a_gpu_computes_what_the_bare_graph_does() {
     let Some(device) = gpu(GpuOptions { checks: true, fault: None }) else { return };
     for activation in SMOOTH {
         let penalty = penalty(activation);
-        for fuse in [false, true] {
+        for fuse in [Fusion::None, Fusion::Ends, Fusion::All] {
             let mut session = device.session(penalty.graph.layout(), &[]).unwrap();
             // Sums of at most 5 terms, ten products deep.
             check_plan(&penalty, session.as_mut(), fuse, Tolerance::rounding(64));

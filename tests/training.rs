@@ -11,7 +11,7 @@ use vae_gpu::config::TrainConfig;
 use vae_gpu::data::{Dataset, Images, Values};
 use vae_gpu::models::{Batches, Model, Optimiser};
 use vae_gpu::ops::{Adam, Pixels};
-use vae_gpu::plan::{Arena, Options, compile};
+use vae_gpu::plan::{Arena, Fusion, Options, compile};
 use vae_gpu::rng::{Permutation, Stream};
 use vae_gpu::step::Step;
 use vae_gpu::train::{Checkpoint, RunFolder, Trainer};
@@ -37,7 +37,7 @@ fn config(epochs: u64) -> TrainConfig {
 const DRAWN: Pixels = Pixels::Bernoulli(Stream::Pixels);
 
 /// Ten steps (a short batch among them): their losses, and every parameter after them.
-fn trajectory(device: &dyn Device, fuse: bool, pixels: Pixels) -> (Vec<f64>, Vec<f64>) {
+fn trajectory(device: &dyn Device, fuse: Fusion, pixels: Pixels) -> (Vec<f64>, Vec<f64>) {
     let (data, config) = (images(101), config(1));
     let model = Model::new(config.architecture(30)).unwrap();
     let mut session = device.session(model.layout(), &[data.resident()]).unwrap();
@@ -65,9 +65,9 @@ fn trajectory(device: &dyn Device, fuse: bool, pixels: Pixels) -> (Vec<f64>, Vec
 fn ten_steps_on_the_gpu_are_those_of_the_f64_reference() {
     for options in [GpuOptions { checks: true, fault: None }, GpuOptions { checks: false, fault: None }] {
         let Some(device) = gpu(options) else { return };
-        for fuse in [true, false] {
-            let (losses, parameters) = trajectory(&device, fuse, DRAWN);
-            let (wanted_losses, wanted_parameters) = trajectory(&Cpu::<f64>::new(), fuse, DRAWN);
+        for (fuse, pixels) in [(Fusion::All, Pixels::Grey), (Fusion::Ends, DRAWN), (Fusion::None, DRAWN)] {
+            let (losses, parameters) = trajectory(&device, fuse, pixels);
+            let (wanted_losses, wanted_parameters) = trajectory(&Cpu::<f64>::new(), fuse, pixels);
             // The bar for the first ten losses is 1e-4; a step moves a parameter by at most about the rate, 1e-3,
             // and a hundredth of ten such steps is far less than a wrong gradient would show.
             Tolerance { relative: 2e-6, absolute: 0.0 }.check("losses", &losses, &wanted_losses);
@@ -78,8 +78,13 @@ fn ten_steps_on_the_gpu_are_those_of_the_f64_reference() {
 
 #[test]
 fn fused_and_unfused_steps_agree() {
-    let (fused, unfused) = (trajectory(&Cpu::<f64>::new(), true, DRAWN), trajectory(&Cpu::<f64>::new(), false, DRAWN));
-    Tolerance { relative: 1e-12, absolute: 0.0 }.check("losses", &fused.0, &unfused.0);
+    for pixels in [DRAWN, Pixels::Grey, Pixels::Threshold] {
+        let unfused = trajectory(&Cpu::<f64>::new(), Fusion::None, pixels);
+        for fuse in [Fusion::Ends, Fusion::All] {
+            let fused = trajectory(&Cpu::<f64>::new(), fuse, pixels);
+            Tolerance { relative: 1e-12, absolute: 0.0 }.check("losses", &fused.0, &unfused.0);
+        }
+    }
 }
 
 #[test]
@@ -90,7 +95,7 @@ fn ten_steps_are_those_of_pytorch() {
         value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
     };
     let wanted: Vec<f64> = recorded["losses"].as_array().unwrap().iter().flat_map(numbers).collect();
-    let (losses, arena) = trajectory(&Cpu::<f64>::new(), true, Pixels::Grey);
+    let (losses, arena) = trajectory(&Cpu::<f64>::new(), Fusion::All, Pixels::Grey);
     // The two differ in the normals (off by at most 5.8e-7) and in nothing else; Adam divides a gradient by its own size,
     // so what that moves is a share of 1e-6 of ten steps of the rate 1e-3, and of the f32 in which parameters are read.
     Tolerance { relative: 1e-6, absolute: 0.0 }.check("losses", &losses, &wanted);

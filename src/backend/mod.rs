@@ -14,7 +14,7 @@ pub use select::{DeviceChoice, Selected, adapters, auto_choice, select};
 use crate::error::{Error, Result};
 use crate::graph::{DType, ParameterLayout, Shape};
 use crate::ops::METRICS;
-use crate::plan::{Arena, Plan, Slice};
+use crate::plan::{Arena, Fusion, Plan, Slice};
 use crate::step::Step;
 
 /// A loaded plan of a [`Session`].
@@ -81,6 +81,11 @@ impl Data<'_> {
 pub trait Device {
     /// Its name, for people: "cpu (2 threads)", "NVIDIA H200 (Vulkan, driver 580.1)".
     fn name(&self) -> String;
+
+    /// What products should take over in plans that this device runs many times.
+    fn fusion(&self) -> Fusion {
+        Fusion::All
+    }
 
     /// Opens a session: arenas of this layout, all zero, and these data sets.
     ///

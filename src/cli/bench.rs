@@ -2,10 +2,12 @@
 
 use clap::Args;
 
-use super::{device, device_line, say, thousands};
+use super::{device, device_line, options, say, thousands};
+use crate::backend::Device;
+use crate::backend::cpu::Cpu;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::plan::Options;
+use crate::plan::{Fusion, Options};
 use crate::train::bench::{WORKS, measure, plan};
 
 /// Measure the speed of training steps on MNIST: 784-400-20-400-784 and 784-2048-64-2048-784
@@ -26,7 +28,7 @@ pub(super) struct Bench {
     /// Print a JSON object a work
     #[arg(long)]
     json: bool,
-    /// Print the plans, and measure nothing
+    /// Print the plans (a GPU's; the CPU's with --device cpu), and measure nothing
     #[arg(long, conflicts_with = "json")]
     plan: bool,
     /// Run each op by itself instead of fused ones
@@ -40,15 +42,22 @@ impl Bench {
             return Err(Error::Usage(format!("--seconds is {}: it must be 0.1 to 3600", self.seconds)));
         }
         let data = Dataset::embedded()?;
-        let options = Options { fuse: !self.no_fuse };
         let works = WORKS.iter().filter(|work| self.work.as_deref().is_none_or(|name| name == work.name));
         if self.plan {
+            // Those of a GPU, unless the CPU is named: no device is opened for them.
+            let fuse = match (self.no_fuse, self.device.as_str()) {
+                (true, _) => Fusion::None,
+                (false, "cpu") => Cpu::<f32>::new().fusion(),
+                (false, _) => Fusion::All,
+            };
+            let options = Options { fuse };
             for work in works {
                 say(format_args!("{}\n{}\n", work.name, plan(work, &data, options)?.1));
             }
             return Ok(());
         }
         let selected = device(&self.device)?;
+        let options = options(&*selected.device, self.no_fuse);
         if !self.json {
             say(format_args!("{}", device_line(&selected)));
             say(format_args!(

@@ -22,8 +22,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::backend::{DeviceChoice, Selected, select};
+use crate::backend::{Device, DeviceChoice, Selected, select};
 use crate::error::{Error, Result};
+use crate::plan::{Fusion, Options};
 
 /// Where runs lie unless said otherwise.
 const RUNS: &str = "runs";
@@ -82,6 +83,11 @@ pub fn main() -> ExitCode {
 /// Prints a line; a reader who has gone away is no reason to stop.
 fn say(line: Arguments<'_>) {
     let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// How plans that run many times are compiled for a device.
+fn options(device: &dyn Device, no_fuse: bool) -> Options {
+    Options { fuse: if no_fuse { Fusion::None } else { device.fusion() } }
 }
 
 /// The device behind `--device`.

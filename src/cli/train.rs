@@ -6,12 +6,11 @@ use clap::Args;
 
 use super::flags::Flags;
 use super::progress::Progress;
-use super::{RUNS, device, device_line, say, thousands};
+use super::{RUNS, device, device_line, options, say, thousands};
 use crate::config::{PRESETS, TrainConfig, preset};
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
 use crate::models::{Model, ModelKind};
-use crate::plan::Options;
 use crate::train::{Checkpoint, RunFolder, Trainer};
 
 /// Train a model, on MNIST unless --data names other images
@@ -54,8 +53,8 @@ impl Train {
         let data = config.dataset()?;
         config.validate_data(&data)?;
         let selected = device(&config.device)?;
-        let mut trainer =
-            Trainer::new(&config, &data, &*selected.device, Options { fuse: !self.no_fuse }, from.as_ref())?;
+        let options = options(&*selected.device, self.no_fuse);
+        let mut trainer = Trainer::new(&config, &data, &*selected.device, options, from.as_ref())?;
         trainer.trace_steps(self.trace_steps);
         let folder = match (resumed, &self.out) {
             (Some(run), _) => {

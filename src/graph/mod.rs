@@ -84,6 +84,8 @@ pub enum Source {
     Input(String),
     /// Computed.
     Op(Op),
+    /// Computed along with the value of its one input, by the same op. Only fusion makes these.
+    Beside,
 }
 
 /// One value: where it comes from, what it is computed from, its shape.
@@ -279,10 +281,24 @@ impl Graph {
     }
 
     /// Puts `op` in place of the node's own and gives it these inputs; the shape must stay. For the planner's fusion.
-    pub(crate) fn replace(&mut self, id: NodeId, op: Op, inputs: Vec<NodeId>) {
+    pub(crate) fn replace(&mut self, id: NodeId, op: impl Into<Op>, inputs: Vec<NodeId>) {
         let node = &mut self.nodes[id.0];
-        node.source = Source::Op(op);
+        node.source = Source::Op(op.into());
         node.inputs = inputs;
+    }
+
+    /// Makes `id` a value of `shape` that the op behind `main` computes too. For the planner's fusion.
+    pub(crate) fn place_beside(&mut self, id: NodeId, main: NodeId, shape: Shape) {
+        self.nodes[id.0] = Node { source: Source::Beside, inputs: vec![main], shape, dtype: DType::Real };
+    }
+
+    /// Lets whatever reads `old` read `new`. For the planner's fusion.
+    pub(crate) fn redirect(&mut self, old: NodeId, new: NodeId) {
+        for input in self.nodes.iter_mut().flat_map(|node| &mut node.inputs) {
+            if *input == old {
+                *input = new;
+            }
+        }
     }
 
     fn leaf(&mut self, source: Source, shape: Shape, dtype: DType) -> NodeId {

@@ -12,14 +12,14 @@ pub enum Factor {
 }
 
 impl Factor {
-    fn value<T: Real>(self, step: &Step) -> T {
+    pub(super) fn value<T: Real>(self, step: &Step) -> T {
         T::from_f64(match self {
             Factor::Constant(value) => value,
             Factor::Beta => step.beta,
         })
     }
 
-    fn link(self, mut kernel: Kernel) -> Kernel {
+    pub(super) fn link(self, mut kernel: Kernel) -> Kernel {
         match self {
             Factor::Constant(value) => {
                 kernel.constants.push(("FACTOR", value));

@@ -20,7 +20,7 @@ impl Operation for BceLogits {
         let (logits, target) = (inputs[0], inputs[1]);
         per_example(outputs[0], logits.shape, #[inline(always)] |row| {
             let (l, x) = (logits.row(row), target.row(row));
-            lane_sum_pairs(l, x, #[inline(always)] |l, x| l.max(T::zero()) - l * x + (-l.abs()).e_to().log1p_unit())
+            lane_sum_pairs(l, x, loss)
         });
     }
 
@@ -87,6 +87,12 @@ impl Operation for BceLogitsGradient {
             })
             .to_vec()
     }
+}
+
+/// The loss of one pixel, of logit `l` and target `x`.
+#[inline(always)]
+pub(super) fn loss<T: Real>(l: T, x: T) -> T {
+    l.max(T::zero()) - l * x + (-l.abs()).e_to().log1p_unit()
 }
 
 /// `out[r] = f(r)` where `f` sums over a row of `shape`: parallel by the work, not by the number of sums.

@@ -62,15 +62,19 @@ impl Activation {
 
     /// `x = activation(x + bias)` for each row of `x`.
     pub(crate) fn apply_in_place<T: Real>(self, x: &mut [T], bias: &[T]) {
-        fill_rows(x, bias.len(), #[inline(always)] |_, row| {
-            // Chosen outside the loop, so that each loop vectorises on its own.
-            macro_rules! each { ($($kind:ident),+) => { match self { $(Activation::$kind => {
-                for (x, &b) in row.iter_mut().zip(bias) {
-                    *x = Activation::$kind.value(*x + b);
-                }
-            })+ } } }
-            each!(Identity, Relu, LeakyRelu, Tanh, Sigmoid, Softplus);
-        });
+        fill_rows(x, bias.len(), #[inline(always)] |_, row| self.apply_to_row(row, bias));
+    }
+
+    /// `x = activation(x + bias)` for one row.
+    #[inline(always)]
+    pub(crate) fn apply_to_row<T: Real>(self, row: &mut [T], bias: &[T]) {
+        // Chosen outside the loop, so that each loop vectorises on its own.
+        macro_rules! each { ($($kind:ident),+) => { match self { $(Activation::$kind => {
+            for (x, &b) in row.iter_mut().zip(bias) {
+                *x = Activation::$kind.value(*x + b);
+            }
+        })+ } } }
+        each!(Identity, Relu, LeakyRelu, Tanh, Sigmoid, Softplus);
     }
 
     /// `d *= slope(y)` for one row.

@@ -32,6 +32,36 @@ pub struct Gather {
     pub dtype: DType,
 }
 
+impl Gather {
+    /// Whether a product may read batches with this gather in its loads: not where pixels are drawn, which is too dear to
+    /// do again for every tile.
+    pub fn is_cheap(&self) -> bool {
+        !matches!(self.pixels, Pixels::Bernoulli(_))
+    }
+
+    /// Links what defines `gathered_row`, `source` and `pixel` for the data set `[n, d]`; the binding is the caller's.
+    pub(super) fn link_rows(&self, kernel: Kernel, data: Shape) -> Kernel {
+        let order = match self.shuffled {
+            true => fragment!("order_shuffled.wgsl"),
+            false => fragment!("order_sequential.wgsl"),
+        };
+        let source = match self.dtype {
+            DType::U8 => fragment!("source_u8.wgsl"),
+            DType::Real => fragment!("source_f32.wgsl"),
+        };
+        let kernel = kernel.link(fragment!("step.wgsl")).link(fragment!("gathered_row.wgsl")).link(order).link(source);
+        let kernel = kernel.constant("EXAMPLES", data.rows);
+        match self.pixels {
+            Pixels::Grey => kernel.link(fragment!("pixel_grey.wgsl")),
+            Pixels::Threshold => kernel.link(fragment!("pixel_threshold.wgsl")),
+            Pixels::Bernoulli(stream) => kernel
+                .link(fragment!("pixel_bernoulli.wgsl"))
+                .link(fragment!("rng.wgsl"))
+                .constant("STREAM", stream.id() as usize),
+        }
+    }
+}
+
 impl Operation for Gather {
     const NAME: &'static str = "gather";
 
@@ -93,27 +123,8 @@ impl Operation for Gather {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        let kernel = Kernel::elementwise(fragment!("gather.wgsl"), output.len())
-            .link(fragment!("step.wgsl"))
-            .constant("EXAMPLES", inputs[0].rows)
-            .constant("COLS", output.cols);
-        let kernel = kernel.link(if self.shuffled {
-            fragment!("order_shuffled.wgsl")
-        } else {
-            fragment!("order_sequential.wgsl")
-        });
-        let kernel = kernel.link(match self.dtype {
-            DType::U8 => fragment!("source_u8.wgsl"),
-            DType::Real => fragment!("source_f32.wgsl"),
-        });
-        match self.pixels {
-            Pixels::Grey => kernel.link(fragment!("pixel_grey.wgsl")),
-            Pixels::Threshold => kernel.link(fragment!("pixel_threshold.wgsl")),
-            Pixels::Bernoulli(stream) => kernel
-                .link(fragment!("pixel_bernoulli.wgsl"))
-                .link(fragment!("rng.wgsl"))
-                .constant("STREAM", stream.id() as usize),
-        }
+        let kernel = Kernel::elementwise(fragment!("gather.wgsl"), output.len()).constant("COLS", output.cols);
+        self.link_rows(kernel, inputs[0]).link(fragment!("data_1.wgsl"))
     }
 
     fn reads(&self) -> DType {

@@ -59,9 +59,11 @@ impl Kernel {
         }
     }
 
-    /// Also links with `fragment`.
+    /// Also links with `fragment`, once.
     pub fn link(mut self, fragment: Fragment) -> Kernel {
-        self.fragments.push(fragment);
+        if !self.fragments.contains(&fragment) {
+            self.fragments.push(fragment);
+        }
         self
     }
 

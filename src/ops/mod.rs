@@ -148,13 +148,14 @@ registry! {
     clip: SquareSums, ClipFactor;
     log_sum_exp: LogSumExpUpdate;
     record: Record;
+    bound: PartsMean, RecordBound;
 }
 
 pub use add_scaled::Factor;
 pub use bias_activation::Activation;
 pub use corrupt::Noise;
 pub use gather::Pixels;
-pub use matmul::{Finish, Transpose, Variant};
+pub use matmul::{FOUR, Finish, Likelihood, Load, Transpose, Variant};
 pub use record::METRICS;
 pub use row_norm::Norm;
 

@@ -16,6 +16,13 @@ pub struct Reparameterise {
     pub samples: usize,
 }
 
+impl Reparameterise {
+    /// Links what kernels that draw this noise need, and sets its numbers.
+    pub(super) fn link_noise(&self, kernel: Kernel, latent: usize) -> Kernel {
+        link(kernel, self.stream, latent).constant("SAMPLES", self.samples)
+    }
+}
+
 impl Operation for Reparameterise {
     const NAME: &'static str = "reparameterise";
 
@@ -43,8 +50,7 @@ impl Operation for Reparameterise {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        link(Kernel::elementwise(fragment!("reparameterise.wgsl"), output.len()), self.stream, output.cols)
-            .constant("SAMPLES", self.samples)
+        self.link_noise(Kernel::elementwise(fragment!("reparameterise.wgsl"), output.len()), output.cols)
     }
 
     fn cases() -> Vec<Case> {

@@ -1,48 +1,241 @@
-//! Fusion: a product takes over what follows it, where nothing else reads the product.
+//! Fusion: a product takes over what follows it and, on devices where that pays, what its factors are computed from.
 //!
-//! A fused kernel links another `finish` fragment; no text is generated. The unfused plan stays available and must agree.
+//! A fused kernel links other fragments; no text is generated. The unfused plan stays available and must agree. Two
+//! codebases were read for this part: tinygrad (every chain of elementwise work becomes one generated kernel) and cuDNN's
+//! front end (a list of patterns around a product, each with its own kernel). The second was taken: there are few products
+//! and few things around them, each file can be read and tested alone, and what is not in the list runs unfused.
+//!
+//! In the order below, of which each builds on those before:
+//! 1. the end of a product: bias and activation, the slope of an activation;
+//! 2. a likelihood: the last layer's bias, loss and gradient, the loss left in parts;
+//! 3. a posterior: the gradient of a draw and of the KL, added;
+//! 4. a weight's gradient and its bias's, which is the sum over one of the same factors;
+//! 5. the record of a VAE's bound: three means and their sum;
+//! 6. with [`Fusion::All`], loads: a batch read from the data set, a draw from a posterior.
 
-use crate::graph::{Graph, NodeId, Source};
-use crate::ops::{ActivationGradient, BiasActivation, Finish, Matmul, Op};
+use super::Fusion;
+use crate::graph::{Graph, NodeId, Shape, Source};
+use crate::ops::{
+    Activation, ActivationGradient, AddScaled, BatchMean, BatchMeanGradient, BiasActivation, Constant, Factor, Finish,
+    Likelihood, Load, Matmul, Op, PartsMean, Record, RecordBound, Scale, Transpose,
+};
 
-/// Joins `BiasActivation(matmul, bias)` and `ActivationGradient(y, matmul)` into one product each.
-pub(super) fn fuse(graph: &mut Graph) {
-    let mut readers = vec![0_usize; graph.nodes().len()];
-    for id in graph.ids() {
-        for input in &graph.node(id).inputs {
-            readers[input.0] += 1;
+/// Joins what can be joined.
+pub(super) fn fuse(graph: &mut Graph, fusion: Fusion) {
+    if fusion == Fusion::None {
+        return;
+    }
+    let ids: Vec<NodeId> = graph.ids().collect();
+    for pass in [likelihood, end, posterior, column_sums, bound] {
+        for &id in &ids {
+            // A join that does not fit is none.
+            let _ = pass(graph, id);
         }
     }
-    for (_, id) in graph.outputs() {
-        readers[id.0] += 1;
-    }
-    for (_, id) in graph.gradients() {
-        readers[id.0] += 1;
-    }
-    for id in graph.ids() {
-        let node = graph.node(id).clone();
-        let (product, third, finish) = match (&node.source, node.inputs.as_slice()) {
-            (Source::Op(Op::BiasActivation(BiasActivation { activation })), &[x, bias]) => {
-                (x, bias, Finish::BiasActivation(*activation))
-            }
-            (Source::Op(Op::ActivationGradient(ActivationGradient { activation })), &[y, d_y]) => {
-                (d_y, y, Finish::ActivationGradient(*activation))
-            }
-            _ => continue,
-        };
-        if readers[product.0] != 1 {
-            continue;
-        }
-        if let Some((matmul, [a, b])) = plain_product(graph, product) {
-            graph.replace(id, Matmul { finish, ..matmul }.into(), vec![a, b, third]);
+    if fusion == Fusion::All {
+        for &id in &ids {
+            let _ = load(graph, id);
         }
     }
 }
 
-fn plain_product(graph: &Graph, id: NodeId) -> Option<(Matmul, [NodeId; 2])> {
-    let node = graph.node(id);
-    match (&node.source, node.inputs.as_slice()) {
-        (Source::Op(Op::Matmul(matmul)), &[a, b]) if matmul.finish == Finish::Store => Some((*matmul, [a, b])),
+/// The op behind a value, and its inputs.
+fn op(graph: &Graph, id: NodeId) -> Option<(Op, Vec<NodeId>)> {
+    match &graph.node(id).source {
+        Source::Op(op) => Some((op.clone(), graph.node(id).inputs.clone())),
         _ => None,
     }
+}
+
+/// Nodes that read a value, of those that are needed; none where it is an output or a gradient, which others read too.
+fn readers(graph: &Graph, id: NodeId) -> Option<Vec<NodeId>> {
+    let named = graph.outputs().iter().any(|(_, output)| *output == id);
+    (!named && !is_gradient(graph, id)).then(|| needed_readers(graph, id))
+}
+
+fn needed_readers(graph: &Graph, id: NodeId) -> Vec<NodeId> {
+    let live = super::live(graph);
+    graph.ids().filter(|reader| live[reader.0] && graph.node(*reader).inputs.contains(&id)).collect()
+}
+
+fn is_gradient(graph: &Graph, id: NodeId) -> bool {
+    graph.gradients().iter().any(|(_, gradient)| *gradient == id)
+}
+
+fn only_reader(graph: &Graph, id: NodeId) -> Option<NodeId> {
+    match readers(graph, id)?.as_slice() {
+        &[reader] => Some(reader),
+        _ => None,
+    }
+}
+
+/// A product that nothing was joined to and that one node reads.
+fn free_product(graph: &Graph, id: NodeId) -> Option<(Matmul, [NodeId; 2])> {
+    let (Op::Matmul(matmul), inputs) = op(graph, id)? else { return None };
+    only_reader(graph, id)?;
+    (matmul == Matmul::new(matmul.transpose)).then_some(())?;
+    Some((matmul, inputs.try_into().ok()?))
+}
+
+/// `BiasActivation(product, bias)` and `ActivationGradient(y, product)`.
+fn end(graph: &mut Graph, id: NodeId) -> Option<()> {
+    let (product, third, finish) = match op(graph, id)? {
+        (Op::BiasActivation(BiasActivation { activation }), inputs) => {
+            (inputs[0], inputs[1], Finish::BiasActivation(activation))
+        }
+        (Op::ActivationGradient(ActivationGradient { activation }), inputs) => {
+            (inputs[1], inputs[0], Finish::ActivationGradient(activation))
+        }
+        _ => return None,
+    };
+    let (matmul, [a, b]) = free_product(graph, product)?;
+    graph.replace(id, Matmul { finish, ..matmul }, vec![a, b, third]);
+    Some(())
+}
+
+/// `y = activation(product + bias)` that only a loss, its gradient and the activation's slope read, where that loss is only
+/// averaged: the value becomes the gradient of the activation's argument, the loss its parts.
+fn likelihood(graph: &mut Graph, id: NodeId) -> Option<()> {
+    let (Op::BiasActivation(BiasActivation { activation }), inputs) = op(graph, id)? else { return None };
+    let (matmul, [a, b]) = free_product(graph, inputs[0])?;
+    let readers_of_y = readers(graph, id)?;
+    let &[loss, gradient, ..] = readers_of_y.as_slice() else { return None };
+    let (score, target) = match (op(graph, loss)?, op(graph, gradient)?) {
+        ((Op::BceLogits(_), of), (Op::BceLogitsGradient(_), _)) => (Likelihood::BceLogits, of[1]),
+        ((Op::SquaredError(_), of), (Op::SquaredErrorGradient(_), _)) => (Likelihood::SquaredError, of[1]),
+        _ => return None,
+    };
+    let last = match readers_of_y[2..] {
+        [] if activation == Activation::Identity => gradient,
+        [slope] if op(graph, slope)?.1 == [id, gradient] && only_reader(graph, gradient) == Some(slope) => {
+            let (Op::ActivationGradient(ActivationGradient { activation: of }), _) = op(graph, slope)? else {
+                return None;
+            };
+            (of == activation).then_some(slope)?
+        }
+        _ => return None,
+    };
+    let (_, of) = op(graph, gradient)?;
+    let averaged = readers(graph, loss)?;
+    let is_mean = |reader: &NodeId| matches!(op(graph, *reader), Some((Op::BatchMean(_), _)));
+    let fits = averaged.iter().all(is_mean)
+        && of[..2] == [id, target]
+        && target < id
+        && readers(graph, last).is_some()
+        && mean_weight(graph, of[2])? == Factor::Constant(1.0);
+    fits.then_some(())?;
+    let Shape { rows, cols } = graph.shape(id);
+    let finish = Finish::Likelihood { score, activation, target: Load::Stored };
+    graph.replace(id, Matmul { finish, ..matmul }, vec![a, b, inputs[1], target]);
+    graph.redirect(last, id);
+    graph.place_beside(loss, id, finish.second([rows, cols])?);
+    for mean in averaged {
+        graph.replace(mean, PartsMean, vec![loss]);
+    }
+    Some(())
+}
+
+/// Of `BatchMeanGradient` of a number: that number, the weight of a mean in what is minimised.
+fn mean_weight(graph: &Graph, id: NodeId) -> Option<Factor> {
+    let (Op::BatchMeanGradient(BatchMeanGradient { .. }), inputs) = op(graph, id)? else { return None };
+    let one = |id: NodeId| matches!(op(graph, id), Some((Op::Constant(Constant { value, .. }), _)) if value == 1.0);
+    match op(graph, inputs[0])? {
+        (Op::Constant(Constant { value, .. }), _) => Some(Factor::Constant(value)),
+        (Op::Scale(Scale { factor }), of) if one(of[0]) => Some(factor),
+        _ => None,
+    }
+}
+
+/// `KlGradient(posterior, weight) + ReparameteriseGradient(posterior, product)`, in either order.
+fn posterior(graph: &mut Graph, id: NodeId) -> Option<()> {
+    let (Op::AddScaled(AddScaled { factor: Factor::Constant(1.0) }), inputs) = op(graph, id)? else { return None };
+    let sides = [op(graph, inputs[0])?, op(graph, inputs[1])?];
+    let ((_, kl), (draw, drawn)) = match sides {
+        [kl @ (Op::KlGradient(_), _), draw @ (Op::ReparameteriseGradient(_), _)]
+        | [draw @ (Op::ReparameteriseGradient(_), _), kl @ (Op::KlGradient(_), _)] => (kl, draw),
+        _ => return None,
+    };
+    let Op::ReparameteriseGradient(draw) = draw else { return None };
+    (kl[0] == drawn[0] && only_reader(graph, inputs[0]) == Some(id) && only_reader(graph, inputs[1]) == Some(id))
+        .then_some(())?;
+    let (matmul, [a, b]) = free_product(graph, drawn[1])?;
+    let weight = mean_weight(graph, kl[1])?;
+    let finish = Finish::Posterior { stream: draw.stream, samples: draw.samples, weight };
+    graph.replace(id, Matmul { finish, ..matmul }, vec![a, b, kl[0]]);
+    Some(())
+}
+
+/// `SumRows(d_y)` beside the product `d_y^T x`, both of them gradients.
+fn column_sums(graph: &mut Graph, id: NodeId) -> Option<()> {
+    let (Op::SumRows(_), inputs) = op(graph, id)? else { return None };
+    let d_y = inputs[0];
+    let fits = |product: &NodeId| {
+        let Some((Op::Matmul(matmul), of)) = op(graph, *product) else { return false };
+        matmul == Matmul::new(Transpose::Left) && of[0] == d_y && is_gradient(graph, *product)
+    };
+    let product = needed_readers(graph, d_y).into_iter().find(fits)?;
+    // What reads the sums must come after the product that now makes them.
+    let reads_late = needed_readers(graph, id).into_iter().all(|reader| reader > product);
+    (is_gradient(graph, id) && reads_late).then_some(())?;
+    let (Op::Matmul(matmul), of) = op(graph, product)? else { return None };
+    let shape = graph.shape(id);
+    graph.replace(product, Matmul { finish: Finish::ColumnSums, ..matmul }, of);
+    graph.place_beside(id, product, shape);
+    Some(())
+}
+
+/// `Record(recon + weight kl, recon, kl)` of parts and a posterior.
+fn bound(graph: &mut Graph, id: NodeId) -> Option<()> {
+    let (Op::Record(Record { first: 0 }), scalars) = op(graph, id)? else { return None };
+    let [loss, recon, kl] = scalars.try_into().ok()?;
+    let (Op::AddScaled(AddScaled { factor: weight }), terms) = op(graph, loss)? else { return None };
+    let (Op::PartsMean(_), parts) = op(graph, recon)? else { return None };
+    let (Op::BatchMean(BatchMean), kls) = op(graph, kl)? else { return None };
+    let (Op::Kl(_), posterior) = op(graph, kls[0])? else { return None };
+    (terms == [recon, kl]).then_some(())?;
+    graph.replace(id, RecordBound { weight }, vec![parts[0], posterior[0]]);
+    Some(())
+}
+
+/// A batch or a draw that only products read, as a factor or a target: they compute it as they read it.
+fn load(graph: &mut Graph, id: NodeId) -> Option<()> {
+    let (load, stored) = match op(graph, id)? {
+        (Op::Gather(gather), of) if gather.is_cheap() => (Load::Gathered(gather), of[0]),
+        (Op::Reparameterise(draw), of) => (Load::Reparameterised(draw), of[0]),
+        _ => return None,
+    };
+    let readers = readers(graph, id)?;
+    let joined: Option<Vec<Matmul>> = readers
+        .iter()
+        .map(|&reader| {
+            let (Op::Matmul(matmul), inputs) = op(graph, reader)? else { return None };
+            let places: Vec<usize> = (0..inputs.len()).filter(|&place| inputs[place] == id).collect();
+            match (places.as_slice(), matmul.transpose, matmul.finish) {
+                ([0], Transpose::Right | Transpose::Neither, _) => Some(Matmul { left: load, ..matmul }),
+                ([1], Transpose::Left | Transpose::Neither, _) => Some(Matmul { right: load, ..matmul }),
+                ([3], _, Finish::Likelihood { score, activation, .. }) if matches!(load, Load::Gathered(_)) => {
+                    Some(Matmul { finish: Finish::Likelihood { score, activation, target: load }, ..matmul })
+                }
+                _ => None,
+            }
+            .filter(one_source)
+        })
+        .collect();
+    for (reader, matmul) in readers.into_iter().zip(joined?) {
+        let inputs = &graph.node(reader).inputs;
+        let inputs = inputs.iter().map(|&input| if input == id { stored } else { input }).collect();
+        graph.replace(reader, matmul, inputs);
+    }
+    Some(())
+}
+
+/// Kernels compute what they load from one place only.
+fn one_source(matmul: &Matmul) -> bool {
+    let target = match matmul.finish {
+        Finish::Likelihood { target, .. } => target,
+        _ => Load::Stored,
+    };
+    let computed = [matmul.left, matmul.right, target].iter().filter(|load| **load != Load::Stored).count();
+    let draws_in_its_end = matches!(matmul.finish, Finish::Posterior { .. });
+    computed + usize::from(draws_in_its_end) <= 1
 }

@@ -97,17 +97,24 @@ pub struct Plan {
     pub datasets: Vec<(usize, Shape, DType)>,
 }
 
-/// How to compile.
-#[derive(Clone, Copy, Debug)]
-pub struct Options {
-    /// Join products with what follows them.
-    pub fuse: bool,
+/// What products take over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fusion {
+    /// Nothing: each op runs by itself.
+    None,
+    /// What follows them.
+    #[default]
+    Ends,
+    /// Also what their factors are computed from, where that is cheap to do in every tile: it saves a kernel, and the
+    /// wait for it, on a GPU.
+    All,
 }
 
-impl Default for Options {
-    fn default() -> Options {
-        Options { fuse: true }
-    }
+/// How to compile.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// What products take over.
+    pub fuse: Fusion,
 }
 
 /// Makes a plan of what the graph's outputs and effects need.
@@ -116,9 +123,7 @@ impl Default for Options {
 /// Where two gradients would have one place, or a value is read after the step updated it in place.
 pub fn compile(graph: &Graph, options: Options) -> Result<Plan> {
     let mut graph = graph.clone();
-    if options.fuse {
-        fuse::fuse(&mut graph);
-    }
+    fuse::fuse(&mut graph, options.fuse);
     let live = live(&graph);
     let last_use = last_uses(&graph, &live);
     let mut planner = Planner::new(&graph)?;
@@ -144,6 +149,11 @@ fn live(graph: &Graph) -> Vec<bool> {
             }
         }
     }
+    // What is computed beside a live value is computed with it.
+    for id in graph.ids() {
+        let node = graph.node(id);
+        live[id.0] |= node.source == Source::Beside && live[node.inputs[0].0];
+    }
     live
 }
 
@@ -164,8 +174,12 @@ fn last_uses(graph: &Graph, live: &[bool]) -> Vec<usize> {
 struct Planner {
     plan: Plan,
     places: Vec<Option<Slice>>,
-    /// Local buffers that hold nothing now.
-    free: Vec<usize>,
+    /// By node: the longest chain of ops behind it, itself among them.
+    levels: Vec<usize>,
+    /// By node: the highest level that read or made its value so far.
+    used: Vec<usize>,
+    /// Local buffers that hold nothing now, and the level from which on they may be written without waiting in vain.
+    free: Vec<(usize, usize)>,
     gradient_of: HashMap<NodeId, ParameterId>,
     /// Elements of the arenas that were updated so far.
     updated: Vec<Range<usize>>,
@@ -195,6 +209,8 @@ impl Planner {
                 datasets: Vec::new(),
             },
             places: vec![None; graph.nodes().len()],
+            levels: vec![0; graph.nodes().len()],
+            used: vec![0; graph.nodes().len()],
             free: Vec::new(),
             gradient_of,
             updated: Vec::new(),
@@ -220,6 +236,8 @@ impl Planner {
                 slice
             }
             Source::Op(op) => return self.dispatch(graph, id, op),
+            // It was placed with its main value, or will be.
+            Source::Beside => return Ok(()),
         };
         self.places[id.0] = Some(slice);
         Ok(())
@@ -231,12 +249,24 @@ impl Planner {
             let (name, source) = (op.name(), &graph.node(stale).source);
             return graph_error(format!("{name}: reads {source:?} after this step updated it"));
         }
+        let level = 1 + node.inputs.iter().map(|input| self.levels[input.0]).max().unwrap_or(0);
+        self.levels[id.0] = level;
+        for used in node.inputs.iter().chain([&id]) {
+            self.used[used.0] = self.used[used.0].max(level);
+        }
         let mut reads: Vec<Slice> = node.inputs.iter().map(|input| self.slice(*input)).collect();
         let (inputs, outputs) = match op.effect() {
-            Effect::Value => (reads, vec![self.value(id, node.shape)]),
+            Effect::Value => {
+                let beside = graph.ids().filter(|&other| {
+                    let node = graph.node(other);
+                    node.source == Source::Beside && node.inputs[0] == id
+                });
+                let values = std::iter::once(id).chain(beside);
+                (reads, values.map(|value| self.value(value, graph.shape(value), level)).collect())
+            }
             Effect::Gradients => match self.span(node) {
-                Some(span) => (self.join(node, span), vec![self.value(id, node.shape)]),
-                None => (reads, vec![self.value(id, node.shape)]),
+                Some(span) => (self.join(node, span), vec![self.value(id, node.shape, level)]),
+                None => (reads, vec![self.value(id, node.shape, level)]),
             },
             Effect::Update => {
                 let Some(span) = self.span(node) else {
@@ -269,7 +299,7 @@ impl Planner {
                 self.updated.iter().any(|span| span.contains(&offset))
             }
             Source::Input(_) => self.accumulated.contains(&id),
-            Source::Dataset(_) | Source::Op(_) => false,
+            Source::Dataset(_) | Source::Op(_) | Source::Beside => false,
         }
     }
 
@@ -286,16 +316,18 @@ impl Planner {
         std::iter::once(Arena::Gradients.slice(span)).chain(others.map(|input| self.slice(*input))).collect()
     }
 
-    /// The place of a new value.
-    fn value(&mut self, id: NodeId, shape: Shape) -> Slice {
+    /// The place of a new value, made at this level.
+    fn value(&mut self, id: NodeId, shape: Shape, level: usize) -> Slice {
         let slice = match self.gradient_of.get(&id) {
             Some(&parameter) => {
                 let offset = self.plan.layout.get(parameter).offset;
                 Slice { place: Place::Arena(Arena::Gradients), offset, shape }
             }
-            None => self.local(shape),
+            None => self.local(shape, level),
         };
         self.places[id.0] = Some(slice);
+        self.levels[id.0] = level;
+        self.used[id.0] = level;
         slice
     }
 
@@ -303,11 +335,14 @@ impl Planner {
         self.places[id.0].expect("a node comes after its inputs")
     }
 
-    /// A local buffer for a value that may be released: the smallest free one that is large enough, or a new one.
-    fn local(&mut self, shape: Shape) -> Slice {
-        let fits = self.free.iter().enumerate().filter(|(_, local)| self.plan.locals[**local] >= shape.len());
-        match fits.min_by_key(|(_, local)| self.plan.locals[**local]).map(|(at, _)| at) {
-            Some(at) => Slice { place: Place::Local(self.free.remove(at)), offset: 0, shape },
+    /// A local buffer for a value that may be released: the smallest free one that is large enough, or a new one. One that
+    /// a dispatch of the same level still uses is passed over: two dispatches of a level must not wait for each other.
+    fn local(&mut self, shape: Shape, level: usize) -> Slice {
+        let held = |local: usize| self.plan.locals[local];
+        let fits = |&(local, from): &(usize, usize)| held(local) >= shape.len() && from <= level;
+        let found = self.free.iter().enumerate().filter(|(_, free)| fits(free));
+        match found.min_by_key(|(_, (local, _))| held(*local)).map(|(at, _)| at) {
+            Some(at) => Slice { place: Place::Local(self.free.remove(at).0), offset: 0, shape },
             None => self.fresh(shape),
         }
     }
@@ -320,7 +355,7 @@ impl Planner {
     fn release(&mut self, id: NodeId) {
         let is_input = self.plan.inputs.iter().any(|(_, slice)| Some(*slice) == self.places[id.0]);
         if let (Some(Slice { place: Place::Local(local), .. }), false) = (self.places[id.0], is_input) {
-            self.free.push(local);
+            self.free.push((local, self.used[id.0] + 1));
         }
     }
 
@@ -331,17 +366,21 @@ impl Planner {
 }
 
 impl Plan {
-    /// The longest chain of dispatches in which each needs the one before.
+    /// The longest chain of dispatches in which each must wait for the one before: it reads or overwrites what that one
+    /// wrote, or overwrites what that one reads.
     pub fn levels(&self) -> usize {
-        let mut written: Vec<(Slice, usize)> = Vec::new();
-        for dispatch in &self.dispatches {
-            let needs =
-                |slice: &Slice| dispatch.inputs.iter().chain(&dispatch.outputs).any(|used| used.overlaps(slice));
-            let level =
-                1 + written.iter().filter(|(slice, _)| needs(slice)).map(|(_, level)| *level).max().unwrap_or(0);
-            written.extend(dispatch.outputs.iter().map(|output| (*output, level)));
+        let mut levels: Vec<usize> = Vec::new();
+        let meet = |some: &[Slice], others: &[Slice]| some.iter().any(|slice| others.iter().any(|o| o.overlaps(slice)));
+        for (at, later) in self.dispatches.iter().enumerate() {
+            let waits_for = |(earlier, _): &(&Dispatch, &usize)| {
+                meet(&earlier.outputs, &later.inputs)
+                    || meet(&earlier.outputs, &later.outputs)
+                    || meet(&earlier.inputs, &later.outputs)
+            };
+            let before = self.dispatches[..at].iter().zip(&levels).filter(waits_for);
+            levels.push(1 + before.map(|(_, level)| *level).max().unwrap_or(0));
         }
-        written.iter().map(|(_, level)| *level).max().unwrap_or(0)
+        levels.into_iter().max().unwrap_or(0)
     }
 
     /// Elements of all local buffers.

@@ -31,6 +31,7 @@ pub fn interpret<T: Real>(
                 Some(values) if values.len() == node.shape.len() => values.clone(),
                 _ => return Err(Error::Graph(format!("input {name} must be {} values", node.shape))),
             },
+            Source::Beside => return Err(Error::Graph("a graph that was fused is not interpreted".to_owned())),
             Source::Op(op) if matches!(op.effect(), Effect::Update | Effect::Record) => Vec::new(),
             Source::Op(op) => {
                 let view = |&NodeId(id): &NodeId| {

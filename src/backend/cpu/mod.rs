@@ -30,6 +30,11 @@ impl<T: Real> Device for Cpu<T> {
         }
     }
 
+    /// A factor is packed before it is multiplied: to be computed as it is read, it would be stored first, each time.
+    fn fusion(&self) -> Fusion {
+        Fusion::Ends
+    }
+
     fn session(&self, layout: &ParameterLayout, data: &[Data<'_>]) -> Result<Box<dyn Session>> {
         Ok(Box::new(CpuSession::<T>::new(layout, data)))
     }
@@ -136,24 +141,17 @@ impl<T: Real> CpuSession<T> {
     fn step(&mut self, program: &mut Program<T>, step: &Step) {
         let dispatches = std::mem::take(&mut program.plan.dispatches);
         for dispatch in &dispatches {
-            // The plan never lets an output share a buffer with an input, so taking outputs out is safe.
-            let mut taken: Vec<Vec<T>> =
-                dispatch.outputs.iter().map(|output| self.take(program, output.place)).collect();
-            {
-                let inputs: Vec<View<'_, T>> = dispatch.inputs.iter().map(|input| self.view(program, input)).collect();
-                let mut outputs: Vec<&mut [T]> = dispatch
-                    .outputs
-                    .iter()
-                    .zip(&mut taken)
-                    .map(|(slice, values)| match slice.place {
-                        Place::Metrics => &mut values[..],
-                        _ => &mut values[slice.offset..][..slice.shape.len()],
-                    })
-                    .collect();
-                dispatch.op.reference(step, &inputs, &mut outputs);
+            // The plan never lets an output share a buffer with an input, so taking outputs' buffers out is safe.
+            let mut taken: Vec<(Place, Vec<T>)> = Vec::new();
+            for output in &dispatch.outputs {
+                if taken.iter().all(|(place, _)| *place != output.place) {
+                    taken.push((output.place, self.take(program, output.place)));
+                }
             }
-            for (output, values) in dispatch.outputs.iter().zip(taken) {
-                self.put(program, output.place, values);
+            let inputs: Vec<View<'_, T>> = dispatch.inputs.iter().map(|input| self.view(program, input)).collect();
+            dispatch.op.reference(step, &inputs, &mut parts(&mut taken, &dispatch.outputs));
+            for (place, values) in taken {
+                self.put(program, place, values);
             }
         }
         program.plan.dispatches = dispatches;
@@ -171,6 +169,26 @@ impl<T: Real> CpuSession<T> {
             }
         }
     }
+}
+
+/// The outputs as parts of the buffers they lie in; several may lie in one, apart.
+fn parts<'a, T>(buffers: &'a mut [(Place, Vec<T>)], outputs: &[Slice]) -> Vec<&'a mut [T]> {
+    let mut parts: Vec<Option<&mut [T]>> = outputs.iter().map(|_| None).collect();
+    for (place, values) in buffers {
+        let mut inside: Vec<usize> = (0..outputs.len()).filter(|&i| outputs[i].place == *place).collect();
+        inside.sort_by_key(|&i| outputs[i].offset);
+        let (mut rest, mut at) = (&mut values[..], 0);
+        for i in inside {
+            let len = match place {
+                Place::Metrics => rest.len(),
+                _ => outputs[i].shape.len(),
+            };
+            let (part, after) = rest.split_at_mut(outputs[i].offset - at).1.split_at_mut(len);
+            (rest, at) = (after, outputs[i].offset + len);
+            parts[i] = Some(part);
+        }
+    }
+    parts.into_iter().map(|part| part.expect("every output lies in a buffer that was taken")).collect()
 }
 
 impl<T: Real> Session for CpuSession<T> {

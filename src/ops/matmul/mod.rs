@@ -1,11 +1,15 @@
 //! Matrix products, in the three transpositions that a dense layer and its gradient need, with a choice of endings.
 //!
-//! The GPU kernels compute `finish(row, col, sum_k load_a(row, k) * load_b(k, col))`: variants of the loop (`variant.rs`
-//! chooses), two loads a factor, one ending each.
+//! A GPU kernel is one of several loops (`variant.rs` chooses), a load for each factor (`load.rs`) and an end (`finish.rs`):
+//! what fusion lets a product take over is a choice of files, never a generated text.
 //! On the CPU the `gemm` crate multiplies. What is deliberately absent: batched products, and any type but f32 and f64.
 
+mod finish;
+mod load;
 mod variant;
 
+pub use finish::{FOUR, Finish, Likelihood};
+pub use load::Load;
 pub use variant::Variant;
 
 use super::*;
@@ -21,22 +25,15 @@ pub enum Transpose {
     Left,
 }
 
-/// What happens to each sum.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Finish {
-    /// It is stored.
-    Store,
-    /// `activation(sum + bias[col])` is stored; the third input is the bias `[1, n]`.
-    BiasActivation(Activation),
-    /// `sum * slope(y[row, col])` is stored; the third input is the activated value y `[m, n]`.
-    ActivationGradient(Activation),
-}
-
 /// `c [m, n] = finish(sum_k a b)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Matmul {
     /// Which factor is stored transposed.
     pub transpose: Transpose,
+    /// Where the left factor comes from; set by fusion.
+    pub left: Load,
+    /// Where the right factor comes from; set by fusion.
+    pub right: Load,
     /// What happens to each sum; set by fusion.
     pub finish: Finish,
 }
@@ -44,16 +41,21 @@ pub struct Matmul {
 impl Matmul {
     /// A plain product.
     pub fn new(transpose: Transpose) -> Matmul {
-        Matmul { transpose, finish: Finish::Store }
+        Matmul { transpose, left: Load::Stored, right: Load::Stored, finish: Finish::Store }
     }
 
-    /// `(m, n, k)` of the product.
+    /// `(m, n, k)` of the product, where these are what its factors are loaded from.
     pub fn extents(&self, a: Shape, b: Shape) -> (usize, usize, usize) {
+        let (a, b) = (self.left.shape(a), self.right.shape(b));
         match self.transpose {
             Transpose::Neither => (a.rows, b.cols, a.cols),
             Transpose::Right => (a.rows, b.rows, a.cols),
             Transpose::Left => (a.cols, b.cols, a.rows),
         }
+    }
+
+    fn is_plain(&self) -> bool {
+        *self == Matmul::new(self.transpose)
     }
 }
 
@@ -61,44 +63,30 @@ impl Operation for Matmul {
     const NAME: &'static str = "matmul";
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
-        let (a, b) = match self.finish {
-            Finish::Store => arity::<2>(Self::NAME, inputs).map(|[a, b]| (a, b))?,
-            _ => arity::<3>(Self::NAME, inputs).map(|[a, b, _]| (a, b))?,
+        let [a, b] = arity(Self::NAME, &inputs[..inputs.len().min(2)])?;
+        let (left, right) = (self.left.shape(a), self.right.shape(b));
+        let (left_terms, right_terms, rule) = match self.transpose {
+            Transpose::Neither => (left.cols, right.rows, "left columns must equal right rows"),
+            Transpose::Right => (left.cols, right.cols, "left columns must equal the transposed right's columns"),
+            Transpose::Left => (left.rows, right.rows, "the transposed left's rows must equal right rows"),
         };
-        let (left, right, rule) = match self.transpose {
-            Transpose::Neither => (a.cols, b.rows, "left columns must equal right rows"),
-            Transpose::Right => (a.cols, b.cols, "left columns must equal the transposed right's columns"),
-            Transpose::Left => (a.rows, b.rows, "the transposed left's rows must equal right rows"),
-        };
-        if left != right {
-            return graph_error(format!("matmul: left is {a}, right is {b}: {rule}"));
+        if left_terms != right_terms {
+            return graph_error(format!("matmul: left is {left}, right is {right}: {rule}"));
         }
         let (m, n, _) = self.extents(a, b);
-        let output = Shape::new(m, n);
-        match self.finish {
-            Finish::Store => Ok(output),
-            Finish::BiasActivation(_) => same(Self::NAME, ["bias", "output row"], inputs[2], Shape::new(1, n)),
-            Finish::ActivationGradient(_) => same(Self::NAME, ["activated value", "output"], inputs[2], output),
-        }?;
-        Ok(output)
+        self.finish.shape([m, n], &inputs[2..])
     }
 
-    fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
-        let (a, b) = (inputs[0], inputs[1]);
-        let (m, n, k) = self.extents(a.shape, b.shape);
-        product(m, n, k, outputs[0], a, self.transpose == Transpose::Left, b, self.transpose == Transpose::Right);
-        match self.finish {
-            Finish::Store => {}
-            Finish::BiasActivation(activation) => activation.apply_in_place(outputs[0], inputs[2].values),
-            Finish::ActivationGradient(activation) => {
-                let y = inputs[2];
-                fill_rows(outputs[0], n, #[inline(always)] |row, out| activation.slope_in_place(out, y.row(row)));
-            }
-        }
+    fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
+        let (m, n, k) = self.extents(inputs[0].shape, inputs[1].shape);
+        let (a, b) = (self.left.elements(step, inputs[0]), self.right.elements(step, inputs[1]));
+        let transposed = [self.transpose == Transpose::Left, self.transpose == Transpose::Right];
+        product([m, n, k], &mut outputs[0][..m * n], [&a, &b], transposed);
+        self.finish.apply(step, n, &a, &inputs[2..], outputs);
     }
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
-        if self.finish != Finish::Store {
+        if !self.is_plain() {
             return back.none("fused matmul", "fusion comes after differentiation");
         }
         let (a, b, d) = (back.inputs[0], back.inputs[1], back.d_output);
@@ -113,32 +101,21 @@ impl Operation for Matmul {
         Ok(vec![d_a, d_b])
     }
 
-    fn kernel(&self, inputs: &[Shape], output: Shape, profile: &Profile) -> Kernel {
+    fn kernel(&self, inputs: &[Shape], _: Shape, profile: &Profile) -> Kernel {
         let (m, n, k) = self.extents(inputs[0], inputs[1]);
-        debug_assert_eq!(Shape::new(m, n), output);
         let variant = Variant::choose(profile, [m, n, k]);
-        let mut fragments = vec![variant.fragment(), fragment!("grid.wgsl")];
-        fragments.push(match self.transpose {
-            Transpose::Left => fragment!("load_a_transposed.wgsl"),
-            _ => fragment!("load_a.wgsl"),
-        });
-        fragments.push(match self.transpose {
-            Transpose::Right => fragment!("load_b_transposed.wgsl"),
-            _ => fragment!("load_b.wgsl"),
-        });
-        match self.finish {
-            Finish::Store => fragments.push(fragment!("finish_store.wgsl")),
-            Finish::BiasActivation(activation) => {
-                fragments.extend([fragment!("finish_bias_activation.wgsl"), activation.fragment(), fragment!("math.wgsl")]);
-            }
-            Finish::ActivationGradient(activation) => fragments.extend([
-                fragment!("finish_activation_gradient.wgsl"),
-                activation.fragment(),
-                fragment!("math.wgsl"),
-            ]),
-        }
-        let constants = vec![("M", m as f64), ("N", n as f64), ("K", k as f64)];
-        Kernel { fragments, constants, groups: variant.groups(m, n) }
+        let (columns, across) = match self.finish {
+            Finish::ColumnSums => (fragment!("columns_and_ones.wgsl"), n + 1),
+            _ => (fragment!("columns_plain.wgsl"), n),
+        };
+        let kernel = Kernel {
+            fragments: vec![variant.fragment(), fragment!("grid.wgsl"), columns],
+            constants: vec![("M", m as f64), ("N", across as f64), ("K", k as f64)],
+            groups: variant.groups(m, across),
+        };
+        let kernel = self.left.link_left(kernel, inputs[0], self.transpose == Transpose::Left);
+        let kernel = self.right.link_right(kernel, inputs[1], self.transpose == Transpose::Right);
+        self.finish.link(kernel, &inputs[2..], [m, n])
     }
 
     fn cases() -> Vec<Case> {
@@ -158,7 +135,7 @@ impl Operation for Matmul {
             for (finish, third) in
                 [(Finish::BiasActivation(activation), [1, n]), (Finish::ActivationGradient(activation), [m, n])]
             {
-                let op = Matmul { transpose: Transpose::Right, finish };
+                let op = Matmul { finish, ..Matmul::new(Transpose::Right) };
                 cases.push(Case::new(op, k, &[([m, k], Fill::Normal), ([n, k], Fill::Normal), (third, Fill::Unit)]));
             }
         }
@@ -166,20 +143,10 @@ impl Operation for Matmul {
     }
 }
 
-#[allow(clippy::too_many_arguments, reason = "the numbers of one product")]
-fn product<T: Real>(
-    m: usize,
-    n: usize,
-    k: usize,
-    out: &mut [T],
-    a: View<'_, T>,
-    a_transposed: bool,
-    b: View<'_, T>,
-    b_transposed: bool,
-) {
-    assert!(out.len() == m * n && a.values.len() == m * k && b.values.len() == k * n, "the planner sized every value");
-    let strides = |cols: usize, transposed: bool| if transposed { (1, cols as isize) } else { (cols as isize, 1) };
-    let (a_row, a_col) = strides(a.shape.cols, a_transposed);
-    let (b_row, b_col) = strides(b.shape.cols, b_transposed);
-    crate::backend::cpu::gemm(m, n, k, out, (n as isize, 1), a.values, (a_row, a_col), b.values, (b_row, b_col));
+/// `out [m, n] = a b`, of which either may be stored transposed.
+fn product<T: Real>([m, n, k]: [usize; 3], out: &mut [T], [a, b]: [&[T]; 2], transposed: [bool; 2]) {
+    assert!(out.len() == m * n && a.len() == m * k && b.len() == k * n, "the planner sized every value");
+    let a_strides = if transposed[0] { (1, m as isize) } else { (k as isize, 1) };
+    let b_strides = if transposed[1] { (1, k as isize) } else { (n as isize, 1) };
+    crate::backend::cpu::gemm(m, n, k, out, (n as isize, 1), a, a_strides, b, b_strides);
 }

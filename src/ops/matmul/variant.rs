@@ -2,10 +2,10 @@
 
 use crate::ops::{Fragment, Profile, fragment};
 
-/// A loop over a product's terms. Each calls `load_a`, `load_b` and `finish`, so each runs every product.
+/// A loop over a product's terms. Each calls what loads and ends define, so each runs every product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variant {
-    /// A sum an invocation, nothing reused: what the others are measured against, and never chosen.
+    /// Four sums an invocation, nothing reused: what the others are measured against, and never chosen.
     Naive,
     /// A 16 x 8 tile an invocation, in registers.
     Registers,
@@ -40,7 +40,7 @@ impl Variant {
     /// Workgroups for a result of `m` rows and `n` columns.
     pub(super) fn groups(self, m: usize, n: usize) -> usize {
         match self {
-            Variant::Naive => (m * n).div_ceil(64),
+            Variant::Naive => (m * n.div_ceil(4)).div_ceil(64),
             // Eight invocations a workgroup: one a lane of a 256-bit vector.
             Variant::Registers => (m.div_ceil(16) * n.div_ceil(8)).div_ceil(8),
             Variant::Tiled => m.div_ceil(64) * n.div_ceil(64),

@@ -1,0 +1,3 @@
+// Where a kernel that draws as it reads finds the posterior.
+
+const POSTERIOR_BINDING = 2u;

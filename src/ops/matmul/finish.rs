@@ -1,0 +1,226 @@
+//! What happens to a product's sums: the ops that fusion lets a product take over.
+
+use super::*;
+use crate::rng::Stream;
+
+/// What happens to each sum. The inputs named here come after the two factors.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Finish {
+    /// It is stored.
+    Store,
+    /// `activation(sum + bias[col])` is stored; input: the bias `[1, n]`.
+    BiasActivation(Activation),
+    /// `sum * slope(y[row, col])` is stored; input: the activated value y `[m, n]`.
+    ActivationGradient(Activation),
+    /// The sum is stored, and as a second value `[1, m]` the left factor's own sums over terms: of a weight's gradient
+    /// `d_y^T x` those are the bias's.
+    ColumnSums,
+    /// `y = activation(sum + bias[col])` is scored; stored is the gradient of the batch's mean loss with respect to the
+    /// activation's argument, and as a second value `[m, ceil(n / 4)]` parts of which each row sums to that row's loss; how
+    /// a row is cut is the back-end's. Inputs: the bias `[1, n]`, and what the target `[m, n]` is loaded from.
+    Likelihood {
+        /// How y is scored.
+        score: Likelihood,
+        /// The activation.
+        activation: Activation,
+        /// Where the target comes from.
+        target: Load,
+    },
+    /// The sum is d_z of a draw `z [m, n]` from a posterior: the gradient with respect to that posterior `[m, 2 n]` is
+    /// stored, of the draw and of the weighted mean KL together; input: the posterior.
+    Posterior {
+        /// Where the draw's noise came from.
+        stream: Stream,
+        /// Rows an example, as of [`Reparameterise`].
+        samples: usize,
+        /// The weight of the mean KL in the loss.
+        weight: Factor,
+    },
+}
+
+/// How an output is scored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Likelihood {
+    /// As [`BceLogits`] does.
+    BceLogits,
+    /// As [`SquaredError`] does.
+    SquaredError,
+}
+
+/// Columns of sums that a kernel finishes together.
+pub const FOUR: usize = 4;
+
+impl Finish {
+    /// The value's shape, where the product is `m` by `n`, or why the further inputs do not fit.
+    pub(super) fn shape(&self, [m, n]: [usize; 2], more: &[Shape]) -> Result<Shape> {
+        const NAME: &str = Matmul::NAME;
+        let output = Shape::new(m, n);
+        match self {
+            Finish::Store | Finish::ColumnSums => arity::<0>(NAME, more).map(|_| output),
+            Finish::BiasActivation(_) => {
+                let [bias] = arity(NAME, more)?;
+                same(NAME, ["bias", "output row"], bias, Shape::new(1, n)).map(|_| output)
+            }
+            Finish::ActivationGradient(_) => {
+                let [y] = arity(NAME, more)?;
+                same(NAME, ["activated value", "output"], y, output)
+            }
+            Finish::Likelihood { target: load, .. } => {
+                let [bias, target] = arity(NAME, more)?;
+                same(NAME, ["bias", "output row"], bias, Shape::new(1, n))?;
+                same(NAME, ["target", "output"], load.shape(target), output)
+            }
+            Finish::Posterior { .. } => {
+                let [posterior] = arity(NAME, more)?;
+                same(NAME, ["posterior", "draw, twice as wide"], posterior, Shape::new(m, 2 * n))
+            }
+        }
+    }
+
+    /// The shape of the second value, where there is one.
+    pub fn second(&self, [m, n]: [usize; 2]) -> Option<Shape> {
+        match self {
+            Finish::ColumnSums => Some(Shape::new(1, m)),
+            Finish::Likelihood { .. } => Some(Shape::new(m, n.div_ceil(FOUR))),
+            _ => None,
+        }
+    }
+
+    /// Finishes the sums that `outputs[0]` holds (of a posterior: its first half does).
+    pub(super) fn apply<T: Real>(
+        &self,
+        step: &Step,
+        n: usize,
+        left: &[T],
+        more: &[View<'_, T>],
+        outputs: &mut [&mut [T]],
+    ) {
+        match *self {
+            Finish::Store => {}
+            Finish::ColumnSums => {
+                let [_, sums] = outputs else { unreachable!("the planner gives it two outputs") };
+                let shape = Shape::new(left.len() / sums.len(), sums.len());
+                SumRows.reference(step, &[View { shape, values: left, bytes: &[] }], &mut [sums]);
+            }
+            Finish::BiasActivation(activation) => activation.apply_in_place(outputs[0], more[0].values),
+            Finish::ActivationGradient(activation) => {
+                let y = more[0];
+                fill_rows(outputs[0], n, #[inline(always)] |row, out| activation.slope_in_place(out, y.row(row)));
+            }
+            Finish::Likelihood { score, activation, target } => {
+                let [d_y, parts] = outputs else { unreachable!("the planner gives it two outputs") };
+                let target = target.elements(step, more[1]);
+                score.apply(step, activation, more[0].values, &target, d_y, parts);
+            }
+            Finish::Posterior { stream, samples, weight } => {
+                let share = weight.value::<T>(step) / T::from_f64(f64::from(step.rows));
+                let posterior = more[0];
+                let half = T::from_f64(0.5);
+                // Rows of sums lie dense at the front: the last ones first, so that none is written over.
+                let out = &mut *outputs[0];
+                let mut d_z = vec![T::zero(); n];
+                for row in (0..posterior.shape.rows).rev() {
+                    d_z.copy_from_slice(&out[row * n..][..n]);
+                    let eps = reparameterise::noise(stream, step, samples, row, n);
+                    let (mean, logvar) = posterior.row(row).split_at(n);
+                    let share = if row < step.rows as usize { share } else { T::zero() };
+                    let (d_mean, d_logvar) = out[row * 2 * n..][..2 * n].split_at_mut(n);
+                    for e in 0..n {
+                        let drawn = d_z[e] * half * (half * logvar[e]).e_to() * T::from_f64(f64::from(eps[e]));
+                        d_mean[e] = mean[e] * share + d_z[e];
+                        d_logvar[e] = half * (logvar[e].e_to() - T::one()) * share + drawn;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Links what defines `finish`.
+    pub(super) fn link(&self, mut kernel: Kernel, more: &[Shape], [m, n]: [usize; 2]) -> Kernel {
+        debug_assert!(m > 0 && n > 0);
+        match *self {
+            Finish::Store => kernel.link(fragment!("finish_store.wgsl")),
+            Finish::ColumnSums => kernel.link(fragment!("finish_column_sums.wgsl")),
+            Finish::BiasActivation(activation) => kernel
+                .link(fragment!("finish_bias_activation.wgsl"))
+                .link(activation.fragment())
+                .link(fragment!("math.wgsl")),
+            Finish::ActivationGradient(activation) => kernel
+                .link(fragment!("finish_activation_gradient.wgsl"))
+                .link(activation.fragment())
+                .link(fragment!("math.wgsl")),
+            Finish::Likelihood { score, activation, target } => {
+                kernel = kernel.link(fragment!("finish_likelihood.wgsl")).link(match score {
+                    Likelihood::BceLogits => fragment!("likelihood_bce_logits.wgsl"),
+                    Likelihood::SquaredError => fragment!("likelihood_squared_error.wgsl"),
+                });
+                kernel = kernel.link(activation.fragment()).link(fragment!("math.wgsl"));
+                match target {
+                    Load::Gathered(gather) => gather
+                        .link_rows(kernel.link(fragment!("target_gathered.wgsl")), more[1])
+                        .link(fragment!("data_4.wgsl")),
+                    _ => kernel.link(fragment!("target_stored.wgsl")).link(fragment!("step.wgsl")),
+                }
+            }
+            Finish::Posterior { stream, samples, weight } => {
+                kernel = Reparameterise { stream, samples }.link_noise(kernel.link(fragment!("finish_posterior.wgsl")), n);
+                weight.link(kernel)
+            }
+        }
+    }
+}
+
+impl Likelihood {
+    /// Turns the sums in `d_y` into gradients, and gives each row's loss to its first part.
+    fn apply<T: Real>(
+        self,
+        step: &Step,
+        activation: Activation,
+        bias: &[T],
+        target: &[T],
+        d_y: &mut [T],
+        parts: &mut [T],
+    ) {
+        use rayon::prelude::*;
+        let n = bias.len();
+        let weight = T::one() / T::from_f64(f64::from(step.rows));
+        let rows_a_task = 4096_usize.div_ceil(n);
+        let cols = n.div_ceil(FOUR);
+        let tasks = d_y.par_chunks_mut(n * rows_a_task).zip(parts.par_chunks_mut(cols * rows_a_task));
+        tasks.enumerate().for_each(|(task, (d_y, parts))| {
+            vectorised(
+                #[inline(always)]
+                || {
+                    for (i, (d_y, parts)) in d_y.chunks_mut(n).zip(parts.chunks_mut(cols)).enumerate() {
+                        let row = task * rows_a_task + i;
+                        let weight = if row < step.rows as usize { weight } else { T::zero() };
+                        activation.apply_to_row(d_y, bias);
+                        parts.fill(T::zero());
+                        parts[0] = self.row(activation, d_y, &target[row * n..][..n], weight);
+                    }
+                },
+            );
+        });
+    }
+
+    /// The loss of one row of outputs, which become their gradients.
+    #[inline(always)]
+    fn row<T: Real>(self, activation: Activation, y: &mut [T], target: &[T], weight: T) -> T {
+        match self {
+            Likelihood::BceLogits => {
+                let loss = lane_sum_pairs(y, target, bce_logits::loss);
+                for (y, &x) in y.iter_mut().zip(target) {
+                    *y = (Activation::Sigmoid.value(*y) - x) * activation.slope(*y) * weight;
+                }
+                loss
+            }
+            Likelihood::SquaredError => {
+                let loss = lane_sum_pairs(y, target, #[inline(always)] |y, x| (y - x) * (y - x));
+                for (y, &x) in y.iter_mut().zip(target) {
+                    *y = (*y - x) * (weight + weight) * activation.slope(*y);
+                }
+                loss
+            }
+        }
+    }
+}

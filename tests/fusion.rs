@@ -1,0 +1,128 @@
+//! Fused plans: how few dispatches and levels they have, and that on a GPU and on the CPU they compute what the unfused
+//! plan computes in f64, at sizes around every tile edge.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{Tolerance, gpu};
+use vae_gpu::backend::cpu::{Cpu, CpuSession};
+use vae_gpu::backend::gpu::GpuOptions;
+use vae_gpu::backend::{Data, Device, Session, Values};
+use vae_gpu::graph::{DType, Graph, Shape};
+use vae_gpu::models::{Batches, Loss, Model, ModelConfig, Optimiser};
+use vae_gpu::ops::{Adam, Op, Pixels};
+use vae_gpu::plan::{Arena, Fusion, Options, compile};
+use vae_gpu::rng::Permutation;
+use vae_gpu::step::Step;
+
+const EXAMPLES: usize = 70;
+
+#[derive(Clone, Copy, Debug)]
+struct Size {
+    features: usize,
+    hidden: usize,
+    latent: usize,
+    batch: usize,
+}
+
+/// Around the tiles of every kernel (4, 8, 16, 64), and small.
+const SIZES: [Size; 5] = [
+    Size { features: 65, hidden: 63, latent: 3, batch: 17 },
+    Size { features: 64, hidden: 16, latent: 8, batch: 64 },
+    Size { features: 131, hidden: 17, latent: 9, batch: 65 },
+    Size { features: 1, hidden: 1, latent: 1, batch: 1 },
+    Size { features: 7, hidden: 130, latent: 2, batch: 15 },
+];
+
+fn model(size: Size, loss: Loss) -> Model {
+    let Size { features, hidden, latent, .. } = size;
+    let (encoder, decoder) = (vec![hidden], vec![hidden]);
+    Model::new(ModelConfig { encoder, decoder, latent, loss, ..ModelConfig::vae(features) }).unwrap()
+}
+
+fn training(model: &Model, size: Size, dtype: DType, pixels: Pixels) -> Graph {
+    let batches = Batches { data: 0, examples: EXAMPLES, dtype, rows: size.batch, pixels, noise: None };
+    model.training(&batches, Optimiser { adam: Adam::default(), clip: None }).unwrap().remove(0)
+}
+
+/// A step whose batch is short.
+fn step(size: Size) -> Step {
+    let rows = (size.batch as u32 * 3).div_ceil(4);
+    let order = Permutation::new(3, 0, EXAMPLES as u32).keys();
+    let first = EXAMPLES as u32 - rows;
+    Step { index: 5, first, rows, seed: 3, order, step_size: 1e-3, second_scale: 1.0, beta: 0.5, ..Step::default() }
+}
+
+/// The gradients of one step, and what it recorded.
+fn one_step(session: &mut dyn Session, model: &Model, graph: &Graph, size: Size, fuse: Fusion) -> (Vec<f64>, Vec<f64>) {
+    session.write_arena(Arena::Parameters, &model.layout().initial(1)).unwrap();
+    let program = session.load(compile(graph, Options { fuse }).unwrap()).unwrap();
+    let metrics = session.run(&[program], &[step(size)]).unwrap().concat();
+    let gradients = session.read_arena(Arena::Gradients).unwrap().into_iter().map(f64::from).collect();
+    (gradients, metrics)
+}
+
+#[test]
+fn a_step_of_the_standard_model_is_thirteen_dispatches_in_nine_levels() {
+    let size = Size { features: 784, hidden: 400, latent: 20, batch: 64 };
+    for loss in [Loss::Bce, Loss::Mse] {
+        let model = model(size, loss);
+        let graph = training(&model, size, DType::U8, Pixels::Grey);
+        let plan = compile(&graph, Options { fuse: Fusion::All }).unwrap();
+        assert_eq!((plan.dispatches.len(), plan.levels()), (13, 9), "{plan}");
+        let products = plan.dispatches.iter().filter(|dispatch| matches!(dispatch.op, Op::Matmul(_))).count();
+        assert_eq!(products, 11);
+    }
+}
+
+#[test]
+fn drawn_pixels_are_written_once() {
+    let size = SIZES[0];
+    let drawn = Pixels::Bernoulli(vae_gpu::rng::Stream::Pixels);
+    let graph = training(&model(size, Loss::Bce), size, DType::U8, drawn);
+    let plan = compile(&graph, Options { fuse: Fusion::All }).unwrap();
+    let gathers = plan.dispatches.iter().filter(|dispatch| matches!(dispatch.op, Op::Gather(_))).count();
+    assert_eq!((gathers, plan.dispatches.len()), (1, 14), "{plan}");
+}
+
+#[test]
+fn fused_plans_compute_what_the_unfused_one_does() {
+    let gpus: Vec<_> = [true, false].iter().filter_map(|&checks| gpu(GpuOptions { checks, fault: None })).collect();
+    let bytes: Vec<u8> = (0..EXAMPLES * 131).map(|i| (i * 37 % 256) as u8).collect();
+    let reals: Vec<f32> = bytes.iter().map(|&byte| f32::from(byte) / 256.0).collect();
+    for (at, size) in SIZES.into_iter().enumerate() {
+        for loss in [Loss::Bce, Loss::Mse] {
+            let (dtype, pixels) = match at % 3 {
+                0 => (DType::U8, Pixels::Grey),
+                1 => (DType::Real, Pixels::Grey),
+                _ => (DType::U8, Pixels::Threshold),
+            };
+            let shape = Shape::new(EXAMPLES, size.features);
+            let values = match dtype {
+                DType::U8 => Values::Bytes(&bytes[..shape.len()]),
+                DType::Real => Values::Reals(&reals[..shape.len()]),
+            };
+            let data = [Data { shape, values }];
+            let model = model(size, loss);
+            let graph = training(&model, size, dtype, pixels);
+            let mut exact = CpuSession::<f64>::new(model.layout(), &data);
+            let wanted = one_step(&mut exact, &model, &graph, size, Fusion::None);
+            let check = |device: &dyn Device, fuse: Fusion, tolerance: Tolerance| {
+                let mut session = device.session(model.layout(), &data).unwrap();
+                let got = one_step(session.as_mut(), &model, &graph, size, fuse);
+                let what = format!("{} {fuse:?} {size:?} {loss:?}", device.name());
+                tolerance.check(&format!("{what}: gradients"), &got.0, &wanted.0);
+                tolerance.check(&format!("{what}: metrics"), &got.1, &wanted.1);
+            };
+            for fuse in [Fusion::Ends, Fusion::All] {
+                // The arenas are read back as f32.
+                let rounding = f64::from(f32::EPSILON);
+                check(&Cpu::<f64>::new(), fuse, Tolerance { relative: rounding, absolute: 1e-12 });
+                check(&Cpu::<f32>::new(), fuse, Tolerance::rounding(size.features + size.batch));
+                for gpu in &gpus {
+                    check(gpu, fuse, Tolerance::rounding(size.features + size.batch));
+                }
+            }
+        }
+    }
+}
