@@ -1,7 +1,7 @@
 """What the Python peers share: the works, MNIST, shuffled batches, and the clock that prints a JSON object a work.
 
-Beside the speed, an object has `loss` (nats an image at the last step: the work is training, and the same everywhere) and
-`first_step_at`, the time of day at which the first step was finished.
+Beside the speed, an object has `loss` (nats an image at the last step: the work is training, and the same everywhere)
+and `first_step_at`, the time of day at which the first step was finished.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def chunk(batch):
 
 
 class Clock:
-    """Starts when made; `advance()` takes some steps, waits until they are finished, and gives their number and the last loss."""
+    """Starts when made; `advance()` takes steps, waits for their end, and gives their number and the last loss."""
 
     def __init__(self, peer, work):
         self.peer, self.work, self.began = peer, work, time.perf_counter()

@@ -1,12 +1,12 @@
-"""Our training steps beside other people's, on the same work and machine, in turns; prints the tables of ratios and memory.
+"""Our training steps beside other people's, on the same work and machine, in turns; prints tables.
 
     cargo build --release
     python3 -m venv /tmp/torch && /tmp/torch/bin/pip install -r benches/peers/requirements.txt
     python3 benches/peers/run.py --python /tmp/torch/bin/python3 [--device cpu] [--rounds 5] [--json FILE]
 
-Each round runs every program once, so that a machine whose speed wanders slows all of them; the first table has the medians
-over the rounds, and the ratio of ours to each. Ratios above 1 are in our favour. The second has the most memory that each
-program held, and the third the time from its start to the end of its first step.
+Each round runs every program once, so that a machine whose speed wanders slows all of them; the first table has the
+medians over the rounds, and the ratio of ours to each. Ratios above 1 are in our favour. The second has the most memory
+that each program held, and the third the time from its start to the end of its first step.
 
 `--peers` names those to run beside ours, of these:
 
@@ -17,7 +17,7 @@ program held, and the third the time from its start to the end of its first step
     candle      the CPU only; `cargo build --release` in candle/
     tinygrad    WebGPU only; `requirements-others.txt`
 
-`requirements-others.txt` needs Python 3.12, and is best put in an environment of its own, which `--python-others` names.
+`requirements-others.txt` needs Python 3.12 and an environment of its own, which `--python-others` names.
 Where the device is software (`--device llvmpipe`) burn needs CUBECL_WGPU_DEFAULT_DEVICE=Cpu, which is set for it.
 """
 
@@ -41,7 +41,7 @@ PEERS = ("pytorch", "jax", "tensorflow", "burn", "candle", "tinygrad")
 parser = argparse.ArgumentParser()
 parser.add_argument("--binary", default=str(ROOT / "target/release/vae-gpu"))
 parser.add_argument("--python", default=sys.executable)
-parser.add_argument("--python-others", default=None, help="for jax, tensorflow and tinygrad [default: that of --python]")
+parser.add_argument("--python-others", default=None, help="for jax, tensorflow, tinygrad [default: that of --python]")
 parser.add_argument("--burn", default=str(HERE / "burn/target/release/peer-burn"))
 parser.add_argument("--candle", default=str(HERE / "candle/target/release/peer-candle"))
 parser.add_argument("--peers", nargs="*", choices=PEERS, default=["pytorch"])
@@ -58,13 +58,13 @@ software = args.device.lower() in ("llvmpipe", "lavapipe", "swiftshader")
 variants = args.variants or (["eager", "fused", "compiled"] if on_cpu else ["compiled", "graphs"])
 
 data = ["--data", str(ROOT / "assets/mnist"), "--seconds", str(args.seconds)]
-torch_device = ["--device", "cpu" if on_cpu else "cuda"]
+cuda = ["--device", "cpu" if on_cpu else "cuda"]
 others = args.python_others or args.python
 offered = {
-    "pytorch": {f"PyTorch {variant}": [args.python, str(HERE / "pytorch.py"), *data, *torch_device, "--variant", variant]
+    "pytorch": {f"PyTorch {variant}": [args.python, str(HERE / "pytorch.py"), *data, *cuda, "--variant", variant]
                 for variant in variants},
-    "jax": {"JAX": [others, str(HERE / "jax_peer.py"), *data, *torch_device]},
-    "tensorflow": {f"TensorFlow {variant}": [others, str(HERE / "tensorflow_peer.py"), *data, *torch_device,
+    "jax": {"JAX": [others, str(HERE / "jax_peer.py"), *data, *cuda]},
+    "tensorflow": {f"TensorFlow {variant}": [others, str(HERE / "tensorflow_peer.py"), *data, *cuda,
                                              "--variant", variant] for variant in ("xla", "graph")},
     "burn": {f"burn {backend}": [args.burn, *data, "--backend", backend] for backend in ["flex" if on_cpu else "wgpu"]},
     "candle": {"candle": [args.candle, *data]} if on_cpu else {},
@@ -94,12 +94,13 @@ def run(command):
         child.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0), errors.seek(0)
         if child.returncode != 0:
-            lines = errors.read().strip().splitlines()
+            lines = [line for line in errors.read().splitlines() if line.strip() and not line.startswith("note:")]
             return None, "out of time" if late else lines[-1] if lines else f"status {child.returncode}"
         result = json.loads(out.read().strip().splitlines()[-1])
         result["peak_bytes"] = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        # Ours says how long its first step took, from the opening of the device.
-        result["start_to_first_step_s"] = result["first_step_at"] - began if "first_step_at" in result else result["first_step_s"]
+        # Where ours has no time of day, it says how long its first step took, from the opening of the device.
+        at = result.get("first_step_at")
+        result["start_to_first_step_s"] = at - began if at else result["first_step_s"]
         return result, None
 
 

@@ -1,9 +1,10 @@
-"""The works of `vae-gpu bench` in TensorFlow: a JSON object a line, images a second as the median over nine parts of a run.
+"""The works of `vae-gpu bench` in TensorFlow: a JSON object a line, images a second as the median over nine parts of a
+run.
 
     python3 tensorflow_peer.py --data ../../assets/mnist [--work standard-128] [--variant xla|graph] [--seconds 10]
 
-The same step as ours, as pytorch.py says. A `tf.function` takes several steps in a `tf.range` loop, compiled by XLA or as a
-graph of TensorFlow's own kernels; Adam is TensorFlow's fused one, as Keras applies it to a variable.
+The same step as ours, as pytorch.py says. A `tf.function` takes several steps in a `tf.range` loop, compiled by XLA or as
+a graph of TensorFlow's own kernels; Adam is TensorFlow's fused one.
 """
 
 import os
@@ -54,7 +55,7 @@ def measure(name):
                 beta1=0.9, beta2=0.999, epsilon=1e-8, grad=slope)
         return loss
 
-    @tf.function(jit_compile=args.variant == "xla", reduce_retracing=False)
+    @tf.function(jit_compile=args.variant == "xla")
     def steps(chosen):
         loss = tf.constant(0.0)
         for i in tf.range(len(chosen)):

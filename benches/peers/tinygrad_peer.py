@@ -1,10 +1,11 @@
-"""The works of `vae-gpu bench` in tinygrad, through WebGPU: a JSON object a line, images a second as the median over nine
-parts of a run.
+"""The works of `vae-gpu bench` in tinygrad, through WebGPU: a JSON object a line, images a second as the median over
+nine parts of a run.
 
     python3 tinygrad_peer.py --data ../../assets/mnist [--work standard-128] [--seconds 10]
 
-The same step as ours, as pytorch.py says. Tinygrad writes WGSL that Dawn runs, which the package dawn-python brings; the
-step is a TinyJit. Data is resident as f32, the first 40,000 images of it: 128 MiB is what every device can bind at once.
+The same step as ours, as pytorch.py says. Tinygrad writes WGSL that Dawn runs, which the package dawn-python brings;
+the step is a TinyJit, and compiled kernels stay in tinygrad's cache on the disk. Data is resident as f32, the first 40,000
+images of it: 128 MiB is what every device can bind at once.
 """
 
 import os

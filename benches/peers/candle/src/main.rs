@@ -1,5 +1,5 @@
-//! The works of `vae-gpu bench` in candle, on the CPU: a JSON object a line, images a second as the median over nine parts
-//! of a run.
+//! The works of `vae-gpu bench` in candle, on the CPU: a JSON object a line, images a second as the median over nine
+//! parts of a run.
 //!
 //! ```text
 //! cargo build --release
