@@ -3,7 +3,7 @@ run.
 
     python3 tensorflow_peer.py --data ../../assets/mnist [--work standard-128] [--variant xla|graph] [--seconds 10]
 
-The same step as ours, as pytorch.py says. A `tf.function` takes several steps in a `tf.range` loop, compiled by XLA or as
+As pytorch.py says, the same step as ours. A `tf.function` takes steps in a `tf.range` loop, compiled by XLA or as
 a graph of TensorFlow's own kernels; Adam is TensorFlow's fused one.
 """
 

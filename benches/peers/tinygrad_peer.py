@@ -3,7 +3,7 @@ nine parts of a run.
 
     python3 tinygrad_peer.py --data ../../assets/mnist [--work standard-128] [--seconds 10]
 
-The same step as ours, as pytorch.py says. Tinygrad writes WGSL that Dawn runs, which the package dawn-python brings;
+The same step as ours, as pytorch.py says. Tinygrad writes WGSL that Dawn runs, which the package dawn-python has;
 the step is a TinyJit, and compiled kernels stay in tinygrad's cache on the disk. Data is resident as f32, the first 40,000
 images of it: 128 MiB is what every device can bind at once.
 """

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! The same step as ours, as pytorch.py says. `flex` is burn's CPU back-end; `wgpu` runs WGSL through wgpu, with
-//! operations fused, on the device that `CUBECL_WGPU_DEFAULT_DEVICE` names (`Cpu`: a software one) or else the best one.
+//! operations fused, on what `CUBECL_WGPU_DEFAULT_DEVICE` names (`Cpu`: a software one) or else the best one.
 //! Kernels are tuned anew in each process, which is most of the time to the first step; nothing is kept on the disk.
 //! Data is resident as f32, with wgpu the first 40,000 images of it: 128 MiB is what every device can bind at once.
 
