@@ -61,6 +61,7 @@ def measure(name):
     count = len(images) // batch * batch
     state = {"order": torch.randperm(count, device=device), "at": 0}
     chosen = torch.zeros(batch, dtype=torch.int64, device=device)
+    last = torch.zeros((), device=device)
 
     def step():
         optimiser.zero_grad(set_to_none=not graphs)
@@ -68,6 +69,7 @@ def measure(name):
             loss = forward(images[chosen])
         loss.backward()
         optimiser.step()
+        last.copy_(loss.detach())
 
     def next_batch():
         if state["at"] == count:
@@ -78,7 +80,8 @@ def measure(name):
     began = time.perf_counter()
     next_batch()
     step()
-    first = time.perf_counter() - began
+    last.item()  # finished
+    first, first_at = time.perf_counter() - began, time.time()
     if graphs:
         side = torch.cuda.Stream()
         with torch.cuda.stream(side):
@@ -111,6 +114,8 @@ def measure(name):
         "images_per_s": batch / seconds,
         "ms_per_step": 1e3 * seconds,
         "first_step_s": first,
+        "first_step_at": first_at,
+        "loss": last.item(),
     }
 
 

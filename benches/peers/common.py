@@ -1,0 +1,75 @@
+"""What the Python peers share: the works, MNIST, shuffled batches, and the clock that prints a JSON object a work.
+
+Beside the speed, an object has `loss` (nats an image at the last step: the work is training, and the same everywhere)
+and `first_step_at`, the time of day at which the first step was finished.
+"""
+
+import argparse
+import gzip
+import json
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+
+WORKS = {"standard-128": (400, 20, 128), "standard-1024": (400, 20, 1024), "wide-1024": (2048, 64, 1024)}
+
+
+def parser():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--data", required=True)
+    parser.add_argument("--work", choices=WORKS, default=None)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--seconds", type=float, default=10.0)
+    return parser
+
+
+def mnist(folder):
+    """The training images as f32 in 0 to 1, one a row."""
+    path = Path(folder) / "train-images-idx3-ubyte"
+    raw = path.read_bytes() if path.exists() else gzip.open(f"{path}.gz").read()
+    return np.frombuffer(raw, np.uint8, offset=16).reshape(-1, 784).astype(np.float32) / 255
+
+
+def batches(count, batch):
+    """Whole batches of shuffled indices, epoch after epoch."""
+    random = np.random.default_rng(0)
+    while True:
+        yield from random.permutation(count)[: count // batch * batch].astype(np.int32).reshape(-1, batch)
+
+
+def chunk(batch):
+    """Steps a call of a peer that takes several in one."""
+    return max(8, 4096 // batch)
+
+
+class Clock:
+    """Starts when made; `advance()` takes steps, waits for their end, and gives their number and the last loss."""
+
+    def __init__(self, peer, work):
+        self.peer, self.work, self.began = peer, work, time.perf_counter()
+
+    def first_step(self, advance):
+        advance()
+        self.first, self.first_at = time.perf_counter() - self.began, time.time()
+
+    def measure(self, advance, seconds):
+        def part():
+            began, done = time.perf_counter(), 0
+            while done == 0 or time.perf_counter() - began < seconds / 10:
+                steps, self.loss = advance()
+                done += steps
+            return (time.perf_counter() - began) / done
+
+        part()
+        step = statistics.median(part() for _ in range(9))
+        print(json.dumps({
+            "work": self.work,
+            "peer": self.peer,
+            "images_per_s": WORKS[self.work][2] / step,
+            "ms_per_step": 1e3 * step,
+            "first_step_s": self.first,
+            "first_step_at": self.first_at,
+            "loss": float(self.loss),
+        }), flush=True)
