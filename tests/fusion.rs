@@ -119,9 +119,10 @@ fn fused_plans_compute_what_the_unfused_one_does() {
                 let rounding = f64::from(f32::EPSILON);
                 check(&Cpu::<f64>::new(), fuse, Tolerance { relative: rounding, absolute: 1e-12 });
                 check(&Cpu::<f32>::new(), fuse, Tolerance::rounding(size.features + size.batch));
-                for gpu in &gpus {
-                    check(gpu, fuse, Tolerance::rounding(size.features + size.batch));
-                }
+            }
+            // Ends alone are run by the tests of training; a kernel's pipeline takes some tenths of a second here.
+            if let Some(gpu) = gpus.get(at % 2) {
+                check(gpu, Fusion::All, Tolerance::rounding(size.features + size.batch));
             }
         }
     }
