@@ -9,6 +9,7 @@ mod variant;
 pub use variant::Variant;
 
 use super::*;
+use crate::backend::cpu::{Factor, gemm_then};
 
 /// Which factor is stored transposed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +56,21 @@ impl Matmul {
             Transpose::Left => (a.cols, b.cols, a.rows),
         }
     }
+
+    /// The product on the CPU; `finish(row, col, sums)` changes the sums from `(row, col)` on.
+    fn product<T: Real>(&self, inputs: &[View<'_, T>], out: &mut [T], finish: impl Fn(usize, usize, &mut [T]) + Sync) {
+        let (a, b) = (inputs[0], inputs[1]);
+        let (m, n, k) = self.extents(a.shape, b.shape);
+        let a = match self.transpose {
+            Transpose::Left => Factor::transposed(a.values, a.shape.cols),
+            _ => Factor::rows(a.values, a.shape.cols),
+        };
+        let b = match self.transpose {
+            Transpose::Right => Factor::transposed(b.values, b.shape.cols),
+            _ => Factor::rows(b.values, b.shape.cols),
+        };
+        gemm_then([m, n, k], out, a, b, finish);
+    }
 }
 
 impl Operation for Matmul {
@@ -84,15 +100,16 @@ impl Operation for Matmul {
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
-        let (a, b) = (inputs[0], inputs[1]);
-        let (m, n, k) = self.extents(a.shape, b.shape);
-        product(m, n, k, outputs[0], a, self.transpose == Transpose::Left, b, self.transpose == Transpose::Right);
+        let out = &mut *outputs[0];
         match self.finish {
-            Finish::Store => {}
-            Finish::BiasActivation(activation) => activation.apply_in_place(outputs[0], inputs[2].values),
+            Finish::Store => self.product(inputs, out, |_, _, _| {}),
+            Finish::BiasActivation(activation) => {
+                let bias = inputs[2].values;
+                self.product(inputs, out, #[inline(always)] |_, col, x| activation.apply_in_place(x, &bias[col..]));
+            }
             Finish::ActivationGradient(activation) => {
                 let y = inputs[2];
-                fill_rows(outputs[0], n, #[inline(always)] |row, out| activation.slope_in_place(out, y.row(row)));
+                self.product(inputs, out, #[inline(always)] |row, col, d| activation.slope_in_place(d, &y.row(row)[col..]));
             }
         }
     }
@@ -164,22 +181,4 @@ impl Operation for Matmul {
         }
         cases
     }
-}
-
-#[allow(clippy::too_many_arguments, reason = "the numbers of one product")]
-fn product<T: Real>(
-    m: usize,
-    n: usize,
-    k: usize,
-    out: &mut [T],
-    a: View<'_, T>,
-    a_transposed: bool,
-    b: View<'_, T>,
-    b_transposed: bool,
-) {
-    assert!(out.len() == m * n && a.values.len() == m * k && b.values.len() == k * n, "the planner sized every value");
-    let strides = |cols: usize, transposed: bool| if transposed { (1, cols as isize) } else { (cols as isize, 1) };
-    let (a_row, a_col) = strides(a.shape.cols, a_transposed);
-    let (b_row, b_col) = strides(b.shape.cols, b_transposed);
-    crate::backend::cpu::gemm(m, n, k, out, (n as isize, 1), a.values, (a_row, a_col), b.values, (b_row, b_col));
 }
