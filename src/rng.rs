@@ -142,11 +142,15 @@ impl Draw {
             || {
                 for (at, out) in out.chunks_mut(4 * LANES).enumerate() {
                     let blocks: [u32; LANES] = std::array::from_fn(|lane| (at * LANES + lane) as u32);
-                    let [a, b, c, d] = self.blocks(example, blocks);
-                    let bits: [[u32; 4]; LANES] = std::array::from_fn(|lane| [a[lane], b[lane], c[lane], d[lane]]);
-                    for (out, &bits) in out.iter_mut().zip(bits.as_flattened()) {
-                        *out = number(bits);
+                    // All of them, whatever the row wants, and in order only then, so that it vectorises.
+                    let words = self.blocks(example, blocks);
+                    let mut numbers = [[0.0; 4]; LANES];
+                    for (word, lanes) in words.iter().enumerate() {
+                        for (numbers, &bits) in numbers.iter_mut().zip(lanes) {
+                            numbers[word] = number(bits);
+                        }
                     }
+                    out.copy_from_slice(&numbers.as_flattened()[..out.len()]);
                 }
             },
         );

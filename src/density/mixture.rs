@@ -3,7 +3,7 @@
 
 use super::Density;
 use super::matrix::{cholesky, invert_lower};
-use crate::backend::cpu::gemm;
+use crate::backend::cpu::{Matrix, gemm};
 use crate::rng::{Draw, Stream};
 
 /// What is added to each variance, as a share of the mean variance.
@@ -81,8 +81,8 @@ pub(super) fn log_joint(density: &Density, codes: &[f64]) -> (Vec<f64>, Vec<f64>
         }
         let inverse = invert_lower(factor, latent);
         // whitened [n, latent] = centered [n, latent] inverse^T
-        let (across, along) = ((latent as isize, 1), (1, latent as isize));
-        gemm(count, latent, latent, &mut whitened, across, &centered, across, &inverse, along);
+        let (left, right) = (Matrix::rows(&centered, latent), Matrix::transposed(&inverse, latent));
+        gemm([count, latent, latent], &mut whitened, left, right);
         let log_volume: f64 = (0..latent).map(|i| factor[i * latent + i].ln()).sum();
         let constant = density.weights[component].ln() - log_volume - 0.5 * latent as f64 * std::f64::consts::TAU.ln();
         for (row, y) in whitened.chunks(latent).enumerate() {
@@ -111,8 +111,8 @@ fn moments(codes: &[f64], latent: usize, weights: &[f64]) -> (Vec<f64>, Vec<f64>
     }
     // covariance [latent, latent] = scaled^T scaled
     let mut covariance = vec![0.0; latent * latent];
-    let (across, along) = ((latent as isize, 1), (1, latent as isize));
-    gemm(latent, latent, weights.len(), &mut covariance, across, &scaled, along, &scaled, across);
+    let (left, right) = (Matrix::transposed(&scaled, latent), Matrix::rows(&scaled, latent));
+    gemm([latent, latent, weights.len()], &mut covariance, left, right);
     (mean, covariance)
 }
 

@@ -60,24 +60,19 @@ impl Activation {
         }
     }
 
-    /// `x = activation(x + bias)` for each row of `x`.
-    pub(crate) fn apply_in_place<T: Real>(self, x: &mut [T], bias: &[T]) {
-        fill_rows(x, bias.len(), #[inline(always)] |_, row| self.apply_to_row(row, bias));
-    }
-
-    /// `x = activation(x + bias)` for one row.
+    /// `x = activation(x + bias)` for consecutive elements of one row.
     #[inline(always)]
-    pub(crate) fn apply_to_row<T: Real>(self, row: &mut [T], bias: &[T]) {
+    pub(crate) fn apply_in_place<T: Real>(self, x: &mut [T], bias: &[T]) {
         // Chosen outside the loop, so that each loop vectorises on its own.
         macro_rules! each { ($($kind:ident),+) => { match self { $(Activation::$kind => {
-            for (x, &b) in row.iter_mut().zip(bias) {
+            for (x, &b) in x.iter_mut().zip(bias) {
                 *x = Activation::$kind.value(*x + b);
             }
         })+ } } }
         each!(Identity, Relu, LeakyRelu, Tanh, Sigmoid, Softplus);
     }
 
-    /// `d *= slope(y)` for one row.
+    /// `d *= slope(y)` for consecutive elements of one row.
     #[inline(always)]
     pub(crate) fn slope_in_place<T: Real>(self, d: &mut [T], y: &[T]) {
         macro_rules! each { ($($kind:ident),+) => { match self { $(Activation::$kind => {
@@ -120,8 +115,11 @@ impl Operation for BiasActivation {
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
-        outputs[0].copy_from_slice(inputs[0].values);
-        self.activation.apply_in_place(outputs[0], inputs[1].values);
+        let (x, bias) = (inputs[0], inputs[1]);
+        fill_rows(outputs[0], x.shape.cols, #[inline(always)] |row, out| {
+            out.copy_from_slice(x.row(row));
+            self.activation.apply_in_place(out, bias.values);
+        });
     }
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {

@@ -18,10 +18,12 @@ impl Operation for Kl {
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let posterior = inputs[0];
         let latent = posterior.shape.cols / 2;
-        fill_rows(outputs[0], 1, #[inline(always)] |row, kl| {
+        bce_logits::per_example(outputs[0], posterior.shape, #[inline(always)] |row| {
             let (mean, logvar) = posterior.row(row).split_at(latent);
-            let sum = lane_sum(latent, #[inline(always)] |e| logvar[e].e_to() + mean[e] * mean[e] - T::one() - logvar[e]);
-            kl[0] = T::from_f64(0.5) * sum;
+            let sum = lane_sum_pairs(mean, logvar, #[inline(always)] |mean, logvar| {
+                logvar.e_to() + mean * mean - T::one() - logvar
+            });
+            T::from_f64(0.5) * sum
         });
     }
 
@@ -61,9 +63,12 @@ impl Operation for KlGradient {
         fill_rows(outputs[0], 2 * latent, #[inline(always)] |row, d_posterior| {
             let (mean, logvar) = posterior.row(row).split_at(latent);
             let d_kl = d_kl.values[row];
-            for e in 0..latent {
-                d_posterior[e] = mean[e] * d_kl;
-                d_posterior[latent + e] = T::from_f64(0.5) * (logvar[e].e_to() - T::one()) * d_kl;
+            let (d_mean, d_logvar) = d_posterior.split_at_mut(latent);
+            for (d, &mean) in d_mean.iter_mut().zip(mean) {
+                *d = mean * d_kl;
+            }
+            for (d, &logvar) in d_logvar.iter_mut().zip(logvar) {
+                *d = T::from_f64(0.5) * (logvar.e_to() - T::one()) * d_kl;
             }
         });
     }

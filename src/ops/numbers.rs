@@ -77,15 +77,24 @@ impl<'a, T> View<'a, T> {
     }
 }
 
-/// Below this many elements a loop is cheaper on one thread than handing it to others.
-const PARALLEL_FROM: usize = 4096;
+/// Elements a task of a loop that does little with each: fewer are cheaper on one thread than handed to others.
+const LIGHT: usize = 2048;
+/// The same for loops that compute some dozens of instructions for each, such as a normal number.
+const HEAVY: usize = 512;
 
 /// Computes each row of `out` (`cols` columns) by `f(row, out_row)`, on all threads where it pays.
 pub(crate) fn fill_rows<T: Send>(out: &mut [T], cols: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
-    let rows_a_task = match out.len() {
-        ..PARALLEL_FROM => out.len().div_ceil(cols.max(1)),
-        _ => (PARALLEL_FROM / 2).div_ceil(cols),
-    };
+    fill_rows_in_tasks(LIGHT, out, cols, f);
+}
+
+/// [`fill_rows`] where each element is much work.
+pub(crate) fn fill_heavy_rows<T: Send>(out: &mut [T], cols: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
+    fill_rows_in_tasks(HEAVY, out, cols, f);
+}
+
+fn fill_rows_in_tasks<T: Send>(elements: usize, out: &mut [T], cols: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
+    let alone = out.len() < 2 * elements;
+    let rows_a_task = if alone { out.len() } else { elements }.div_ceil(cols.max(1));
     let task = |(task, rows): (usize, &mut [T])| {
         vectorised(
             #[inline(always)]
@@ -96,9 +105,9 @@ pub(crate) fn fill_rows<T: Send>(out: &mut [T], cols: usize, f: impl Fn(usize, &
             },
         );
     };
-    match out.len() {
-        ..PARALLEL_FROM => task((0, out)),
-        _ => out.par_chunks_mut(cols * rows_a_task).enumerate().for_each(task),
+    match alone {
+        true => task((0, out)),
+        false => out.par_chunks_mut(cols * rows_a_task).enumerate().for_each(task),
     }
 }
 
@@ -112,8 +121,18 @@ pub(crate) fn lane_sum_pairs<T: Real>(x: &[T], y: &[T], f: impl Fn(T, T) -> T) -
             lanes[lane] = lanes[lane] + f(x[lane], y[lane]);
         }
     }
-    for (lane, (&x, &y)) in x_rest.iter().zip(y_rest).enumerate() {
-        lanes[lane] = lanes[lane] + f(x, y);
+    if !x_rest.is_empty() {
+        // As eight more, of which those that are there count, so that it vectorises too.
+        let (mut x, mut y) = ([T::zero(); 8], [T::zero(); 8]);
+        x[..x_rest.len()].copy_from_slice(x_rest);
+        y[..y_rest.len()].copy_from_slice(y_rest);
+        let mut terms = [T::zero(); 8];
+        for lane in 0..8 {
+            terms[lane] = f(x[lane], y[lane]);
+        }
+        for (sum, term) in lanes.iter_mut().zip(terms).take(x_rest.len()) {
+            *sum = *sum + term;
+        }
     }
     let [a, b, c, d, e, f, g, h] = lanes;
     ((a + b) + (c + d)) + ((e + f) + (g + h))

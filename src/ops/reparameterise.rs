@@ -35,11 +35,11 @@ impl Operation for Reparameterise {
     fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let posterior = inputs[0];
         let latent = posterior.shape.cols / 2;
-        fill_rows(outputs[0], latent, #[inline(always)] |row, z| {
+        fill_heavy_rows(outputs[0], latent, #[inline(always)] |row, z| {
             let eps = noise(self.stream, step, self.samples, row, latent);
             let (mean, logvar) = posterior.row(row).split_at(latent);
-            for (e, z) in z.iter_mut().enumerate() {
-                *z = mean[e] + (T::from_f64(0.5) * logvar[e]).e_to() * T::from_f64(f64::from(eps[e]));
+            for (((z, &mean), &logvar), eps) in z.iter_mut().zip(mean).zip(logvar).zip(eps) {
+                *z = mean + (T::from_f64(0.5) * logvar).e_to() * T::from_f64(f64::from(eps));
             }
         });
     }
@@ -85,14 +85,14 @@ impl Operation for ReparameteriseGradient {
     fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (posterior, d_z) = (inputs[0], inputs[1]);
         let latent = d_z.shape.cols;
-        fill_rows(outputs[0], 2 * latent, #[inline(always)] |row, d_posterior| {
+        fill_heavy_rows(outputs[0], 2 * latent, #[inline(always)] |row, d_posterior| {
             let eps = noise(self.stream, step, self.samples, row, latent);
             let logvar = &posterior.row(row)[latent..];
             let (d_mean, d_logvar) = d_posterior.split_at_mut(latent);
             d_mean.copy_from_slice(d_z.row(row));
-            for e in 0..latent {
-                let half = T::from_f64(0.5);
-                d_logvar[e] = d_mean[e] * half * (half * logvar[e]).e_to() * T::from_f64(f64::from(eps[e]));
+            let half = T::from_f64(0.5);
+            for (((d, &d_mean), &logvar), eps) in d_logvar.iter_mut().zip(&*d_mean).zip(logvar).zip(eps) {
+                *d = d_mean * half * (half * logvar).e_to() * T::from_f64(f64::from(eps));
             }
         });
     }

@@ -15,14 +15,22 @@ impl Operation for SumRows {
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
+        use rayon::prelude::*;
+        /// Columns a thread takes at a time, and elements from which handing them to others pays.
+        const COLUMNS: usize = 128;
+        const SHARED_FROM: usize = 1 << 18;
         let x = inputs[0];
-        let sums = &mut *outputs[0];
-        sums.fill(T::zero());
-        for r in 0..x.shape.rows {
-            for (sum, &x) in sums.iter_mut().zip(x.row(r)) {
-                *sum = *sum + x;
-            }
-        }
+        let columns = if x.values.len() < SHARED_FROM { x.shape.cols } else { COLUMNS };
+        outputs[0].par_chunks_mut(columns).enumerate().for_each(|(part, sums)| {
+            vectorised(#[inline(always)] || {
+                sums.fill(T::zero());
+                for r in 0..x.shape.rows {
+                    for (sum, &x) in sums.iter_mut().zip(&x.row(r)[part * columns..]) {
+                        *sum = *sum + x;
+                    }
+                }
+            });
+        });
     }
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {

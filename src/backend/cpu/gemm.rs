@@ -1,120 +1,160 @@
 //! The one door to the `gemm` crate, whose interface is raw pointers.
 //!
-//! A product is cut into parts that threads take, each of which `gemm` computes on one thread: on two cores this ran 4 to
-//! 14 % faster than its own threading over the products of a training step. How it is cut follows from the product's size
-//! alone, never from the number of threads, because the order of a sum follows from the size of the part.
+//! A product is cut into parts that threads take, each of which `gemm` computes on one thread and a *finish* then changes
+//! while it lies in the cache. How it is cut follows from the product's sizes and strides alone, never from the number of
+//! threads, because the order of a sum follows from the size of the part.
+//!
+//! `gemm` packs its factors anew for each part, so the cuts decide how often. Parts are short in one direction and long in
+//! the other: short in rows where `a` is stored transposed (a weight gradient), else in columns. For the large products of
+//! a step of 1024 images this ran 5 (784-400) and 7 % (784-2048) faster on one thread than squarish parts of 160 to 320 a
+//! side; on two threads, between 4 % slower and 26 % faster than `gemm`'s own threading, 9 % in the middle.
 
 use crate::ops::Real;
+use crate::simd::vectorised;
 
 /// Products of fewer multiplications stay on one thread: handing one over costs some microseconds.
 const WORTH_SHARING: usize = 100_000;
-/// Parts are cut in halves until they are narrower than twice this, which keeps packing a small share of the work.
-const NARROW: usize = 160;
+/// Parts are cut in halves until their short side is below twice this: rows where `a` is stored transposed.
+const SHORT_ROWS: usize = 160;
+/// The same where it is not: columns.
+const SHORT_COLUMNS: usize = 96;
+/// The long side is cut until it is below twice this, so that a part with what it is made of stays in the outer caches.
+const LONG: usize = 640;
 /// Parts begin at multiples of this, so that only the last has a ragged edge.
 const EDGE: usize = 16;
 
-/// Rows, columns and terms of a product, and where its matrices lie.
+/// A matrix that is read: its elements, and its strides `(row, col)` in elements.
 #[derive(Clone, Copy)]
-struct Product<T> {
-    m: usize,
-    n: usize,
-    k: usize,
-    out: *mut T,
-    out_strides: (isize, isize),
-    a: *const T,
-    a_strides: (isize, isize),
-    b: *const T,
-    b_strides: (isize, isize),
+pub(crate) struct Matrix<'a, T> {
+    pub(crate) values: &'a [T],
+    pub(crate) strides: (usize, usize),
 }
 
-// SAFETY: parts of one product read shared matrices and write disjoint parts of another, all of which outlive the call.
-#[allow(unsafe_code, reason = "pointers into slices that outlive the threads that use them")]
-unsafe impl<T: Sync> Send for Product<T> {}
+impl<'a, T> Matrix<'a, T> {
+    /// Rows of `cols` elements, one after another.
+    pub(crate) fn rows(values: &'a [T], cols: usize) -> Matrix<'a, T> {
+        Matrix { values, strides: (cols, 1) }
+    }
 
-/// `out [m, n] = a [m, k] b [k, n]`, each with the strides `(row, col)` given, in elements.
-#[allow(clippy::too_many_arguments, reason = "the numbers of one product")]
-pub(crate) fn gemm<T: Real>(
-    m: usize,
-    n: usize,
-    k: usize,
+    /// The transpose of rows of `cols` elements.
+    pub(crate) fn transposed(values: &'a [T], cols: usize) -> Matrix<'a, T> {
+        Matrix { values, strides: (1, cols) }
+    }
+
+    fn holds(&self, rows: usize, cols: usize) -> bool {
+        (rows - 1) * self.strides.0 + (cols - 1) * self.strides.1 < self.values.len()
+    }
+}
+
+/// `out [m, n] = a [m, k] b [k, n]`.
+pub(crate) fn gemm<T: Real>(sizes: [usize; 3], out: &mut [T], a: Matrix<'_, T>, b: Matrix<'_, T>) {
+    gemm_then(sizes, out, a, b, |_, _, _| {});
+}
+
+/// `out [m, n] = a [m, k] b [k, n]` for `sizes` `[m, n, k]`, and then `finish(row, col, values)` on pieces of its rows, each
+/// element in one piece: `values` are those from `(row, col)` on.
+pub(crate) fn gemm_then<T: Real>(
+    [m, n, k]: [usize; 3],
     out: &mut [T],
-    out_strides: (isize, isize),
-    a: &[T],
-    a_strides: (isize, isize),
-    b: &[T],
-    b_strides: (isize, isize),
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    finish: impl Fn(usize, usize, &mut [T]) + Sync,
 ) {
-    let inside = |len: usize, rows: usize, cols: usize, (row, col): (isize, isize)| {
-        row > 0 && col > 0 && (rows - 1) * (row as usize) + (cols - 1) * (col as usize) < len
-    };
-    assert!(
-        inside(out.len(), m, n, out_strides) && inside(a.len(), m, k, a_strides) && inside(b.len(), k, n, b_strides),
-        "a product reaches past its matrices"
-    );
-    let (out, a, b) = (out.as_mut_ptr(), a.as_ptr(), b.as_ptr());
-    let whole = Product { m, n, k, out, out_strides, a, a_strides, b, b_strides };
+    assert!(out.len() == m * n && a.holds(m, k) && b.holds(k, n), "a product reaches past its matrices");
+    let whole = Part { at: (0, 0), m, n, k, out: out.as_mut_ptr(), stride: n, a, b, finish: &finish };
     match m * n * k {
         ..WORTH_SHARING => whole.run(),
         _ => whole.share(2),
     }
 }
 
-impl<T: Real> Product<T> {
-    /// Cuts the longer side in two while the parts are wide, at least `fewest` of them, and runs them on all threads.
+/// Rows from `at.0` and columns from `at.1` of a product: `m` and `n` of them, in sums of `k` terms.
+struct Part<'a, T, F> {
+    at: (usize, usize),
+    m: usize,
+    n: usize,
+    k: usize,
+    /// The whole product, and the elements from a row of it to the next.
+    out: *mut T,
+    stride: usize,
+    /// The whole factors.
+    a: Matrix<'a, T>,
+    b: Matrix<'a, T>,
+    finish: &'a F,
+}
+
+impl<T: Copy, F> Clone for Part<'_, T, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T: Copy, F> Copy for Part<'_, T, F> {}
+
+// SAFETY: the parts of a product write disjoint elements of `out`, which outlives the call that makes them.
+#[allow(unsafe_code, reason = "a pointer into a slice that outlives the threads that use it")]
+unsafe impl<T: Sync, F: Sync> Send for Part<'_, T, F> {}
+
+impl<T: Real, F: Fn(usize, usize, &mut [T]) + Sync> Part<'_, T, F> {
+    /// Cuts a part that is too large, or that makes up `fewest` alone, in two, and runs both on all threads.
     fn share(self, fewest: usize) {
-        let longer = self.m.max(self.n);
-        if longer < 2 * EDGE || longer < 2 * NARROW && fewest < 2 {
-            return self.run();
-        }
-        let at = (longer / 2).next_multiple_of(EDGE);
-        let (left, right) = if self.n >= self.m { self.cut_columns(at) } else { self.cut_rows(at) };
+        let (short_rows, short_columns) = match self.a.strides.0 < self.a.strides.1 {
+            true => (SHORT_ROWS, LONG),
+            false => (LONG, SHORT_COLUMNS),
+        };
+        let (rows_over, columns_over) = (self.m / (2 * short_rows), self.n / (2 * short_columns));
+        let by_columns = match (rows_over, columns_over) {
+            (0, 0) if fewest < 2 || self.m.max(self.n) < 2 * EDGE => return self.run(),
+            (0, 0) => self.n >= self.m,
+            _ => columns_over >= rows_over,
+        };
+        let (left, right) = if by_columns {
+            let n = (self.n / 2).next_multiple_of(EDGE);
+            (Part { n, ..self }, Part { at: (self.at.0, self.at.1 + n), n: self.n - n, ..self })
+        } else {
+            let m = (self.m / 2).next_multiple_of(EDGE);
+            (Part { m, ..self }, Part { at: (self.at.0 + m, self.at.1), m: self.m - m, ..self })
+        };
         rayon::join(move || left.share(fewest / 2), move || right.share(fewest / 2));
-    }
-
-    #[allow(unsafe_code, reason = "the cut lies inside the matrices")]
-    fn cut_columns(self, at: usize) -> (Self, Self) {
-        // SAFETY: `at` < n, so both addresses are those of elements that `gemm` checked to be inside.
-        let (out, b) = unsafe {
-            (self.out.offset(at as isize * self.out_strides.1), self.b.offset(at as isize * self.b_strides.1))
-        };
-        (Product { n: at, ..self }, Product { n: self.n - at, out, b, ..self })
-    }
-
-    #[allow(unsafe_code, reason = "the cut lies inside the matrices")]
-    fn cut_rows(self, at: usize) -> (Self, Self) {
-        // SAFETY: `at` < m, so both addresses are those of elements that `gemm` checked to be inside.
-        let (out, a) = unsafe {
-            (self.out.offset(at as isize * self.out_strides.0), self.a.offset(at as isize * self.a_strides.0))
-        };
-        (Product { m: at, ..self }, Product { m: self.m - at, out, a, ..self })
     }
 
     #[allow(unsafe_code, reason = "gemm takes pointers; the extents are asserted where a product is made")]
     fn run(self) {
-        let Product { m, n, k, out, out_strides, a, a_strides, b, b_strides } = self;
-        // SAFETY: every element that the strides reach lies inside its slice (asserted in `gemm`), no other part writes
-        // this part of `out`, and T is f32 or f64, both of which gemm multiplies.
+        let Part { at: (row, col), m, n, k, stride, a, b, .. } = self;
+        let (a_strides, b_strides) = (a.strides, b.strides);
+        // SAFETY: the part lies inside the product, and every element of a product and of its factors inside its slice
+        // (asserted in `gemm_then`); no other part touches this part of `out`; T is f32 or f64, both of which gemm
+        // multiplies.
         unsafe {
+            let out = self.out.add(row * stride + col);
             gemm::gemm(
                 m,
                 n,
                 k,
                 out,
-                out_strides.1,
-                out_strides.0,
+                1,
+                stride as isize,
                 false,
-                a,
-                a_strides.1,
-                a_strides.0,
-                b,
-                b_strides.1,
-                b_strides.0,
+                a.values.as_ptr().add(row * a_strides.0),
+                a_strides.1 as isize,
+                a_strides.0 as isize,
+                b.values.as_ptr().add(col * b_strides.1),
+                b_strides.1 as isize,
+                b_strides.0 as isize,
                 T::zero(),
                 T::one(),
                 false,
                 false,
                 false,
                 gemm::Parallelism::None,
+            );
+            vectorised(
+                #[inline(always)]
+                || {
+                    for r in 0..m {
+                        (self.finish)(row + r, col, std::slice::from_raw_parts_mut(out.add(r * stride), n));
+                    }
+                },
             );
         }
     }
@@ -125,25 +165,34 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_make_up_the_whole() {
-        for [m, n, k] in [[1, 1, 1], [37, 700, 19], [1300, 33, 7], [129, 400, 61], [400, 785, 128], [16, 16, 1000]] {
+    fn parts_make_up_the_whole_and_are_finished_once() {
+        for [m, n, k] in [[1, 1, 1], [37, 700, 19], [1300, 33, 7], [129, 400, 61], [700, 1500, 128], [16, 16, 1000]] {
             let value = |i: usize| f64::from((i * 37 % 101) as u32) / 101.0 - 0.5;
             let a: Vec<f64> = (0..m * k).map(value).collect();
             let b: Vec<f64> = (0..k * n).map(|i| value(i + 5)).collect();
-            let mut out = vec![f64::NAN; m * n];
-            gemm(m, n, k, &mut out, (n as isize, 1), &a, (k as isize, 1), &b, (n as isize, 1));
-            for row in 0..m {
-                for col in (0..n).step_by(7).chain([n - 1]) {
-                    let wanted: f64 = (0..k).map(|i| a[row * k + i] * b[i * n + col]).sum();
-                    assert!((out[row * n + col] - wanted).abs() < 1e-11, "[{m}, {n}, {k}]: {row} {col}");
+            for a_transposed in [false, true] {
+                let (left, (row_step, term_step)) = match a_transposed {
+                    true => (Matrix::transposed(&a, m), (1, m)),
+                    false => (Matrix::rows(&a, k), (k, 1)),
+                };
+                let product = || {
+                    let mut out = vec![f64::NAN; m * n];
+                    gemm_then([m, n, k], &mut out, left, Matrix::rows(&b, n), |row, col, values| {
+                        values.iter_mut().enumerate().for_each(|(i, value)| *value += (row * n + col + i) as f64);
+                    });
+                    out
+                };
+                let out = product();
+                for row in 0..m {
+                    for col in (0..n).step_by(7).chain([n - 1]) {
+                        let sum: f64 = (0..k).map(|i| a[row * row_step + i * term_step] * b[i * n + col]).sum();
+                        let wanted = sum + (row * n + col) as f64;
+                        assert!((out[row * n + col] - wanted).abs() < 1e-9, "[{m}, {n}, {k}]: {row} {col}");
+                    }
                 }
+                let threads = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+                assert!(out == threads.install(product), "[{m}, {n}, {k}]: the number of threads changes the result");
             }
-            let threads = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
-            let mut again = vec![f64::NAN; m * n];
-            threads.install(|| {
-                gemm(m, n, k, &mut again, (n as isize, 1), &a, (k as isize, 1), &b, (n as isize, 1));
-            });
-            assert!(out == again, "[{m}, {n}, {k}]: the number of threads changes the result");
         }
     }
 }

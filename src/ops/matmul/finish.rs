@@ -86,7 +86,7 @@ impl Finish {
         }
     }
 
-    /// Finishes the sums that `outputs[0]` holds (of a posterior: its first half does).
+    /// What is left to do once `outputs[0]` holds the sums (of a posterior: its first half does), biases and slopes applied.
     pub(super) fn apply<T: Real>(
         &self,
         step: &Step,
@@ -96,21 +96,16 @@ impl Finish {
         outputs: &mut [&mut [T]],
     ) {
         match *self {
-            Finish::Store => {}
+            Finish::Store | Finish::BiasActivation(_) | Finish::ActivationGradient(_) => {}
             Finish::ColumnSums => {
                 let [_, sums] = outputs else { unreachable!("the planner gives it two outputs") };
                 let shape = Shape::new(left.len() / sums.len(), sums.len());
                 SumRows.reference(step, &[View { shape, values: left, bytes: &[] }], &mut [sums]);
             }
-            Finish::BiasActivation(activation) => activation.apply_in_place(outputs[0], more[0].values),
-            Finish::ActivationGradient(activation) => {
-                let y = more[0];
-                fill_rows(outputs[0], n, #[inline(always)] |row, out| activation.slope_in_place(out, y.row(row)));
-            }
             Finish::Likelihood { score, activation, target } => {
                 let [d_y, parts] = outputs else { unreachable!("the planner gives it two outputs") };
                 let target = target.elements(step, more[1]);
-                score.apply(step, activation, more[0].values, &target, d_y, parts);
+                score.apply(step, n, activation, &target, d_y, parts);
             }
             Finish::Posterior { stream, samples, weight } => {
                 let share = weight.value::<T>(step) / T::from_f64(f64::from(step.rows));
@@ -171,18 +166,17 @@ impl Finish {
 }
 
 impl Likelihood {
-    /// Turns the sums in `d_y` into gradients, and gives each row's loss to its first part.
+    /// Turns the outputs in `d_y` into gradients, and gives each row's loss to its first part.
     fn apply<T: Real>(
         self,
         step: &Step,
+        n: usize,
         activation: Activation,
-        bias: &[T],
         target: &[T],
         d_y: &mut [T],
         parts: &mut [T],
     ) {
         use rayon::prelude::*;
-        let n = bias.len();
         let weight = T::one() / T::from_f64(f64::from(step.rows));
         let rows_a_task = 4096_usize.div_ceil(n);
         let cols = n.div_ceil(FOUR);
@@ -194,7 +188,6 @@ impl Likelihood {
                     for (i, (d_y, parts)) in d_y.chunks_mut(n).zip(parts.chunks_mut(cols)).enumerate() {
                         let row = task * rows_a_task + i;
                         let weight = if row < step.rows as usize { weight } else { T::zero() };
-                        activation.apply_to_row(d_y, bias);
                         parts.fill(T::zero());
                         parts[0] = self.row(activation, d_y, &target[row * n..][..n], weight);
                     }

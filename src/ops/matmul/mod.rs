@@ -13,6 +13,7 @@ pub use load::Load;
 pub use variant::Variant;
 
 use super::*;
+use crate::backend::cpu::{Matrix, gemm, gemm_then};
 
 /// Which factor is stored transposed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,9 +81,31 @@ impl Operation for Matmul {
     fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (m, n, k) = self.extents(inputs[0].shape, inputs[1].shape);
         let (a, b) = (self.left.elements(step, inputs[0]), self.right.elements(step, inputs[1]));
-        let transposed = [self.transpose == Transpose::Left, self.transpose == Transpose::Right];
-        product([m, n, k], &mut outputs[0][..m * n], [&a, &b], transposed);
-        self.finish.apply(step, n, &a, &inputs[2..], outputs);
+        let left = match self.transpose {
+            Transpose::Left => Matrix::transposed(&a, m),
+            _ => Matrix::rows(&a, k),
+        };
+        let right = match self.transpose {
+            Transpose::Right => Matrix::transposed(&b, k),
+            _ => Matrix::rows(&b, n),
+        };
+        let (sums, more) = (&mut outputs[0][..m * n], &inputs[2..]);
+        match self.finish {
+            Finish::BiasActivation(activation) | Finish::Likelihood { activation, .. } => {
+                let bias = more[0].values;
+                gemm_then([m, n, k], sums, left, right, #[inline(always)] |_, col, x| {
+                    activation.apply_in_place(x, &bias[col..]);
+                });
+            }
+            Finish::ActivationGradient(activation) => {
+                let y = more[0];
+                gemm_then([m, n, k], sums, left, right, #[inline(always)] |row, col, d| {
+                    activation.slope_in_place(d, &y.row(row)[col..]);
+                });
+            }
+            Finish::Store | Finish::ColumnSums | Finish::Posterior { .. } => gemm([m, n, k], sums, left, right),
+        }
+        self.finish.apply(step, n, &a, more, outputs);
     }
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
@@ -141,12 +164,4 @@ impl Operation for Matmul {
         }
         cases
     }
-}
-
-/// `out [m, n] = a b`, of which either may be stored transposed.
-fn product<T: Real>([m, n, k]: [usize; 3], out: &mut [T], [a, b]: [&[T]; 2], transposed: [bool; 2]) {
-    assert!(out.len() == m * n && a.len() == m * k && b.len() == k * n, "the planner sized every value");
-    let a_strides = if transposed[0] { (1, m as isize) } else { (k as isize, 1) };
-    let b_strides = if transposed[1] { (1, k as isize) } else { (n as isize, 1) };
-    crate::backend::cpu::gemm(m, n, k, out, (n as isize, 1), a, a_strides, b, b_strides);
 }
