@@ -1,12 +1,18 @@
 //! `vae-gpu bench`.
 
+use std::time::Instant;
+
 use clap::Args;
+use serde::Serialize;
 
 use super::{device, device_line, say, thousands};
+use crate::backend::Device;
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::plan::Options;
-use crate::train::bench::{WORKS, measure, plan};
+use crate::train::bench::kernels::{self, KernelTime};
+use crate::train::bench::products::{COMPARED, VariantSpeed, variants};
+use crate::train::bench::{Measurement, WORKS, Work, measure, plan};
 
 /// Measure the speed of training steps on MNIST: 784-400-20-400-784 and 784-2048-64-2048-784
 ///
@@ -23,11 +29,14 @@ pub(super) struct Bench {
     /// Seconds a work
     #[arg(long, value_name = "X", default_value_t = 10.0)]
     seconds: f64,
-    /// Print a JSON object a work
+    /// Print a JSON object a work (with --kernels: a kernel)
     #[arg(long)]
     json: bool,
+    /// Time each dispatch of a step by itself, and each loop that a product of 512 x 512 x 512 can take
+    #[arg(long)]
+    kernels: bool,
     /// Print the plans, and measure nothing
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, conflicts_with_all = ["json", "kernels"])]
     plan: bool,
     /// Run each op by itself instead of fused ones
     #[arg(long)]
@@ -35,49 +44,124 @@ pub(super) struct Bench {
 }
 
 impl Bench {
-    pub(super) fn run(self) -> Result<()> {
+    pub(super) fn run(self, started: Instant) -> Result<()> {
         if !(0.1..=3600.0).contains(&self.seconds) {
             return Err(Error::Usage(format!("--seconds is {}: it must be 0.1 to 3600", self.seconds)));
         }
         let data = Dataset::embedded()?;
-        let options = Options { fuse: !self.no_fuse };
-        let works = WORKS.iter().filter(|work| self.work.as_deref().is_none_or(|name| name == work.name));
         if self.plan {
-            for work in works {
-                say(format_args!("{}\n{}\n", work.name, plan(work, &data, options)?.1));
+            for work in self.works() {
+                say(format_args!("{}\n{}\n", work.name, plan(work, &data, self.options())?.1));
             }
             return Ok(());
         }
         let selected = device(&self.device)?;
+        let startup = started.elapsed();
         if !self.json {
             say(format_args!("{}", device_line(&selected)));
+        }
+        if self.kernels {
+            return self.kernels(&data, &*selected.device);
+        }
+        if !self.json {
             say(format_args!(
                 "{:<14} {:>10} {:>9} {:>11} {:>7} {:>8} {:>9} {:>12} {:>8}",
                 "work", "images/s", "ms/step", "dispatches", "levels", "GFLOP/s", "of limit", "first step", "MB"
             ));
         }
-        for work in works {
-            let got = measure(work, &data, &*selected.device, options, self.seconds)?;
-            if self.json {
-                let line = serde_json::to_string(&got)
-                    .map_err(|error| Error::Usage(format!("the result can't be written as JSON: {error}")))?;
-                say(format_args!("{line}"));
-                continue;
-            }
-            let rate = got.flops_per_step as f64 / got.ms_per_step / 1e6;
-            say(format_args!(
-                "{:<14} {:>10} {:>9.3} {:>11} {:>7} {:>8.1} {:>8.0}% {:>10.2} s {:>8.0}",
-                got.work,
-                thousands(got.images_per_s.round()),
-                got.ms_per_step,
-                got.dispatches_per_step,
-                got.levels,
-                rate,
-                100.0 * got.share_of_limit,
-                got.first_step_s,
-                got.device_bytes as f64 / 1e6
-            ));
+        for work in self.works() {
+            let got = measure(work, &data, &*selected.device, self.options(), self.seconds, startup)?;
+            self.print(&got, say_work)?;
         }
         Ok(())
     }
+
+    fn works(&self) -> impl Iterator<Item = &'static Work> {
+        WORKS.iter().filter(|work| self.work.as_deref().is_none_or(|name| name == work.name))
+    }
+
+    fn options(&self) -> Options {
+        Options { fuse: !self.no_fuse }
+    }
+
+    /// A line of JSON, or what `table` says.
+    fn print<T: Serialize>(&self, got: &T, table: impl Fn(&T)) -> Result<()> {
+        if !self.json {
+            table(got);
+            return Ok(());
+        }
+        let line = serde_json::to_string(got)
+            .map_err(|error| Error::Usage(format!("the result can't be written as JSON: {error}")))?;
+        say(format_args!("{line}"));
+        Ok(())
+    }
+
+    fn kernels(&self, data: &Dataset, device: &dyn Device) -> Result<()> {
+        for work in self.works() {
+            let kernels = kernels::measure(work, data, device, self.options(), self.seconds)?;
+            if !self.json {
+                let ms: f64 = kernels.iter().map(|kernel| kernel.ms).sum();
+                say(format_args!("\n{}: {} dispatches, {ms:.3} ms one by one", work.name, kernels.len()));
+                say(format_args!(
+                    "{:>8}  {:<30} {:>11} {:>15} {:>10} {:>7} {:>8} {:>7}",
+                    "dispatch", "op", "output", "product", "us", "share", "GFLOP/s", "GB/s"
+                ));
+            }
+            for kernel in &kernels {
+                self.print(kernel, say_kernel)?;
+            }
+        }
+        if !self.json {
+            say(format_args!("\n{:<14} {:>10} {:>8} {:>9}", times(COMPARED), "us", "GFLOP/s", "to naive"));
+        }
+        for speed in variants(device, (self.seconds / 10.0).max(0.1))? {
+            self.print(&speed, say_variant)?;
+        }
+        Ok(())
+    }
+}
+
+fn say_work(got: &Measurement) {
+    say(format_args!(
+        "{:<14} {:>10} {:>9.3} {:>11} {:>7} {:>8.1} {:>8.0}% {:>10.2} s {:>8.0}",
+        got.work,
+        thousands(got.images_per_s.round()),
+        got.ms_per_step,
+        got.dispatches_per_step,
+        got.levels,
+        got.flops_per_step as f64 / got.ms_per_step / 1e6,
+        100.0 * got.share_of_limit,
+        got.first_step_s,
+        got.device_bytes as f64 / 1e6
+    ));
+}
+
+fn say_kernel(kernel: &KernelTime) {
+    let [rows, cols] = kernel.output;
+    say(format_args!(
+        "{:>8}  {:<30} {:>11} {:>15} {:>10.1} {:>6.1}% {:>8} {:>7.2}",
+        kernel.dispatch,
+        kernel.op,
+        format!("{rows}x{cols}"),
+        kernel.product.map_or(String::new(), times),
+        1e3 * kernel.ms,
+        100.0 * kernel.share,
+        kernel.gflops.map_or(String::new(), |gflops| format!("{gflops:.1}")),
+        kernel.gb_per_s
+    ));
+}
+
+fn say_variant(speed: &VariantSpeed) {
+    say(format_args!(
+        "{:<14} {:>10.1} {:>8.1} {:>9}",
+        speed.variant,
+        1e3 * speed.ms,
+        speed.gflops,
+        speed.ratio_to_naive.map_or("-".to_owned(), |ratio| format!("{ratio:.2}"))
+    ));
+}
+
+/// `[m, n, k]` as `mxnxk`.
+fn times([m, n, k]: [usize; 3]) -> String {
+    format!("{m}x{n}x{k}")
 }

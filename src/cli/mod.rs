@@ -19,6 +19,7 @@ use std::fmt::{Arguments, Display};
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 
@@ -50,8 +51,9 @@ enum Command {
     Devices(devices::Devices),
 }
 
-/// Parses the process's arguments, runs the command, prints an error with its causes; 0, or [`Error::exit_code`].
-pub fn main() -> ExitCode {
+/// Parses the process's arguments, runs the command, prints an error with its causes; 0, or [`Error::exit_code`]. The
+/// process has run since `started`.
+pub fn main(started: Instant) -> ExitCode {
     let done = match Cli::parse().command {
         Command::Train(command) => command.run(),
         Command::Sample(command) => command.run(),
@@ -61,7 +63,7 @@ pub fn main() -> ExitCode {
         Command::Decode(command) => command.run(),
         Command::Interpolate(command) => command.run(),
         Command::Traverse(command) => command.run(),
-        Command::Bench(command) => command.run(),
+        Command::Bench(command) => command.run(started),
         Command::Devices(command) => command.run(),
     };
     match done {

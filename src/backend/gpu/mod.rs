@@ -6,6 +6,7 @@
 
 mod kernel;
 mod session;
+mod times;
 
 pub use kernel::{Linked, link};
 pub use session::GpuSession;
@@ -50,11 +51,12 @@ pub struct Gpu {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Shared {
     device: wgpu::Device,
     queue: wgpu::Queue,
     name: String,
+    adapter: Adapter,
     profile: Profile,
     options: GpuOptions,
     fault: Arc<Mutex<Option<String>>>,
@@ -135,7 +137,8 @@ impl Gpu {
         };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("vae-gpu"),
-            required_features: wgpu::Features::empty(),
+            // No kernel needs a feature; `Session::profile` reads the adapter's clock where there is one.
+            required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
             required_limits,
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
@@ -150,8 +153,9 @@ impl Gpu {
             }
         }));
         let name = format!("{} ({}, {}, {})", report.name, report.kind, report.backend, report.driver.trim());
-        let profile = Profile { software: !report.hardware };
-        Ok(Gpu { shared: Arc::new(Shared { device, queue, name, profile, options, fault }) })
+        let profile = Profile::new(!report.hardware);
+        let adapter = Adapter { name: report.name, driver: Some(report.driver.trim().to_owned()) };
+        Ok(Gpu { shared: Arc::new(Shared { device, queue, name, adapter, profile, options, fault }) })
     }
 }
 
@@ -182,6 +186,15 @@ impl Shared {
 impl Device for Gpu {
     fn name(&self) -> String {
         self.shared.name.clone()
+    }
+
+    fn adapter(&self) -> Adapter {
+        self.shared.adapter.clone()
+    }
+
+    fn with_products(&self, products: Products) -> Option<Box<dyn Device>> {
+        let profile = Profile { products, ..self.shared.profile.clone() };
+        Some(Box::new(Gpu { shared: Arc::new(Shared { profile, ..(*self.shared).clone() }) }))
     }
 
     fn session(&self, layout: &ParameterLayout, data: &[Data<'_>]) -> Result<Box<dyn Session>> {

@@ -5,7 +5,7 @@ use crate::ops::{Fragment, Profile, fragment};
 /// A loop over a product's terms. Each calls `load_a`, `load_b` and `finish`, so each runs every product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variant {
-    /// A sum an invocation, nothing reused: what the others are measured against, and never chosen.
+    /// A sum an invocation, nothing reused: what the others are measured against, and never chosen by the rule.
     Naive,
     /// A 16 x 8 tile an invocation, in registers.
     Registers,
@@ -17,14 +17,24 @@ impl Variant {
     /// All of them.
     pub const ALL: [Variant; 3] = [Variant::Naive, Variant::Registers, Variant::Tiled];
 
-    /// The one for `[m, k] [k, n]` on an adapter.
+    /// The one for `[m, k] [k, n]` on an adapter: the profile's, where it has products of this size, else by a rule.
     ///
-    /// Hardware shares loads through workgroup memory. On software adapters that memory is no faster than any other and
+    /// The rule: hardware shares loads through workgroup memory. On software adapters that memory is no faster than any other and
     /// every load goes lane by lane, so what counts is multiply-adds a load.
-    pub fn choose(profile: &Profile, [_m, _n, _k]: [usize; 3]) -> Variant {
-        match profile.software {
-            true => Variant::Registers,
-            false => Variant::Tiled,
+    pub fn choose(profile: &Profile, size: [usize; 3]) -> Variant {
+        match (profile.products.get(&size), profile.software) {
+            (Some(&variant), _) => variant,
+            (None, true) => Variant::Registers,
+            (None, false) => Variant::Tiled,
+        }
+    }
+
+    /// Its name, in files and on the screen.
+    pub fn name(self) -> &'static str {
+        match self {
+            Variant::Naive => "naive",
+            Variant::Registers => "registers",
+            Variant::Tiled => "tiled",
         }
     }
 
@@ -55,7 +65,15 @@ mod tests {
     #[test]
     fn the_choice_follows_the_adapter() {
         let size = [128, 400, 784];
-        assert_eq!(Variant::choose(&Profile { software: true }, size), Variant::Registers);
-        assert_eq!(Variant::choose(&Profile { software: false }, size), Variant::Tiled);
+        assert_eq!(Variant::choose(&Profile::new(true), size), Variant::Registers);
+        assert_eq!(Variant::choose(&Profile::new(false), size), Variant::Tiled);
+    }
+
+    #[test]
+    fn a_profile_comes_before_the_rule_for_its_sizes_alone() {
+        let products = [([128, 400, 784], Variant::Naive), ([1, 2, 3], Variant::Tiled)].into();
+        let profile = Profile { software: true, products };
+        let choices = [[128, 400, 784], [1, 2, 3], [128, 784, 400]].map(|size| Variant::choose(&profile, size));
+        assert_eq!(choices, [Variant::Naive, Variant::Tiled, Variant::Registers]);
     }
 }
