@@ -7,7 +7,7 @@ use std::path::Path;
 
 fn vae_gpu(folder: &Path) -> Command {
     let mut command = Command::cargo_bin("vae-gpu").expect("the binary is built with the tests");
-    command.current_dir(folder);
+    command.current_dir(folder).env("VAE_GPU_PROFILE", "none"); // never the user's own
     command
 }
 
@@ -213,4 +213,17 @@ fn bench_times_every_dispatch_and_the_products_loops() {
     assert!(kernels.iter().all(|line| line["ms"].is_number() && line["gb_per_s"].is_number()), "{kernels:?}");
     assert_eq!(variants.len(), 1);
     assert_eq!(variants[0]["variant"], "gemm");
+}
+
+#[test]
+fn what_cannot_be_tuned_or_written_is_named_before_the_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| vae_gpu(folder.path()).args(["bench"]).args(args).assert().code(2);
+    run(&["--tune", "--device", "cpu", "--profile", "mine.toml"]).stderr(predicate::str::contains("nothing to tune"));
+    run(&["--tune", "--device", "cpu"]).stderr(predicate::str::contains("VAE_GPU_PROFILE is none"));
+    run(&["--profile", "mine.toml"]).stderr(predicate::str::contains("--tune"));
+    let missing =
+        vae_gpu(folder.path()).args(["bench", "--tune", "--device", "cpu", "--profile", "no/mine.toml"]).assert();
+    missing.code(1).stderr(predicate::str::contains("no/mine.toml"));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }

@@ -6,9 +6,11 @@
 
 pub mod cpu;
 pub mod gpu;
+pub mod profile;
 mod select;
 
 pub use gpu::AdapterReport;
+pub use profile::{Choice, Found, Kept};
 pub use select::{DeviceChoice, Selected, adapters, auto_choice, select};
 
 use crate::error::{Error, Result};

@@ -1,17 +1,20 @@
 //! `vae-gpu bench`.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Args;
 use serde::Serialize;
 
-use super::{device, device_line, say, thousands};
-use crate::backend::Device;
+use super::{check_folder, device, device_line, device_with, say, thousands};
+use crate::backend::{Device, Kept};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::ops::Variant;
 use crate::plan::Options;
 use crate::train::bench::kernels::{self, KernelTime};
 use crate::train::bench::products::{COMPARED, VariantSpeed, variants};
+use crate::train::bench::tune::{Tuning, tune};
 use crate::train::bench::{Measurement, WORKS, Work, measure, plan};
 
 /// Measure the speed of training steps on MNIST: 784-400-20-400-784 and 784-2048-64-2048-784
@@ -26,17 +29,25 @@ pub(super) struct Bench {
     /// Measure this work only: standard-128, standard-1024 or wide-1024
     #[arg(long, value_name = "NAME", value_parser = WORKS.map(|work| work.name))]
     work: Option<String>,
-    /// Seconds a work
+    /// Seconds a work; --tune takes a fiftieth of it for each loop and size
     #[arg(long, value_name = "X", default_value_t = 10.0)]
     seconds: f64,
-    /// Print a JSON object a work (with --kernels: a kernel)
+    /// Print a JSON object a work (with --kernels: a kernel; with --tune: a product)
     #[arg(long)]
     json: bool,
     /// Time each dispatch of a step by itself, and each loop that a product of 512 x 512 x 512 can take
     #[arg(long)]
     kernels: bool,
+    /// Measure each loop on each product of the works, and write the fastest ones to the adapter's profile, which later
+    /// runs on it read
+    #[arg(long, conflicts_with_all = ["kernels", "no_fuse", "work"])]
+    tune: bool,
+    /// Write the profile to this file; runs read it where VAE_GPU_PROFILE names it [default: the user's own, which they
+    /// read unless VAE_GPU_PROFILE is another file, or none]
+    #[arg(long, value_name = "FILE", requires = "tune")]
+    profile: Option<PathBuf>,
     /// Print the plans, and measure nothing
-    #[arg(long, conflicts_with_all = ["json", "kernels"])]
+    #[arg(long, conflicts_with_all = ["json", "kernels", "tune"])]
     plan: bool,
     /// Run each op by itself instead of fused ones
     #[arg(long)]
@@ -55,6 +66,9 @@ impl Bench {
             }
             return Ok(());
         }
+        if self.tune {
+            return self.tune(&data);
+        }
         let selected = device(&self.device)?;
         let startup = started.elapsed();
         if !self.json {
@@ -72,6 +86,31 @@ impl Bench {
         for work in self.works() {
             let got = measure(work, &data, &*selected.device, self.options(), self.seconds, startup)?;
             self.print(&got, say_work)?;
+        }
+        Ok(())
+    }
+
+    fn tune(&self, data: &Dataset) -> Result<()> {
+        let kept = self.profile.clone().map_or_else(Kept::of_user, Kept::File);
+        let selected = device_with(&self.device, &Kept::Nowhere)?;
+        let adapter = selected.device.adapter();
+        if kept == Kept::Nowhere {
+            kept.write(&adapter, &[])?; // says why it can't, before the work
+        }
+        if let Some(file) = &self.profile {
+            check_folder(file)?;
+        }
+        if !self.json {
+            say(format_args!("{}", device_line(&selected)));
+            let names = Variant::ALL.map(|variant| format!("{:>10}", variant.name())).concat();
+            say(format_args!("{:<15}{names}  GFLOP/s", "product"));
+        }
+        // Tens of sizes and a few loops each: a second each would be minutes.
+        let seconds = self.seconds / 50.0;
+        let tunings = tune(&WORKS, data, &*selected.device, seconds, |tuning| self.print(tuning, say_tuning))?;
+        let path = kept.write(&adapter, &tunings.iter().map(Tuning::choice).collect::<Vec<_>>())?;
+        if !self.json {
+            say(format_args!("the fastest loops of {} products are in {}", tunings.len(), path.display()));
         }
         Ok(())
     }
@@ -159,6 +198,11 @@ fn say_variant(speed: &VariantSpeed) {
         speed.gflops,
         speed.ratio_to_naive.map_or("-".to_owned(), |ratio| format!("{ratio:.2}"))
     ));
+}
+
+fn say_tuning(tuning: &Tuning) {
+    let rates: String = tuning.gflops.iter().map(|(_, rate)| format!("{rate:>10.1}")).collect();
+    say(format_args!("{:<15}{rates}  {}", times(tuning.product), tuning.variant.name()));
 }
 
 /// `[m, n, k]` as `mxnxk`.

@@ -23,7 +23,7 @@ use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 
-use crate::backend::{DeviceChoice, Selected, select};
+use crate::backend::{DeviceChoice, Kept, Selected, select};
 use crate::error::{Error, Result};
 
 /// Where runs lie unless said otherwise.
@@ -86,9 +86,19 @@ fn say(line: Arguments<'_>) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
-/// The device behind `--device`.
+/// The device behind `--device`, with what is kept of it.
 fn device(choice: &str) -> Result<Selected> {
-    select(&choice.parse::<DeviceChoice>().unwrap_or_else(|_| DeviceChoice::Name(choice.to_owned())))
+    device_with(choice, &Kept::of_user())
+}
+
+/// The device behind `--device`, with what is kept of it there.
+fn device_with(choice: &str, kept: &Kept) -> Result<Selected> {
+    let choice = choice.parse::<DeviceChoice>().unwrap_or_else(|_| DeviceChoice::Name(choice.to_owned()));
+    let selected = select(&choice, kept)?;
+    if let Some(note) = &selected.note {
+        let _ = writeln!(std::io::stderr(), "note: {note}"); // whoever does not read it misses nothing else
+    }
+    Ok(selected)
 }
 
 /// `device: NAME: WHY`.

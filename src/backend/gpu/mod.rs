@@ -45,6 +45,13 @@ pub struct AdapterReport {
     pub facts: Vec<(String, String)>,
 }
 
+impl AdapterReport {
+    /// What a session on it computes on.
+    pub fn adapter(&self) -> Adapter {
+        Adapter { name: self.name.clone(), driver: Some(self.driver.clone()) }
+    }
+}
+
 /// An opened adapter.
 #[derive(Clone, Debug)]
 pub struct Gpu {
@@ -102,7 +109,7 @@ fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
         index,
         hardware: info.device_type != wgpu::DeviceType::Cpu,
         kind,
-        driver: format!("{} {}", info.driver, info.driver_info),
+        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
         backend: format!("{:?}", info.backend),
         name: info.name,
         facts,
@@ -115,7 +122,7 @@ pub fn adapters() -> Vec<AdapterReport> {
 }
 
 impl Gpu {
-    /// Opens the adapter at `index` of [`adapters`].
+    /// Opens the adapter at `index` of [`adapters`]; nothing that is kept of it is read.
     ///
     /// # Errors
     /// [`Error::Device`] where there is no such adapter or it refuses.
@@ -152,14 +159,18 @@ impl Gpu {
                 fault.get_or_insert_with(|| error.to_string());
             }
         }));
-        let name = format!("{} ({}, {}, {})", report.name, report.kind, report.backend, report.driver.trim());
+        let name = format!("{} ({}, {}, {})", report.name, report.kind, report.backend, report.driver);
         let profile = Profile::new(!report.hardware);
-        let adapter = Adapter { name: report.name, driver: Some(report.driver.trim().to_owned()) };
-        Ok(Gpu { shared: Arc::new(Shared { device, queue, name, adapter, profile, options, fault }) })
+        let adapter = report.adapter();
+        let shared = Shared { device, queue, name, adapter, profile, options, fault };
+        Ok(Gpu { shared: Arc::new(shared) })
     }
-}
 
-impl Gpu {
+    /// Sessions opened from now on compute products of these sizes with these loops, and all others by the rule.
+    pub fn set_products(&mut self, products: Products) {
+        Arc::make_mut(&mut self.shared).profile.products = products;
+    }
+
     /// [`Device::session`], with what only a GPU's session has.
     pub fn open_session(&self, layout: &ParameterLayout, data: &[Data<'_>]) -> Result<GpuSession> {
         GpuSession::new(Arc::clone(&self.shared), layout, data)
@@ -193,8 +204,9 @@ impl Device for Gpu {
     }
 
     fn with_products(&self, products: Products) -> Option<Box<dyn Device>> {
-        let profile = Profile { products, ..self.shared.profile.clone() };
-        Some(Box::new(Gpu { shared: Arc::new(Shared { profile, ..(*self.shared).clone() }) }))
+        let mut device = self.clone();
+        device.set_products(products);
+        Some(Box::new(device))
     }
 
     fn session(&self, layout: &ParameterLayout, data: &[Data<'_>]) -> Result<Box<dyn Session>> {

@@ -1,9 +1,13 @@
 //! The loops that compute a product on a GPU, and the one place where the loop of a product is chosen.
 
 use crate::ops::{Fragment, Profile, fragment};
+use serde::{Deserialize, Serialize};
 
 /// A loop over a product's terms. Each calls `load_a`, `load_b` and `finish`, so each runs every product.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// In files it is its [name](Variant::name).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "&'static str", try_from = "String")]
 pub enum Variant {
     /// A sum an invocation, nothing reused: what the others are measured against, and never chosen by the rule.
     Naive,
@@ -38,6 +42,13 @@ impl Variant {
         }
     }
 
+    /// All names, for messages: `naive, registers or tiled`.
+    pub fn allowed() -> String {
+        let names = Variant::ALL.map(Variant::name);
+        let (last, others) = names.split_last().expect("there are loops");
+        format!("{} or {last}", others.join(", "))
+    }
+
     /// The file with the entry point.
     pub(super) fn fragment(self) -> Fragment {
         match self {
@@ -58,9 +69,32 @@ impl Variant {
     }
 }
 
+impl From<Variant> for &'static str {
+    fn from(variant: Variant) -> &'static str {
+        variant.name()
+    }
+}
+
+impl TryFrom<String> for Variant {
+    type Error = String;
+    fn try_from(name: String) -> Result<Variant, String> {
+        let known = Variant::ALL.into_iter().find(|variant| variant.name() == name);
+        known.ok_or_else(|| format!("{name:?} is no loop of products: it must be {}", Variant::allowed()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_read_back() {
+        for variant in Variant::ALL {
+            assert_eq!(Variant::try_from(variant.name().to_owned()), Ok(variant));
+        }
+        let error = Variant::try_from("fast".to_owned()).unwrap_err();
+        assert!(error.ends_with("it must be naive, registers or tiled"), "{error}");
+    }
 
     #[test]
     fn the_choice_follows_the_adapter() {

@@ -1,10 +1,11 @@
 //! How fast training steps are: three works on one device, on real data, beside what the device's products alone would take.
 //!
 //! [`measure`] times whole steps, [`kernels::measure`] each dispatch of one, [`products::variants`] each loop that products
-//! can take.
+//! can take, and [`tune::tune`] finds the fastest of those for each product of the works.
 
 pub mod kernels;
 pub mod products;
+pub mod tune;
 
 use std::time::{Duration, Instant};
 
