@@ -1,5 +1,5 @@
-//! What is kept of an adapter between runs: a profile changes the kernels and not the results, and one
-//! that is another adapter's is not used.
+//! What is kept of an adapter between runs: a profile changes the kernels and not the results, one that is damaged or
+//! another adapter's does not, and compiled kernels come back.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -7,7 +7,8 @@ mod common;
 use assert_cmd::Command;
 use common::{Tolerance, a_step, gpu};
 use predicates::prelude::*;
-use vae_gpu::backend::gpu::GpuOptions;
+use std::path::{Path, PathBuf};
+use vae_gpu::backend::gpu::{Gpu, GpuOptions};
 use vae_gpu::backend::{Adapter, Choice, Device, DeviceChoice, Kept, select};
 use vae_gpu::graph::{Graph, ParameterLayout, Shape};
 use vae_gpu::ops::{Transpose, Variant};
@@ -88,4 +89,36 @@ fn the_commands_tell_of_profiles() {
     run(&[&train[..], &["--out", "other"]].concat()).code(1).stderr(named());
     run(&["devices"]).success().stdout(named());
     assert!(!folder.path().join("other").exists());
+}
+
+/// Every file in a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+}
+
+#[test]
+fn compiled_kernels_are_kept_and_damaged_ones_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = folder.path().join("made");
+    let run = || -> Option<Vec<f64>> {
+        let mut device: Gpu = gpu(GpuOptions::default())?;
+        device.keep_pipelines(&kept);
+        Some(product(&device))
+    };
+    let Some(wanted) = run() else { return };
+    if !kept.exists() {
+        eprintln!("SKIPPED: the driver gives out no compiled kernels");
+        return;
+    }
+    let [file] = &files(&kept)[..] else { panic!("one file: {:?}", files(&kept)) };
+    let whole = std::fs::read(file).unwrap();
+    assert_eq!(run().unwrap(), wanted, "from compiled kernels");
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 1;
+    for damaged in [&whole[..whole.len() / 2], &b""[..], &b"something else"[..], &flipped[..]] {
+        std::fs::write(file, damaged).unwrap();
+        assert_eq!(run().unwrap(), wanted);
+        assert_ne!(std::fs::read(file).unwrap(), damaged, "it was replaced");
+        assert_eq!(files(&kept).len(), 1);
+    }
 }

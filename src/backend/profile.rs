@@ -1,4 +1,4 @@
-//! What is kept of adapters between runs: the profile that a tuning run wrote.
+//! What is kept of adapters between runs: the profile that a tuning run wrote, and where compiled kernels lie.
 //!
 //! A profile is a TOML file that says which loop computes products of which size. It holds for one adapter, driver and
 //! version of this program; one of another is not used, and what opens the device says so. Nothing is looked for unless
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 /// The environment variable that names a profile, or is `none`.
 pub const VARIABLE: &str = "VAE_GPU_PROFILE";
 
-/// Where profiles lie.
+/// Where profiles and compiled kernels lie.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Kept {
     /// Nowhere: none are read or written.
@@ -25,7 +25,7 @@ pub enum Kept {
     Nowhere,
     /// In this folder, a profile an adapter and driver.
     Folder(PathBuf),
-    /// This file is the profile.
+    /// This file is the profile, and compiled kernels lie beside it.
     File(PathBuf),
 }
 
@@ -119,6 +119,15 @@ impl Kept {
             Kept::Nowhere => None,
             Kept::Folder(folder) => Some(folder.join(file_name(adapter))),
             Kept::File(file) => Some(file.clone()),
+        }
+    }
+
+    /// The folder of compiled kernels, be it there or not.
+    pub fn folder(&self) -> Option<PathBuf> {
+        match self {
+            Kept::Nowhere => None,
+            Kept::Folder(folder) => Some(folder.clone()),
+            Kept::File(file) => Some(file.parent().unwrap_or(Path::new("")).to_owned()),
         }
     }
 
@@ -275,5 +284,6 @@ mod tests {
         assert_eq!(Kept::from(Some("none".into()), caches), Kept::Nowhere);
         assert_eq!(Kept::from(Some("a/b.toml".into()), caches), Kept::File("a/b.toml".into()));
         assert_eq!(Kept::from(None, || None), Kept::Nowhere);
+        assert_eq!(Kept::File("a/b.toml".into()).folder(), Some("a".into()));
     }
 }

@@ -63,7 +63,7 @@ impl Selected {
     }
 }
 
-/// Opens what was asked for; an adapter with the profile that is kept of it.
+/// Opens what was asked for; an adapter with the profile and the compiled kernels that are kept of it.
 ///
 /// # Errors
 /// [`Error::Usage`] where no adapter is what was asked for; the message lists those there are. Never another device
@@ -99,6 +99,9 @@ pub fn select(choice: &DeviceChoice, kept: &Kept) -> Result<Selected> {
     };
     let found = kept.find(&adapter.adapter())?;
     let mut gpu = Gpu::open(adapter.index, GpuOptions::default())?;
+    if let Some(folder) = kept.folder() {
+        gpu.keep_pipelines(&folder);
+    }
     let (mut why, mut note) = (why.to_owned(), None);
     match found {
         Found::Nothing => {}

@@ -5,6 +5,7 @@
 //! run time, which make the first steps slow and runs differ.
 
 mod kernel;
+mod pipelines;
 mod session;
 mod times;
 
@@ -14,6 +15,8 @@ pub(crate) use session::PendingReadback;
 
 use super::*;
 use crate::ops::Profile;
+use pipelines::Pipelines;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 /// How kernels are compiled.
@@ -65,6 +68,9 @@ struct Shared {
     name: String,
     adapter: Adapter,
     profile: Profile,
+    /// The name of the file of compiled kernels, where the driver gives them out.
+    pipelines_key: Option<String>,
+    pipelines: Option<Arc<Pipelines>>,
     options: GpuOptions,
     fault: Arc<Mutex<Option<String>>>,
 }
@@ -104,6 +110,7 @@ fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
         ("invocations a workgroup".to_owned(), limits.max_compute_invocations_per_workgroup.to_string()),
         ("timestamp queries".to_owned(), has(wgpu::Features::TIMESTAMP_QUERY)),
         ("f16 shaders".to_owned(), has(wgpu::Features::SHADER_F16)),
+        ("compiled kernels kept".to_owned(), has(wgpu::Features::PIPELINE_CACHE)),
     ];
     AdapterReport {
         index,
@@ -142,10 +149,12 @@ impl Gpu {
             max_buffer_size: limits.max_buffer_size,
             ..wgpu::Limits::default()
         };
+        let features = adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("vae-gpu"),
-            // No kernel needs a feature; `Session::profile` reads the adapter's clock where there is one.
-            required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
+            // No kernel needs a feature. `Session::profile` reads the adapter's clock and compiled kernels are kept on
+            // disk where the adapter has them.
+            required_features: features,
             required_limits,
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
@@ -161,9 +170,22 @@ impl Gpu {
         }));
         let name = format!("{} ({}, {}, {})", report.name, report.kind, report.backend, report.driver);
         let profile = Profile::new(!report.hardware);
-        let adapter = report.adapter();
-        let shared = Shared { device, queue, name, adapter, profile, options, fault };
+        let pipelines_key = match features.contains(wgpu::Features::PIPELINE_CACHE) {
+            true => wgpu::util::pipeline_cache_key(&adapter.get_info()),
+            false => None,
+        };
+        let (adapter, pipelines) = (report.adapter(), None);
+        let shared = Shared { device, queue, name, adapter, profile, pipelines_key, pipelines, options, fault };
         Ok(Gpu { shared: Arc::new(shared) })
+    }
+
+    /// Sessions opened from now on take compiled kernels from a file in this folder, and leave theirs there when the
+    /// device is closed; nothing happens where the driver gives none out. What is damaged or another driver's is replaced.
+    pub fn keep_pipelines(&mut self, folder: &Path) {
+        let shared = Arc::make_mut(&mut self.shared);
+        if let Some(key) = &shared.pipelines_key {
+            shared.pipelines = Some(Arc::new(Pipelines::open(&shared.device, folder, key)));
+        }
     }
 
     /// Sessions opened from now on compute products of these sizes with these loops, and all others by the rule.
