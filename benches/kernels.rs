@@ -10,7 +10,7 @@ use vae_gpu::backend::{Data, Device, Values};
 use vae_gpu::graph::{DType, Shape};
 use vae_gpu::models::{Batches, Model, ModelConfig, Optimiser};
 use vae_gpu::ops::{Adam, Case, Fill, Op, Pixels};
-use vae_gpu::plan::{Arena, Options, compile};
+use vae_gpu::plan::{Arena, Fusion, Options, compile};
 use vae_gpu::step::Step;
 
 const STEPS: usize = 16;
@@ -87,14 +87,14 @@ fn train_step(criterion: &mut Criterion) {
     let bytes: Vec<u8> = (0..examples * 784).map(|i| (i * 31 % 251) as u8).collect();
     for (name, device) in devices() {
         let data = Data { shape: Shape::new(examples, 784), values: Values::Bytes(&bytes) };
-        for fuse in [true, false] {
+        for (name_of, fuse) in [("fused", device.fusion()), ("unfused", Fusion::None)] {
             let mut session = device.session(model.layout(), &[data]).expect("a session opens");
             session.write_arena(Arena::Parameters, &model.layout().initial(0)).expect("parameters are written");
             let program = session.load(compile(&graph, Options { fuse }).expect("it compiles")).expect("it loads");
             let steps = steps(batch);
             let mut group = criterion.benchmark_group(format!("{name}/train_step"));
             group.sample_size(10).throughput(Throughput::Elements((STEPS * batch) as u64));
-            group.bench_function(if fuse { "fused" } else { "unfused" }, |bencher| {
+            group.bench_function(name_of, |bencher| {
                 bencher.iter(|| session.run(&[program], &steps).expect("it runs"));
             });
             group.finish();

@@ -26,6 +26,9 @@
 //!
 //! Losses are sums over pixels and means over examples, in nats an image. Every draw comes from Philox4x32-10 with key
 //! (seed, stream) and counter (element, example, step): it depends on no thread, batch split or device.
+//!
+//! The same seed, adapter, driver and profile ([`backend::profile`]: none, or the same file) give the same bytes. A profile
+//! changes which loop computes a product, and so how its sums round; nothing is ever timed to choose one while a model trains.
 
 pub mod backend;
 pub mod cli;

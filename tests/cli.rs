@@ -7,7 +7,7 @@ use std::path::Path;
 
 fn vae_gpu(folder: &Path) -> Command {
     let mut command = Command::cargo_bin("vae-gpu").expect("the binary is built with the tests");
-    command.current_dir(folder);
+    command.current_dir(folder).env("VAE_GPU_PROFILE", "none"); // never the user's own
     command
 }
 
@@ -168,4 +168,62 @@ fn flags_win_over_files_and_files_over_presets() {
     std::fs::write(folder.path().join("mine.toml"), "latnet = 3\n").unwrap();
     let assert = vae_gpu(folder.path()).args(args).args(["--out", "other"]).assert();
     assert.code(1).stderr(predicate::str::contains("mine.toml").and(predicate::str::contains("latnet")));
+}
+
+/// The lines of `vae-gpu bench` with these flags, as JSON.
+fn bench(flags: &[&str]) -> Vec<serde_json::Value> {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["bench", "--device", "cpu", "--work", "standard-128", "--seconds", "0.2", "--json"];
+    let output = vae_gpu(folder.path()).args(args).args(flags).assert().success().get_output().stdout.clone();
+    String::from_utf8(output).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn bench_tells_what_ran_where() {
+    let [line] = &bench(&[])[..] else { panic!("one work, one line") };
+    let keys = [
+        "work",
+        "device",
+        "adapter",
+        "driver",
+        "images_per_s",
+        "ms_per_step",
+        "dispatches_per_step",
+        "levels",
+        "flops_per_step",
+        "share_of_limit",
+        "first_step_s",
+        "device_bytes",
+        "peak_resident_bytes",
+        "version",
+    ];
+    assert_eq!(line.as_object().unwrap().len(), keys.len(), "{line}");
+    for key in keys {
+        assert!(line.get(key).is_some(), "{key}: {line}");
+    }
+    assert!(line["driver"].is_null() && line["first_step_s"].as_f64().unwrap() > 0.0, "{line}");
+}
+
+#[test]
+fn bench_times_every_dispatch_and_the_products_loops() {
+    let lines = bench(&["--kernels"]);
+    let (kernels, variants): (Vec<_>, Vec<_>) = lines.iter().partition(|line| line.get("dispatch").is_some());
+    assert_eq!(kernels.iter().filter(|line| line["op"] == "matmul").count(), 11);
+    assert!(kernels.iter().all(|line| line["gflops"].is_number() == (line["op"] == "matmul")), "{kernels:?}");
+    assert!(kernels.iter().all(|line| line["ms"].is_number() && line["gb_per_s"].is_number()), "{kernels:?}");
+    assert_eq!(variants.len(), 1);
+    assert_eq!(variants[0]["variant"], "gemm");
+}
+
+#[test]
+fn what_cannot_be_tuned_or_written_is_named_before_the_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| vae_gpu(folder.path()).args(["bench"]).args(args).assert().code(2);
+    run(&["--tune", "--device", "cpu", "--profile", "mine.toml"]).stderr(predicate::str::contains("nothing to tune"));
+    run(&["--tune", "--device", "cpu"]).stderr(predicate::str::contains("VAE_GPU_PROFILE is none"));
+    run(&["--profile", "mine.toml"]).stderr(predicate::str::contains("--tune"));
+    let missing =
+        vae_gpu(folder.path()).args(["bench", "--tune", "--device", "cpu", "--profile", "no/mine.toml"]).assert();
+    missing.code(1).stderr(predicate::str::contains("no/mine.toml"));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }

@@ -13,7 +13,7 @@ use vae_gpu::graph::{Graph, Init, ParameterLayout, Shape};
 use vae_gpu::ops::{Adam, Case, Kernel, Op, Operation, Profile};
 use vae_gpu::plan::{Arena, Fusion, Options, compile};
 
-const PROFILES: [Profile; 2] = [Profile { software: false }, Profile { software: true }];
+const PROFILES: [Profile; 2] = [Profile::new(false), Profile::new(true)];
 
 fn shapes(case: &Case) -> Vec<Shape> {
     case.inputs.iter().map(|(shape, _)| *shape).collect()

@@ -290,3 +290,29 @@ fn accumulation_needs_an_input_of_its_own() {
     let error = compile(&graph, Options::default()).unwrap_err().to_string();
     assert!(error.contains("after this step updated it"), "{error}");
 }
+
+#[test]
+fn each_dispatch_of_a_step_is_timed() {
+    let (layout, ids) = layout();
+    for device in devices() {
+        let plan = compile(&updating(&layout, &[&ids], Some(1.0)), Options::default()).unwrap();
+        let (count, inputs) = (plan.dispatches.len(), plan.inputs.clone());
+        let mut session = device.session(&layout, &[]).unwrap();
+        let program = session.load(plan).unwrap();
+        for (name, slice) in inputs {
+            session.write_input(program, &name, &vec![0.5; slice.shape.len()]).unwrap();
+        }
+        let before = session.traffic();
+        match session.profile(program, &a_step(1), 3) {
+            Ok(times) => {
+                assert_eq!(times.len(), count);
+                assert!(times.iter().all(|seconds| (0.0..10.0).contains(seconds)), "{}: {times:?}", device.name());
+                assert!(times.iter().sum::<f64>() > 0.0, "{}: {times:?}", device.name());
+                // Once to warm up, and three times.
+                assert_eq!((session.traffic() - before).dispatches, 4 * count as u64);
+            }
+            // An adapter without a clock says so, and gives no numbers.
+            Err(error) => assert!(error.to_string().contains("a dispatch cannot be timed by itself"), "{error}"),
+        }
+    }
+}

@@ -6,14 +6,16 @@
 
 pub mod cpu;
 pub mod gpu;
+pub mod profile;
 mod select;
 
 pub use gpu::AdapterReport;
+pub use profile::{Choice, Found, Kept};
 pub use select::{DeviceChoice, Selected, adapters, auto_choice, select};
 
 use crate::error::{Error, Result};
 use crate::graph::{DType, ParameterLayout, Shape};
-use crate::ops::METRICS;
+use crate::ops::{METRICS, Products};
 use crate::plan::{Arena, Fusion, Plan, Slice};
 use crate::step::Step;
 
@@ -77,6 +79,15 @@ impl Data<'_> {
     }
 }
 
+/// What a device computes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adapter {
+    /// The GPU's or the CPU's own name.
+    pub name: String,
+    /// The driver and its version; a CPU has none.
+    pub driver: Option<String>,
+}
+
 /// A device that sessions can be opened on.
 pub trait Device {
     /// Its name, for people: "cpu (2 threads)", "NVIDIA H200 (Vulkan, driver 580.1)".
@@ -86,6 +97,13 @@ pub trait Device {
     fn fusion(&self) -> Fusion {
         Fusion::All
     }
+
+    /// What it computes on.
+    fn adapter(&self) -> Adapter;
+
+    /// The same device with these loops for products of these sizes, and the rule for all others; nothing where products
+    /// have no loop to choose (the CPU).
+    fn with_products(&self, products: Products) -> Option<Box<dyn Device>>;
 
     /// Opens a session: arenas of this layout, all zero, and these data sets.
     ///
@@ -139,11 +157,25 @@ pub trait Session {
     /// What went over the bus so far.
     fn traffic(&self) -> Traffic;
 
+    /// Runs a step of one program, once to warm up and then `repeats` times (1 or more), and returns the seconds that each
+    /// of its dispatches took, in the order of the plan: medians. On a GPU they come from its own clock, with a pass a
+    /// dispatch, so that none overlaps another. The step's effects (an update, say) happen each time.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where the device cannot time a dispatch.
+    fn profile(&mut self, program: ProgramId, step: &Step, repeats: usize) -> Result<Vec<f64>>;
+
     /// Runs the steps and waits.
     fn run(&mut self, programs: &[ProgramId], steps: &[Step]) -> Result<Vec<Metrics>> {
         let submission = self.submit(programs, steps)?;
         self.finish(submission)
     }
+}
+
+/// The middle one, the larger of two; there is at least one.
+pub(crate) fn median(times: &mut [f64]) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
 }
 
 /// The slice behind an input's or output's name.

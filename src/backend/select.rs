@@ -1,7 +1,7 @@
 //! Which device a run takes, and why.
 
 use super::gpu::{self, AdapterReport, Gpu, GpuOptions};
-use super::{Device, cpu::Cpu};
+use super::{Device, Found, Kept, cpu::Cpu};
 use crate::error::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
@@ -53,23 +53,31 @@ pub struct Selected {
     pub device: Box<dyn Device>,
     /// Why, for people.
     pub why: String,
+    /// What else people should know: a profile that is not used, and why.
+    pub note: Option<String>,
 }
 
-/// Opens what was asked for.
+impl Selected {
+    fn cpu(why: impl Into<String>) -> Selected {
+        Selected { device: Box::new(Cpu::<f32>::new()), why: why.into(), note: None }
+    }
+}
+
+/// Opens what was asked for; an adapter with the profile and the compiled kernels that are kept of it.
 ///
 /// # Errors
 /// [`Error::Usage`] where no adapter is what was asked for; the message lists those there are. Never another device
-/// instead.
-pub fn select(choice: &DeviceChoice) -> Result<Selected> {
+/// instead. What [`Kept::find`] says of a profile.
+pub fn select(choice: &DeviceChoice, kept: &Kept) -> Result<Selected> {
     if *choice == DeviceChoice::Cpu {
-        return Ok(Selected { device: Box::new(Cpu::<f32>::new()), why: "it was asked for".to_owned() });
+        return Ok(Selected::cpu("it was asked for"));
     }
     let adapters = gpu::adapters();
     let hardware = adapters.iter().find(|adapter| adapter.hardware);
     let wanted = match choice {
         DeviceChoice::Auto => match hardware {
             Some(adapter) => Some(adapter),
-            None => return Ok(Selected { device: Box::new(Cpu::<f32>::new()), why: no_hardware(&adapters) }),
+            None => return Ok(Selected::cpu(no_hardware(&adapters))),
         },
         DeviceChoice::Gpu => hardware.or(adapters.first()),
         DeviceChoice::Index(index) => adapters.get(*index),
@@ -89,7 +97,21 @@ pub fn select(choice: &DeviceChoice) -> Result<Selected> {
         (_, true) => "it was asked for",
         (_, false) => "it was asked for; it is a software adapter, no GPU",
     };
-    Ok(Selected { device: Box::new(Gpu::open(adapter.index, GpuOptions::default())?), why: why.to_owned() })
+    let found = kept.find(&adapter.adapter())?;
+    let mut gpu = Gpu::open(adapter.index, GpuOptions::default())?;
+    if let Some(folder) = kept.folder() {
+        gpu.keep_pipelines(&folder);
+    }
+    let (mut why, mut note) = (why.to_owned(), None);
+    match found {
+        Found::Nothing => {}
+        Found::Profile { path, products } => {
+            gpu.set_products(products);
+            why += &format!("; products as {} says", path.display());
+        }
+        Found::Unused { path, why } => note = Some(format!("profile {} is not used: {why}", path.display())),
+    }
+    Ok(Selected { device: Box::new(gpu), why, note })
 }
 
 /// Every adapter.

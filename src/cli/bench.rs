@@ -1,14 +1,22 @@
 //! `vae-gpu bench`.
 
-use clap::Args;
+use std::path::PathBuf;
+use std::time::Instant;
 
-use super::{device, device_line, options, say, thousands};
-use crate::backend::Device;
+use clap::Args;
+use serde::Serialize;
+
+use super::{check_folder, device, device_line, device_with, options, say, thousands};
 use crate::backend::cpu::Cpu;
+use crate::backend::{Device, Kept};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::ops::Variant;
 use crate::plan::{Fusion, Options};
-use crate::train::bench::{WORKS, measure, plan};
+use crate::train::bench::kernels::{self, KernelTime};
+use crate::train::bench::products::{COMPARED, VariantSpeed, variants};
+use crate::train::bench::tune::{Tuning, tune};
+use crate::train::bench::{Measurement, WORKS, Work, measure, plan};
 
 /// Measure the speed of training steps on MNIST: 784-400-20-400-784 and 784-2048-64-2048-784
 ///
@@ -22,14 +30,25 @@ pub(super) struct Bench {
     /// Measure this work only: standard-128, standard-1024 or wide-1024
     #[arg(long, value_name = "NAME", value_parser = WORKS.map(|work| work.name))]
     work: Option<String>,
-    /// Seconds a work
+    /// Seconds a work; --tune takes a fiftieth of it for each loop and size
     #[arg(long, value_name = "X", default_value_t = 10.0)]
     seconds: f64,
-    /// Print a JSON object a work
+    /// Print a JSON object a work (with --kernels: a kernel; with --tune: a product)
     #[arg(long)]
     json: bool,
+    /// Time each dispatch of a step by itself, and each loop that a product of 512 x 512 x 512 can take
+    #[arg(long)]
+    kernels: bool,
+    /// Measure each loop on each product of the works, and write the fastest ones to the adapter's profile, which later
+    /// runs on it read
+    #[arg(long, conflicts_with_all = ["kernels", "no_fuse", "work"])]
+    tune: bool,
+    /// Write the profile to this file; runs read it where VAE_GPU_PROFILE names it [default: the user's own, which they
+    /// read unless VAE_GPU_PROFILE is another file, or none]
+    #[arg(long, value_name = "FILE", requires = "tune")]
+    profile: Option<PathBuf>,
     /// Print the plans (a GPU's; the CPU's with --device cpu), and measure nothing
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long, conflicts_with_all = ["json", "kernels", "tune"])]
     plan: bool,
     /// Run each op by itself instead of fused ones
     #[arg(long)]
@@ -37,12 +56,11 @@ pub(super) struct Bench {
 }
 
 impl Bench {
-    pub(super) fn run(self) -> Result<()> {
+    pub(super) fn run(self, started: Instant) -> Result<()> {
         if !(0.1..=3600.0).contains(&self.seconds) {
             return Err(Error::Usage(format!("--seconds is {}: it must be 0.1 to 3600", self.seconds)));
         }
         let data = Dataset::embedded()?;
-        let works = WORKS.iter().filter(|work| self.work.as_deref().is_none_or(|name| name == work.name));
         if self.plan {
             // Those of a GPU, unless the CPU is named: no device is opened for them.
             let fuse = match (self.no_fuse, self.device.as_str()) {
@@ -50,43 +68,148 @@ impl Bench {
                 (false, "cpu") => Cpu::<f32>::new().fusion(),
                 (false, _) => Fusion::All,
             };
-            let options = Options { fuse };
-            for work in works {
-                say(format_args!("{}\n{}\n", work.name, plan(work, &data, options)?.1));
+            for work in self.works() {
+                say(format_args!("{}\n{}\n", work.name, plan(work, &data, Options { fuse })?.1));
             }
             return Ok(());
         }
+        if self.tune {
+            return self.tune(&data);
+        }
         let selected = device(&self.device)?;
         let options = options(&*selected.device, self.no_fuse);
+        let startup = started.elapsed();
         if !self.json {
             say(format_args!("{}", device_line(&selected)));
+        }
+        if self.kernels {
+            return self.kernels(&data, &*selected.device, options);
+        }
+        if !self.json {
             say(format_args!(
                 "{:<14} {:>10} {:>9} {:>11} {:>7} {:>8} {:>9} {:>12} {:>8}",
                 "work", "images/s", "ms/step", "dispatches", "levels", "GFLOP/s", "of limit", "first step", "MB"
             ));
         }
-        for work in works {
-            let got = measure(work, &data, &*selected.device, options, self.seconds)?;
-            if self.json {
-                let line = serde_json::to_string(&got)
-                    .map_err(|error| Error::Usage(format!("the result can't be written as JSON: {error}")))?;
-                say(format_args!("{line}"));
-                continue;
-            }
-            let rate = got.flops_per_step as f64 / got.ms_per_step / 1e6;
-            say(format_args!(
-                "{:<14} {:>10} {:>9.3} {:>11} {:>7} {:>8.1} {:>8.0}% {:>10.2} s {:>8.0}",
-                got.work,
-                thousands(got.images_per_s.round()),
-                got.ms_per_step,
-                got.dispatches_per_step,
-                got.levels,
-                rate,
-                100.0 * got.share_of_limit,
-                got.first_step_s,
-                got.device_bytes as f64 / 1e6
-            ));
+        for work in self.works() {
+            let got = measure(work, &data, &*selected.device, options, self.seconds, startup)?;
+            self.print(&got, say_work)?;
         }
         Ok(())
     }
+
+    fn tune(&self, data: &Dataset) -> Result<()> {
+        let kept = self.profile.clone().map_or_else(Kept::of_user, Kept::File);
+        let selected = device_with(&self.device, &Kept::Nowhere)?;
+        let adapter = selected.device.adapter();
+        if kept == Kept::Nowhere {
+            kept.write(&adapter, &[])?; // says why it can't, before the work
+        }
+        if let Some(file) = &self.profile {
+            check_folder(file)?;
+        }
+        if !self.json {
+            say(format_args!("{}", device_line(&selected)));
+            let names = Variant::ALL.map(|variant| format!("{:>10}", variant.name())).concat();
+            say(format_args!("{:<15}{names}  GFLOP/s", "product"));
+        }
+        // Tens of sizes and a few loops each: a second each would be minutes.
+        let seconds = self.seconds / 50.0;
+        let tunings = tune(&WORKS, data, &*selected.device, seconds, |tuning| self.print(tuning, say_tuning))?;
+        let path = kept.write(&adapter, &tunings.iter().map(Tuning::choice).collect::<Vec<_>>())?;
+        if !self.json {
+            say(format_args!("the fastest loops of {} products are in {}", tunings.len(), path.display()));
+        }
+        Ok(())
+    }
+
+    fn works(&self) -> impl Iterator<Item = &'static Work> {
+        WORKS.iter().filter(|work| self.work.as_deref().is_none_or(|name| name == work.name))
+    }
+
+    /// A line of JSON, or what `table` says.
+    fn print<T: Serialize>(&self, got: &T, table: impl Fn(&T)) -> Result<()> {
+        if !self.json {
+            table(got);
+            return Ok(());
+        }
+        let line = serde_json::to_string(got)
+            .map_err(|error| Error::Usage(format!("the result can't be written as JSON: {error}")))?;
+        say(format_args!("{line}"));
+        Ok(())
+    }
+
+    fn kernels(&self, data: &Dataset, device: &dyn Device, options: Options) -> Result<()> {
+        for work in self.works() {
+            let kernels = kernels::measure(work, data, device, options, self.seconds)?;
+            if !self.json {
+                let ms: f64 = kernels.iter().map(|kernel| kernel.ms).sum();
+                say(format_args!("\n{}: {} dispatches, {ms:.3} ms one by one", work.name, kernels.len()));
+                say(format_args!(
+                    "{:>8}  {:<30} {:>11} {:>15} {:>10} {:>7} {:>8} {:>7}",
+                    "dispatch", "op", "output", "product", "us", "share", "GFLOP/s", "GB/s"
+                ));
+            }
+            for kernel in &kernels {
+                self.print(kernel, say_kernel)?;
+            }
+        }
+        if !self.json {
+            say(format_args!("\n{:<14} {:>10} {:>8} {:>9}", times(COMPARED), "us", "GFLOP/s", "to naive"));
+        }
+        for speed in variants(device, (self.seconds / 10.0).max(0.1))? {
+            self.print(&speed, say_variant)?;
+        }
+        Ok(())
+    }
+}
+
+fn say_work(got: &Measurement) {
+    say(format_args!(
+        "{:<14} {:>10} {:>9.3} {:>11} {:>7} {:>8.1} {:>8.0}% {:>10.2} s {:>8.0}",
+        got.work,
+        thousands(got.images_per_s.round()),
+        got.ms_per_step,
+        got.dispatches_per_step,
+        got.levels,
+        got.flops_per_step as f64 / got.ms_per_step / 1e6,
+        100.0 * got.share_of_limit,
+        got.first_step_s,
+        got.device_bytes as f64 / 1e6
+    ));
+}
+
+fn say_kernel(kernel: &KernelTime) {
+    let [rows, cols] = kernel.output;
+    say(format_args!(
+        "{:>8}  {:<30} {:>11} {:>15} {:>10.1} {:>6.1}% {:>8} {:>7.2}",
+        kernel.dispatch,
+        kernel.op,
+        format!("{rows}x{cols}"),
+        kernel.product.map_or(String::new(), times),
+        1e3 * kernel.ms,
+        100.0 * kernel.share,
+        kernel.gflops.map_or(String::new(), |gflops| format!("{gflops:.1}")),
+        kernel.gb_per_s
+    ));
+}
+
+fn say_variant(speed: &VariantSpeed) {
+    say(format_args!(
+        "{:<14} {:>10.1} {:>8.1} {:>9}",
+        speed.variant,
+        1e3 * speed.ms,
+        speed.gflops,
+        speed.ratio_to_naive.map_or("-".to_owned(), |ratio| format!("{ratio:.2}"))
+    ));
+}
+
+fn say_tuning(tuning: &Tuning) {
+    let rates: String = tuning.gflops.iter().map(|(_, rate)| format!("{rate:>10.1}")).collect();
+    say(format_args!("{:<15}{rates}  {}", times(tuning.product), tuning.variant.name()));
+}
+
+/// `[m, n, k]` as `mxnxk`.
+fn times([m, n, k]: [usize; 3]) -> String {
+    format!("{m}x{n}x{k}")
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::say;
-use crate::backend::{adapters, auto_choice};
+use crate::backend::{Found, Kept, adapters, auto_choice};
 use crate::error::Result;
 
 /// List every adapter, what it can do, and which one auto takes and why
@@ -17,12 +17,22 @@ impl Devices {
         if adapters.is_empty() {
             say(format_args!("no adapter: this machine has no driver for Vulkan, Metal or DX12"));
         }
+        let kept = Kept::of_user();
         for adapter in &adapters {
+            let profile = match kept.find(&adapter.adapter()) {
+                Ok(Found::Nothing) => "none; `vae-gpu bench --tune` makes one".to_owned(),
+                Ok(Found::Profile { path, products }) => {
+                    format!("{}, in use for {} sizes of products", path.display(), products.len())
+                }
+                Ok(Found::Unused { path, why }) => format!("{}, not used: {why}", path.display()),
+                Err(error) => error.to_string().trim_end().to_owned(),
+            };
             say(format_args!("{}  {}", adapter.index, adapter.name));
             let shown = [
                 ("kind", adapter.kind.to_string()),
                 ("driver", adapter.driver.to_string()),
                 ("backend", adapter.backend.to_string()),
+                ("profile", profile),
             ];
             let facts = adapter.facts.iter().map(|(name, value)| (name.as_str(), value.to_string()));
             let rows: Vec<(&str, String)> = shown.into_iter().chain(facts).collect();

@@ -19,10 +19,11 @@ use std::fmt::{Arguments, Display};
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 
-use crate::backend::{Device, DeviceChoice, Selected, select};
+use crate::backend::{Device, DeviceChoice, Kept, Selected, select};
 use crate::error::{Error, Result};
 use crate::plan::{Fusion, Options};
 
@@ -51,8 +52,9 @@ enum Command {
     Devices(devices::Devices),
 }
 
-/// Parses the process's arguments, runs the command, prints an error with its causes; 0, or [`Error::exit_code`].
-pub fn main() -> ExitCode {
+/// Parses the process's arguments, runs the command, prints an error with its causes; 0, or [`Error::exit_code`]. The
+/// process has run since `started`.
+pub fn main(started: Instant) -> ExitCode {
     let done = match Cli::parse().command {
         Command::Train(command) => command.run(),
         Command::Sample(command) => command.run(),
@@ -62,7 +64,7 @@ pub fn main() -> ExitCode {
         Command::Decode(command) => command.run(),
         Command::Interpolate(command) => command.run(),
         Command::Traverse(command) => command.run(),
-        Command::Bench(command) => command.run(),
+        Command::Bench(command) => command.run(started),
         Command::Devices(command) => command.run(),
     };
     match done {
@@ -90,9 +92,19 @@ fn options(device: &dyn Device, no_fuse: bool) -> Options {
     Options { fuse: if no_fuse { Fusion::None } else { device.fusion() } }
 }
 
-/// The device behind `--device`.
+/// The device behind `--device`, with what is kept of it.
 fn device(choice: &str) -> Result<Selected> {
-    select(&choice.parse::<DeviceChoice>().unwrap_or_else(|_| DeviceChoice::Name(choice.to_owned())))
+    device_with(choice, &Kept::of_user())
+}
+
+/// The device behind `--device`, with what is kept of it there.
+fn device_with(choice: &str, kept: &Kept) -> Result<Selected> {
+    let choice = choice.parse::<DeviceChoice>().unwrap_or_else(|_| DeviceChoice::Name(choice.to_owned()));
+    let selected = select(&choice, kept)?;
+    if let Some(note) = &selected.note {
+        let _ = writeln!(std::io::stderr(), "note: {note}"); // whoever does not read it misses nothing else
+    }
+    Ok(selected)
 }
 
 /// `device: NAME: WHY`.

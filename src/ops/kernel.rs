@@ -1,5 +1,8 @@
 //! What an op says of its kernel: the WGSL fragments that link to it, its numbers, and how many workgroups it takes.
 
+use super::Variant;
+use std::collections::BTreeMap;
+
 /// A `.wgsl` file of `shaders/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fragment {
@@ -74,10 +77,22 @@ impl Kernel {
     }
 }
 
-/// What the choice of a kernel variant may depend on; never on a timing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The loop of products `[m, k] [k, n]`, by `[m, n, k]`.
+pub type Products = BTreeMap<[usize; 3], Variant>;
+
+/// What the choice of a kernel variant may depend on; never on a timing of the run itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Profile {
     /// The adapter runs on the CPU (lavapipe, WARP): there workgroup memory is no faster than any other, and each buffer
     /// load is a gather.
     pub software: bool,
+    /// What a tuning run found for products of these sizes; all others follow the rule of [`Variant::choose`].
+    pub products: Products,
+}
+
+impl Profile {
+    /// The rule alone.
+    pub const fn new(software: bool) -> Profile {
+        Profile { software, products: Products::new() }
+    }
 }

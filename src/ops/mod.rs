@@ -11,7 +11,7 @@ mod kernel;
 mod numbers;
 
 pub use case::{Case, Fill};
-pub use kernel::{ELEMENTWISE, Fragment, Kernel, Profile, REDUCTION};
+pub use kernel::{ELEMENTWISE, Fragment, Kernel, Products, Profile, REDUCTION};
 pub use numbers::{Real, View};
 
 pub(crate) use crate::simd::vectorised;

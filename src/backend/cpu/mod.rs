@@ -9,6 +9,7 @@ pub use interpret::interpret;
 use super::*;
 use crate::ops::{Real, View};
 use crate::plan::Place;
+use std::time::Instant;
 
 /// The CPU as a device, computing in `T`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,9 +36,26 @@ impl<T: Real> Device for Cpu<T> {
         Fusion::Ends
     }
 
+    fn adapter(&self) -> Adapter {
+        Adapter { name: processor(), driver: None }
+    }
+
+    fn with_products(&self, _: Products) -> Option<Box<dyn Device>> {
+        None
+    }
+
     fn session(&self, layout: &ParameterLayout, data: &[Data<'_>]) -> Result<Box<dyn Session>> {
         Ok(Box::new(CpuSession::<T>::new(layout, data)))
     }
+}
+
+/// The processor's own name, where it tells one ("AMD EPYC 9654"); else the architecture's ("aarch64").
+fn processor() -> String {
+    #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+    if let Some(brand) = raw_cpuid::CpuId::new().get_processor_brand_string() {
+        return brand.as_str().trim().to_owned();
+    }
+    std::env::consts::ARCH.to_owned()
 }
 
 /// A model on the CPU.
@@ -138,9 +156,10 @@ impl<T: Real> CpuSession<T> {
         }
     }
 
-    fn step(&mut self, program: &mut Program<T>, step: &Step) {
+    /// Runs a step; `done` hears of each dispatch, by its position in the plan, when it is done.
+    fn step(&mut self, program: &mut Program<T>, step: &Step, mut done: impl FnMut(usize)) {
         let dispatches = std::mem::take(&mut program.plan.dispatches);
-        for dispatch in &dispatches {
+        for (at, dispatch) in dispatches.iter().enumerate() {
             // The plan never lets an output share a buffer with an input, so taking outputs' buffers out is safe.
             let mut taken: Vec<(Place, Vec<T>)> = Vec::new();
             for output in &dispatch.outputs {
@@ -153,6 +172,7 @@ impl<T: Real> CpuSession<T> {
             for (place, values) in taken {
                 self.put(program, place, values);
             }
+            done(at);
         }
         program.plan.dispatches = dispatches;
     }
@@ -211,7 +231,7 @@ impl<T: Real> Session for CpuSession<T> {
                 for program in programs {
                     // Out of the session while it runs, so that both can be borrowed.
                     let mut running = std::mem::take(&mut self.programs[program.0]);
-                    self.step(&mut running, &Step { slot: slot as u32, ..*step });
+                    self.step(&mut running, &Step { slot: slot as u32, ..*step }, |_| {});
                     self.traffic.dispatches += running.plan.dispatches.len() as u64;
                     self.programs[program.0] = running;
                 }
@@ -255,5 +275,26 @@ impl<T: Real> Session for CpuSession<T> {
 
     fn traffic(&self) -> Traffic {
         self.traffic
+    }
+
+    fn profile(&mut self, program: ProgramId, step: &Step, repeats: usize) -> Result<Vec<f64>> {
+        let count = self.programs[program.0].plan.dispatches.len();
+        let mut times = vec![Vec::with_capacity(repeats); count];
+        let step = &Step { slot: 0, ..*step };
+        rayon::scope(|_| {
+            let mut running = std::mem::take(&mut self.programs[program.0]);
+            self.step(&mut running, step, |_| {});
+            for _ in 0..repeats {
+                let mut last = Instant::now();
+                self.step(&mut running, step, |at| {
+                    let now = Instant::now();
+                    times[at].push((now - last).as_secs_f64());
+                    last = now;
+                });
+            }
+            self.programs[program.0] = running;
+        });
+        self.traffic.dispatches += ((repeats + 1) * count) as u64;
+        Ok(times.iter_mut().map(|times| median(times)).collect())
     }
 }

@@ -99,7 +99,7 @@ pub(super) fn build(shared: &Shared, kernel: &Kernel) -> Result<Pipeline> {
             constants: &kernel.constants,
             zero_initialize_workgroup_memory: shared.options.checks,
         },
-        cache: None,
+        cache: shared.pipelines.as_ref().map(|pipelines| &pipelines.cache),
     });
     shared.check()?;
     Ok(Pipeline { pipeline, layout })

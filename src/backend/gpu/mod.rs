@@ -5,7 +5,9 @@
 //! run time, which make the first steps slow and runs differ.
 
 mod kernel;
+mod pipelines;
 mod session;
+mod times;
 
 pub use kernel::{Linked, link};
 pub use session::GpuSession;
@@ -13,6 +15,8 @@ pub(crate) use session::PendingReadback;
 
 use super::*;
 use crate::ops::Profile;
+use pipelines::Pipelines;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 /// How kernels are compiled.
@@ -44,18 +48,29 @@ pub struct AdapterReport {
     pub facts: Vec<(String, String)>,
 }
 
+impl AdapterReport {
+    /// What a session on it computes on.
+    pub fn adapter(&self) -> Adapter {
+        Adapter { name: self.name.clone(), driver: Some(self.driver.clone()) }
+    }
+}
+
 /// An opened adapter.
 #[derive(Clone, Debug)]
 pub struct Gpu {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Shared {
     device: wgpu::Device,
     queue: wgpu::Queue,
     name: String,
+    adapter: Adapter,
     profile: Profile,
+    /// The name of the file of compiled kernels, where the driver gives them out.
+    pipelines_key: Option<String>,
+    pipelines: Option<Arc<Pipelines>>,
     options: GpuOptions,
     fault: Arc<Mutex<Option<String>>>,
 }
@@ -95,12 +110,13 @@ fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
         ("invocations a workgroup".to_owned(), limits.max_compute_invocations_per_workgroup.to_string()),
         ("timestamp queries".to_owned(), has(wgpu::Features::TIMESTAMP_QUERY)),
         ("f16 shaders".to_owned(), has(wgpu::Features::SHADER_F16)),
+        ("compiled kernels kept".to_owned(), has(wgpu::Features::PIPELINE_CACHE)),
     ];
     AdapterReport {
         index,
         hardware: info.device_type != wgpu::DeviceType::Cpu,
         kind,
-        driver: format!("{} {}", info.driver, info.driver_info),
+        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
         backend: format!("{:?}", info.backend),
         name: info.name,
         facts,
@@ -113,7 +129,7 @@ pub fn adapters() -> Vec<AdapterReport> {
 }
 
 impl Gpu {
-    /// Opens the adapter at `index` of [`adapters`].
+    /// Opens the adapter at `index` of [`adapters`]; nothing that is kept of it is read.
     ///
     /// # Errors
     /// [`Error::Device`] where there is no such adapter or it refuses.
@@ -133,9 +149,12 @@ impl Gpu {
             max_buffer_size: limits.max_buffer_size,
             ..wgpu::Limits::default()
         };
+        let features = adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("vae-gpu"),
-            required_features: wgpu::Features::empty(),
+            // No kernel needs a feature. `Session::profile` reads the adapter's clock and compiled kernels are kept on
+            // disk where the adapter has them.
+            required_features: features,
             required_limits,
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
@@ -149,13 +168,31 @@ impl Gpu {
                 fault.get_or_insert_with(|| error.to_string());
             }
         }));
-        let name = format!("{} ({}, {}, {})", report.name, report.kind, report.backend, report.driver.trim());
-        let profile = Profile { software: !report.hardware };
-        Ok(Gpu { shared: Arc::new(Shared { device, queue, name, profile, options, fault }) })
+        let name = format!("{} ({}, {}, {})", report.name, report.kind, report.backend, report.driver);
+        let profile = Profile::new(!report.hardware);
+        let pipelines_key = match features.contains(wgpu::Features::PIPELINE_CACHE) {
+            true => wgpu::util::pipeline_cache_key(&adapter.get_info()),
+            false => None,
+        };
+        let (adapter, pipelines) = (report.adapter(), None);
+        let shared = Shared { device, queue, name, adapter, profile, pipelines_key, pipelines, options, fault };
+        Ok(Gpu { shared: Arc::new(shared) })
     }
-}
 
-impl Gpu {
+    /// Sessions opened from now on take compiled kernels from a file in this folder, and leave theirs there when the
+    /// device is closed; nothing happens where the driver gives none out. What is damaged or another driver's is replaced.
+    pub fn keep_pipelines(&mut self, folder: &Path) {
+        let shared = Arc::make_mut(&mut self.shared);
+        if let Some(key) = &shared.pipelines_key {
+            shared.pipelines = Some(Arc::new(Pipelines::open(&shared.device, folder, key)));
+        }
+    }
+
+    /// Sessions opened from now on compute products of these sizes with these loops, and all others by the rule.
+    pub fn set_products(&mut self, products: Products) {
+        Arc::make_mut(&mut self.shared).profile.products = products;
+    }
+
     /// [`Device::session`], with what only a GPU's session has.
     pub fn open_session(&self, layout: &ParameterLayout, data: &[Data<'_>]) -> Result<GpuSession> {
         GpuSession::new(Arc::clone(&self.shared), layout, data)
@@ -182,6 +219,16 @@ impl Shared {
 impl Device for Gpu {
     fn name(&self) -> String {
         self.shared.name.clone()
+    }
+
+    fn adapter(&self) -> Adapter {
+        self.shared.adapter.clone()
+    }
+
+    fn with_products(&self, products: Products) -> Option<Box<dyn Device>> {
+        let mut device = self.clone();
+        device.set_products(products);
+        Some(Box::new(device))
     }
 
     fn session(&self, layout: &ParameterLayout, data: &[Data<'_>]) -> Result<Box<dyn Session>> {

@@ -20,30 +20,39 @@ const GUARD_WORD: u32 = 0xdead_beef;
 /// A model on a GPU.
 #[derive(Debug)]
 pub struct GpuSession {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     arenas: [wgpu::Buffer; 4],
     layout: ParameterLayout,
     metrics: wgpu::Buffer,
     rows: wgpu::Buffer,
     data: Vec<(Shape, DType, wgpu::Buffer)>,
     pipelines: Vec<(crate::ops::Kernel, Pipeline)>,
-    programs: Vec<Program>,
+    pub(super) programs: Vec<Program>,
     spare_staging: Vec<wgpu::Buffer>,
-    traffic: Traffic,
+    pub(super) traffic: Traffic,
 }
 
 #[derive(Debug)]
-struct Program {
+pub(super) struct Program {
     plan: Plan,
     locals: Vec<wgpu::Buffer>,
-    dispatches: Vec<Encoded>,
+    pub(super) dispatches: Vec<Encoded>,
 }
 
 #[derive(Debug)]
-struct Encoded {
+pub(super) struct Encoded {
     pipeline: wgpu::ComputePipeline,
     bind_group: wgpu::BindGroup,
     groups: [u32; 2],
+}
+
+impl Encoded {
+    /// Puts it into a pass, with the step of this row of the uniform buffer.
+    pub(super) fn encode(&self, pass: &mut wgpu::ComputePass<'_>, slot: usize) {
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.bind_group, &[slot as u32 * ROW as u32]);
+        pass.dispatch_workgroups(self.groups[0], self.groups[1], 1);
+    }
 }
 
 type MapResult = std::result::Result<(), wgpu::BufferAsyncError>;
@@ -195,7 +204,12 @@ impl GpuSession {
     }
 
     /// Reads `len` bytes of a buffer, after everything submitted.
-    fn download<T: bytemuck::Pod>(&mut self, buffer: &wgpu::Buffer, offset: u64, len: u64) -> Result<Vec<T>> {
+    pub(super) fn download<T: bytemuck::Pod>(
+        &mut self,
+        buffer: &wgpu::Buffer,
+        offset: u64,
+        len: u64,
+    ) -> Result<Vec<T>> {
         let staging = staging(&self.shared, len);
         let mut encoder = self.shared.device.create_command_encoder(&Default::default());
         encoder.copy_buffer_to_buffer(buffer, offset, &staging, 0, len);
@@ -222,6 +236,17 @@ impl GpuSession {
         pending.staging.unmap();
         self.traffic.bytes_from_device += len;
         Ok((values, pending.staging))
+    }
+
+    /// Steps to the uniform buffer, one a row.
+    pub(super) fn write_rows(&mut self, steps: &[Step]) {
+        let mut rows = vec![0_u8; ROW as usize * steps.len()];
+        for (slot, (row, step)) in rows.chunks_mut(ROW as usize).zip(steps).enumerate() {
+            let packed = Step { slot: slot as u32, ..*step }.pack();
+            row[..size_of::<PackedStep>()].copy_from_slice(bytemuck::bytes_of(&packed));
+        }
+        let row_buffer = self.rows.clone();
+        self.upload(&row_buffer, 0, &rows);
     }
 
     fn upload(&mut self, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8]) {
@@ -251,13 +276,7 @@ impl Session for GpuSession {
 
     fn submit(&mut self, programs: &[ProgramId], steps: &[Step]) -> Result<Submission> {
         assert!((1..=MAX_STEPS).contains(&steps.len()), "a submission has 1 to {MAX_STEPS} steps");
-        let mut rows = vec![0_u8; ROW as usize * steps.len()];
-        for (slot, (row, step)) in rows.chunks_mut(ROW as usize).zip(steps).enumerate() {
-            let packed = Step { slot: slot as u32, ..*step }.pack();
-            row[..size_of::<PackedStep>()].copy_from_slice(bytemuck::bytes_of(&packed));
-        }
-        let row_buffer = self.rows.clone();
-        self.upload(&row_buffer, 0, &rows);
+        self.write_rows(steps);
         let mut encoder = self.shared.device.create_command_encoder(&Default::default());
         let bytes = (steps.len() * METRICS * 4) as u64;
         encoder.clear_buffer(&self.metrics, 0, Some(bytes));
@@ -266,9 +285,7 @@ impl Session for GpuSession {
             let mut pass = encoder.begin_compute_pass(&Default::default());
             for slot in 0..steps.len() {
                 for dispatch in dispatches() {
-                    pass.set_pipeline(&dispatch.pipeline);
-                    pass.set_bind_group(0, &dispatch.bind_group, &[slot as u32 * ROW as u32]);
-                    pass.dispatch_workgroups(dispatch.groups[0], dispatch.groups[1], 1);
+                    dispatch.encode(&mut pass, slot);
                 }
             }
         }
@@ -323,6 +340,10 @@ impl Session for GpuSession {
 
     fn traffic(&self) -> Traffic {
         self.traffic
+    }
+
+    fn profile(&mut self, program: ProgramId, step: &Step, repeats: usize) -> Result<Vec<f64>> {
+        self.times(program, step, repeats)
     }
 }
 

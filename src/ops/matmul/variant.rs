@@ -1,11 +1,15 @@
 //! The loops that compute a product on a GPU, and the one place where the loop of a product is chosen.
 
 use crate::ops::{Fragment, Profile, fragment};
+use serde::{Deserialize, Serialize};
 
 /// A loop over a product's terms. Each calls what loads and ends define, so each runs every product.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+///
+/// In files it is its [name](Variant::name).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "&'static str", try_from = "String")]
 pub enum Variant {
-    /// Four sums an invocation, nothing reused: what the others are measured against, and never chosen.
+    /// Four sums an invocation, nothing reused: what the others are measured against, and never chosen by the rule.
     Naive,
     /// A 16 x 8 tile an invocation, in registers.
     Registers,
@@ -17,15 +21,32 @@ impl Variant {
     /// All of them.
     pub const ALL: [Variant; 3] = [Variant::Naive, Variant::Registers, Variant::Tiled];
 
-    /// The one for `[m, k] [k, n]` on an adapter.
+    /// The one for `[m, k] [k, n]` on an adapter: the profile's, where it has products of this size, else by a rule.
     ///
-    /// Hardware shares loads through workgroup memory. On software adapters that memory is no faster than any other and
+    /// The rule: hardware shares loads through workgroup memory. On software adapters that memory is no faster than any other and
     /// every load goes lane by lane, so what counts is multiply-adds a load.
-    pub fn choose(profile: &Profile, [_m, _n, _k]: [usize; 3]) -> Variant {
-        match profile.software {
-            true => Variant::Registers,
-            false => Variant::Tiled,
+    pub fn choose(profile: &Profile, size: [usize; 3]) -> Variant {
+        match (profile.products.get(&size), profile.software) {
+            (Some(&variant), _) => variant,
+            (None, true) => Variant::Registers,
+            (None, false) => Variant::Tiled,
         }
+    }
+
+    /// Its name, in files and on the screen.
+    pub fn name(self) -> &'static str {
+        match self {
+            Variant::Naive => "naive",
+            Variant::Registers => "registers",
+            Variant::Tiled => "tiled",
+        }
+    }
+
+    /// All names, for messages: `naive, registers or tiled`.
+    pub fn allowed() -> String {
+        let names = Variant::ALL.map(Variant::name);
+        let (last, others) = names.split_last().expect("there are loops");
+        format!("{} or {last}", others.join(", "))
     }
 
     /// The file with the entry point.
@@ -48,14 +69,45 @@ impl Variant {
     }
 }
 
+impl From<Variant> for &'static str {
+    fn from(variant: Variant) -> &'static str {
+        variant.name()
+    }
+}
+
+impl TryFrom<String> for Variant {
+    type Error = String;
+    fn try_from(name: String) -> Result<Variant, String> {
+        let known = Variant::ALL.into_iter().find(|variant| variant.name() == name);
+        known.ok_or_else(|| format!("{name:?} is no loop of products: it must be {}", Variant::allowed()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
+    fn names_are_read_back() {
+        for variant in Variant::ALL {
+            assert_eq!(Variant::try_from(variant.name().to_owned()), Ok(variant));
+        }
+        let error = Variant::try_from("fast".to_owned()).unwrap_err();
+        assert!(error.ends_with("it must be naive, registers or tiled"), "{error}");
+    }
+
+    #[test]
     fn the_choice_follows_the_adapter() {
         let size = [128, 400, 784];
-        assert_eq!(Variant::choose(&Profile { software: true }, size), Variant::Registers);
-        assert_eq!(Variant::choose(&Profile { software: false }, size), Variant::Tiled);
+        assert_eq!(Variant::choose(&Profile::new(true), size), Variant::Registers);
+        assert_eq!(Variant::choose(&Profile::new(false), size), Variant::Tiled);
+    }
+
+    #[test]
+    fn a_profile_comes_before_the_rule_for_its_sizes_alone() {
+        let products = [([128, 400, 784], Variant::Naive), ([1, 2, 3], Variant::Tiled)].into();
+        let profile = Profile { software: true, products };
+        let choices = [[128, 400, 784], [1, 2, 3], [128, 784, 400]].map(|size| Variant::choose(&profile, size));
+        assert_eq!(choices, [Variant::Naive, Variant::Tiled, Variant::Registers]);
     }
 }

@@ -1,4 +1,11 @@
 //! How fast training steps are: three works on one device, on real data, beside what the device's products alone would take.
+//!
+//! [`measure`] times whole steps, [`kernels::measure`] each dispatch of one, [`products::variants`] each loop that products
+//! can take, and [`tune::tune`] finds the fastest of those for each product of the works.
+
+pub mod kernels;
+pub mod products;
+pub mod tune;
 
 use std::time::{Duration, Instant};
 
@@ -6,13 +13,11 @@ use serde::Serialize;
 
 use super::queue::Queue;
 use super::schedule::training_steps;
-use crate::backend::{Data, Device, ProgramId, Session};
+use crate::backend::{Device, ProgramId, Session, median};
 use crate::config::TrainConfig;
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::graph::{Graph, ParameterLayout, Shape};
 use crate::models::{Batches, Model, Optimiser};
-use crate::ops::{Op, Transpose};
 use crate::plan::{Arena, Options, Plan, compile};
 use crate::step::Step;
 
@@ -41,8 +46,12 @@ pub const WORKS: [Work; 3] = [
 pub struct Measurement {
     /// The work's name.
     pub work: &'static str,
-    /// The device's name, its driver with it.
+    /// The device's name, for people.
     pub device: String,
+    /// The GPU's or the processor's own name.
+    pub adapter: String,
+    /// The driver and its version; none on the CPU path.
+    pub driver: Option<String>,
     /// Images trained a second: the median over equal parts of the run.
     pub images_per_s: f64,
     /// Milliseconds a step, likewise.
@@ -55,16 +64,24 @@ pub struct Measurement {
     pub flops_per_step: u64,
     /// Seconds that the step's products take alone, over the step's: 1 is a step that costs nothing else.
     pub share_of_limit: f64,
-    /// Seconds from opening the session to the end of the first step: buffers, kernels, data, one step.
+    /// Seconds from the process's start to the end of the first step: reading data, opening the device, then this work's
+    /// plan, buffers, kernels and one step. Of several works in a process, each is counted as if it were the first; what
+    /// a driver keeps of kernels it has seen helps the later ones.
     pub first_step_s: f64,
     /// Bytes of arenas, activations and data on the device.
     pub device_bytes: u64,
+    /// The most bytes of memory that the process, host side, has held so far, earlier works among it (Linux: `VmHWM`);
+    /// none where the system does not tell.
+    pub peak_resident_bytes: Option<u64>,
     /// The program's version.
     pub version: &'static str,
 }
 
 /// Parts of a run, the median of which is reported.
 const PARTS: usize = 9;
+
+/// Steps between two looks at the clock, at most.
+const LONGEST: usize = 32;
 
 /// The configuration of a work.
 fn config(work: &Work) -> TrainConfig {
@@ -86,7 +103,27 @@ pub fn plan(work: &Work, data: &Dataset, options: Options) -> Result<(Model, Pla
     Ok((model, compile(&graphs[0], options)?))
 }
 
-/// Measures a work for about so many seconds.
+/// A work on a device, ready to run steps.
+struct Ready {
+    session: Box<dyn Session>,
+    program: ProgramId,
+    steps: Vec<Step>,
+}
+
+impl Ready {
+    fn new(work: &Work, data: &Dataset, device: &dyn Device, model: &Model, plan: Plan) -> Result<Ready> {
+        let mut session = device.session(model.layout(), &[data.train.resident()])?;
+        let program = session.load(plan)?;
+        session.write_arena(Arena::Parameters, &model.layout().initial(0))?;
+        // Whole batches only, so that every step is the same work.
+        let count = data.train.count() / work.batch * work.batch;
+        let steps = training_steps(&config(work), count as u32, 0, 0);
+        Ok(Ready { session, program, steps })
+    }
+}
+
+/// Measures a work for about so many seconds; `startup` is how long the process has run until here, in which nothing was
+/// done but what any work needs.
 ///
 /// # Errors
 /// What the device fails with.
@@ -96,34 +133,31 @@ pub fn measure(
     device: &dyn Device,
     options: Options,
     seconds: f64,
+    startup: Duration,
 ) -> Result<Measurement> {
     let began = Instant::now();
     let (model, plan) = plan(work, data, options)?;
     let (dispatches_per_step, levels) = (plan.dispatches.len(), plan.levels());
-    let products = products(&plan);
+    let products = products::of(&plan);
     let elements = 4 * model.layout().len() + plan.local_elements();
     let device_bytes = (4 * elements + data.train.pixels.bytes()) as u64;
-    let mut session = device.session(model.layout(), &[data.train.resident()])?;
-    let program = session.load(plan)?;
-    session.write_arena(Arena::Parameters, &model.layout().initial(0))?;
-    let config = config(work);
-    // Whole batches only, so that every step is the same work.
-    let count = data.train.count() / work.batch * work.batch;
-    let steps = training_steps(&config, count as u32, 0, 0);
+    let Ready { mut session, program, steps } = Ready::new(work, data, device, &model, plan)?;
     session.run(&[program], &steps[..1])?;
-    let first_step_s = began.elapsed().as_secs_f64();
+    let first_step_s = (startup + began.elapsed()).as_secs_f64();
 
     let mut queue = Queue::default();
-    let mut at = 0;
+    let (mut at, mut len) = (0, 1);
     let mut run = |session: &mut dyn Session, seconds: f64| -> Result<f64> {
         let (began, limit) = (Instant::now(), Duration::from_secs_f64(seconds));
         let mut done = 0;
         while done == 0 || began.elapsed() < limit {
-            // Enough for several submissions, few enough to stop in time.
-            let chunk: Vec<Step> = (0..32).map(|i| steps[(at + i) % steps.len()]).collect();
+            let chunk: Vec<Step> = (0..len).map(|i| steps[(at + i) % steps.len()]).collect();
+            let before = began.elapsed();
             queue.run(session, &[program], &chunk, |_, _| Ok(()))?;
-            at += chunk.len();
-            done += chunk.len();
+            at += len;
+            done += len;
+            // Enough for several submissions, few enough to stop in time.
+            len = if 4 * (began.elapsed() - before) < limit { (2 * len).min(LONGEST) } else { len };
         }
         Ok(began.elapsed().as_secs_f64() / done as f64)
     };
@@ -131,68 +165,35 @@ pub fn measure(
     run(&mut *session, part)?; // what is built on first use, and the length of a submission
     let mut times = (0..PARTS).map(|_| run(&mut *session, part)).collect::<Result<Vec<f64>>>()?;
     let step_s = median(&mut times);
-    let limit_s = limit(device, &products, part)?;
+    let limit_s = products::seconds(device, &products, 3.0 * part)?;
+    let adapter = device.adapter();
     Ok(Measurement {
         work: work.name,
         device: device.name(),
+        adapter: adapter.name,
+        driver: adapter.driver,
         images_per_s: work.batch as f64 / step_s,
         ms_per_step: 1e3 * step_s,
         dispatches_per_step,
         levels,
-        flops_per_step: products.iter().map(|[m, n, k]| 2 * (m * n * k) as u64).sum(),
+        flops_per_step: products.iter().map(|product| product.flops()).sum(),
         share_of_limit: limit_s / step_s,
         first_step_s,
         device_bytes,
+        peak_resident_bytes: peak_resident_bytes(),
         version: env!("CARGO_PKG_VERSION"),
     })
 }
 
-/// `[m, n, k]` of the plan's products.
-fn products(plan: &Plan) -> Vec<[usize; 3]> {
-    let size = |op: &Op, inputs: &[Shape]| match op {
-        Op::Matmul(matmul) => {
-            let (m, n, k) = matmul.extents(inputs[0], inputs[1]);
-            Some([m, n, k])
-        }
-        _ => None,
-    };
-    let shapes = |inputs: &[crate::plan::Slice]| inputs.iter().map(|slice| slice.shape).collect::<Vec<_>>();
-    plan.dispatches.iter().filter_map(|dispatch| size(&dispatch.op, &shapes(&dispatch.inputs))).collect()
+/// What Linux says of this process; other systems have no such file.
+fn peak_resident_bytes() -> Option<u64> {
+    peak_of(&std::fs::read_to_string("/proc/self/status").ok()?)
 }
 
-/// Seconds that these products take, one after another and nothing else, with the device's own product kernels.
-fn limit(device: &dyn Device, products: &[[usize; 3]], seconds: f64) -> Result<f64> {
-    let layout = ParameterLayout::default();
-    let none: [Data<'_>; 0] = [];
-    let mut session = device.session(&layout, &none)?;
-    let mut g = Graph::new(layout);
-    for (at, &[m, n, k]) in products.iter().enumerate() {
-        let a = g.input(&format!("a{at}"), Shape::new(m, k));
-        let b = g.input(&format!("b{at}"), Shape::new(k, n));
-        let c = g.matmul(a, b, Transpose::Neither)?;
-        g.output(&format!("c{at}"), c);
-    }
-    let program: ProgramId = session.load(compile(&g, Options::default())?)?;
-    for (at, &[m, n, k]) in products.iter().enumerate() {
-        // Ordinary numbers: denormal ones are slow on some devices.
-        session.write_input(program, &format!("a{at}"), &vec![0.5; m * k])?;
-        session.write_input(program, &format!("b{at}"), &vec![0.25; k * n])?;
-    }
-    let steps = vec![Step { rows: 1, ..Step::default() }; 4];
-    session.run(&[program], &steps[..1])?;
-    let mut times = Vec::new();
-    let began = Instant::now();
-    while times.len() < 3 || began.elapsed().as_secs_f64() < 3.0 * seconds {
-        let began = Instant::now();
-        session.run(&[program], &steps)?;
-        times.push(began.elapsed().as_secs_f64() / steps.len() as f64);
-    }
-    Ok(median(&mut times))
-}
-
-fn median(times: &mut [f64]) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
+/// The bytes of the line `VmHWM:    2048 kB`.
+fn peak_of(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(1024 * line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?)
 }
 
 #[cfg(test)]
@@ -201,22 +202,26 @@ mod tests {
     use crate::backend::cpu::Cpu;
     use crate::data::Synthetic;
 
-    #[test]
-    fn a_step_has_the_multiplications_of_its_layers() {
-        let data = Dataset::synthetic(Synthetic::Uniform, 128, 784, 0);
-        let (_, plan) = plan(&WORKS[0], &data, Options::default()).unwrap();
-        let flops: usize = products(&plan).iter().map(|[m, n, k]| 2 * m * n * k).sum();
-        // Three products a layer of weights, but no input gradient for the first: 3.28 MFLOP an image.
-        let weights = 784 * 400 + 400 * 40 + 20 * 400 + 400 * 784;
-        assert_eq!(flops, 128 * 2 * (3 * weights - 784 * 400));
-    }
+    pub(super) const TINY: Work = Work { name: "tiny", hidden: 8, latent: 2, batch: 16 };
 
     #[test]
     fn a_measurement_is_made_of_real_steps() {
         let data = Dataset::synthetic(Synthetic::Uniform, 64, 16, 0);
-        let work = Work { name: "tiny", hidden: 8, latent: 2, batch: 16 };
-        let got = measure(&work, &data, &Cpu::<f32>::new(), Options::default(), 0.05).unwrap();
+        let startup = Duration::from_secs(3);
+        let got = measure(&TINY, &data, &Cpu::<f32>::new(), Options::default(), 0.05, startup).unwrap();
         assert!(got.images_per_s > 0.0 && got.share_of_limit > 0.0, "{got:?}");
+        assert!(got.first_step_s > 3.0 && got.first_step_s < 60.0, "{got:?}");
+        assert!(!got.adapter.is_empty() && got.driver.is_none(), "{got:?}");
         assert_eq!(got.dispatches_per_step, 32);
+        if cfg!(target_os = "linux") {
+            assert!(got.peak_resident_bytes.unwrap() > 1 << 20, "{got:?}");
+        }
+    }
+
+    #[test]
+    fn the_peak_is_read_in_bytes() {
+        assert_eq!(peak_of("Name:\tx\nVmPeak:\t  99 kB\nVmHWM:\t    2048 kB\nVmRSS:\t 1 kB\n"), Some(2048 * 1024));
+        assert_eq!(peak_of("Name:\tx\n"), None);
+        assert_eq!(peak_of("VmHWM:\t many kB\n"), None);
     }
 }

@@ -1,0 +1,147 @@
+//! What each dispatch of a training step takes, and how much of the device's arithmetic and memory it uses.
+
+use serde::Serialize;
+
+use super::products::Product;
+use super::{Ready, Work, plan};
+use crate::backend::Device;
+use crate::data::Dataset;
+use crate::error::Result;
+use crate::graph::DType;
+use crate::ops::{Effect, METRICS};
+use crate::plan::{Dispatch, Options, Place, Plan, Slice};
+
+/// One dispatch of a step.
+#[derive(Clone, Debug, Serialize)]
+pub struct KernelTime {
+    /// The work's name.
+    pub work: &'static str,
+    /// The device's name, for people.
+    pub device: String,
+    /// Its position in the plan, from 0, as `vae-gpu bench --plan` prints it.
+    pub dispatch: usize,
+    /// The op's name.
+    pub op: &'static str,
+    /// Rows and columns of its (first) output.
+    pub output: [usize; 2],
+    /// `[m, n, k]` of a product.
+    pub product: Option<[usize; 3]>,
+    /// Milliseconds: the median over the steps that were timed.
+    pub ms: f64,
+    /// Its part of the sum over the step's dispatches.
+    pub share: f64,
+    /// 10^9 multiplications and additions a second, of a product.
+    pub gflops: Option<f64>,
+    /// 10^9 bytes a second, if each input is read once and each output written once ([`bytes`]).
+    pub gb_per_s: f64,
+    /// The program's version.
+    pub version: &'static str,
+}
+
+/// Steps that are timed: at least, and at most.
+const REPEATS: [f64; 2] = [5.0, 200.0];
+
+/// Times each dispatch of a work's training step for about so many seconds; the slowest first.
+///
+/// # Errors
+/// [`crate::Error::Device`] where the device cannot time a dispatch, else what it fails with.
+pub fn measure(
+    work: &Work,
+    data: &Dataset,
+    device: &dyn Device,
+    options: Options,
+    seconds: f64,
+) -> Result<Vec<KernelTime>> {
+    let (model, plan) = plan(work, data, options)?;
+    let Ready { mut session, program, steps } = Ready::new(work, data, device, &model, plan.clone())?;
+    let once: f64 = session.profile(program, &steps[0], 1)?.iter().sum();
+    let repeats = (seconds / once.max(1e-6)).clamp(REPEATS[0], REPEATS[1]) as usize;
+    let times = session.profile(program, &steps[0], repeats)?;
+    let all: f64 = times.iter().sum();
+    let mut kernels: Vec<KernelTime> = plan
+        .dispatches
+        .iter()
+        .zip(times)
+        .enumerate()
+        .map(|(at, (dispatch, seconds))| {
+            let product = Product::of(dispatch);
+            let output = dispatch.outputs[0].shape;
+            // A dispatch too short for the device's clock has no rate.
+            let rate = |count: u64| if seconds > 0.0 { count as f64 / seconds / 1e9 } else { 0.0 };
+            KernelTime {
+                work: work.name,
+                device: device.name(),
+                dispatch: at,
+                op: dispatch.op.name(),
+                output: [output.rows, output.cols],
+                product: product.map(|product| product.size),
+                ms: 1e3 * seconds,
+                share: seconds / all,
+                gflops: product.map(|product| rate(product.flops())),
+                gb_per_s: rate(bytes(&plan, dispatch)),
+                version: env!("CARGO_PKG_VERSION"),
+            }
+        })
+        .collect();
+    kernels.sort_by(|a, b| b.ms.total_cmp(&a.ms));
+    Ok(kernels)
+}
+
+/// Bytes of a dispatch's inputs and outputs, each once, in f32 and the data's own type. What is updated in place counts as
+/// both; of a data set only as many values as come out of it.
+pub fn bytes(plan: &Plan, dispatch: &Dispatch) -> u64 {
+    let values: usize = dispatch.outputs.iter().map(|output| output.shape.len()).sum();
+    let size = |slice: &Slice| match slice.place {
+        Place::Dataset(index) => {
+            let bytes = plan.datasets.iter().any(|&(set, _, dtype)| set == index && dtype == DType::U8);
+            if bytes { values } else { 4 * values }
+        }
+        Place::Metrics => 4 * dispatch.inputs.len().min(METRICS),
+        _ => 4 * slice.shape.len(),
+    };
+    let [read, written] = [&dispatch.inputs, &dispatch.outputs].map(|slices| slices.iter().map(size).sum::<usize>());
+    let again = match dispatch.op.effect() {
+        Effect::Update | Effect::Accumulate => written,
+        Effect::Value | Effect::Gradients | Effect::Record => 0,
+    };
+    (read + written + again) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::TINY;
+    use super::*;
+    use crate::backend::cpu::Cpu;
+    use crate::data::Synthetic;
+
+    #[test]
+    fn every_dispatch_is_timed_once_and_the_slowest_comes_first() {
+        let data = Dataset::synthetic(Synthetic::Uniform, 64, 16, 0);
+        let (_, plan) = plan(&TINY, &data, Options::default()).unwrap();
+        let kernels = measure(&TINY, &data, &Cpu::<f32>::new(), Options::default(), 0.02).unwrap();
+        let mut seen: Vec<usize> = kernels.iter().map(|kernel| kernel.dispatch).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, (0..plan.dispatches.len()).collect::<Vec<_>>());
+        assert!(kernels.is_sorted_by(|a, b| a.ms >= b.ms), "{kernels:?}");
+        let shares: f64 = kernels.iter().map(|kernel| kernel.share).sum();
+        assert!((shares - 1.0).abs() < 1e-9, "{shares}");
+        for kernel in &kernels {
+            assert_eq!(kernel.product.is_some(), kernel.op == "matmul", "{kernel:?}");
+            assert_eq!(kernel.op, plan.dispatches[kernel.dispatch].op.name());
+        }
+    }
+
+    #[test]
+    fn bytes_are_those_that_must_move() {
+        let data = Dataset::synthetic(Synthetic::Uniform, 64, 16, 0);
+        let (model, plan) = plan(&TINY, &data, Options { fuse: crate::plan::Fusion::None }).unwrap();
+        let of = |name: &str| bytes(&plan, plan.dispatches.iter().find(|dispatch| dispatch.op.name() == name).unwrap());
+        // x [16, 16] w^T [16, 8] -> [16, 8].
+        assert_eq!(of("matmul"), 4 * (16 * 16 + 16 * 8 + 16 * 8));
+        // Gradients are read; parameters and both moments are read and written.
+        assert_eq!(of("adam"), 4 * 7 * model.layout().len() as u64);
+        // 16 of the 64 examples, and what they become.
+        assert_eq!(of("gather"), 2 * 4 * 16 * 16);
+        assert_eq!(of("record"), 4 * (3 + 3));
+    }
+}

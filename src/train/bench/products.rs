@@ -1,0 +1,172 @@
+//! How fast matrix products are by themselves: those of a plan, and one size with every loop there is for it.
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::backend::{Data, Device, MAX_STEPS, ProgramId, median};
+use crate::error::Result;
+use crate::graph::{Graph, ParameterLayout, Shape};
+use crate::ops::{Op, Products, Transpose, Variant};
+use crate::plan::{Dispatch, Options, Plan, compile};
+use crate::step::Step;
+
+/// A matrix product of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Product {
+    /// `[m, n, k]`: rows and columns of the result, terms of each of its sums.
+    pub size: [usize; 3],
+    /// Which factor is stored transposed.
+    pub transpose: Transpose,
+}
+
+impl Product {
+    /// The product that a dispatch computes, if it is one.
+    pub(super) fn of(dispatch: &Dispatch) -> Option<Product> {
+        let Op::Matmul(matmul) = &dispatch.op else { return None };
+        let (m, n, k) = matmul.extents(dispatch.inputs[0].shape, dispatch.inputs[1].shape);
+        Some(Product { size: [m, n, k], transpose: matmul.transpose })
+    }
+
+    /// Its multiplications and additions.
+    pub fn flops(&self) -> u64 {
+        let [m, n, k] = self.size;
+        2 * (m * n * k) as u64
+    }
+
+    /// Shapes of its factors, as they are stored.
+    fn factors(&self) -> [Shape; 2] {
+        let [m, n, k] = self.size;
+        match self.transpose {
+            Transpose::Neither => [Shape::new(m, k), Shape::new(k, n)],
+            Transpose::Right => [Shape::new(m, k), Shape::new(n, k)],
+            Transpose::Left => [Shape::new(k, m), Shape::new(k, n)],
+        }
+    }
+}
+
+/// The plan's products.
+pub(super) fn of(plan: &Plan) -> Vec<Product> {
+    plan.dispatches.iter().filter_map(Product::of).collect()
+}
+
+/// How long a submission should last at least, in seconds, so that its own cost does not tell.
+const WORTH_TIMING: f64 = 0.02;
+
+/// Seconds that these products take on the device, one after another and nothing else: the median over about so many
+/// seconds of runs.
+pub(super) fn seconds(device: &dyn Device, products: &[Product], seconds: f64) -> Result<f64> {
+    let layout = ParameterLayout::default();
+    let none: [Data<'_>; 0] = [];
+    let mut session = device.session(&layout, &none)?;
+    let mut g = Graph::new(layout);
+    for (at, product) in products.iter().enumerate() {
+        let [a, b] = product.factors();
+        let a = g.input(&format!("a{at}"), a);
+        let b = g.input(&format!("b{at}"), b);
+        let c = g.matmul(a, b, product.transpose)?; // [m, n]
+        g.output(&format!("c{at}"), c);
+    }
+    let program: ProgramId = session.load(compile(&g, Options::default())?)?;
+    for (at, product) in products.iter().enumerate() {
+        // Ordinary numbers: denormal ones are slow on some devices.
+        let [a, b] = product.factors();
+        session.write_input(program, &format!("a{at}"), &vec![0.5; a.len()])?;
+        session.write_input(program, &format!("b{at}"), &vec![0.25; b.len()])?;
+    }
+    let step = Step { rows: 1, ..Step::default() };
+    let mut run = |steps: usize| -> Result<f64> {
+        let steps = vec![step; steps];
+        let began = Instant::now();
+        session.run(&[program], &steps)?;
+        Ok(began.elapsed().as_secs_f64() / steps.len() as f64)
+    };
+    let began = Instant::now();
+    run(1)?; // drivers compile kernels on their first run
+    let once = run(1)?;
+    if once > seconds {
+        return Ok(once);
+    }
+    let steps = (WORTH_TIMING / once).ceil().clamp(4.0, MAX_STEPS as f64) as usize;
+    let mut times = Vec::new();
+    while times.len() < 3 || began.elapsed().as_secs_f64() < seconds {
+        times.push(run(steps)?);
+    }
+    Ok(median(&mut times))
+}
+
+/// `[m, n, k]` of the product that loops are compared on.
+pub const COMPARED: [usize; 3] = [512, 512, 512];
+
+/// How fast one loop computes a product of size [`COMPARED`].
+#[derive(Clone, Debug, Serialize)]
+pub struct VariantSpeed {
+    /// `[m, n, k]`.
+    pub product: [usize; 3],
+    /// The loop's name ([`Variant::name`]); "gemm" is the CPU path's only one.
+    pub variant: &'static str,
+    /// The device's name, for people.
+    pub device: String,
+    /// Milliseconds a product.
+    pub ms: f64,
+    /// 10^9 multiplications and additions a second.
+    pub gflops: f64,
+    /// Its speed over that of [`Variant::Naive`]; none on the CPU path, which has no such loop.
+    pub ratio_to_naive: Option<f64>,
+}
+
+/// Every loop that products can take on the device, for about so many seconds each.
+///
+/// # Errors
+/// What the device fails with.
+pub fn variants(device: &dyn Device, seconds: f64) -> Result<Vec<VariantSpeed>> {
+    let product = Product { size: COMPARED, transpose: Transpose::Neither };
+    let speed = |variant, device: &dyn Device| -> Result<VariantSpeed> {
+        let taken = self::seconds(device, &[product], seconds)?;
+        Ok(VariantSpeed {
+            product: product.size,
+            variant,
+            device: device.name(),
+            ms: 1e3 * taken,
+            gflops: product.flops() as f64 / taken / 1e9,
+            ratio_to_naive: None,
+        })
+    };
+    let mut speeds = Vec::new();
+    for variant in Variant::ALL {
+        let Some(device) = device.with_products(Products::from([(product.size, variant)])) else {
+            return Ok(vec![speed("gemm", device)?]);
+        };
+        speeds.push(speed(variant.name(), &*device)?);
+    }
+    let naive = speeds.iter().find(|speed| speed.variant == Variant::Naive.name()).map(|speed| speed.ms);
+    for speed in &mut speeds {
+        speed.ratio_to_naive = naive.map(|ms| ms / speed.ms);
+    }
+    Ok(speeds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{WORKS, plan};
+    use super::*;
+    use crate::backend::cpu::Cpu;
+    use crate::data::{Dataset, Synthetic};
+
+    #[test]
+    fn a_step_has_the_multiplications_of_its_layers() {
+        let data = Dataset::synthetic(Synthetic::Uniform, 128, 784, 0);
+        let (_, plan) = plan(&WORKS[0], &data, Options::default()).unwrap();
+        let flops: u64 = of(&plan).iter().map(Product::flops).sum();
+        // Three products a layer of weights, but no input gradient for the first: 3.28 MFLOP an image.
+        let weights = 784 * 400 + 400 * 40 + 20 * 400 + 400 * 784;
+        assert_eq!(flops, 128 * 2 * (3 * weights - 784 * 400));
+    }
+
+    #[test]
+    fn the_cpu_has_one_product() {
+        let speeds = variants(&Cpu::<f32>::new(), 0.01).unwrap();
+        assert_eq!(speeds.iter().map(|speed| speed.variant).collect::<Vec<_>>(), ["gemm"]);
+        assert!(speeds[0].gflops > 0.0 && speeds[0].ratio_to_naive.is_none(), "{speeds:?}");
+    }
+}

@@ -1,0 +1,118 @@
+//! Which loop is fastest for each product of some works: what a profile is made of.
+
+use serde::Serialize;
+
+use super::products::{self, Product};
+use super::{Work, plan};
+use crate::backend::{Choice, Device};
+use crate::data::Dataset;
+use crate::error::{Error, Result};
+use crate::ops::{Products, Variant};
+use crate::plan::Options;
+
+/// How fast each loop computes the products of one size.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tuning {
+    /// `[m, n, k]`.
+    pub product: [usize; 3],
+    /// The fastest loop.
+    pub variant: Variant,
+    /// 10^9 multiplications and additions a second of each loop, over all products of this size, however transposed.
+    pub gflops: Vec<(Variant, f64)>,
+}
+
+impl Tuning {
+    /// The line of a profile.
+    pub fn choice(&self) -> Choice {
+        let rates: Vec<String> =
+            self.gflops.iter().map(|(variant, rate)| format!("{} {rate:.1}", variant.name())).collect();
+        Choice { size: self.product, variant: self.variant, why: format!("GFLOP/s: {}", rates.join(", ")) }
+    }
+}
+
+/// Measures every loop on the products of these works' training steps, each for about so many seconds; `seen` hears of
+/// each size when it is done.
+///
+/// # Errors
+/// [`Error::Usage`] where the device has no loop to choose, else what it fails with.
+pub fn tune(
+    works: &[Work],
+    data: &Dataset,
+    device: &dyn Device,
+    seconds: f64,
+    mut seen: impl FnMut(&Tuning) -> Result<()>,
+) -> Result<Vec<Tuning>> {
+    let mut all: Vec<Product> = Vec::new();
+    for work in works {
+        all.extend(products::of(&plan(work, data, Options::default())?.1));
+    }
+    let mut sizes: Vec<[usize; 3]> = all.iter().map(|product| product.size).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    let mut tunings = Vec::new();
+    for size in sizes {
+        let group: Vec<Product> = all.iter().filter(|product| product.size == size).copied().collect();
+        let flops: u64 = group.iter().map(Product::flops).sum();
+        let mut gflops = Vec::new();
+        for variant in Variant::ALL {
+            let Some(device) = device.with_products(Products::from([(size, variant)])) else {
+                let name = device.name();
+                return Err(Error::Usage(format!(
+                    "{name} computes every product in one way: there is nothing to tune; name an adapter with --device"
+                )));
+            };
+            let taken = products::seconds(&*device, &group, seconds)?;
+            gflops.push((variant, flops as f64 / taken / 1e9));
+        }
+        let Some(&(variant, _)) = gflops.iter().max_by(|a, b| a.1.total_cmp(&b.1)) else {
+            unreachable!("there are loops")
+        };
+        let tuning = Tuning { product: size, variant, gflops };
+        seen(&tuning)?;
+        tunings.push(tuning);
+    }
+    Ok(tunings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::TINY;
+    use super::*;
+    use crate::backend::cpu::Cpu;
+    use crate::backend::gpu::{Gpu, GpuOptions, adapters};
+    use crate::data::Synthetic;
+
+    #[test]
+    fn each_size_gets_its_fastest_loop() {
+        if adapters().is_empty() {
+            eprintln!("SKIPPED: no adapter");
+            return;
+        }
+        let data = Dataset::synthetic(Synthetic::Uniform, 64, 16, 0);
+        let gpu = Gpu::open(0, GpuOptions::default()).unwrap();
+        let mut heard = 0;
+        let tunings = tune(&[TINY, TINY], &data, &gpu, 0.01, |_| {
+            heard += 1;
+            Ok(())
+        })
+        .unwrap();
+        assert_eq!(heard, tunings.len());
+        let (_, plan) = plan(&TINY, &data, Options::default()).unwrap();
+        for product in products::of(&plan) {
+            let [tuning] = &tunings.iter().filter(|tuning| tuning.product == product.size).collect::<Vec<_>>()[..]
+            else {
+                panic!("{product:?} is there once")
+            };
+            assert_eq!(tuning.gflops.len(), Variant::ALL.len());
+            let (_, chosen) = tuning.gflops.iter().find(|(variant, _)| *variant == tuning.variant).unwrap();
+            assert!(tuning.gflops.iter().all(|(_, rate)| rate <= chosen), "{tuning:?}");
+        }
+    }
+
+    #[test]
+    fn the_cpu_has_nothing_to_tune() {
+        let data = Dataset::synthetic(Synthetic::Uniform, 64, 16, 0);
+        let error = tune(&[TINY], &data, &Cpu::<f32>::new(), 0.01, |_| Ok(())).unwrap_err();
+        assert!(matches!(&error, Error::Usage(text) if text.contains("nothing to tune")), "{error}");
+    }
+}
