@@ -6,12 +6,12 @@ mod common;
 
 use common::{Tolerance, gpu};
 use vae_gpu::backend::cpu::{Cpu, CpuSession};
-use vae_gpu::backend::gpu::GpuOptions;
+use vae_gpu::backend::gpu::{Gpu, GpuOptions};
 use vae_gpu::backend::{Data, Device, Session, Values};
 use vae_gpu::graph::{DType, Graph, Shape};
 use vae_gpu::models::{Batches, Loss, Model, ModelConfig, Optimiser};
-use vae_gpu::ops::{Adam, Op, Pixels};
-use vae_gpu::plan::{Arena, Fusion, Options, compile};
+use vae_gpu::ops::{Adam, Op, Pixels, Variant};
+use vae_gpu::plan::{Arena, Dispatch, Fusion, Options, Plan, compile};
 use vae_gpu::rng::Permutation;
 use vae_gpu::step::Step;
 
@@ -62,6 +62,18 @@ fn one_step(session: &mut dyn Session, model: &Model, graph: &Graph, size: Size,
     (gradients, metrics)
 }
 
+/// `[m, n, k]` of each product.
+fn products(plan: &Plan) -> Vec<[usize; 3]> {
+    let size = |dispatch: &Dispatch| match &dispatch.op {
+        Op::Matmul(op) => {
+            let (m, n, k) = op.extents(dispatch.inputs[0].shape, dispatch.inputs[1].shape);
+            Some([m, n, k])
+        }
+        _ => None,
+    };
+    plan.dispatches.iter().filter_map(size).collect()
+}
+
 #[test]
 fn a_step_of_the_standard_model_is_thirteen_dispatches_in_nine_levels() {
     let size = Size { features: 784, hidden: 400, latent: 20, batch: 64 };
@@ -87,11 +99,11 @@ fn drawn_pixels_are_written_once() {
 
 #[test]
 fn fused_plans_compute_what_the_unfused_one_does() {
-    let gpus: Vec<_> = [true, false].iter().filter_map(|&checks| gpu(GpuOptions { checks, fault: None })).collect();
+    let gpus: Vec<Gpu> = [true, false].iter().filter_map(|&checks| gpu(GpuOptions { checks, fault: None })).collect();
     let bytes: Vec<u8> = (0..EXAMPLES * 131).map(|i| (i * 37 % 256) as u8).collect();
     let reals: Vec<f32> = bytes.iter().map(|&byte| f32::from(byte) / 256.0).collect();
     for (at, size) in SIZES.into_iter().enumerate() {
-        for loss in [Loss::Bce, Loss::Mse] {
+        for (turn, loss) in [Loss::Bce, Loss::Mse].into_iter().enumerate() {
             let (dtype, pixels) = match at % 3 {
                 0 => (DType::U8, Pixels::Grey),
                 1 => (DType::Real, Pixels::Grey),
@@ -121,8 +133,11 @@ fn fused_plans_compute_what_the_unfused_one_does() {
                 check(&Cpu::<f32>::new(), fuse, Tolerance::rounding(size.features + size.batch));
             }
             // Ends alone are run by the tests of training; a kernel's pipeline takes some tenths of a second here.
-            if let Some(gpu) = gpus.get(at % 2) {
-                check(gpu, Fusion::All, Tolerance::rounding(size.features + size.batch));
+            let variant = Variant::ALL[(2 * at + turn) % Variant::ALL.len()];
+            let sizes = products(&compile(&graph, Options::default()).unwrap()).into_iter();
+            let looped = |gpu: &Gpu| gpu.with_products(sizes.map(|size| (size, variant)).collect());
+            if let Some(gpu) = gpus.get(at % 2).and_then(looped) {
+                check(&*gpu, Fusion::All, Tolerance::rounding(size.features + size.batch));
             }
         }
     }

@@ -6,11 +6,11 @@ mod common;
 
 use common::{Tolerance, a_step, dataset, fill, gpu, inputs};
 use vae_gpu::backend::cpu::{CpuSession, interpret};
-use vae_gpu::backend::gpu::{GpuOptions, link};
+use vae_gpu::backend::gpu::{Gpu, GpuOptions, link};
 use vae_gpu::backend::{Data, Device, Session};
 use vae_gpu::data::Images;
 use vae_gpu::graph::{Graph, Init, ParameterLayout, Shape};
-use vae_gpu::ops::{Adam, Case, Kernel, Op, Operation, Profile};
+use vae_gpu::ops::{Adam, Case, Kernel, Op, Operation, Profile, Variant};
 use vae_gpu::plan::{Arena, Fusion, Options, compile};
 
 const PROFILES: [Profile; 2] = [Profile::new(false), Profile::new(true)];
@@ -107,7 +107,7 @@ fn output_index(graph: &Graph, output: vae_gpu::graph::NodeId) -> usize {
     graph.ids().position(|id| id == output).unwrap()
 }
 
-fn on_gpu(case: &Case, rows: usize, options: GpuOptions, device: &vae_gpu::backend::gpu::Gpu) -> Vec<f64> {
+fn on_gpu(case: &Case, rows: usize, checks: bool, device: &Gpu) -> Vec<f64> {
     let (graph, _, _) = case.graph().unwrap();
     let held = dataset(case);
     let data: Vec<Data<'_>> = held.iter().map(Images::resident).collect();
@@ -120,7 +120,7 @@ fn on_gpu(case: &Case, rows: usize, options: GpuOptions, device: &vae_gpu::backe
         }
     }
     session.run(&[program], &[a_step(rows)]).unwrap();
-    if options.checks {
+    if checks {
         session.check_guards().unwrap();
     }
     session.read_output(program, "out").unwrap().iter().map(|&value| f64::from(value)).collect()
@@ -136,9 +136,28 @@ fn every_kernel_agrees_with_its_reference() {
     for options in [GpuOptions { checks: true, fault: None }, GpuOptions { checks: false, fault: None }] {
         let Some(device) = gpu(options) else { return };
         for case in Op::cases() {
-            let got = on_gpu(&case, rows(&case), options, &device);
+            let got = on_gpu(&case, rows(&case), options.checks, &device);
             let wanted = reference(&case, rows(&case));
             Tolerance::rounding(case.terms).check(&case.to_string(), &got, &wanted);
+        }
+    }
+}
+
+#[test]
+fn every_loop_computes_products() {
+    let options = GpuOptions { checks: true, fault: None };
+    let Some(device) = gpu(options) else { return };
+    let products = Op::cases().into_iter().filter(|case| matches!(case.op, Op::Matmul(_)));
+    // Every fourth: each size and each transposition is among them, and a pipeline takes some tenths of a second.
+    for case in products.step_by(4) {
+        let Op::Matmul(op) = &case.op else { unreachable!("only products are left") };
+        let (m, n, k) = op.extents(case.inputs[0].0, case.inputs[1].0);
+        let wanted = reference(&case, rows(&case));
+        for variant in Variant::ALL {
+            let mut device = device.clone();
+            device.set_products([([m, n, k], variant)].into());
+            let got = on_gpu(&case, rows(&case), options.checks, &device);
+            Tolerance::rounding(case.terms).check(&format!("{}: {case}", variant.name()), &got, &wanted);
         }
     }
 }
@@ -167,7 +186,7 @@ fn a_broken_kernel_is_reported() {
         let Some(device) = gpu(options) else { return };
         let case = Op::cases().into_iter().rfind(|case| case.op.name() == op).unwrap();
         let wanted = reference(&case, rows(&case));
-        let got = on_gpu(&case, rows(&case), options, &device);
+        let got = on_gpu(&case, rows(&case), options.checks, &device);
         let check = || Tolerance::rounding(case.terms).check(what, &got, &wanted);
         let reported = std::panic::catch_unwind(check);
         assert!(reported.is_err(), "not reported: {what}");

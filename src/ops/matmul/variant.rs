@@ -15,21 +15,29 @@ pub enum Variant {
     Registers,
     /// A 64 x 64 tile a workgroup, through workgroup memory.
     Tiled,
+    /// A 32 x 32 tile a workgroup, four teams of which share the terms.
+    Split,
 }
+
+/// Workgroups that a hardware GPU runs at once, about: with fewer it stands partly idle.
+const FILLS: usize = 128;
 
 impl Variant {
     /// All of them.
-    pub const ALL: [Variant; 3] = [Variant::Naive, Variant::Registers, Variant::Tiled];
+    pub const ALL: [Variant; 4] = [Variant::Naive, Variant::Registers, Variant::Tiled, Variant::Split];
 
     /// The one for `[m, k] [k, n]` on an adapter: the profile's, where it has products of this size, else by a rule.
     ///
-    /// The rule: hardware shares loads through workgroup memory. On software adapters that memory is no faster than any other and
-    /// every load goes lane by lane, so what counts is multiply-adds a load.
+    /// The rule: hardware shares loads through workgroup memory; where the large tiles are too few to fill it, it takes the
+    /// small ones, whose teams split the terms. On software adapters that memory is no faster than any other and every load
+    /// goes lane by lane, so what counts is multiply-adds a load.
     pub fn choose(profile: &Profile, size: [usize; 3]) -> Variant {
-        match (profile.products.get(&size), profile.software) {
-            (Some(&variant), _) => variant,
-            (None, true) => Variant::Registers,
-            (None, false) => Variant::Tiled,
+        let [m, n, _] = size;
+        match profile.products.get(&size) {
+            Some(&variant) => variant,
+            None if profile.software => Variant::Registers,
+            None if Variant::Tiled.groups(m, n) < FILLS => Variant::Split,
+            None => Variant::Tiled,
         }
     }
 
@@ -39,10 +47,11 @@ impl Variant {
             Variant::Naive => "naive",
             Variant::Registers => "registers",
             Variant::Tiled => "tiled",
+            Variant::Split => "split",
         }
     }
 
-    /// All names, for messages: `naive, registers or tiled`.
+    /// All names, for messages: `naive, registers, tiled or split`.
     pub fn allowed() -> String {
         let names = Variant::ALL.map(Variant::name);
         let (last, others) = names.split_last().expect("there are loops");
@@ -55,6 +64,7 @@ impl Variant {
             Variant::Naive => fragment!("matmul_naive.wgsl"),
             Variant::Registers => fragment!("matmul_registers.wgsl"),
             Variant::Tiled => fragment!("matmul_tiled.wgsl"),
+            Variant::Split => fragment!("matmul_split.wgsl"),
         }
     }
 
@@ -65,6 +75,7 @@ impl Variant {
             // Eight invocations a workgroup: one a lane of a 256-bit vector.
             Variant::Registers => (m.div_ceil(16) * n.div_ceil(8)).div_ceil(8),
             Variant::Tiled => m.div_ceil(64) * n.div_ceil(64),
+            Variant::Split => m.div_ceil(32) * n.div_ceil(32),
         }
     }
 }
@@ -93,14 +104,16 @@ mod tests {
             assert_eq!(Variant::try_from(variant.name().to_owned()), Ok(variant));
         }
         let error = Variant::try_from("fast".to_owned()).unwrap_err();
-        assert!(error.ends_with("it must be naive, registers or tiled"), "{error}");
+        assert!(error.ends_with("it must be naive, registers, tiled or split"), "{error}");
     }
 
     #[test]
-    fn the_choice_follows_the_adapter() {
-        let size = [128, 400, 784];
-        assert_eq!(Variant::choose(&Profile::new(true), size), Variant::Registers);
-        assert_eq!(Variant::choose(&Profile::new(false), size), Variant::Tiled);
+    fn the_choice_follows_the_adapter_and_the_size() {
+        for size in [[128, 400, 784], [1024, 2048, 784]] {
+            assert_eq!(Variant::choose(&Profile::new(true), size), Variant::Registers);
+        }
+        assert_eq!(Variant::choose(&Profile::new(false), [128, 400, 784]), Variant::Split);
+        assert_eq!(Variant::choose(&Profile::new(false), [1024, 2048, 784]), Variant::Tiled);
     }
 
     #[test]
