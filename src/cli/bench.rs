@@ -40,7 +40,7 @@ pub(super) struct Bench {
     #[arg(long)]
     kernels: bool,
     /// Measure each loop on each product of the works, and write the fastest ones to the adapter's profile, which later
-    /// runs on it read
+    /// runs on it read; it takes minutes on a software adapter
     #[arg(long, conflicts_with_all = ["kernels", "no_fuse", "work"])]
     tune: bool,
     /// Write the profile to this file; runs read it where VAE_GPU_PROFILE names it [default: the user's own, which they
