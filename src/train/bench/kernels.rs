@@ -8,7 +8,7 @@ use crate::backend::Device;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::graph::DType;
-use crate::ops::{Effect, METRICS};
+use crate::ops::{Effect, METRICS, Op};
 use crate::plan::{Dispatch, Options, Place, Plan, Slice};
 
 /// One dispatch of a step.
@@ -88,18 +88,27 @@ pub fn measure(
 }
 
 /// Bytes of a dispatch's inputs and outputs, each once, in f32 and the data's own type. What is updated in place counts as
-/// both; of a data set only as many values as come out of it.
+/// both; of a data set only the examples that the step takes.
 pub fn bytes(plan: &Plan, dispatch: &Dispatch) -> u64 {
-    let values: usize = dispatch.outputs.iter().map(|output| output.shape.len()).sum();
     let size = |slice: &Slice| match slice.place {
-        Place::Dataset(index) => {
-            let bytes = plan.datasets.iter().any(|&(set, _, dtype)| set == index && dtype == DType::U8);
-            if bytes { values } else { 4 * values }
-        }
         Place::Metrics => 4 * dispatch.inputs.len().min(METRICS),
         _ => 4 * slice.shape.len(),
     };
-    let [read, written] = [&dispatch.inputs, &dispatch.outputs].map(|slices| slices.iter().map(size).sum::<usize>());
+    let read = |(at, slice): (usize, &Slice)| match slice.place {
+        Place::Dataset(index) => {
+            let taken = match (&dispatch.op, at) {
+                (Op::Matmul(product), 0) => product.left.shape(slice.shape),
+                (Op::Matmul(product), 1) => product.right.shape(slice.shape),
+                // A gather's value, or the target of a product's likelihood: one a value of the output.
+                _ => dispatch.outputs[0].shape,
+            };
+            let bytes = plan.datasets.iter().any(|&(set, _, dtype)| set == index && dtype == DType::U8);
+            if bytes { taken.len() } else { 4 * taken.len() }
+        }
+        _ => size(slice),
+    };
+    let read: usize = dispatch.inputs.iter().enumerate().map(read).sum();
+    let written: usize = dispatch.outputs.iter().map(size).sum();
     let again = match dispatch.op.effect() {
         Effect::Update | Effect::Accumulate => written,
         Effect::Value | Effect::Gradients | Effect::Record => 0,
@@ -143,5 +152,15 @@ mod tests {
         // 16 of the 64 examples, and what they become.
         assert_eq!(of("gather"), 2 * 4 * 16 * 16);
         assert_eq!(of("record"), 4 * (3 + 3));
+    }
+
+    #[test]
+    fn a_product_reads_of_the_data_what_it_gathers() {
+        let data = Dataset::synthetic(Synthetic::Uniform, 64, 16, 0);
+        let (_, plan) = super::plan(&TINY, &data, Options { fuse: crate::plan::Fusion::All }).unwrap();
+        let gathering = &plan.dispatches[0];
+        assert!(matches!(gathering.inputs[0].place, Place::Dataset(0)), "{gathering:?}");
+        // x [16, 16] of 64 examples, w [8, 16], b [1, 8] -> [16, 8].
+        assert_eq!(bytes(&plan, gathering), 4 * (16 * 16 + 8 * 16 + 8 + 16 * 8));
     }
 }
