@@ -144,7 +144,7 @@ print(f"{machine}; device {args.device}; {args.rounds} rounds\n")
 table("images/s, medians; ours over each", speed)
 table("peak resident MB, the most of the rounds (memory of a GPU is not in it; ours measures its limit's products too)",
       lambda name, work: f"{max(of(name, work, 'peak_bytes')) / 1e6:,.0f}")
-table("seconds from the program's start to the end of its first step, medians (ours: from opening the device)",
+table("seconds from the program's start to the end of its first step, medians (ours: from the entry of main)",
       lambda name, work: f"{statistics.median(of(name, work, 'start_to_first_step_s')):.2f}")
 if args.json:
     Path(args.json).write_text("".join(json.dumps(line) + "\n" for line in seen))
