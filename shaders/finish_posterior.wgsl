@@ -2,8 +2,6 @@
 // and of factor() times the mean KL. posterior, d_posterior [M, mean LATENT | logvar LATENT]; N is LATENT.
 
 override LATENT: u32;
-override STREAM: u32;
-override SAMPLES: u32;   // consecutive rows of one example
 
 @group(0) @binding(3) var<storage, read> posterior: array<f32>;
 @group(0) @binding(4) var<storage, read_write> d_posterior: array<f32>;
@@ -14,7 +12,7 @@ fn finish(row: u32, col: u32, sums: vec4<f32>) {
         let element = col + i;
         let at = row * 2u * LATENT + element;
         let logvar = posterior[at + LATENT];
-        let eps = normal_from_bits(draw_bits(step.seed, STREAM, step.index, step.first * SAMPLES + row, element));
+        let eps = latent_noise(row, element);
         let drawn = sums[i] * 0.5 * exp(min(0.5 * logvar, 80.0)) * eps;
         d_posterior[at] = posterior[at] * share + sums[i];
         d_posterior[at + LATENT] = 0.5 * (exp(min(logvar, 80.0)) - 1.0) * share + drawn;

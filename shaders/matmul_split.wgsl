@@ -11,10 +11,6 @@ const TILE = 32u;
 const TEAMS = 4u;
 const DEPTH = 8u;       // terms a slice
 const STRIDE = 32u;     // terms of all teams' slices
-const MICRO = 4u;
-
-var<workgroup> slice_a: array<f32, 1024>;   // [TEAMS, DEPTH, TILE]; in the end the sums of one team
-var<workgroup> slice_b: array<f32, 1024>;   // [TEAMS, DEPTH, TILE]
 
 @compute @workgroup_size(256)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -62,14 +58,11 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
             let depth = team * DEPTH + i;
             let at_a = depth * TILE + my_row;
             let at_b = depth * TILE + my_col;
-            let b = vec4<f32>(slice_b[at_b], slice_b[at_b + 1u], slice_b[at_b + 2u], slice_b[at_b + 3u]);
-            sum[0] = sum[0] + slice_a[at_a] * b;
-            sum[1] = sum[1] + slice_a[at_a + 1u] * b;
-            sum[2] = sum[2] + slice_a[at_a + 2u] * b;
-            sum[3] = sum[3] + slice_a[at_a + 3u] * b;
+            multiply(&sum, at_a, at_b);
         }
         workgroupBarrier();
     }
+    // slice_a has no other use by now: it holds the sums of one team after another.
     for (var other = 1u; other < TEAMS; other = other + 1u) {
         if (team == other) {
             for (var r = 0u; r < MICRO; r = r + 1u) {
@@ -92,11 +85,5 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     if (team != 0u) {
         return;
     }
-    let col = col_0 + my_col;
-    for (var r = 0u; r < MICRO; r = r + 1u) {
-        let row = row_0 + my_row + r;
-        if (row < M && col < N) {
-            finish(row, col, sum[r]);
-        }
-    }
+    finish_micro(row_0 + my_row, col_0 + my_col, sum);
 }

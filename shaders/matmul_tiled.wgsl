@@ -9,11 +9,7 @@ override K: u32;
 
 const TILE = 64u;
 const DEPTH = 16u;
-const MICRO = 4u;
 const INVOCATIONS = 256u;
-
-var<workgroup> slice_a: array<f32, 1024>;   // [DEPTH, TILE]
-var<workgroup> slice_b: array<f32, 1024>;   // [DEPTH, TILE]
 
 @compute @workgroup_size(INVOCATIONS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
@@ -61,19 +57,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
         for (var depth = 0u; depth < DEPTH; depth = depth + 1u) {
             let at_a = depth * TILE + my_row;
             let at_b = depth * TILE + my_col;
-            let b = vec4<f32>(slice_b[at_b], slice_b[at_b + 1u], slice_b[at_b + 2u], slice_b[at_b + 3u]);
-            sum[0] = sum[0] + slice_a[at_a] * b;
-            sum[1] = sum[1] + slice_a[at_a + 1u] * b;
-            sum[2] = sum[2] + slice_a[at_a + 2u] * b;
-            sum[3] = sum[3] + slice_a[at_a + 3u] * b;
+            multiply(&sum, at_a, at_b);
         }
         workgroupBarrier();
     }
-    let col = col_0 + my_col;
-    for (var r = 0u; r < MICRO; r = r + 1u) {
-        let row = row_0 + my_row + r;
-        if (row < M && col < N) {
-            finish(row, col, sum[r]);
-        }
-    }
+    finish_micro(row_0 + my_row, col_0 + my_col, sum);
 }

@@ -4,8 +4,6 @@
 override WORKGROUP: u32 = 128u;
 override COUNT: u32;
 override LATENT: u32;
-override STREAM: u32;
-override SAMPLES: u32;   // consecutive rows of one example
 
 @group(0) @binding(1) var<storage, read> posterior: array<f32>;
 @group(0) @binding(2) var<storage, read_write> z: array<f32>;
@@ -20,6 +18,6 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let element = i % LATENT;
     let mean = posterior[row * 2u * LATENT + element];
     let logvar = posterior[row * 2u * LATENT + LATENT + element];
-    let eps = normal_from_bits(draw_bits(step.seed, STREAM, step.index, step.first * SAMPLES + row, element));
+    let eps = latent_noise(row, element);
     z[i] = mean + exp(min(0.5 * logvar, 80.0)) * eps;
 }

@@ -4,8 +4,6 @@
 override WORKGROUP: u32 = 128u;
 override COUNT: u32;
 override LATENT: u32;
-override STREAM: u32;
-override SAMPLES: u32;   // consecutive rows of one example
 
 @group(0) @binding(1) var<storage, read> posterior: array<f32>;
 @group(0) @binding(2) var<storage, read> d_z: array<f32>;
@@ -21,7 +19,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let element = i % LATENT;
     let mean_at = row * 2u * LATENT + element;
     let logvar_at = mean_at + LATENT;
-    let eps = normal_from_bits(draw_bits(step.seed, STREAM, step.index, step.first * SAMPLES + row, element));
+    let eps = latent_noise(row, element);
     d_posterior[mean_at] = d_z[i];
     d_posterior[logvar_at] = d_z[i] * 0.5 * exp(min(0.5 * posterior[logvar_at], 80.0)) * eps;
 }

@@ -2,14 +2,12 @@
 // Twin of reparameterise.wgsl, which stores it.
 
 override LATENT: u32;
-override STREAM: u32;
-override SAMPLES: u32;   // consecutive rows of one example
 
 @group(0) @binding(POSTERIOR_BINDING) var<storage, read> posterior: array<f32>;
 
 fn reparameterised(at: u32) -> f32 {
     let row = at / (2u * LATENT);
     let element = at % (2u * LATENT);
-    let eps = normal_from_bits(draw_bits(step.seed, STREAM, step.index, step.first * SAMPLES + row, element));
+    let eps = latent_noise(row, element);
     return posterior[at] + exp(min(0.5 * posterior[at + LATENT], 80.0)) * eps;
 }

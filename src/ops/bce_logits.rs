@@ -94,19 +94,3 @@ impl Operation for BceLogitsGradient {
 pub(super) fn loss<T: Real>(l: T, x: T) -> T {
     l.max(T::zero()) - l * x + (-l.abs()).e_to().log1p_unit()
 }
-
-/// `out[r] = f(r)` where `f` sums over a row of `shape`: parallel by the work, not by the number of sums.
-pub(super) fn per_example<T: Real>(out: &mut [T], shape: Shape, f: impl Fn(usize) -> T + Sync + Send) {
-    use rayon::prelude::*;
-    let rows_a_task = 8192_usize.div_ceil(shape.cols);
-    out.par_chunks_mut(rows_a_task).enumerate().for_each(|(task, sums)| {
-        vectorised(
-            #[inline(always)]
-            || {
-                for (i, sum) in sums.iter_mut().enumerate() {
-                    *sum = f(task * rows_a_task + i);
-                }
-            },
-        );
-    });
-}

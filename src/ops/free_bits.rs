@@ -22,7 +22,7 @@ impl Operation for KlColumns {
         let latent = posterior.shape.cols / 2;
         let rows = posterior.shape.rows.min(step.rows as usize);
         let half = T::from_f64(0.5 / f64::from(step.rows));
-        bce_logits::per_example(outputs[0], Shape::new(latent, posterior.shape.rows), #[inline(always)] |e| {
+        per_example(outputs[0], Shape::new(latent, posterior.shape.rows), #[inline(always)] |e| {
             half * lane_sum(rows, #[inline(always)] |r| {
                 let (mean, logvar) = (posterior.row(r)[e], posterior.row(r)[latent + e]);
                 logvar.e_to() + mean * mean - T::one() - logvar

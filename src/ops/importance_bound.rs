@@ -22,7 +22,7 @@ impl Operation for ImportanceBound {
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (v, k) = (inputs[0].values, self.samples);
-        bce_logits::per_example(outputs[0], Shape::new(v.len() / k, k), #[inline(always)] |group| {
+        per_example(outputs[0], Shape::new(v.len() / k, k), #[inline(always)] |group| {
             let v = &v[group * k..][..k];
             let least = minimum(v);
             least - (lane_sum(k, #[inline(always)] |i| (least - v[i]).e_to()) / T::from_f64(k as f64)).ln()

@@ -18,7 +18,7 @@ impl Operation for Kl {
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let posterior = inputs[0];
         let latent = posterior.shape.cols / 2;
-        bce_logits::per_example(outputs[0], posterior.shape, #[inline(always)] |row| {
+        per_example(outputs[0], posterior.shape, #[inline(always)] |row| {
             let (mean, logvar) = posterior.row(row).split_at(latent);
             let sum = lane_sum_pairs(mean, logvar, #[inline(always)] |mean, logvar| {
                 logvar.e_to() + mean * mean - T::one() - logvar
@@ -61,15 +61,7 @@ impl Operation for KlGradient {
         let (posterior, d_kl) = (inputs[0], inputs[1]);
         let latent = posterior.shape.cols / 2;
         fill_rows(outputs[0], 2 * latent, #[inline(always)] |row, d_posterior| {
-            let (mean, logvar) = posterior.row(row).split_at(latent);
-            let d_kl = d_kl.values[row];
-            let (d_mean, d_logvar) = d_posterior.split_at_mut(latent);
-            for (d, &mean) in d_mean.iter_mut().zip(mean) {
-                *d = mean * d_kl;
-            }
-            for (d, &logvar) in d_logvar.iter_mut().zip(logvar) {
-                *d = T::from_f64(0.5) * (logvar.e_to() - T::one()) * d_kl;
-            }
+            gradient_of_row(posterior.row(row), d_kl.values[row], d_posterior, #[inline(always)] |d, x| *d = x);
         });
     }
 
@@ -86,5 +78,19 @@ impl Operation for KlGradient {
         [[1, 2], [63, 130], [128, 40]]
             .map(|size| Case::new(KlGradient, 2, &[(size, Fill::Normal), ([size[0], 1], Fill::Normal)]))
             .to_vec()
+    }
+}
+
+/// Gives `put` each element of `d_posterior` with its gradient, where `d_kl` is that of the row's KL.
+#[inline(always)]
+pub(super) fn gradient_of_row<T: Real>(posterior: &[T], d_kl: T, d_posterior: &mut [T], put: impl Fn(&mut T, T)) {
+    let latent = posterior.len() / 2;
+    let (mean, logvar) = posterior.split_at(latent);
+    let (d_mean, d_logvar) = d_posterior.split_at_mut(latent);
+    for (d, &mean) in d_mean.iter_mut().zip(mean) {
+        put(d, mean * d_kl);
+    }
+    for (d, &logvar) in d_logvar.iter_mut().zip(logvar) {
+        put(d, T::from_f64(0.5) * (logvar.e_to() - T::one()) * d_kl);
     }
 }

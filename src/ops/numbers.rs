@@ -111,6 +111,21 @@ fn fill_rows_in_tasks<T: Send>(elements: usize, out: &mut [T], cols: usize, f: i
     }
 }
 
+/// `out[r] = f(r)` where `f` sums over a row of `shape`: parallel by the work, not by the number of sums.
+pub(crate) fn per_example<T: Real>(out: &mut [T], shape: Shape, f: impl Fn(usize) -> T + Sync + Send) {
+    let rows_a_task = 8192_usize.div_ceil(shape.cols);
+    out.par_chunks_mut(rows_a_task).enumerate().for_each(|(task, sums)| {
+        vectorised(
+            #[inline(always)]
+            || {
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    *sum = f(task * rows_a_task + i);
+                }
+            },
+        );
+    });
+}
+
 /// `sum_i f(x_i, y_i)` over two rows of one length, in the order of [`lane_sum`].
 #[inline(always)]
 pub(crate) fn lane_sum_pairs<T: Real>(x: &[T], y: &[T], f: impl Fn(T, T) -> T) -> T {

@@ -19,7 +19,7 @@ pub struct Reparameterise {
 impl Reparameterise {
     /// Links what kernels that draw this noise need, and sets its numbers.
     pub(super) fn link_noise(&self, kernel: Kernel, latent: usize) -> Kernel {
-        link(kernel, self.stream, latent).constant("SAMPLES", self.samples)
+        link(kernel, self.stream, latent).link(fragment!("latent_noise.wgsl")).constant("SAMPLES", self.samples)
     }
 }
 
@@ -103,8 +103,8 @@ impl Operation for ReparameteriseGradient {
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
         let latent = output.cols / 2;
-        link(Kernel::elementwise(fragment!("reparameterise_gradient.wgsl"), output.rows * latent), self.stream, latent)
-            .constant("SAMPLES", self.samples)
+        let kernel = Kernel::elementwise(fragment!("reparameterise_gradient.wgsl"), output.rows * latent);
+        Reparameterise { stream: self.stream, samples: self.samples }.link_noise(kernel, latent)
     }
 
     fn cases() -> Vec<Case> {

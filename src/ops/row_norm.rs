@@ -62,7 +62,7 @@ impl Operation for RowNorm {
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let x = inputs[0];
-        bce_logits::per_example(outputs[0], x.shape, #[inline(always)] |row| {
+        per_example(outputs[0], x.shape, #[inline(always)] |row| {
             let x = x.row(row);
             lane_sum(x.len(), #[inline(always)] |c| self.norm.term(x[c]))
         });

@@ -21,7 +21,7 @@ impl Operation for SampledDivergence {
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (posterior, z) = (inputs[0], inputs[1]);
         let latent = z.shape.cols;
-        bce_logits::per_example(outputs[0], z.shape, #[inline(always)] |row| {
+        per_example(outputs[0], z.shape, #[inline(always)] |row| {
             let (mean, logvar) = posterior.row(row).split_at(latent);
             let z = z.row(row);
             let sum = lane_sum(latent, #[inline(always)] |e| {

@@ -17,7 +17,7 @@ impl Operation for SquaredError {
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (output, target) = (inputs[0], inputs[1]);
-        bce_logits::per_example(outputs[0], output.shape, #[inline(always)] |row| {
+        per_example(outputs[0], output.shape, #[inline(always)] |row| {
             let (y, x) = (output.row(row), target.row(row));
             lane_sum_pairs(y, x, #[inline(always)] |y, x| (y - x) * (y - x))
         });

@@ -251,9 +251,8 @@ impl Planner {
             return graph_error(format!("{name}: reads {source:?} after this step updated it"));
         }
         let level = 1 + node.inputs.iter().map(|input| self.levels[input.0]).max().unwrap_or(0);
-        self.levels[id.0] = level;
-        for used in node.inputs.iter().chain([&id]) {
-            self.used[used.0] = self.used[used.0].max(level);
+        for input in &node.inputs {
+            self.used[input.0] = self.used[input.0].max(level);
         }
         let mut reads: Vec<Slice> = node.inputs.iter().map(|input| self.slice(*input)).collect();
         let (inputs, outputs) = match op.effect() {

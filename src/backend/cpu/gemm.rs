@@ -5,9 +5,9 @@
 //! threads, because the order of a sum follows from the size of the part.
 //!
 //! `gemm` packs its factors anew for each part, so the cuts decide how often. Parts are short in one direction and long in
-//! the other: short in rows where `a` is stored transposed (a weight gradient), else in columns. For the large products of
-//! a step of 1024 images this ran 5 (784-400) and 7 % (784-2048) faster on one thread than squarish parts of 160 to 320 a
-//! side; on two threads, between 4 % slower and 26 % faster than `gemm`'s own threading, 9 % in the middle.
+//! the other: short in rows where `a` is stored transposed (a weight gradient), else in columns. The large products of a
+//! step of 1024 images ran a few per cent faster so than in squarish parts; whole steps did not differ by more than the
+//! machine's noise.
 
 use crate::ops::Real;
 use crate::simd::vectorised;

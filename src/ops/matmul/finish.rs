@@ -108,24 +108,17 @@ impl Finish {
                 score.apply(step, n, activation, &target, d_y, parts);
             }
             Finish::Posterior { stream, samples, weight } => {
-                let share = weight.value::<T>(step) / T::from_f64(f64::from(step.rows));
                 let posterior = more[0];
-                let half = T::from_f64(0.5);
-                // Rows of sums lie dense at the front: the last ones first, so that none is written over.
-                let out = &mut *outputs[0];
-                let mut d_z = vec![T::zero(); n];
-                for row in (0..posterior.shape.rows).rev() {
-                    d_z.copy_from_slice(&out[row * n..][..n]);
-                    let eps = reparameterise::noise(stream, step, samples, row, n);
-                    let (mean, logvar) = posterior.row(row).split_at(n);
-                    let share = if row < step.rows as usize { share } else { T::zero() };
-                    let (d_mean, d_logvar) = out[row * 2 * n..][..2 * n].split_at_mut(n);
-                    for e in 0..n {
-                        let drawn = d_z[e] * half * (half * logvar[e]).e_to() * T::from_f64(f64::from(eps[e]));
-                        d_mean[e] = mean[e] * share + d_z[e];
-                        d_logvar[e] = half * (logvar[e].e_to() - T::one()) * share + drawn;
+                let shape = Shape::new(posterior.shape.rows, n);
+                let sums = outputs[0][..shape.len()].to_vec();
+                let d_z = View { shape, values: &sums, bytes: &[] };
+                ReparameteriseGradient { stream, samples }.reference(step, &[posterior, d_z], outputs);
+                let share = weight.value::<T>(step) / T::from_f64(f64::from(step.rows));
+                fill_rows(outputs[0], 2 * n, #[inline(always)] |row, d_posterior| {
+                    if row < step.rows as usize {
+                        kl::gradient_of_row(posterior.row(row), share, d_posterior, #[inline(always)] |d, x| *d = *d + x);
                     }
-                }
+                });
             }
         }
     }

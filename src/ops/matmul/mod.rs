@@ -132,7 +132,7 @@ impl Operation for Matmul {
             _ => (fragment!("columns_plain.wgsl"), n),
         };
         let kernel = Kernel {
-            fragments: vec![variant.fragment(), fragment!("grid.wgsl"), columns],
+            fragments: [variant.fragments(), vec![fragment!("grid.wgsl"), columns]].concat(),
             constants: vec![("M", m as f64), ("N", across as f64), ("K", k as f64)],
             groups: variant.groups(m, across),
         };

@@ -19,7 +19,8 @@ pub enum Variant {
     Split,
 }
 
-/// Workgroups that a hardware GPU runs at once, about: with fewer it stands partly idle.
+/// Workgroups that a large GPU runs at once, about one a core: with fewer it stands partly idle. An estimate, not a
+/// measurement; `vae-gpu bench --tune` measures.
 const FILLS: usize = 128;
 
 impl Variant {
@@ -58,13 +59,13 @@ impl Variant {
         format!("{} or {last}", others.join(", "))
     }
 
-    /// The file with the entry point.
-    pub(super) fn fragment(self) -> Fragment {
+    /// The file with the entry point, and what it links with.
+    pub(super) fn fragments(self) -> Vec<Fragment> {
         match self {
-            Variant::Naive => fragment!("matmul_naive.wgsl"),
-            Variant::Registers => fragment!("matmul_registers.wgsl"),
-            Variant::Tiled => fragment!("matmul_tiled.wgsl"),
-            Variant::Split => fragment!("matmul_split.wgsl"),
+            Variant::Naive => vec![fragment!("matmul_naive.wgsl")],
+            Variant::Registers => vec![fragment!("matmul_registers.wgsl")],
+            Variant::Tiled => vec![fragment!("matmul_tiled.wgsl"), fragment!("micro_tile.wgsl")],
+            Variant::Split => vec![fragment!("matmul_split.wgsl"), fragment!("micro_tile.wgsl")],
         }
     }
 
