@@ -94,3 +94,11 @@ impl Operation for BceLogitsGradient {
 pub(super) fn loss<T: Real>(l: T, x: T) -> T {
     l.max(T::zero()) - l * x + (-l.abs()).e_to().log1p_unit()
 }
+
+/// [`loss`], and its derivative `sigmoid(l) - x`, of one `exp`.
+#[inline(always)]
+pub(super) fn score<T: Real>(l: T, x: T) -> (T, T) {
+    let e = (-l.abs()).e_to();
+    let above = if l > T::zero() { T::one() } else { e };
+    (l.max(T::zero()) - l * x + e.log1p_unit(), above / (T::one() + e) - x)
+}

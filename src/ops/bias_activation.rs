@@ -83,6 +83,19 @@ impl Activation {
         each!(Identity, Relu, LeakyRelu, Tanh, Sigmoid, Softplus);
     }
 
+    /// Scores consecutive elements y of one row against targets x: the sum of their losses; each y becomes its gradient with
+    /// respect to the activation's argument. `score(y, x)` is the loss of one and its derivative with respect to y.
+    #[inline(always)]
+    pub(crate) fn score_in_place<T: Real>(self, y: &mut [T], x: &[T], score: impl Fn(T, T) -> (T, T)) -> T {
+        macro_rules! each { ($($kind:ident),+) => { match self { $(Activation::$kind => {
+            lane_sum_map(y, x, #[inline(always)] |y, x| {
+                let (loss, d) = score(y, x);
+                (loss, d * Activation::$kind.slope(y))
+            })
+        })+ } } }
+        each!(Identity, Relu, LeakyRelu, Tanh, Sigmoid, Softplus)
+    }
+
     /// The file that defines `activate(x)` and `slope(y)`; it may need `math.wgsl`.
     pub(crate) fn fragment(self) -> Fragment {
         match self {

@@ -16,7 +16,7 @@ pub use numbers::{Real, View};
 
 pub(crate) use crate::simd::vectorised;
 pub(crate) use kernel::fragment;
-pub(crate) use numbers::{fill_heavy_rows, fill_rows, lane_sum, lane_sum_pairs, per_example};
+pub(crate) use numbers::{fill_heavy_rows, fill_rows, lane_sum, lane_sum_map, lane_sum_pairs, per_example};
 
 use crate::error::Result;
 use crate::graph::{Backward, DType, NodeId, Shape, graph_error};

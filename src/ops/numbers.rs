@@ -153,6 +153,27 @@ pub(crate) fn lane_sum_pairs<T: Real>(x: &[T], y: &[T], f: impl Fn(T, T) -> T) -
     ((a + b) + (c + d)) + ((e + f) + (g + h))
 }
 
+/// `sum_i s_i` where `(s_i, y_i) = f(y_i, x_i)`, in the order of [`lane_sum`]: what is summed, and what y becomes.
+#[inline(always)]
+pub(crate) fn lane_sum_map<T: Real>(y: &mut [T], x: &[T], f: impl Fn(T, T) -> (T, T)) -> T {
+    const BLOCK: usize = 64;
+    let mut lanes = [T::zero(); 8];
+    for (y, x) in y.chunks_mut(BLOCK).zip(x.chunks(BLOCK)) {
+        // First one plain loop, which vectorises, then the sum.
+        let mut terms = [T::zero(); BLOCK];
+        for ((term, y), &x) in terms.iter_mut().zip(y.iter_mut()).zip(x) {
+            (*term, *y) = f(*y, x);
+        }
+        for terms in terms.as_chunks::<8>().0 {
+            for lane in 0..8 {
+                lanes[lane] = lanes[lane] + terms[lane];
+            }
+        }
+    }
+    let [a, b, c, d, e, f, g, h] = lanes;
+    ((a + b) + (c + d)) + ((e + f) + (g + h))
+}
+
 /// `sum_i f(i)` for `i < n`, in eight interleaved lanes and then a fixed tree: quick, accurate, the same everywhere.
 #[inline(always)]
 pub(crate) fn lane_sum<T: Real>(n: usize, f: impl Fn(usize) -> T) -> T {

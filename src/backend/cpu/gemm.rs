@@ -9,7 +9,7 @@
 //! step of 1024 images ran a few per cent faster so than in squarish parts; whole steps did not differ by more than the
 //! machine's noise.
 
-use crate::ops::Real;
+use crate::ops::{FOUR, Real};
 use crate::simd::vectorised;
 
 /// Products of fewer multiplications stay on one thread: handing one over costs some microseconds.
@@ -54,14 +54,37 @@ pub(crate) fn gemm<T: Real>(sizes: [usize; 3], out: &mut [T], a: Matrix<'_, T>, 
 /// `out [m, n] = a [m, k] b [k, n]` for `sizes` `[m, n, k]`, and then `finish(row, col, values)` on pieces of its rows, each
 /// element in one piece: `values` are those from `(row, col)` on.
 pub(crate) fn gemm_then<T: Real>(
-    [m, n, k]: [usize; 3],
+    sizes: [usize; 3],
     out: &mut [T],
     a: Matrix<'_, T>,
     b: Matrix<'_, T>,
     finish: impl Fn(usize, usize, &mut [T]) + Sync,
 ) {
+    gemm_beside(
+        sizes,
+        out,
+        &mut [],
+        a,
+        b,
+        #[inline(always)]
+        |row, col, values, _| finish(row, col, values),
+    );
+}
+
+/// [`gemm_then`] with a second result `beside [m, ceil(n / 4)]`, an element for [`FOUR`] columns, or empty: `finish` is also
+/// given those elements of it that stand beside its piece, to be written.
+pub(crate) fn gemm_beside<T: Real>(
+    [m, n, k]: [usize; 3],
+    out: &mut [T],
+    beside: &mut [T],
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    finish: impl Fn(usize, usize, &mut [T], &mut [T]) + Sync,
+) {
     assert!(out.len() == m * n && a.holds(m, k) && b.holds(k, n), "a product reaches past its matrices");
-    let whole = Part { at: (0, 0), m, n, k, out: out.as_mut_ptr(), stride: n, a, b, finish: &finish };
+    assert!(beside.is_empty() || beside.len() == m * n.div_ceil(FOUR), "a second result has another size");
+    let beside = (!beside.is_empty()).then_some(beside.as_mut_ptr());
+    let whole = Part { at: (0, 0), m, n, k, out: out.as_mut_ptr(), beside, stride: n, a, b, finish: &finish };
     match m * n * k {
         ..WORTH_SHARING => whole.run(),
         _ => whole.share(2),
@@ -77,6 +100,8 @@ struct Part<'a, T, F> {
     /// The whole product, and the elements from a row of it to the next.
     out: *mut T,
     stride: usize,
+    /// The whole second result, if there is one.
+    beside: Option<*mut T>,
     /// The whole factors.
     a: Matrix<'a, T>,
     b: Matrix<'a, T>,
@@ -91,11 +116,12 @@ impl<T: Copy, F> Clone for Part<'_, T, F> {
 
 impl<T: Copy, F> Copy for Part<'_, T, F> {}
 
-// SAFETY: the parts of a product write disjoint elements of `out`, which outlives the call that makes them.
+// SAFETY: the parts of a product write disjoint elements of `out` and of `beside` (columns are cut at multiples of EDGE, so
+// of FOUR), which outlive the call that makes them.
 #[allow(unsafe_code, reason = "a pointer into a slice that outlives the threads that use it")]
 unsafe impl<T: Sync, F: Sync> Send for Part<'_, T, F> {}
 
-impl<T: Real, F: Fn(usize, usize, &mut [T]) + Sync> Part<'_, T, F> {
+impl<T: Real, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> Part<'_, T, F> {
     /// Cuts a part that is too large, or that makes up `fewest` alone, in two, and runs both on all threads.
     fn share(self, fewest: usize) {
         let (short_rows, short_columns) = match self.a.strides.0 < self.a.strides.1 {
@@ -152,7 +178,14 @@ impl<T: Real, F: Fn(usize, usize, &mut [T]) + Sync> Part<'_, T, F> {
                 #[inline(always)]
                 || {
                     for r in 0..m {
-                        (self.finish)(row + r, col, std::slice::from_raw_parts_mut(out.add(r * stride), n));
+                        let beside = match self.beside {
+                            Some(beside) => {
+                                let at = (row + r) * stride.div_ceil(FOUR) + col / FOUR;
+                                std::slice::from_raw_parts_mut(beside.add(at), n.div_ceil(FOUR))
+                            }
+                            None => &mut [],
+                        };
+                        (self.finish)(row + r, col, std::slice::from_raw_parts_mut(out.add(r * stride), n), beside);
                     }
                 },
             );

@@ -3,7 +3,7 @@
 mod gemm;
 mod interpret;
 
-pub(crate) use gemm::{Matrix, gemm, gemm_then};
+pub(crate) use gemm::{Matrix, gemm, gemm_beside, gemm_then};
 pub use interpret::interpret;
 
 use super::*;

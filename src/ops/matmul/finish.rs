@@ -96,16 +96,11 @@ impl Finish {
         outputs: &mut [&mut [T]],
     ) {
         match *self {
-            Finish::Store | Finish::BiasActivation(_) | Finish::ActivationGradient(_) => {}
+            Finish::Store | Finish::BiasActivation(_) | Finish::ActivationGradient(_) | Finish::Likelihood { .. } => {}
             Finish::ColumnSums => {
                 let [_, sums] = outputs else { unreachable!("the planner gives it two outputs") };
                 let shape = Shape::new(left.len() / sums.len(), sums.len());
                 SumRows.reference(step, &[View { shape, values: left, bytes: &[] }], &mut [sums]);
-            }
-            Finish::Likelihood { score, activation, target } => {
-                let [d_y, parts] = outputs else { unreachable!("the planner gives it two outputs") };
-                let target = target.elements(step, more[1]);
-                score.apply(step, n, activation, &target, d_y, parts);
             }
             Finish::Posterior { stream, samples, weight } => {
                 let posterior = more[0];
@@ -159,54 +154,17 @@ impl Finish {
 }
 
 impl Likelihood {
-    /// Turns the outputs in `d_y` into gradients, and gives each row's loss to its first part.
-    fn apply<T: Real>(
-        self,
-        step: &Step,
-        n: usize,
-        activation: Activation,
-        target: &[T],
-        d_y: &mut [T],
-        parts: &mut [T],
-    ) {
-        use rayon::prelude::*;
-        let weight = T::one() / T::from_f64(f64::from(step.rows));
-        let rows_a_task = 4096_usize.div_ceil(n);
-        let cols = n.div_ceil(FOUR);
-        let tasks = d_y.par_chunks_mut(n * rows_a_task).zip(parts.par_chunks_mut(cols * rows_a_task));
-        tasks.enumerate().for_each(|(task, (d_y, parts))| {
-            vectorised(
-                #[inline(always)]
-                || {
-                    for (i, (d_y, parts)) in d_y.chunks_mut(n).zip(parts.chunks_mut(cols)).enumerate() {
-                        let row = task * rows_a_task + i;
-                        let weight = if row < step.rows as usize { weight } else { T::zero() };
-                        parts.fill(T::zero());
-                        parts[0] = self.row(activation, d_y, &target[row * n..][..n], weight);
-                    }
-                },
-            );
-        });
-    }
-
-    /// The loss of one row of outputs, which become their gradients.
+    /// Scores a piece of one row of outputs, which become gradients; the sum of its losses.
     #[inline(always)]
-    fn row<T: Real>(self, activation: Activation, y: &mut [T], target: &[T], weight: T) -> T {
+    pub(super) fn score<T: Real>(self, activation: Activation, weight: T, y: &mut [T], target: &[T]) -> T {
         match self {
-            Likelihood::BceLogits => {
-                let loss = lane_sum_pairs(y, target, bce_logits::loss);
-                for (y, &x) in y.iter_mut().zip(target) {
-                    *y = (Activation::Sigmoid.value(*y) - x) * activation.slope(*y) * weight;
-                }
-                loss
-            }
-            Likelihood::SquaredError => {
-                let loss = lane_sum_pairs(y, target, #[inline(always)] |y, x| (y - x) * (y - x));
-                for (y, &x) in y.iter_mut().zip(target) {
-                    *y = (*y - x) * (weight + weight) * activation.slope(*y);
-                }
-                loss
-            }
+            Likelihood::BceLogits => activation.score_in_place(y, target, #[inline(always)] |y, x| {
+                let (loss, d) = bce_logits::score(y, x);
+                (loss, d * weight)
+            }),
+            Likelihood::SquaredError => activation.score_in_place(y, target, #[inline(always)] |y, x| {
+                ((y - x) * (y - x), (y - x) * (weight + weight))
+            }),
         }
     }
 }

@@ -13,7 +13,7 @@ pub use load::Load;
 pub use variant::Variant;
 
 use super::*;
-use crate::backend::cpu::{Matrix, gemm, gemm_then};
+use crate::backend::cpu::{Matrix, gemm, gemm_beside, gemm_then};
 
 /// Which factor is stored transposed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,12 +89,24 @@ impl Operation for Matmul {
             Transpose::Right => Matrix::transposed(&b, k),
             _ => Matrix::rows(&b, n),
         };
-        let (sums, more) = (&mut outputs[0][..m * n], &inputs[2..]);
+        let more = &inputs[2..];
+        let (sums, second) = outputs.split_first_mut().expect("a product has an output");
+        let sums = &mut sums[..m * n];
         match self.finish {
-            Finish::BiasActivation(activation) | Finish::Likelihood { activation, .. } => {
+            Finish::BiasActivation(activation) => {
                 let bias = more[0].values;
                 gemm_then([m, n, k], sums, left, right, #[inline(always)] |_, col, x| {
                     activation.apply_in_place(x, &bias[col..]);
+                });
+            }
+            Finish::Likelihood { score, activation, target } => {
+                let (bias, target) = (more[0].values, target.elements(step, more[1]));
+                let weight = T::one() / T::from_f64(f64::from(step.rows));
+                gemm_beside([m, n, k], sums, second[0], left, right, #[inline(always)] |row, col, y, losses| {
+                    activation.apply_in_place(y, &bias[col..]);
+                    let weight = if row < step.rows as usize { weight } else { T::zero() };
+                    losses.fill(T::zero());
+                    losses[0] = score.score(activation, weight, y, &target[row * n + col..]);
                 });
             }
             Finish::ActivationGradient(activation) => {
