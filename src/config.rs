@@ -1,14 +1,16 @@
 //! What a training run is told: defaults, then a preset, then a TOML file, then flags; written back into its folder.
 
+mod image_side;
 mod noise;
 mod preset;
 mod rules;
 mod schedule;
 
+pub use image_side::ImageSide;
 pub use preset::{PRESETS, preset};
 pub use schedule::{BetaSchedule, Progress, RateSchedule};
 
-use crate::data::DataSource;
+use crate::data::{DataSource, Scale};
 use crate::error::{Error, Result};
 use crate::models::{Deviation, Initial, Loss, ModelConfig, ModelKind, Output, Penalty};
 use crate::ops::{Activation, Adam, Noise, Pixels};
@@ -101,9 +103,25 @@ pub struct TrainConfig {
     pub seed: u32,
     /// What becomes of grey pixels.
     pub binarise: Binarise,
-    /// A folder with four IDX files, or made-up data; the embedded MNIST where there is none.
+    /// A folder, a file, or made-up data; the embedded MNIST where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<DataSource>,
+    /// The test set, where it is not a part of the data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub test_data: Option<DataSource>,
+    /// The share of data without a test set that is trained on; 0.9 where it is not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub split: Option<f64>,
+    /// What a folder's images are resized to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_size: Option<ImageSide>,
+    /// A table's column of labels, by name or by number from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label_column: Option<String>,
+    /// Leave out what can't be read or is not finite.
+    pub drop_bad: bool,
+    /// What becomes of the data's values.
+    pub scale: Scale,
     /// auto, cpu, gpu, an adapter's index or a part of its name.
     pub device: String,
 }
@@ -144,6 +162,12 @@ impl Default for TrainConfig {
             seed: 0,
             binarise: Binarise::None,
             data: None,
+            test_data: None,
+            split: None,
+            image_size: None,
+            label_column: None,
+            drop_bad: false,
+            scale: Scale::Auto,
             device: "auto".to_owned(),
         }
     }

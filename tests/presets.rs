@@ -26,7 +26,7 @@ fn presets_begin_alike_on_the_gpu_and_on_the_cpu() {
         let config = TrainConfig::layered([preset(name).unwrap()]).unwrap();
         let whole = config.dataset().unwrap();
         let train = whole.train.take_first(steps * config.batch_size);
-        let data = Dataset { name: whole.name, train, test: whole.test.take_first(100) };
+        let data = Dataset::new(whole.name, train, whole.test.take_first(100));
         let epoch = |device: &dyn Device| {
             let mut trainer = Trainer::new(&config, &data, device, Options::default(), None).unwrap();
             trainer.run_epoch(&mut ()).unwrap()

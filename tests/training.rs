@@ -8,7 +8,7 @@ use std::path::Path;
 use vae_gpu::backend::gpu::GpuOptions;
 use vae_gpu::backend::{Device, cpu::Cpu};
 use vae_gpu::config::TrainConfig;
-use vae_gpu::data::{Dataset, Images, Values};
+use vae_gpu::data::{Dataset, ImageSize, Images, Values};
 use vae_gpu::models::{Batches, Model, Optimiser};
 use vae_gpu::ops::{Adam, Pixels};
 use vae_gpu::plan::{Arena, Fusion, Options, compile};
@@ -23,11 +23,15 @@ fn images(count: usize) -> Images {
         (255 / (1 + (row + image).abs_diff(col + 2 * (image % 3)) % 7)) as u8
     };
     let pixels = (0..count * 30).map(|i| pixel(i / 30, i % 30)).collect();
-    Images { height: 6, width: 5, pixels: Values::Bytes(pixels), labels: (0..count).map(|i| (i % 3) as u8).collect() }
+    Images {
+        size: ImageSize::grey(6, 5),
+        pixels: Values::Bytes(pixels),
+        labels: (0..count).map(|i| (i % 3) as u8).collect(),
+    }
 }
 
 fn dataset() -> Dataset {
-    Dataset { name: "strokes".to_owned(), train: images(101), test: images(23) }
+    Dataset::new("strokes", images(101), images(23))
 }
 
 fn config(epochs: u64) -> TrainConfig {

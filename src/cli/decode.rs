@@ -31,7 +31,7 @@ pub(super) struct Decode {
     /// The picture, of the first 10000 [default: CODES.png]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Write the images as an array [N, pixels] of f32 too
+    /// Write the images as an array [N, values] of f32 too, on the data's own scale
     #[arg(long, value_name = "FILE")]
     npy: Option<PathBuf>,
 }
@@ -56,10 +56,10 @@ impl Decode {
         let shown = count.min(SHOWN);
         let columns = square(shown);
         let picture = &images[..shown * header.model.features];
-        image_grid(header.model.output, picture, header.height, header.width, columns)?.save(&out)?;
+        image_grid(header.model.output, picture, header.size(), columns)?.save(&out)?;
         say(format_args!("{}", out.display()));
         if let Some(file) = &self.npy {
-            npy::write_f32(file, count, header.model.features, &images)?;
+            npy::write_f32(file, count, header.model.features, &header.unscaled(images))?;
             say(format_args!("{}", file.display()));
         }
         Ok(())

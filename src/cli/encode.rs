@@ -32,7 +32,7 @@ enum Set {
 pub(super) struct Encode {
     #[command(flatten)]
     source: Source,
-    /// Folder with the four IDX files, or made-up data [default: the data of the run]
+    /// Other data, as for train [default: the data of the run]
     #[arg(long, value_name = "DATA")]
     data: Option<DataSource>,
     /// Which of its images

@@ -26,7 +26,7 @@ pub(super) struct Eval {
     /// Evaluate the first N test images only
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     images: Option<u32>,
-    /// Folder with the four IDX files, or made-up data [default: the data of the run]
+    /// Other data, as for train [default: the data of the run]
     #[arg(long, value_name = "DATA")]
     data: Option<DataSource>,
     /// Write the result as a JSON object too; - prints it in place of the table

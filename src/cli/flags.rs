@@ -4,8 +4,8 @@ use clap::Args;
 use serde::Serialize;
 use toml::Table;
 
-use crate::config::{BetaSchedule, Binarise, RateSchedule};
-use crate::data::DataSource;
+use crate::config::{BetaSchedule, Binarise, ImageSide, RateSchedule};
+use crate::data::{DataSource, Scale};
 use crate::error::{Error, Result};
 use crate::models::{Deviation, Initial, Loss, ModelKind, Output, Penalty};
 use crate::ops::{Activation, Noise};
@@ -110,10 +110,28 @@ pub(super) struct Flags {
     /// auto, cpu, gpu, or an adapter's index or name as `vae-gpu devices` lists them [default: auto]
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
-    /// Folder with the four IDX files of MNIST's layout, plain or .gz, of any image size; or uniform:NxD or normal:NxD,
-    /// made up [default: the embedded MNIST]
+    /// A folder of images (sub-folders are labels) or of the four IDX files; a .npy, .npz (or FILE.npz:ARRAY), .csv or
+    /// .tsv file; uniform:NxD or normal:NxD, made up [default: the embedded MNIST]
     #[arg(long, value_name = "DATA")]
     data: Option<DataSource>,
+    /// The test set, where it is not a part of --data
+    #[arg(long, value_name = "DATA", conflicts_with = "split")]
+    test_data: Option<DataSource>,
+    /// Share of the examples that is trained on, where the data have no test set [default: 0.9]
+    #[arg(long, value_name = "X", allow_negative_numbers = true)]
+    split: Option<f64>,
+    /// Resize a folder's images, as 64x64: height, then width [default: all have one size]
+    #[arg(long, value_name = "HxW")]
+    image_size: Option<ImageSide>,
+    /// A table's column of labels, by name or by number from 0 [default: one called label, class or target]
+    #[arg(long, value_name = "COLUMN")]
+    label_column: Option<String>,
+    /// Leave out images that can't be read and examples that are not finite [default: false]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
+    drop_bad: Option<bool>,
+    /// What becomes of the data's values; undone in arrays that are written [default: auto]
+    #[arg(long, value_enum)]
+    scale: Option<Scale>,
 }
 
 impl Flags {
@@ -121,11 +139,12 @@ impl Flags {
     pub(super) fn table(&self) -> Result<Table> {
         let kept = |error: toml::ser::Error| Error::Usage(format!("the flags can't be kept: {error}"));
         let mut table = Table::try_from(self).map_err(kept)?;
-        if let Some(DataSource::Folder(folder)) = &self.data {
-            // The run must find it again from any folder; one that can't be resolved is reported when it is read.
-            let folder = std::fs::canonicalize(folder).unwrap_or_else(|_| folder.clone());
-            let folder = toml::Value::try_from(DataSource::Folder(folder)).map_err(kept)?;
-            table.insert("data".to_owned(), folder);
+        for (key, source) in [("data", &self.data), ("test-data", &self.test_data)] {
+            if let Some(source) = source {
+                // The run must find it again from any folder.
+                let source = toml::Value::try_from(source.clone().resolved()).map_err(kept)?;
+                table.insert(key.to_owned(), source);
+            }
         }
         Ok(table)
     }

@@ -36,7 +36,7 @@ pub(super) struct Interpolate {
     /// How to get from one to the other
     #[arg(long, value_enum, default_value_t = Way::Spherical)]
     way: Way,
-    /// Folder with the four IDX files, or made-up data [default: the data of the run]
+    /// Other data, as for train [default: the data of the run]
     #[arg(long, value_name = "DATA")]
     data: Option<DataSource>,
     /// The picture [default: RUN/figures/interpolations.png]
@@ -83,7 +83,7 @@ impl Interpolate {
         }
         let decoder = Decoder::load(&mut *session, &found.model, steps, Options::default())?;
         let images = decoder.apply(&mut *session, &latents)?; // [pairs * steps, features]
-        image_grid(header.model.output, &images, header.height, header.width, steps)?.save(&out)?;
+        image_grid(header.model.output, &images, header.size(), steps)?.save(&out)?;
         say(format_args!("{}", out.display()));
         Ok(())
     }

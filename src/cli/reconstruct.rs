@@ -28,13 +28,13 @@ pub(super) struct Reconstruct {
     /// Images: the first N of the test set, 1 to 10000
     #[arg(short = 'n', long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     count: u32,
-    /// Folder with the four IDX files, or made-up data [default: the data of the run]
+    /// Other data, as for train [default: the data of the run]
     #[arg(long, value_name = "DATA")]
     data: Option<DataSource>,
     /// The picture [default: RUN/figures/reconstructions-N.png]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Write the reconstructions as an array [N, pixels] of f32 in [0, 1] too
+    /// Write the reconstructions as an array [N, values] of f32 too, on the data's own scale
     #[arg(long, value_name = "FILE")]
     npy: Option<PathBuf>,
 }
@@ -57,10 +57,10 @@ impl Reconstruct {
         found.say(&selected);
         let originals = test.shown(0..count, config.binarise); // [count, features]
         let means = reconstructor.apply(&mut *session, &originals)?;
-        reconstructions(&originals, &means, header.height, header.width, COLUMNS.min(count))?.save(&out)?;
+        reconstructions(&originals, &means, header.size(), COLUMNS.min(count))?.save(&out)?;
         say(format_args!("{}", out.display()));
         if let Some(file) = &self.npy {
-            npy::write_f32(file, count, test.features(), &means)?;
+            npy::write_f32(file, count, test.features(), &header.unscaled(means))?;
             say(format_args!("{}", file.display()));
         }
         Ok(())

@@ -38,7 +38,7 @@ pub(super) struct Sample {
     /// The picture [default: RUN/figures/samples-seedN.png]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Write the images as an array [N, pixels] of f32 too
+    /// Write the images as an array [N, values] of f32 too, on the data's own scale
     #[arg(long, value_name = "FILE")]
     npy: Option<PathBuf>,
 }
@@ -56,10 +56,10 @@ impl Sample {
         let images = sampler.draw(&mut *session, count, self.seed, fitted)?; // [count, features]
         let header = &found.checkpoint.header;
         let columns = square(count);
-        image_grid(header.model.output, &images, header.height, header.width, columns)?.save(&out)?;
+        image_grid(header.model.output, &images, header.size(), columns)?.save(&out)?;
         say(format_args!("{}", out.display()));
         if let Some(file) = &self.npy {
-            npy::write_f32(file, count, header.model.features, &images)?;
+            npy::write_f32(file, count, header.model.features, &header.unscaled(images))?;
             say(format_args!("{}", file.display()));
         }
         Ok(())

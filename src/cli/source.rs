@@ -97,20 +97,23 @@ impl Found {
     pub(super) fn data(&self, other: Option<&DataSource>) -> Result<(TrainConfig, Dataset)> {
         let mut config = self.config()?;
         config.data = other.cloned().or(config.data);
-        let data = config.dataset()?;
-        let (header, test) = (&self.checkpoint.header, &data.test);
-        if (test.height, test.width) != (header.height, header.width) {
+        let data = config.unscaled_dataset()?;
+        let (header, size) = (&self.checkpoint.header, data.test.size);
+        if size != header.size() {
             return Err(Error::Usage(format!(
-                "{} has images of {}x{}, the model of {} has {}x{}: they must be equal",
+                "{} has images of {size}, the model of {} has {}: they must be equal",
                 data.name,
-                test.height,
-                test.width,
                 self.path.display(),
-                header.height,
-                header.width
+                header.size()
             )));
         }
-        Ok((config, data))
+        Ok((
+            config,
+            match &header.scaling {
+                Some(scaling) => scaling.clone().apply(data),
+                None => data,
+            },
+        ))
     }
 
     /// Where a figure goes: into the run, or into the current folder for a file alone.

@@ -8,6 +8,7 @@ use super::flags::Flags;
 use super::progress::Progress;
 use super::{RUNS, device, device_line, options, say, thousands};
 use crate::config::{PRESETS, TrainConfig, preset};
+use crate::data::report;
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
 use crate::models::{Model, ModelKind};
@@ -69,13 +70,9 @@ impl Train {
             return trainer.run(&folder, &mut ());
         }
 
-        let (train, test) = (&data.train, &data.test);
-        let counts = [train, test].map(|images| thousands(images.count()));
         say(format_args!("{}", device_line(&selected)));
-        say(format_args!(
-            "data: {}, {} + {} images of {}x{}",
-            data.name, counts[0], counts[1], train.height, train.width
-        ));
+        say(format_args!("data: {}, {}", data.name, report(&data)));
+        data.notes.iter().for_each(|note| say(format_args!("data: {note}")));
         say(format_args!("{}", model_line(&config, &trainer)));
         let (dispatches, levels) = trainer.plan_size();
         say(format_args!("plan: {dispatches} dispatches a step in {levels} levels"));

@@ -33,7 +33,7 @@ pub(super) struct Traverse {
     /// How far to go to either side, in deviations
     #[arg(long, value_name = "X", default_value_t = 3.0)]
     range: f64,
-    /// Folder with the four IDX files, or made-up data [default: the data of the run]
+    /// Other data, as for train [default: the data of the run]
     #[arg(long, value_name = "DATA")]
     data: Option<DataSource>,
     /// The picture [default: RUN/figures/traversals.png]
@@ -80,7 +80,7 @@ impl Traverse {
         }
         let decoder = Decoder::load(&mut *session, &found.model, steps, Options::default())?;
         let images = decoder.apply(&mut *session, &latents)?; // [latent * steps, features]
-        image_grid(header.model.output, &images, header.height, header.width, steps)?.save(&out)?;
+        image_grid(header.model.output, &images, header.size(), steps)?.save(&out)?;
         say(format_args!("{}", out.display()));
         Ok(())
     }

@@ -7,7 +7,7 @@ use crate::models::ModelKind;
 use crate::ops::Noise;
 
 /// What may change when a run is resumed: keys of the configuration.
-const MAY_CHANGE: [&str; 4] = ["epochs", "patience", "device", "data"];
+const MAY_CHANGE: [&str; 5] = ["epochs", "patience", "device", "data", "test-data"];
 
 impl TrainConfig {
     /// Checks every rule that does not depend on the data.
@@ -37,6 +37,9 @@ impl TrainConfig {
         from_zero("--weight-decay", self.weight_decay)?;
         self.clip_norm.map_or(Ok(()), |norm| positive("--clip-norm", norm))?;
         self.patience.map_or(Ok(()), |patience| count("--patience", patience))?;
+        self.split.map_or(Ok(()), |split| {
+            rule(split > 0.0 && split < 1.0, "--split", split.to_string(), "above 0 and below 1")
+        })?;
         match self.noise {
             Some(Noise::Gaussian { deviation }) => positive("--noise gaussian", deviation)?,
             Some(Noise::Mask { fraction: share }) => {
@@ -77,7 +80,7 @@ impl TrainConfig {
             if ours != theirs {
                 return Err(Error::Usage(format!(
                     "--{key} {} contradicts the run that is resumed, which has {}: \
-                     only --epochs, --patience, --device, --data and --no-fuse may change",
+                     only --epochs, --patience, --device, --data, --test-data and --no-fuse may change",
                     shown(theirs),
                     shown(ours)
                 )));

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use flate2::read::MultiGzDecoder;
 
-use crate::data::{Dataset, Images, Values};
+use crate::data::{Dataset, ImageSize, Images, Values};
 use crate::error::{Error, Result};
 
 const IMAGE_MAGIC: u32 = 0x0000_0803; // unsigned bytes, 3 dimensions
@@ -39,6 +39,13 @@ pub(super) struct Files {
 }
 
 impl Files {
+    /// Whether a folder has one of the four at least, so that it is one of IDX files.
+    pub(super) fn are_in(dir: &Path) -> bool {
+        let stems =
+            [("train-images", "idx3"), ("train-labels", "idx1"), ("t10k-images", "idx3"), ("t10k-labels", "idx1")];
+        stems.iter().any(|(stem, kind)| locate(dir, stem, kind).is_ok())
+    }
+
     /// Finds the four files in `dir`, under any of the allowed names.
     pub(super) fn locate(dir: &Path) -> Result<Files> {
         if !fs::metadata(dir).map_err(Error::io("reading", dir))?.is_dir() {
@@ -56,14 +63,12 @@ impl Files {
     pub(super) fn read(&self) -> Result<Dataset> {
         let train = read_images(&self.train_images, &self.train_labels)?;
         let test = read_images(&self.test_images, &self.test_labels)?;
-        let (a, b) = ((train.height, train.width), (test.height, test.width));
-        if a != b {
-            let reason =
-                format!("images are {}x{}, those of the training set {}x{}: must be equal", b.0, b.1, a.0, a.1);
+        if train.size != test.size {
+            let reason = format!("images are {}, those of the training set {}: must be equal", test.size, train.size);
             return Err(Error::format(&self.test_images, reason));
         }
         let dir = self.train_images.parent().unwrap_or(Path::new(""));
-        Ok(Dataset { name: folder_name(dir), train, test })
+        Ok(Dataset::new(folder_name(dir), train, test))
     }
 }
 
@@ -121,7 +126,7 @@ pub(super) fn decode(
         return Err(Error::format(label_path, reason));
     }
     let labels = read_exactly(label_path, label_bytes, u64::from(count), &format!("{count} bytes of labels"))?;
-    Ok(Images { height: height as usize, width: width as usize, pixels: Values::Bytes(pixels), labels })
+    Ok(Images { size: ImageSize::grey(height as usize, width as usize), pixels: Values::Bytes(pixels), labels })
 }
 
 impl ImageHeader {

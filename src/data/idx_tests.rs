@@ -50,7 +50,7 @@ fn message_with(name: &str, bytes: Vec<u8>) -> String {
 #[test]
 fn every_allowed_name_is_read_alike() {
     let plain = Dataset::from_idx_dir(folder_of(&small()).path()).unwrap();
-    assert_eq!((plain.train.height, plain.train.width), (2, 3));
+    assert_eq!(plain.train.size, ImageSize::grey(2, 3));
     assert_eq!(plain.train.pixels, Values::Bytes((1..=12).collect()));
     assert_eq!(plain.train.labels, [255, 0]);
     assert_eq!((plain.test.count(), &plain.test.pixels), (1, &Values::Bytes(vec![6, 5, 4, 3, 2, 1])));

@@ -10,7 +10,7 @@ use std::path::Path;
 use crate::data::idx::{
     Files, IMAGE_HEADER, ImageHeader, LABEL_HEADER, folder_name, read_image_header, read_label_header,
 };
-use crate::data::{Dataset, Images, Values};
+use crate::data::{Dataset, ImageSize, Images, Values};
 use crate::error::{Error, Result};
 
 const TRAIN_COUNT: u32 = 60_000;
@@ -32,18 +32,16 @@ pub(super) fn embedded() -> Result<Dataset> {
         };
     }
     let read = |images: (&Path, _), labels: (&Path, _)| decode(images.0, images.1, labels.0, labels.1);
-    Ok(Dataset {
-        name: "mnist".to_owned(),
-        train: read(file!("train-images-idx3-ubyte.gz"), file!("train-labels-idx1-ubyte.gz"))?,
-        test: read(file!("t10k-images-idx3-ubyte.gz"), file!("t10k-labels-idx1-ubyte.gz"))?,
-    })
+    let train = read(file!("train-images-idx3-ubyte.gz"), file!("train-labels-idx1-ubyte.gz"))?;
+    let test = read(file!("t10k-images-idx3-ubyte.gz"), file!("t10k-labels-idx1-ubyte.gz"))?;
+    Ok(Dataset::new("mnist", train, test))
 }
 
 /// The embedded MNIST, in a build that carries none.
 #[cfg(not(feature = "embed-mnist"))]
 pub(super) fn embedded() -> Result<Dataset> {
     Err(Error::Usage(
-        "this build carries no data set (feature embed-mnist is off): pass --data DIR, a folder with the four IDX files"
+        "this build carries no data set (feature embed-mnist is off): pass --data, a folder of images or a file of arrays"
             .to_owned(),
     ))
 }
@@ -60,15 +58,15 @@ pub(super) fn read_canonical(dir: &Path, files: &Files) -> Result<Option<Dataset
         .validation_set_length(0)
         .test_set_length(TEST_COUNT)
         .finalize();
-    let side = SIDE as usize;
-    let train = Images { height: side, width: side, pixels: Values::Bytes(read.trn_img), labels: read.trn_lbl };
-    let test = Images { height: side, width: side, pixels: Values::Bytes(read.tst_img), labels: read.tst_lbl };
+    let size = ImageSize::grey(SIDE as usize, SIDE as usize);
+    let train = Images { size, pixels: Values::Bytes(read.trn_img), labels: read.trn_lbl };
+    let test = Images { size, pixels: Values::Bytes(read.tst_img), labels: read.tst_lbl };
     for (images, count) in [(&train, TRAIN_COUNT), (&test, TEST_COUNT)] {
         if images.count() != count as usize || images.pixels.len() != images.count() * images.features() {
             return Err(Error::format(dir, "files changed while they were read"));
         }
     }
-    Ok(Some(Dataset { name: folder_name(dir), train, test }))
+    Ok(Some(Dataset::new(folder_name(dir), train, test)))
 }
 
 /// Whether the crate `mnist` can read these files: names, headers and lengths. A fault found here is not reported: the
@@ -114,7 +112,7 @@ mod tests {
         assert_eq!(mnist.name, "mnist");
         assert_eq!((mnist.train.count(), mnist.test.count()), (60_000, 10_000));
         for images in [&mnist.train, &mnist.test] {
-            assert_eq!((images.height, images.width, images.features()), (28, 28, 784));
+            assert_eq!((images.size, images.features()), (ImageSize::grey(28, 28), 784));
             assert_eq!(images.pixels.len(), images.count() * 784);
         }
         let mut classes = [0; 10];
@@ -168,6 +166,6 @@ mod tests {
     #[test]
     fn a_build_without_data_says_what_to_pass() {
         let error = Dataset::embedded().unwrap_err();
-        assert!(matches!(error, Error::Usage(_)) && error.to_string().contains("--data DIR"), "{error}");
+        assert!(matches!(error, Error::Usage(_)) && error.to_string().contains("--data"), "{error}");
     }
 }

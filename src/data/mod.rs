@@ -1,16 +1,30 @@
 //! Data sets: what a model learns from, as packed bytes or reals on the host.
 //!
-//! Pixels stay as they are stored, here and on the device; scaling bytes to [0, 1] and drawing binary pixels happen where
-//! a batch is read.
+//! A [`DataSource`] names one; each file format has a reader of its own, and [`Reading`] brings what they found into the
+//! form that training needs: two sets of one size, values that are numbers, and on request another [`Scale`]. Bytes stay
+//! bytes, here and on the device; bringing them to [0, 1] and drawing binary pixels happen where a batch is read.
 //! Readers treat every file as hostile: sizes a header claims are checked before they are believed, and memory grows
 //! only with bytes that are really there. Nothing here downloads anything.
 
+mod arrays;
+mod folder;
 mod idx;
 mod mnist;
 pub mod npy;
+mod reading;
+mod report;
+mod scale;
+mod size;
+mod source;
 mod synthetic;
+mod table;
 
-pub use synthetic::{DataSource, Synthetic};
+pub use reading::Reading;
+pub use report::report;
+pub use scale::{Scale, Scaling};
+pub use size::ImageSize;
+pub use source::DataSource;
+pub use synthetic::Synthetic;
 
 use std::path::Path;
 
@@ -59,11 +73,9 @@ impl Values {
 /// One set of examples.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Images {
-    /// Rows of pixels in an image.
-    pub height: usize,
-    /// Pixels in a row.
-    pub width: usize,
-    /// `[count, height * width]`.
+    /// Rows, columns and channels of an image.
+    pub size: ImageSize,
+    /// `[count, features]`; the channels of a pixel stand together.
     pub pixels: Values,
     /// `[count]`, the class of each image; which values occur is up to the data set.
     pub labels: Vec<u8>,
@@ -75,9 +87,25 @@ impl Images {
         self.labels.len()
     }
 
-    /// Values in an image: height * width.
+    /// Values in an image.
     pub fn features(&self) -> usize {
-        self.height * self.width
+        self.size.features()
+    }
+
+    /// The images at these positions, in this order.
+    ///
+    /// # Panics
+    /// If a position is not below the count.
+    pub fn select(&self, positions: &[usize]) -> Images {
+        fn rows<T: Copy>(values: &[T], features: usize, positions: &[usize]) -> Vec<T> {
+            positions.iter().flat_map(|&at| &values[at * features..][..features]).copied().collect()
+        }
+        let features = self.features();
+        let pixels = match &self.pixels {
+            Values::Bytes(bytes) => Values::Bytes(rows(bytes, features, positions)),
+            Values::Reals(reals) => Values::Reals(rows(reals, features, positions)),
+        };
+        Images { size: self.size, pixels, labels: rows(&self.labels, 1, positions) }
     }
 
     /// The first `count` images, or all where there are fewer.
@@ -91,15 +119,26 @@ impl Images {
 /// A training set and a test set of images of one size.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
-    /// "mnist" for the embedded data, "uniform:1000x784" for made-up data, else the folder's name.
+    /// "mnist" for the embedded data, "uniform:1000x784" for made-up data, else the folder's or the file's name.
     pub name: String,
     /// What parameters are fitted to.
     pub train: Images,
     /// What is only ever measured.
     pub test: Images,
+    /// Columns are quantities of their own, each with its own range: a table's, not an image's.
+    pub table: bool,
+    /// What was done to the values that the source holds, if anything.
+    pub scaling: Option<Scaling>,
+    /// What the reader left out, in words.
+    pub notes: Vec<String>,
 }
 
 impl Dataset {
+    /// A training and a test set as they are.
+    pub fn new(name: impl Into<String>, train: Images, test: Images) -> Dataset {
+        Dataset { name: name.into(), train, test, table: false, scaling: None, notes: Vec::new() }
+    }
+
     /// The MNIST digits that the binary carries: 60,000 training and 10,000 test images of 28x28.
     ///
     /// Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits"; CC BY-SA 3.0.
@@ -133,7 +172,7 @@ mod tests {
 
     fn three() -> Images {
         let pixels = Values::Bytes(vec![0, 1, 10, 11, 20, 21]);
-        Images { height: 1, width: 2, pixels, labels: vec![7, 8, 9] }
+        Images { size: ImageSize::grey(1, 2), pixels, labels: vec![7, 8, 9] }
     }
 
     #[test]
@@ -150,5 +189,11 @@ mod tests {
         assert_eq!(reals.take_first(1).pixels, Values::Reals(vec![0.5; 2]));
         assert_eq!(three().take_first(0).count(), 0);
         assert_eq!(three().take_first(99), three());
+    }
+
+    #[test]
+    fn selected_images_keep_their_labels() {
+        let chosen = three().select(&[2, 0]);
+        assert_eq!((chosen.pixels, chosen.labels), (Values::Bytes(vec![20, 21, 0, 1]), vec![9, 7]));
     }
 }

@@ -1,10 +1,13 @@
-//! Numbers from and for other programs: NumPy's `.npy`, which `numpy.load` opens and `numpy.save` writes.
+//! Numbers from and for other programs: NumPy's `.npy`, which `numpy.load` opens and `numpy.save` writes. Arrays of data are
+//! read from it too ([`super::arrays`]).
 
-use std::io::Write;
+use std::fs::File;
+use std::io::{BufReader, Read, Write};
 use std::path::Path;
 
 use npyz::WriterBuilder;
 
+use super::Values;
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
 
@@ -29,39 +32,91 @@ pub fn write_f32(path: &Path, rows: usize, cols: usize, values: &[f32]) -> Resul
 /// # Errors
 /// [`Error::Io`] where it can't be read; [`Error::Format`] where it is no such array, or shorter than its header says.
 pub fn read_f32(path: &Path) -> Result<(usize, usize, Vec<f32>)> {
-    let bytes = std::fs::read(path).map_err(Error::io("reading", path))?;
-    decode(&bytes).map_err(|reason| Error::format(path, reason))
+    let file = File::open(path).map_err(Error::io("reading", path))?;
+    decode(BufReader::new(file)).map_err(|reason| Error::format(path, reason))
 }
 
-fn decode(bytes: &[u8]) -> Result<(usize, usize, Vec<f32>), String> {
-    let broken = |error: std::io::Error| format!("it is no whole .npy file: {error}");
-    let file = npyz::NpyFile::new(bytes).map_err(broken)?;
-    let shape = file.shape().to_vec();
+fn decode(reader: impl Read) -> Result<(usize, usize, Vec<f32>), String> {
+    let Array { shape, values } = Array::decode(reader)?;
     let &[rows, cols] = shape.as_slice() else {
         return Err(format!("its shape is {shape:?}: an array of two dimensions is needed"));
     };
-    let descr = file.dtype().descr();
-    let width = match descr.trim_matches('\'') {
-        "<f4" | ">f4" => 4,
-        "<f8" | ">f8" => 8,
-        _ => return Err(format!("its values are {descr}: they must be 32-bit or 64-bit floats")),
-    };
-    if file.order() != npyz::Order::C {
-        return Err("its order is Fortran's: numpy.ascontiguousarray gives the other".to_owned());
-    }
-    // Before memory is taken: the header may claim anything.
-    let needed = rows.checked_mul(cols).and_then(|values| values.checked_mul(width));
-    if needed.is_none_or(|needed| needed > bytes.len() as u64) {
-        return Err(format!("its header says [{rows}, {cols}], its {} bytes hold less", bytes.len()));
-    }
-    let values = match width {
-        4 => file.into_vec::<f32>().map_err(broken)?,
-        _ => file.into_vec::<f64>().map_err(broken)?.into_iter().map(|value| value as f32).collect(),
+    let Values::Reals(values) = values else {
+        return Err("its values are bytes: they must be floats".to_owned());
     };
     match values.iter().position(|value| !value.is_finite()) {
         Some(at) => Err(format!("value {at} is {}: values must be finite", values[at])),
-        None => Ok((rows as usize, cols as usize, values)),
+        None => Ok((rows, cols, values)),
     }
+}
+
+/// Values an array may have: 4 GiB as f32.
+const MOST_VALUES: usize = 1 << 30;
+
+/// An array of any shape: unsigned bytes as they are, all other numbers as f32.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Array {
+    pub(super) shape: Vec<usize>,
+    pub(super) values: Values,
+}
+
+impl Array {
+    pub(super) fn read(path: &Path) -> Result<Array> {
+        let file = File::open(path).map_err(Error::io("reading", path))?;
+        Array::decode(BufReader::new(file)).map_err(|reason| Error::format(path, reason))
+    }
+
+    fn decode(reader: impl Read) -> Result<Array, String> {
+        Array::of_file(npyz::NpyFile::new(reader).map_err(broken)?)
+    }
+
+    /// Memory grows with the values that are really there: the header may claim anything.
+    pub(super) fn of_file(file: npyz::NpyFile<impl Read>) -> Result<Array, String> {
+        let claimed = file.shape().to_vec();
+        let count = claimed.iter().try_fold(1, |count: u64, &len| count.checked_mul(len));
+        if count.is_none_or(|count| count > MOST_VALUES as u64) {
+            return Err(format!("its header says {claimed:?}: at most {MOST_VALUES} values are read"));
+        }
+        let shape: Vec<usize> = claimed.iter().map(|&len| len as usize).collect();
+        if file.order() != npyz::Order::C && shape.len() > 1 {
+            return Err("its order is Fortran's: numpy.ascontiguousarray gives the other".to_owned());
+        }
+        let descr = file.dtype().descr();
+        macro_rules! reals {
+            ($kind:ty) => {
+                Values::Reals(values::<$kind, f32>(file, |value| value as f32)?)
+            };
+        }
+        let values = match descr.trim_matches('\'').trim_start_matches(['<', '>', '|', '=']) {
+            "u1" => Values::Bytes(values::<u8, u8>(file, |value| value)?),
+            "b1" => Values::Reals(values::<bool, f32>(file, |value| f32::from(u8::from(value)))?),
+            "i1" => reals!(i8),
+            "i2" => reals!(i16),
+            "i4" => reals!(i32),
+            "i8" => reals!(i64),
+            "u2" => reals!(u16),
+            "u4" => reals!(u32),
+            "u8" => reals!(u64),
+            "f4" => reals!(f32),
+            "f8" => reals!(f64),
+            _ => {
+                return Err(format!("its values are {descr}: they must be bool, integers, or floats of 32 or 64 bits"));
+            }
+        };
+        Ok(Array { shape, values })
+    }
+}
+
+fn broken(error: std::io::Error) -> String {
+    format!("it is no whole .npy file: {error}")
+}
+
+fn values<S: npyz::Deserialize, T>(file: npyz::NpyFile<impl Read>, into: impl Fn(S) -> T) -> Result<Vec<T>, String> {
+    let mut values = Vec::new();
+    for value in file.data::<S>().map_err(|error| error.to_string())? {
+        values.push(into(value.map_err(broken)?));
+    }
+    Ok(values)
 }
 
 fn encode(rows: usize, cols: usize, values: &[f32]) -> std::io::Result<Vec<u8>> {
@@ -95,7 +150,7 @@ mod tests {
     #[test]
     fn hostile_bytes_are_errors() {
         let good = encode(2, 3, &[1.0; 6]).unwrap();
-        assert_eq!(decode(&good).unwrap(), (2, 3, vec![1.0; 6]));
+        assert_eq!(decode(&good[..]).unwrap(), (2, 3, vec![1.0; 6]));
         for len in 0..good.len() {
             assert!(decode(&good[..len]).is_err(), "{len} bytes");
         }
@@ -103,7 +158,7 @@ mod tests {
             for bits in [0x01, 0x15, 0x80] {
                 let mut bytes = good.clone();
                 bytes[at] ^= bits;
-                let _ = decode(&bytes); // a flipped value is a value; nothing may panic
+                let _ = decode(&bytes[..]); // a flipped value is a value; nothing may panic
             }
         }
         let claims = |shape: &str| {
@@ -111,11 +166,12 @@ mod tests {
             let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
             bytes.extend((dict.len() as u16).to_le_bytes());
             bytes.extend(dict.as_bytes());
-            decode(&bytes).unwrap_err()
+            decode(&bytes[..]).unwrap_err()
         };
-        assert!(claims("(1099511627776, 1099511627776)").contains("hold less"));
-        assert!(claims("(7,)").contains("two dimensions"));
-        assert!(decode(&encode(1, 1, &[f32::NAN]).unwrap()).unwrap_err().contains("finite"));
+        assert!(claims("(1099511627776, 1099511627776)").contains("at most"));
+        assert!(claims("(1048576, 1024)").contains("whole"));
+        assert!(claims("(0,)").contains("two dimensions"));
+        assert!(decode(&encode(1, 1, &[f32::NAN]).unwrap()[..]).unwrap_err().contains("finite"));
     }
 
     /// NumPy's format, version 1.0: magic, version, header length, a Python dict padded to 64 bytes, the data.

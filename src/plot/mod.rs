@@ -21,7 +21,7 @@ pub use latent::latent_map;
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
 
-/// A finished picture: grey for grids, colour for the rest.
+/// A finished picture: grey for grids of grey images, colour for the rest.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Picture {
     image: DynamicImage,
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn a_saved_picture_decodes_to_the_same_pixels() {
-        let picture = grid(&[0.0, 0.25, 0.5, 1.0], 2, 2, 1).unwrap();
+        let picture = grid(&[0.0, 0.25, 0.5, 1.0], crate::data::ImageSize::grey(2, 2), 1).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("samples.png");
         picture.save(&path).unwrap();

@@ -17,6 +17,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{BetaSchedule, Binarise, RateSchedule, TrainConfig};
+use crate::data::{ImageSize, Scaling};
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
 use crate::graph::{Parameter, ParameterLayout};
@@ -108,12 +109,46 @@ pub struct Header {
     pub height: usize,
     /// Pixels in a row.
     pub width: usize,
+    /// Values in a pixel; 1 where it is not said.
+    #[serde(default = "grey", skip_serializing_if = "is_grey")]
+    pub channels: usize,
+    /// What was done to the data's values before they were trained on, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scaling: Option<Scaling>,
+}
+
+fn grey() -> usize {
+    1
+}
+
+fn is_grey(channels: &usize) -> bool {
+    *channels == 1
 }
 
 impl Header {
     /// A header of this crate's format.
-    pub fn new(model: ModelConfig, train: Training, standing: Standing, (height, width): (usize, usize)) -> Header {
-        Header { format: FORMAT.to_owned(), model, train, standing, height, width }
+    pub fn new(
+        model: ModelConfig,
+        train: Training,
+        standing: Standing,
+        size: ImageSize,
+        scaling: Option<Scaling>,
+    ) -> Header {
+        let ImageSize { height, width, channels } = size;
+        Header { format: FORMAT.to_owned(), model, train, standing, height, width, channels, scaling }
+    }
+
+    /// The size of an image.
+    pub fn size(&self) -> ImageSize {
+        ImageSize { height: self.height, width: self.width, channels: self.channels }
+    }
+
+    /// Values of images as the model has them, as the data have them.
+    pub fn unscaled(&self, mut values: Vec<f32>) -> Vec<f32> {
+        if let Some(scaling) = &self.scaling {
+            scaling.undo(&mut values);
+        }
+        values
     }
 }
 
@@ -251,9 +286,12 @@ fn checked(header: &Header, file_len: usize) -> Result<Model, String> {
     if header.format != FORMAT {
         return Err(format!("its format is {:?}, this program reads {FORMAT:?}", header.format));
     }
-    let Header { model, height, width, standing, .. } = header;
-    if height.checked_mul(*width) != Some(model.features) {
-        return Err(format!("images of {height}x{width} don't have the {} pixels of its model", model.features));
+    let Header { model, standing, .. } = header;
+    if header.size().checked_features() != Some(model.features) || ![1, 3].contains(&header.channels) {
+        return Err(format!("images of {} don't have the {} values of its model", header.size(), model.features));
+    }
+    if header.scaling.as_ref().is_some_and(|scaling| !scaling.fits(model.features)) {
+        return Err(format!("its scaling does not fit images of {} values", model.features));
     }
     let wrong = |error: Error| format!("metadata `{KEY}`: {error}");
     header.train.config(model).validate().map_err(wrong)?;
@@ -300,7 +338,7 @@ mod tests {
         let arena = |factor: f32| layout.initial(3).iter().map(|value| value * factor).collect();
         let train = Training::from(&TrainConfig::default());
         let standing = Standing { step: 938, epoch: 2, best_test_loss: 106.1 / 3.0, best_epoch: 1 };
-        let header = Header::new(model, train, standing, (2, 3));
+        let header = Header::new(model, train, standing, ImageSize::grey(2, 3), None);
         Checkpoint { header, parameters: arena(1.0), first: arena(2.0), second: arena(3.0) }
     }
 
@@ -345,6 +383,11 @@ mod tests {
         };
         refused(|header| header.format = "other".to_owned(), "format");
         refused(|header| header.width = 4, "2x4");
+        refused(|header| header.channels = 3, "2x3 RGB");
+        refused(
+            |header| header.scaling = serde_json::from_str(r#"{"offsets": [1, 2], "factors": [1, 1]}"#).ok(),
+            "scaling",
+        );
         refused(|header| header.model.latent = 1, "encoder.2.weight");
         refused(|header| header.model.latent = 0, "latent");
         refused(|header| header.model.encoder = vec![usize::MAX], "--encoder");

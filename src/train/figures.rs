@@ -4,7 +4,7 @@ use super::generate::{Encoder, Reconstructor, Sampler};
 use super::run::{EpochMetrics, RunFolder};
 use crate::backend::Session;
 use crate::config::TrainConfig;
-use crate::data::{Dataset, Images};
+use crate::data::{Dataset, ImageSize, Images};
 use crate::density::{Density, DensityKind};
 use crate::error::Result;
 use crate::models::{Model, ModelKind, Output};
@@ -25,10 +25,10 @@ const FITTED: usize = 5000;
 ///
 /// # Errors
 /// Those of [`grid`].
-pub fn image_grid(output: Output, images: &[f32], height: usize, width: usize, columns: usize) -> Result<Picture> {
+pub fn image_grid(output: Output, images: &[f32], size: ImageSize, columns: usize) -> Result<Picture> {
     match output {
-        Output::Sigmoid => grid(images, height, width, columns),
-        Output::Identity => grid_scaled(images, height, width, columns),
+        Output::Sigmoid => grid(images, size, columns),
+        Output::Identity => grid_scaled(images, size, columns),
     }
 }
 
@@ -84,7 +84,7 @@ impl Figures {
             let originals = shown(test, RECONSTRUCTIONS); // [count, features]
             let means = reconstructor.apply(session, &originals)?;
             let columns = originals.len() / test.features();
-            let picture = reconstructions(&originals, &means, test.height, test.width, columns)?;
+            let picture = reconstructions(&originals, &means, test.size, columns)?;
             picture.save(&folder.figure("reconstructions.png"))?;
         }
 
@@ -96,7 +96,7 @@ impl Figures {
             None => Err(crate::Error::Usage("a model without a prior must have an encoder".to_owned())),
         };
         let samples = self.sampler.draw(session, SAMPLES, config.seed, density)?;
-        image_grid(config.output, &samples, test.height, test.width, COLUMNS)?.save(&folder.figure("samples.png"))?;
+        image_grid(config.output, &samples, test.size, COLUMNS)?.save(&folder.figure("samples.png"))?;
 
         if let (Some(encoder), 2) = (&self.encoder, config.latent) {
             let codes = encoder.apply_to(session, test, config.binarise)?;

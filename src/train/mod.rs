@@ -324,9 +324,15 @@ impl<'d> Trainer<'d> {
         let Some(standing) = self.standing else {
             return Err(Error::Usage("there is no checkpoint before the first epoch: train one".to_owned()));
         };
-        let size = (self.data.train.height, self.data.train.width);
+        let model = self.model.config().clone();
         Ok(Checkpoint {
-            header: Header::new(self.model.config().clone(), Training::from(&self.config), standing, size),
+            header: Header::new(
+                model,
+                Training::from(&self.config),
+                standing,
+                self.data.train.size,
+                self.data.scaling.clone(),
+            ),
             parameters: self.session.read_arena(Arena::Parameters)?,
             first: self.session.read_arena(Arena::FirstMoments)?,
             second: self.session.read_arena(Arena::SecondMoments)?,

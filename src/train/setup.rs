@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::run::RunFolder;
 use crate::backend::{self, Data};
-use crate::config::{Binarise, TrainConfig};
-use crate::data::{DataSource, Dataset, Images, Values};
+use crate::config::{Binarise, ImageSide, TrainConfig};
+use crate::data::{Dataset, Images, Reading, Scaling, Values};
 use crate::error::{Error, Result};
 use crate::graph::{DType, Shape};
 use crate::models::{Loss, ModelKind, Output};
@@ -46,18 +46,32 @@ impl Images {
 }
 
 impl TrainConfig {
-    /// The data: the folder's, made-up data, or the embedded MNIST.
+    /// The data, scaled as the configuration says.
     ///
     /// # Errors
-    /// Those of [`Dataset::from_idx_dir`] and [`Dataset::embedded`].
+    /// Those of [`Reading::read`].
     pub fn dataset(&self) -> Result<Dataset> {
-        match &self.data {
-            Some(DataSource::Folder(folder)) => Dataset::from_idx_dir(folder),
-            Some(DataSource::Synthetic { kind, count, features }) => {
-                Ok(Dataset::synthetic(*kind, *count, *features, self.seed))
-            }
-            None => Dataset::embedded(),
-        }
+        let data = self.unscaled_dataset()?;
+        Ok(match Scaling::fit(self.scale, &data) {
+            Some(scaling) => scaling.apply(data),
+            None => data,
+        })
+    }
+
+    /// The data as the source has them.
+    ///
+    /// # Errors
+    /// As [`TrainConfig::dataset`].
+    pub fn unscaled_dataset(&self) -> Result<Dataset> {
+        let reading = Reading {
+            image_size: self.image_size.map(|ImageSide { height, width }| (height, width)),
+            label_column: self.label_column.clone(),
+            drop_bad: self.drop_bad,
+            split: self.split,
+            test_data: self.test_data.clone(),
+            seed: self.seed,
+        };
+        reading.read(self.data.as_ref())
     }
 
     /// Checks the values against the data.
@@ -95,8 +109,8 @@ impl TrainConfig {
                 let (example, value, name) = (at / images.features(), reals[at], &data.name);
                 let allowed = if probabilities { "in [0, 1] with --loss bce or --binarise" } else { "finite" };
                 return Err(Error::Usage(format!(
-                    "{name}: {what} example {example} holds {value}: a value must be {allowed}; --loss mse or gaussian \
-                     takes any finite one"
+                    "{name}: {what} example {example} holds {value}: a value must be {allowed}; --scale minmax or 255 brings \
+                     values there, --loss mse or gaussian takes any finite one"
                 )));
             }
         }
@@ -170,10 +184,12 @@ fn timestamp(seconds: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::ImageSize;
 
     #[test]
     fn images_are_shown_as_they_are_trained_on() {
-        let bytes = Images { height: 1, width: 2, pixels: Values::Bytes(vec![0, 51, 127, 128]), labels: vec![0, 0] };
+        let bytes =
+            Images { size: ImageSize::grey(1, 2), pixels: Values::Bytes(vec![0, 51, 127, 128]), labels: vec![0, 0] };
         let reals = Images { pixels: Values::Reals(vec![-1.5, 0.2, 0.49, 0.5]), ..bytes.clone() };
         assert_eq!((bytes.dtype(), reals.dtype()), (DType::U8, DType::Real));
         assert_eq!(bytes.shown(0..1, Binarise::None), [0.0, 51.0 * (1.0 / 255.0)]);

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use vae_gpu::backend::gpu::{Gpu, GpuOptions, adapters};
-use vae_gpu::data::{Images, Values};
+use vae_gpu::data::{ImageSize, Images, Values};
 use vae_gpu::ops::{Case, Fill};
 use vae_gpu::rng::{Draw, Stream};
 use vae_gpu::step::Step;
@@ -66,7 +66,7 @@ pub fn dataset(case: &Case) -> Option<Images> {
         Fill::Reals => Values::Reals(elements.map(|e| draw.uniform(0, e)).collect()),
         _ => return None,
     };
-    Some(Images { height: 1, width: shape.cols, pixels, labels: vec![0; shape.rows] })
+    Some(Images { size: ImageSize::grey(1, shape.cols), pixels, labels: vec![0; shape.rows] })
 }
 
 /// All inputs by name.
