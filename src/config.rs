@@ -1,5 +1,6 @@
 //! What a training run is told: defaults, then a preset, then a TOML file, then flags; written back into its folder.
 
+mod augment;
 mod image_side;
 mod noise;
 mod preset;
@@ -10,10 +11,10 @@ pub use image_side::ImageSide;
 pub use preset::{PRESETS, preset};
 pub use schedule::{BetaSchedule, Progress, RateSchedule};
 
-use crate::data::{DataSource, Scale};
+use crate::data::{DataSource, ImageSize, Scale};
 use crate::error::{Error, Result};
 use crate::models::{Deviation, Initial, Loss, ModelConfig, ModelKind, Output, Penalty};
-use crate::ops::{Activation, Adam, Noise, Pixels};
+use crate::ops::{Activation, Adam, Augment, Augmentation, Noise, Pixels};
 use crate::rng::Stream;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -77,6 +78,9 @@ pub struct TrainConfig {
     /// What the encoder's input is corrupted with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub noise: Option<Noise>,
+    /// How training images are changed by chance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub augment: Option<Augmentation>,
     /// Images a step.
     pub batch_size: usize,
     /// Passes over the training images.
@@ -122,6 +126,9 @@ pub struct TrainConfig {
     pub drop_bad: bool,
     /// What becomes of the data's values.
     pub scale: Scale,
+    /// MiB of a data set that stay on the device; a larger one is streamed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resident_limit: Option<u64>,
     /// auto, cpu, gpu, an adapter's index or a part of its name.
     pub device: String,
 }
@@ -149,6 +156,7 @@ impl Default for TrainConfig {
             penalty: model.penalty,
             contraction: model.contraction,
             noise: None,
+            augment: None,
             batch_size: 128,
             epochs: 10,
             lr: 1e-3,
@@ -168,6 +176,7 @@ impl Default for TrainConfig {
             label_column: None,
             drop_bad: false,
             scale: Scale::Auto,
+            resident_limit: None,
             device: "auto".to_owned(),
         }
     }
@@ -188,9 +197,11 @@ impl TrainConfig {
     /// As [`TrainConfig::load`].
     pub fn table(path: &Path) -> Result<Table> {
         let text = std::fs::read_to_string(path).map_err(Error::io("reading", path))?;
-        let bad = |error: toml::de::Error| Error::format(path, error.to_string());
-        toml::from_str::<TrainConfig>(&text).map_err(bad)?; // names the line of a wrong key or value
-        toml::from_str(&text).map_err(bad)
+        let bad = |reason: String| Error::format(path, reason);
+        let table: Table = toml::from_str(&text).map_err(|error| bad(error.to_string()))?;
+        // Names the line of a wrong key or value.
+        toml::from_str::<TrainConfig>(&text).map_err(|error| bad(format!("{error}{}", nearest(&table))))?;
+        Ok(table)
     }
 
     /// Defaults, overlaid by each table in turn.
@@ -257,9 +268,26 @@ impl TrainConfig {
         }
     }
 
+    /// How training images of this size are changed.
+    pub fn augment(&self, ImageSize { height, width, channels }: ImageSize) -> Option<Augment> {
+        let stream = Stream::Augmentation;
+        self.augment.map(|augmentation| Augment { augmentation, height, width, channels, stream })
+    }
+
     /// Adam's constants.
     pub fn adam(&self) -> Adam {
         Adam { beta1: self.adam_beta1, beta2: self.adam_beta2, epsilon: self.adam_epsilon }
+    }
+}
+
+/// Which key the first unknown one may be meant for, as the end of a message.
+fn nearest(table: &Table) -> String {
+    let known = serde_aux::prelude::serde_introspect::<TrainConfig>();
+    let Some(unknown) = table.keys().find(|key| !known.contains(&key.as_str())) else { return String::new() };
+    let similar = known.iter().map(|key| (strsim::jaro_winkler(key, unknown), key));
+    match similar.max_by(|a, b| a.0.total_cmp(&b.0)) {
+        Some((likeness, key)) if likeness > 0.75 => format!("did you mean `{key}`?"),
+        _ => String::new(),
     }
 }
 
@@ -287,6 +315,25 @@ mod tests {
         let text = config.to_toml().unwrap();
         assert_eq!(toml::from_str::<TrainConfig>(&text).unwrap(), config);
         assert!(toml::from_str::<TrainConfig>("latnet = 3").is_err());
+    }
+
+    #[test]
+    fn an_unknown_key_gets_the_nearest_one_and_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("config.toml");
+        let message = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            TrainConfig::table(&path).unwrap_err().to_string()
+        };
+        let error = message("seed = 1\nlatnet = 3\n");
+        assert!(
+            error.contains("config.toml") && error.contains("line 2") && error.contains("did you mean `latent`?"),
+            "{error}"
+        );
+        assert!(message("batchsize = 3").contains("`batch-size`?"));
+        assert!(!message("qqq = 3").contains("did you mean"));
+        let error = message("latent = \"two\"");
+        assert!(error.contains("line 1") && error.contains("string") && !error.contains("did you mean"), "{error}");
     }
 
     #[test]

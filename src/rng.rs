@@ -60,6 +60,8 @@ pub enum Stream {
     Importance = 10,
     /// Made-up data sets.
     Synthetic = 11,
+    /// Augmentation of training images.
+    Augmentation = 12,
 }
 
 impl Stream {

@@ -41,7 +41,16 @@ fn model(size: Size, loss: Loss) -> Model {
 }
 
 fn training(model: &Model, size: Size, dtype: DType, pixels: Pixels) -> Graph {
-    let batches = Batches { data: 0, examples: EXAMPLES, dtype, rows: size.batch, pixels, noise: None };
+    let batches = Batches {
+        data: 0,
+        examples: EXAMPLES,
+        dtype,
+        rows: size.batch,
+        pixels,
+        noise: None,
+        augment: None,
+        streamed: false,
+    };
     model.training(&batches, Optimiser { adam: Adam::default(), clip: None }).unwrap().remove(0)
 }
 

@@ -71,7 +71,16 @@ fn reals() -> Vec<f32> {
 
 fn batches() -> Batches {
     let (pixels, noise) = (Pixels::Grey, None);
-    Batches { data: 0, examples: EXAMPLES, dtype: DType::Real, rows: ROWS, pixels, noise }
+    Batches {
+        data: 0,
+        examples: EXAMPLES,
+        dtype: DType::Real,
+        rows: ROWS,
+        pixels,
+        noise,
+        augment: None,
+        streamed: false,
+    }
 }
 
 fn optimiser() -> Optimiser {
@@ -210,7 +219,7 @@ fn the_closed_form_of_the_jacobian_is_what_differentiation_gives() {
 
         let mut g = Graph::new(model.layout().clone());
         let set = g.dataset(0, Shape::new(EXAMPLES, FEATURES), DType::Real);
-        let x = g.gather(set, ROWS, false, Pixels::Grey).unwrap();
+        let x = g.gather(set, ROWS, Order::Stored, Pixels::Grey).unwrap();
         let x = g.apply(RepeatRows { count: 3 }.into(), &[x]).unwrap();
         let ids: Vec<_> = model.layout().ids().take(2).collect();
         let (w, b) = (g.parameter(ids[0]), g.parameter(ids[1]));

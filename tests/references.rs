@@ -294,7 +294,16 @@ fn training(config: ModelConfig, batches: Batches) -> Graph {
 }
 
 fn batches(examples: usize, rows: usize) -> Batches {
-    Batches { data: 0, examples, dtype: DType::U8, rows, pixels: Pixels::Grey, noise: None }
+    Batches {
+        data: 0,
+        examples,
+        dtype: DType::U8,
+        rows,
+        pixels: Pixels::Grey,
+        noise: None,
+        augment: None,
+        streamed: false,
+    }
 }
 
 #[test]
@@ -324,7 +333,7 @@ fn a_data_set_is_read_as_it_is_stored() {
     let error = graph.apply(SumRows.into(), &[bytes]).unwrap_err().to_string();
     assert_eq!(error, "sum_rows: Dataset(0) is stored as U8: it reads Real");
     for (data, name) in [(bytes, "bytes"), (reals, "reals")] {
-        let x = graph.gather(data, 1, false, Pixels::Threshold).unwrap();
+        let x = graph.gather(data, 1, Order::Stored, Pixels::Threshold).unwrap();
         graph.output(name, x);
     }
     let plan = compile(&graph, Options::default()).unwrap();

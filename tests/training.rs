@@ -46,7 +46,16 @@ fn trajectory(device: &dyn Device, fuse: Fusion, pixels: Pixels) -> (Vec<f64>, V
     let model = Model::new(config.architecture(30)).unwrap();
     let mut session = device.session(model.layout(), &[data.resident()]).unwrap();
     session.write_arena(Arena::Parameters, &model.layout().initial(7)).unwrap();
-    let batches = Batches { data: 0, examples: 101, dtype: data.dtype(), rows: 16, pixels, noise: None };
+    let batches = Batches {
+        data: 0,
+        examples: 101,
+        dtype: data.dtype(),
+        rows: 16,
+        pixels,
+        noise: None,
+        augment: None,
+        streamed: false,
+    };
     let optimiser = Optimiser { adam: Adam::default(), clip: None };
     let graph = model.training(&batches, optimiser).unwrap().remove(0);
     let program = session.load(compile(&graph, Options { fuse }).unwrap()).unwrap();

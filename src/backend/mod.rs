@@ -60,6 +60,32 @@ pub enum Values<'a> {
     Reals(&'a [f32]),
 }
 
+impl<'a> Values<'a> {
+    /// How they are stored.
+    pub fn dtype(&self) -> DType {
+        match self {
+            Values::Bytes(_) => DType::U8,
+            Values::Reals(_) => DType::Real,
+        }
+    }
+
+    /// How many there are.
+    fn len(&self) -> usize {
+        match self {
+            Values::Bytes(bytes) => bytes.len(),
+            Values::Reals(reals) => reals.len(),
+        }
+    }
+
+    /// Their bytes, as a GPU has them.
+    fn as_bytes(&self) -> &'a [u8] {
+        match self {
+            Values::Bytes(bytes) => bytes,
+            Values::Reals(reals) => bytemuck::cast_slice(reals),
+        }
+    }
+}
+
 /// A data set to make resident: `[examples, features]`.
 #[derive(Clone, Copy, Debug)]
 pub struct Data<'a> {
@@ -72,10 +98,7 @@ pub struct Data<'a> {
 impl Data<'_> {
     /// How its values are stored.
     pub fn dtype(&self) -> DType {
-        match self.values {
-            Values::Bytes(_) => DType::U8,
-            Values::Reals(_) => DType::Real,
-        }
+        self.values.dtype()
     }
 }
 
@@ -104,6 +127,11 @@ pub trait Device {
     /// The same device with these loops for products of these sizes, and the rule for all others; nothing where products
     /// have no loop to choose (the CPU).
     fn with_products(&self, products: Products) -> Option<Box<dyn Device>>;
+
+    /// Bytes that one data set may take in a session, where there is such a limit.
+    fn data_limit(&self) -> Option<u64> {
+        None
+    }
 
     /// Opens a session: arenas of this layout, all zero, and these data sets.
     ///
@@ -147,6 +175,12 @@ pub trait Session {
 
     /// Reads an arena's values, after everything submitted.
     fn read_arena(&mut self, arena: Arena) -> Result<Vec<f32>>;
+
+    /// Replaces the first values of a data set; submissions made before still read the old ones.
+    ///
+    /// # Errors
+    /// Where there is no such set, it holds values of another kind, or fewer.
+    fn write_data(&mut self, index: usize, values: Values<'_>) -> Result<()>;
 
     /// Replaces a program's input.
     fn write_input(&mut self, program: ProgramId, name: &str, values: &[f32]) -> Result<()>;
@@ -198,6 +232,18 @@ fn check_len(what: &str, len: usize, expected: usize) -> Result<()> {
 }
 
 /// The plan's data sets are the session's.
+/// Values that replace the first ones of a held data set.
+fn check_data(held: &[(Shape, DType)], index: usize, values: &Values<'_>) -> Result<()> {
+    match held.get(index) {
+        Some((shape, dtype)) if *dtype == values.dtype() && shape.len() >= values.len() => Ok(()),
+        _ => Err(Error::Graph(format!(
+            "{} values of {:?} can't replace those of data set {index}; the session holds {held:?}",
+            values.len(),
+            values.dtype()
+        ))),
+    }
+}
+
 fn check_datasets(plan: &Plan, held: &[(Shape, DType)]) -> Result<()> {
     for &(index, shape, dtype) in &plan.datasets {
         if held.get(index) != Some(&(shape, dtype)) {

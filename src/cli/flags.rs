@@ -8,7 +8,7 @@ use crate::config::{BetaSchedule, Binarise, ImageSide, RateSchedule};
 use crate::data::{DataSource, Scale};
 use crate::error::{Error, Result};
 use crate::models::{Deviation, Initial, Loss, ModelKind, Output, Penalty};
-use crate::ops::{Activation, Noise};
+use crate::ops::{Activation, Augmentation, Noise};
 
 /// Each flag is the key of the same name; what is not given is not in the table.
 #[derive(Debug, Args, Serialize)]
@@ -71,6 +71,9 @@ pub(super) struct Flags {
     /// gaussian:DEVIATION or mask:FRACTION, on what the encoder reads in training [default: none]
     #[arg(long, value_name = "NOISE")]
     noise: Option<Noise>,
+    /// shift:PIXELS, flip, or shift:PIXELS,flip: move and mirror training images by chance [default: none]
+    #[arg(long, value_name = "HOW")]
+    augment: Option<Augmentation>,
     /// Images a step [default: 128]
     #[arg(long, value_name = "N")]
     batch_size: Option<usize>,
@@ -110,6 +113,9 @@ pub(super) struct Flags {
     /// auto, cpu, gpu, or an adapter's index or name as `vae-gpu devices` lists them [default: auto]
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
+    /// Keep at most so many MiB of a data set on the device, and stream a larger one [default: what the device allows]
+    #[arg(long, value_name = "MIB")]
+    resident_limit: Option<u64>,
     /// A folder of images (sub-folders are labels) or of the four IDX files; a .npy, .npz (or FILE.npz:ARRAY), .csv or
     /// .tsv file; uniform:NxD or normal:NxD, made up [default: the embedded MNIST]
     #[arg(long, value_name = "DATA")]

@@ -16,7 +16,7 @@ mod traverse;
 
 use std::error::Error as _;
 use std::fmt::{Arguments, Display};
-use std::io::Write;
+use std::io::{IsTerminal, Write, stderr};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -34,6 +34,9 @@ const RUNS: &str = "runs";
 #[derive(Debug, Parser)]
 #[command(name = "vae-gpu", version, about, after_help = "Example: vae-gpu train && vae-gpu sample")]
 struct Cli {
+    /// Tell on stderr what is done and how long it takes; -vv tells more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
     #[command(subcommand)]
     command: Command,
 }
@@ -55,7 +58,9 @@ enum Command {
 /// Parses the process's arguments, runs the command, prints an error with its causes; 0, or [`Error::exit_code`]. The
 /// process has run since `started`.
 pub fn main(started: Instant) -> ExitCode {
-    let done = match Cli::parse().command {
+    let cli = Cli::parse();
+    listen(cli.verbose);
+    let done = match cli.command {
         Command::Train(command) => command.run(),
         Command::Sample(command) => command.run(),
         Command::Reconstruct(command) => command.run(),
@@ -76,10 +81,22 @@ pub fn main(started: Instant) -> ExitCode {
                 text += &format!("\n  caused by: {error}");
                 cause = error.source();
             }
-            let _ = writeln!(std::io::stderr(), "{text}"); // there is nowhere left to report to
+            let _ = writeln!(stderr(), "{text}"); // there is nowhere left to report to
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// Lets what the library tells through `tracing` be seen.
+fn listen(verbose: u8) {
+    let level = match verbose {
+        0 => return,
+        1 => tracing::Level::INFO,
+        _ => tracing::Level::DEBUG,
+    };
+    let colour = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(stderr).with_ansi(colour);
+    subscriber.with_target(false).with_timer(tracing_subscriber::fmt::time::uptime()).init();
 }
 
 /// Prints a line; a reader who has gone away is no reason to stop.
@@ -102,7 +119,7 @@ fn device_with(choice: &str, kept: &Kept) -> Result<Selected> {
     let choice = choice.parse::<DeviceChoice>().unwrap_or_else(|_| DeviceChoice::Name(choice.to_owned()));
     let selected = select(&choice, kept)?;
     if let Some(note) = &selected.note {
-        let _ = writeln!(std::io::stderr(), "note: {note}"); // whoever does not read it misses nothing else
+        let _ = writeln!(stderr(), "note: {note}"); // whoever does not read it misses nothing else
     }
     Ok(selected)
 }

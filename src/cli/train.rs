@@ -34,6 +34,9 @@ pub(super) struct Train {
     /// Continue the run in this folder up to --epochs, with its config.toml
     #[arg(long, value_name = "RUN", conflicts_with = "config")]
     resume: Option<PathBuf>,
+    /// Print the configuration as TOML, and train nothing
+    #[arg(long)]
+    print_config: bool,
     /// Print errors only
     #[arg(long)]
     quiet: bool,
@@ -50,6 +53,10 @@ impl Train {
         let resumed = self.resume.as_deref().map(RunFolder::open).transpose()?;
         let config = self.config(resumed.as_ref())?;
         config.validate()?;
+        if self.print_config {
+            say(format_args!("{}", config.to_toml()?.trim_end()));
+            return Ok(());
+        }
         let from = resumed.as_ref().map(|run| load(run, &config)).transpose()?;
         let data = config.dataset()?;
         config.validate_data(&data)?;
@@ -73,6 +80,9 @@ impl Train {
         say(format_args!("{}", device_line(&selected)));
         say(format_args!("data: {}, {}", data.name, report(&data)));
         data.notes.iter().for_each(|note| say(format_args!("data: {note}")));
+        if trainer.is_streamed() {
+            say(format_args!("data: too large to stay on the device, batches are streamed to it"));
+        }
         say(format_args!("{}", model_line(&config, &trainer)));
         let (dispatches, levels) = trainer.plan_size();
         say(format_args!("plan: {dispatches} dispatches a step in {levels} levels"));

@@ -7,7 +7,7 @@ use crate::models::ModelKind;
 use crate::ops::Noise;
 
 /// What may change when a run is resumed: keys of the configuration.
-const MAY_CHANGE: [&str; 5] = ["epochs", "patience", "device", "data", "test-data"];
+const MAY_CHANGE: [&str; 6] = ["epochs", "patience", "device", "data", "test-data", "resident-limit"];
 
 impl TrainConfig {
     /// Checks every rule that does not depend on the data.
@@ -37,6 +37,7 @@ impl TrainConfig {
         from_zero("--weight-decay", self.weight_decay)?;
         self.clip_norm.map_or(Ok(()), |norm| positive("--clip-norm", norm))?;
         self.patience.map_or(Ok(()), |patience| count("--patience", patience))?;
+        self.resident_limit.map_or(Ok(()), |limit| count("--resident-limit", limit))?;
         self.split.map_or(Ok(()), |split| {
             rule(split > 0.0 && split < 1.0, "--split", split.to_string(), "above 0 and below 1")
         })?;
@@ -80,7 +81,7 @@ impl TrainConfig {
             if ours != theirs {
                 return Err(Error::Usage(format!(
                     "--{key} {} contradicts the run that is resumed, which has {}: \
-                     only --epochs, --patience, --device, --data, --test-data and --no-fuse may change",
+                     only --epochs, --patience, --device, --data, --test-data, --resident-limit and --no-fuse may change",
                     shown(theirs),
                     shown(ours)
                 )));

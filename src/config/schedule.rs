@@ -176,7 +176,7 @@ macro_rules! as_text {
         }
     )+ };
 }
-as_text!(RateSchedule, BetaSchedule, crate::ops::Noise, crate::models::Penalty);
+as_text!(RateSchedule, BetaSchedule, crate::ops::Noise, crate::ops::Augmentation, crate::models::Penalty);
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,7 @@
 //! From a source to the two sets that training needs, whatever its format.
 
 use std::path::Path;
+use std::time::Instant;
 
 use super::source::split_array;
 use super::{DataSource, Dataset, Images, Values, arrays, folder, idx, table};
@@ -52,7 +53,9 @@ impl Reading {
     /// [`Error::Io`] where the system fails to read; [`Error::Format`] for what is not as its format says, sets that do
     /// not fit together, values that are not finite; [`Error::Usage`] for an option that the source does not have.
     pub fn read(&self, source: Option<&DataSource>) -> Result<Dataset> {
+        let began = Instant::now();
         let mut found = self.find(source)?;
+        tracing::info!("read {} in {:.2} s", found.name, began.elapsed().as_secs_f64());
         let mut test = match (&self.test_data, found.test.take()) {
             (Some(other), _) => {
                 let other = self.find(Some(other))?;

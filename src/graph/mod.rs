@@ -15,7 +15,7 @@ pub use differentiate::{Backward, differentiate};
 pub use parameters::{Init, Parameter, ParameterId, ParameterLayout};
 
 use crate::error::{Error, Result};
-use crate::ops::{Activation, ClipFactor, Effect, Factor, Op, Pixels, SquareSums, Transpose};
+use crate::ops::{Activation, ClipFactor, Effect, Factor, Op, Order, Pixels, SquareSums, Transpose};
 use crate::rng::Stream;
 use std::fmt;
 
@@ -262,10 +262,10 @@ impl Graph {
         self.apply(crate::ops::AddScaled { factor }.into(), &[a, b])
     }
 
-    /// A batch of `rows` examples of a data set, in the epoch's order (`shuffled`) or in the set's own.
-    pub fn gather(&mut self, data: NodeId, rows: usize, shuffled: bool, pixels: Pixels) -> Result<NodeId> {
+    /// A batch of `rows` examples of a data set.
+    pub fn gather(&mut self, data: NodeId, rows: usize, order: Order, pixels: Pixels) -> Result<NodeId> {
         let dtype = self.node(data).dtype;
-        self.apply(crate::ops::Gather { rows, shuffled, pixels, dtype }.into(), &[data])
+        self.apply(crate::ops::Gather { rows, order, pixels, dtype }.into(), &[data])
     }
 
     /// A draw from `N(mean, exp(logvar))` a row, where `posterior` = `[mean | logvar]`.

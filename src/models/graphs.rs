@@ -4,8 +4,8 @@ use super::{Batch, Family, ModelConfig, ModelKind};
 use crate::error::{Error, Result};
 use crate::graph::{DType, Graph, NodeId, ParameterId, ParameterLayout, Shape, differentiate};
 use crate::ops::{
-    Adam, Constant, Corrupt, Factor, LogSumExpUpdate, METRICS, Noise, Normal, Pixels, Reparameterise, RepeatRows,
-    SampledDivergence, Scale,
+    Adam, Augment, Constant, Corrupt, Factor, LogSumExpUpdate, METRICS, Noise, Normal, Order, Pixels, Reparameterise,
+    RepeatRows, SampledDivergence, Scale,
 };
 use crate::rng::Stream;
 use std::sync::Arc;
@@ -15,14 +15,18 @@ use std::sync::Arc;
 pub struct Batches {
     /// Which of the session's data sets.
     pub data: usize,
-    /// Examples in it.
+    /// Examples of it that the session holds.
     pub examples: usize,
     /// How its values are stored.
     pub dtype: DType,
     /// Examples a batch.
     pub rows: usize,
+    /// The session holds only the batches of a submission, which are brought there before it ([`Order::Streamed`]).
+    pub streamed: bool,
     /// What becomes of its values.
     pub pixels: Pixels,
+    /// How images are changed in training.
+    pub augment: Option<Augment>,
     /// What the encoder's input is corrupted with in training.
     pub noise: Option<Noise>,
 }
@@ -96,7 +100,11 @@ impl Model {
 
     fn turn(&self, batches: &Batches, optimiser: Optimiser, turn: usize) -> Result<Graph> {
         let mut g = Graph::new(self.layout.clone());
-        let target = self.gather(&mut g, batches, true, batches.pixels)?; // [rows, features]
+        let batch = self.gather(&mut g, batches, Order::Shuffled, batches.pixels)?; // [rows, features]
+        let target = match batches.augment {
+            Some(augment) => g.apply(augment.into(), &[batch])?,
+            None => batch,
+        };
         let input = match batches.noise {
             Some(noise) => g.apply(Corrupt { noise, stream: Stream::Corruption }.into(), &[target])?,
             None => target,
@@ -120,7 +128,7 @@ impl Model {
     /// Where the batches do not fit the model.
     pub fn evaluation(&self, batches: &Batches) -> Result<Graph> {
         let mut g = Graph::new(self.layout.clone());
-        let target = self.gather(&mut g, batches, false, evaluated(batches.pixels))?; // [rows, features]
+        let target = self.gather(&mut g, batches, Order::Stored, evaluated(batches.pixels))?; // [rows, features]
         let (posterior, prior) = (Stream::EvaluationPosterior, Stream::EvaluationGenerator);
         let batch = Batch { target, input: target, rows: batches.rows, posterior, prior };
         let scalars = self.family.evaluation(&mut g, &batch)?;
@@ -134,7 +142,7 @@ impl Model {
     /// Where the batches do not fit the model.
     pub fn examples(&self, batches: &Batches) -> Result<Graph> {
         let mut g = Graph::new(self.layout.clone());
-        let x = self.gather(&mut g, batches, false, evaluated(batches.pixels))?;
+        let x = self.gather(&mut g, batches, Order::Stored, evaluated(batches.pixels))?;
         g.output("x", x);
         Ok(g)
     }
@@ -229,10 +237,11 @@ impl Model {
         Ok(g)
     }
 
-    fn gather(&self, g: &mut Graph, batches: &Batches, shuffled: bool, pixels: Pixels) -> Result<NodeId> {
-        let Batches { data, examples, dtype, rows, .. } = *batches;
+    fn gather(&self, g: &mut Graph, batches: &Batches, order: Order, pixels: Pixels) -> Result<NodeId> {
+        let Batches { data, examples, dtype, rows, streamed, .. } = *batches;
+        let order = if streamed { Order::Streamed } else { order };
         let data = g.dataset(data, Shape::new(examples, self.config.features), dtype);
-        g.gather(data, rows, shuffled, pixels)
+        g.gather(data, rows, order, pixels)
     }
 
     fn no_encoder(&self) -> Error {

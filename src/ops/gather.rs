@@ -16,6 +16,17 @@ pub enum Pixels {
     Bernoulli(Stream),
 }
 
+/// Which examples a batch has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Those from the step's first position on, in the data set's own order.
+    Stored,
+    /// Those at the positions from the step's first on of the epoch's permutation.
+    Shuffled,
+    /// The device holds only batches that were brought there, one a step of the submission: that of the step's slot.
+    Streamed,
+}
+
 /// `1 / 255` as kernels multiply by it.
 const SCALE: f32 = 1.0 / 255.0;
 
@@ -24,8 +35,8 @@ const SCALE: f32 = 1.0 / 255.0;
 pub struct Gather {
     /// Rows of the batch.
     pub rows: usize,
-    /// In the order of the epoch's permutation, or else in the set's own.
-    pub shuffled: bool,
+    /// Which examples they are.
+    pub order: Order,
     /// What becomes of a pixel.
     pub pixels: Pixels,
     /// How the data set is stored.
@@ -41,16 +52,19 @@ impl Gather {
 
     /// Links what defines `gathered_row`, `source` and `pixel` for the data set `[n, d]`; the binding is the caller's.
     pub(super) fn link_rows(&self, kernel: Kernel, data: Shape) -> Kernel {
-        let order = match self.shuffled {
-            true => fragment!("order_shuffled.wgsl"),
-            false => fragment!("order_sequential.wgsl"),
-        };
         let source = match self.dtype {
             DType::U8 => fragment!("source_u8.wgsl"),
             DType::Real => fragment!("source_f32.wgsl"),
         };
-        let kernel = kernel.link(fragment!("step.wgsl")).link(fragment!("gathered_row.wgsl")).link(order).link(source);
-        let kernel = kernel.constant("EXAMPLES", data.rows);
+        let kernel = kernel.link(fragment!("step.wgsl")).link(source);
+        let at = |kernel: Kernel, order| {
+            kernel.link(fragment!("gathered_row.wgsl")).link(order).constant("EXAMPLES", data.rows)
+        };
+        let kernel = match self.order {
+            Order::Shuffled => at(kernel, fragment!("order_shuffled.wgsl")),
+            Order::Stored => at(kernel, fragment!("order_sequential.wgsl")),
+            Order::Streamed => kernel.link(fragment!("gathered_row_streamed.wgsl")).constant("BATCH", self.rows),
+        };
         match self.pixels {
             Pixels::Grey => kernel.link(fragment!("pixel_grey.wgsl")),
             Pixels::Threshold => kernel.link(fragment!("pixel_threshold.wgsl")),
@@ -83,7 +97,11 @@ impl Operation for Gather {
         fill_rows(outputs[0], d, #[inline(always)] |row, out| {
             let position = step.first + row as u32;
             let place = position.min(n - 1);
-            let example = if self.shuffled { order.at(place) } else { place };
+            let example = match self.order {
+                Order::Stored => place,
+                Order::Shuffled => order.at(place),
+                Order::Streamed => step.slot * self.rows as u32 + row as u32,
+            };
             let at = example as usize * d;
             match self.dtype {
                 DType::U8 => {
@@ -134,10 +152,10 @@ impl Operation for Gather {
     fn cases() -> Vec<Case> {
         let mut cases = Vec::new();
         for pixels in [Pixels::Grey, Pixels::Threshold, Pixels::Bernoulli(Stream::Pixels)] {
-            for shuffled in [true, false] {
+            for order in [Order::Shuffled, Order::Stored, Order::Streamed] {
                 for (dtype, fill) in [(DType::U8, Fill::Bytes), (DType::Real, Fill::Reals)] {
                     for [n, d, rows] in [[1, 1, 1], [65, 63, 64], [300, 784, 128], [131, 5, 131]] {
-                        cases.push(Case::new(Gather { rows, shuffled, pixels, dtype }, 1, &[([n, d], fill)]));
+                        cases.push(Case::new(Gather { rows, order, pixels, dtype }, 1, &[([n, d], fill)]));
                     }
                 }
             }

@@ -142,6 +142,7 @@ registry! {
     constant: Constant;
     slice_columns: SliceColumns;
     gather: Gather;
+    augment: Augment;
     corrupt: Corrupt;
     normal: Normal;
     adam: Adam;
@@ -152,9 +153,10 @@ registry! {
 }
 
 pub use add_scaled::Factor;
+pub use augment::Augmentation;
 pub use bias_activation::Activation;
 pub use corrupt::Noise;
-pub use gather::Pixels;
+pub use gather::{Order, Pixels};
 pub use matmul::{FOUR, Finish, Likelihood, Load, Transpose, Variant};
 pub use record::METRICS;
 pub use row_norm::Norm;

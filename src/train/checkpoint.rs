@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::files::write_atomic;
 use crate::graph::{Parameter, ParameterLayout};
 use crate::models::{Model, ModelConfig};
-use crate::ops::Noise;
+use crate::ops::{Augmentation, Noise};
 
 const FORMAT: &str = "vae-gpu/2";
 const KEY: &str = "vae-gpu";
@@ -72,6 +72,8 @@ training! {
     beta_schedule: BetaSchedule,
     /// What the encoder's input is corrupted with.
     noise: Option<Noise>,
+    /// How training images are changed by chance.
+    augment: Option<Augmentation>,
     /// Whether the output's bias began at the training data's mean.
     bias_from_mean: bool,
     /// Where all randomness comes from.

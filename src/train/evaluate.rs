@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::Losses;
 use super::density::codes;
+use super::feed::Feed;
 use super::generate::Reconstructor;
 use super::queue::Queue;
 use super::schedule::{batches, evaluation_steps};
@@ -11,8 +12,8 @@ use crate::backend::{Device, Session};
 use crate::config::TrainConfig;
 use crate::data::Images;
 use crate::error::{Error, Result};
-use crate::models::{Batches, Loss, Model, ModelKind};
-use crate::ops::LogSumExpUpdate;
+use crate::models::{Loss, Model, ModelKind};
+use crate::ops::{LogSumExpUpdate, Order};
 use crate::plan::{Arena, Options, compile};
 use crate::step::Step;
 
@@ -84,17 +85,23 @@ impl Request<'_> {
                     .to_owned(),
             ));
         }
-        let mut session = device.session(model.layout(), &[images.resident()])?;
+        let limit = config.data_limit(device);
+        let feed = |index: usize, rows: usize| Feed::new(images, index, rows.min(images.count()), Order::Stored, limit);
+        let of_losses = feed(0, ROWS)?;
+        // Whole images serve both; batches that are brought one by one have a place for each size.
+        let of_samples = feed(usize::from(of_losses.is_streamed()), IMPORTANCE_ROWS)?;
+        let sets = [of_losses.data(), of_samples.data()];
+        let mut session = device.session(model.layout(), &sets[..1 + of_samples.index()])?;
         let session = &mut *session;
         session.write_arena(Arena::Parameters, self.parameters)?;
-        let losses = self.losses(session, options)?;
+        let losses = self.losses(session, &of_losses, options)?;
         let [loss, reconstruction, divergence] = losses.values;
         let variational = matches!(kind, ModelKind::Vae | ModelKind::Iwae);
         let normalised = model.config().loss != Loss::Mse;
         let codes = codes(session, model, config, images, options)?;
         let mse = self.mse(session, options)?;
         let likelihoods = match variational && normalised && self.samples > 0 {
-            true => Some(self.log_likelihoods(session, options, &mut progress)?),
+            true => Some(self.log_likelihoods(session, &of_samples, options, &mut progress)?),
             false => None,
         };
         let (mean, error) = likelihoods.as_deref().map(mean_and_error).unzip();
@@ -114,17 +121,12 @@ impl Request<'_> {
         })
     }
 
-    fn batches(&self, rows: usize) -> Batches {
-        let (examples, dtype) = (self.images.count(), self.images.dtype());
-        Batches { data: 0, examples, dtype, rows: rows.min(examples), pixels: self.config.pixels(), noise: None }
-    }
-
-    fn losses(&self, session: &mut dyn Session, options: Options) -> Result<Losses> {
-        let of = self.batches(ROWS);
+    fn losses(&self, session: &mut dyn Session, feed: &Feed<'_>, options: Options) -> Result<Losses> {
+        let of = feed.batches(self.config.pixels());
         let program = session.load(compile(&self.model.evaluation(&of)?, options)?)?;
-        let steps = evaluation_steps(self.config, of.examples as u32, of.rows);
+        let steps = evaluation_steps(self.config, self.images.count() as u32, of.rows);
         let place = |step: &Step| format!("test images from {} on", step.first);
-        Queue::default().mean(session, program, &steps, self.model.terms(), place)
+        Queue::default().mean(session, feed, program, &steps, self.model.terms(), place)
     }
 
     fn mse(&self, session: &mut dyn Session, options: Options) -> Result<f64> {
@@ -143,24 +145,27 @@ impl Request<'_> {
     fn log_likelihoods(
         &self,
         session: &mut dyn Session,
+        feed: &Feed<'_>,
         options: Options,
         progress: &mut impl FnMut(usize),
     ) -> Result<Vec<f64>> {
-        let of = self.batches(IMPORTANCE_ROWS);
+        let of = feed.batches(self.config.pixels());
+        let count = self.images.count();
         let at_once = (1..=IMPORTANCE_SAMPLES).rev().find(|k| self.samples.is_multiple_of(*k)).unwrap_or(1);
         let examples = session.load(compile(&self.model.examples(&of)?, options)?)?;
         let importance = session.load(compile(&self.model.importance(of.rows, at_once)?, options)?)?;
         let mut queue = Queue::default();
-        let mut all = Vec::with_capacity(of.examples);
-        for (first, rows) in batches(of.examples as u32, of.rows) {
+        let mut all = Vec::with_capacity(count);
+        for (first, rows) in batches(count as u32, of.rows) {
             let step = Step { first, rows, seed: self.config.seed, beta: 1.0, ..Step::default() };
+            feed.bring(session, &[step])?;
             session.run(&[examples], &[step])?;
             let x = session.read_output(examples, "x")?;
             session.write_input(importance, "x", &x)?;
             session.write_input(importance, "state", &LogSumExpUpdate::EMPTY.repeat(of.rows))?;
             let steps: Vec<Step> =
                 (0..self.samples / at_once).map(|index| Step { index: index as u64, ..step }).collect();
-            queue.run(session, &[importance], &steps, |_, _| Ok(()))?;
+            queue.run(session, None, &[importance], &steps, |_, _| Ok(()))?;
             let state = session.read_output(importance, "state")?; // [rows, 2]
             let of_state = |&[max, sum]: &[f32; 2]| f64::from(max) + f64::from(sum).ln() - (self.samples as f64).ln();
             all.extend(state.as_chunks::<2>().0[..rows as usize].iter().map(of_state));

@@ -7,6 +7,7 @@ pub mod bench;
 pub mod checkpoint;
 pub mod density;
 pub mod evaluate;
+mod feed;
 mod figures;
 pub mod generate;
 pub mod metrics;
@@ -30,9 +31,11 @@ use crate::config::TrainConfig;
 use crate::data::{Dataset, Images};
 use crate::error::{Error, Result};
 use crate::models::{Batches, Model, Optimiser};
+use crate::ops::Order;
 use crate::plan::{Arena, Options, compile};
 use crate::step::Step;
 use checkpoint::{Header, Standing, Training};
+use feed::Feed;
 use figures::Figures;
 use metrics::Mean;
 use queue::Queue;
@@ -87,6 +90,7 @@ pub struct Trainer<'d> {
     training: Vec<ProgramId>,
     evaluation: ProgramId,
     evaluation_batch: usize,
+    feeds: [Feed<'d>; 2],
     figures: Figures,
     options: Options,
     queue: Queue,
@@ -127,20 +131,22 @@ impl<'d> Trainer<'d> {
                 return Err(Error::Usage(format!("the checkpoint was trained with {theirs:?}, the run has {ours:?}")));
             }
         }
-        let (pixels, noise) = (config.pixels(), config.noise);
-        let of = |index: usize, images: &Images, rows: usize| {
-            let (examples, dtype) = (images.count(), images.dtype());
-            Batches { data: index, examples, dtype, rows, pixels, noise }
-        };
+        let (pixels, augment, noise) = (config.pixels(), config.augment(data.train.size), config.noise);
         let evaluation_batch = config.batch_size.min(data.test.count());
+        let limit = config.data_limit(device);
+        let feeds = [
+            Feed::new(&data.train, 0, config.batch_size, Order::Shuffled, limit)?,
+            Feed::new(&data.test, 1, evaluation_batch, Order::Stored, limit)?,
+        ];
+        let of = |index: usize| Batches { augment, noise, ..feeds[index].batches(pixels) };
         let optimiser = Optimiser { adam: config.adam(), clip: config.clip_norm };
-        let graphs = model.training(&of(0, &data.train, config.batch_size), optimiser)?;
+        let graphs = model.training(&of(0), optimiser)?;
         let plans = graphs.iter().map(|graph| compile(graph, options)).collect::<Result<Vec<_>>>()?;
         let dispatches = plans.iter().map(|plan| plan.dispatches.len()).sum();
         let levels = plans.iter().map(|plan| plan.levels()).sum();
-        let evaluation = compile(&model.evaluation(&of(1, &data.test, evaluation_batch))?, options)?;
+        let evaluation = compile(&model.evaluation(&of(1))?, options)?;
 
-        let mut session = device.session(model.layout(), &[&data.train, &data.test].map(Images::resident))?;
+        let mut session = device.session(model.layout(), &feeds.map(|feed| feed.data()))?;
         let training = plans.into_iter().map(|plan| session.load(plan)).collect::<Result<Vec<_>>>()?;
         let evaluation = session.load(evaluation)?;
         let figures = Figures::load(&mut *session, &model, data, options)?;
@@ -161,6 +167,7 @@ impl<'d> Trainer<'d> {
             training,
             evaluation,
             evaluation_batch,
+            feeds,
             figures,
             options,
             queue: Queue::default(),
@@ -192,6 +199,11 @@ impl<'d> Trainer<'d> {
         (self.dispatches, self.levels)
     }
 
+    /// Whether training data are brought to the device batch by batch, because they are too many to stay there.
+    pub fn is_streamed(&self) -> bool {
+        self.feeds[0].is_streamed()
+    }
+
     /// Epochs done.
     pub fn epoch(&self) -> u64 {
         self.standing.map_or(0, |standing| standing.epoch)
@@ -218,9 +230,11 @@ impl<'d> Trainer<'d> {
                 let path = folder.path().join("steps.jsonl");
                 crate::files::write_atomic(&path, metrics::json_lines(&path, &self.trace)?.as_bytes())?;
             }
+            let began = Instant::now();
             let checkpoint = self.checkpoint()?;
             folder.save(&checkpoint, checkpoint.header.standing.best_epoch == line.epoch)?;
             self.figures.draw(&mut *self.session, folder, &self.config, self.data, &lines)?;
+            tracing::info!("epoch {}: saved and drawn in {:.2} s", line.epoch, began.elapsed().as_secs_f64());
             observer.epoch_finished(&line, train, test);
         }
         if !self.model.has_prior() {
@@ -287,7 +301,7 @@ impl<'d> Trainer<'d> {
         let (epoch, terms) = (self.epoch() + 1, self.model.terms());
         let (trace, trace_steps) = (&mut self.trace, self.trace_steps);
         let (mut mean, mut images) = (Mean::default(), 0);
-        self.queue.run(&mut *self.session, &self.training, steps, |done, recorded| {
+        self.queue.run(&mut *self.session, Some(&self.feeds[0]), &self.training, steps, |done, recorded| {
             let mut recent = Mean::default();
             for (step, values) in done.iter().zip(recorded) {
                 let losses = Losses { terms, values: *values };
@@ -313,7 +327,7 @@ impl<'d> Trainer<'d> {
         let epoch = self.epoch() + 1;
         let steps = evaluation_steps(&self.config, self.data.test.count() as u32, self.evaluation_batch);
         let place = |step: &Step| format!("test images from {} on, after epoch {epoch}", step.first);
-        self.queue.mean(&mut *self.session, self.evaluation, &steps, self.model.terms(), place)
+        self.queue.mean(&mut *self.session, &self.feeds[1], self.evaluation, &steps, self.model.terms(), place)
     }
 
     /// Where training stands now.

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use super::feed::Feed;
 use super::metrics::{Losses, Mean};
 use crate::backend::{MAX_STEPS, Metrics, ProgramId, Session, Submission};
 use crate::error::Result;
@@ -28,10 +29,12 @@ impl Default for Queue {
 }
 
 impl Queue {
-    /// Runs every program at each step, in order; `finished` gets those of each submission and what they recorded.
+    /// Runs every program at each step, in order, on data that are fed; `finished` gets the steps of each submission and
+    /// what they recorded.
     pub(super) fn run(
         &mut self,
         session: &mut dyn Session,
+        feed: Option<&Feed<'_>>,
         programs: &[ProgramId],
         steps: &[Step],
         mut finished: impl FnMut(&[Step], &[Metrics]) -> Result<()>,
@@ -41,7 +44,11 @@ impl Queue {
         let mut last = Instant::now();
         while !rest.is_empty() || !waiting.is_empty() {
             if !rest.is_empty() && waiting.len() < IN_FLIGHT {
-                let (next, after) = rest.split_at(self.chunk.min(rest.len()));
+                let most = feed.map_or(MAX_STEPS, Feed::most_steps);
+                let (next, after) = rest.split_at(self.chunk.min(most).min(rest.len()));
+                if let Some(feed) = feed {
+                    feed.bring(session, next)?;
+                }
                 waiting.push_back((next, session.submit(programs, next)?));
                 rest = after;
             } else if let Some((done, submission)) = waiting.pop_front() {
@@ -59,13 +66,14 @@ impl Queue {
     pub(super) fn mean(
         &mut self,
         session: &mut dyn Session,
+        feed: &Feed<'_>,
         program: ProgramId,
         steps: &[Step],
         terms: [&'static str; METRICS],
         place: impl Fn(&Step) -> String,
     ) -> Result<Losses> {
         let mut mean = Mean::default();
-        self.run(session, &[program], steps, |done, recorded| {
+        self.run(session, Some(feed), &[program], steps, |done, recorded| {
             for (step, values) in done.iter().zip(recorded) {
                 Losses { terms, values: *values }.check_finite(|| place(step))?;
                 mean.add(values, step.rows);
@@ -78,6 +86,7 @@ impl Queue {
     /// At most doubles at a time: the first submissions pay for what is built on first use.
     fn adapt(&mut self, steps: usize, seconds: f64) {
         let fitting = TARGET * steps as f64 / seconds.max(1e-6);
+        tracing::debug!("a submission of {steps} steps took {:.1} ms", seconds * 1e3);
         self.chunk = (fitting as usize).clamp(1, (2 * self.chunk).min(MAX_STEPS));
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::run::RunFolder;
-use crate::backend::{self, Data};
+use crate::backend::{self, Data, Device};
 use crate::config::{Binarise, ImageSide, TrainConfig};
 use crate::data::{Dataset, Images, Reading, Scaling, Values};
 use crate::error::{Error, Result};
@@ -74,6 +74,12 @@ impl TrainConfig {
         reading.read(self.data.as_ref())
     }
 
+    /// Bytes of a data set that may stay on a device.
+    pub(super) fn data_limit(&self, device: &dyn Device) -> Option<u64> {
+        let asked = self.resident_limit.map(|mebibytes| mebibytes.saturating_mul(1 << 20));
+        [asked, device.data_limit()].into_iter().flatten().min()
+    }
+
     /// Checks the values against the data.
     ///
     /// # Errors
@@ -89,6 +95,13 @@ impl TrainConfig {
             }
         }
         self.check_range(data)?;
+        let size = data.train.size;
+        if let Some(augment) = self.augment
+            && (data.table || augment.shift as usize >= size.height.max(size.width))
+        {
+            let reason = if data.table { "a table is no image".to_owned() } else { format!("its images are {size}") };
+            return Err(Error::Usage(format!("--augment {augment} does not fit {}: {reason}", data.name)));
+        }
         let count = data.train.count();
         if self.batch_size > count {
             return Err(Error::Usage(format!(

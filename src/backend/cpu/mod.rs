@@ -262,6 +262,19 @@ impl<T: Real> Session for CpuSession<T> {
         Ok(self.arena(arena).iter().map(|value| value.to_real64() as f32).collect())
     }
 
+    fn write_data(&mut self, index: usize, values: Values<'_>) -> Result<()> {
+        let kinds: Vec<(Shape, DType)> = self.data.iter().map(|held| held.kind).collect();
+        check_data(&kinds, index, &values)?;
+        let held = &mut self.data[index];
+        match values {
+            Values::Bytes(bytes) => held.bytes[..bytes.len()].copy_from_slice(bytes),
+            Values::Reals(reals) => {
+                held.reals.iter_mut().zip(reals).for_each(|(to, &from)| *to = T::from_f64(f64::from(from)));
+            }
+        }
+        Ok(())
+    }
+
     fn write_input(&mut self, program: ProgramId, name: &str, values: &[f32]) -> Result<()> {
         let input = self.input_mut(program, name)?;
         check_len(name, values.len(), input.len())?;

@@ -231,6 +231,11 @@ impl Device for Gpu {
         Some(Box::new(device))
     }
 
+    fn data_limit(&self) -> Option<u64> {
+        let limits = self.shared.device.limits();
+        Some(limits.max_storage_buffer_binding_size.min(limits.max_buffer_size))
+    }
+
     fn session(&self, layout: &ParameterLayout, data: &[Data<'_>]) -> Result<Box<dyn Session>> {
         Ok(Box::new(self.open_session(layout, data)?))
     }

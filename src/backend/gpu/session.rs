@@ -8,6 +8,8 @@ use super::kernel::{Pipeline, build};
 use super::*;
 use crate::plan::{Dispatch, Place};
 use crate::step::PackedStep;
+use std::time::Instant;
+
 use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 
 /// Bytes from one step's row to the next: WebGPU's default alignment of dynamic uniform offsets.
@@ -81,20 +83,10 @@ impl GpuSession {
         let mut resident = Vec::new();
         let mut traffic = Traffic::default();
         for (index, set) in data.iter().enumerate() {
-            let held: &[u8] = match set.values {
-                Values::Bytes(bytes) => bytes,
-                Values::Reals(reals) => bytemuck::cast_slice(reals),
-            };
+            let held = set.values.as_bytes();
             let bytes = held.len().next_multiple_of(4) as u64;
             let buffer = storage(&shared, &format!("data set {index}"), bytes, 0)?;
-            let whole = held.len() / 4 * 4;
-            shared.queue.write_buffer(&buffer, 0, &held[..whole]);
-            if whole < held.len() {
-                let mut last = [0; 4];
-                last[..held.len() - whole].copy_from_slice(&held[whole..]);
-                shared.queue.write_buffer(&buffer, whole as u64, &last);
-            }
-            traffic.bytes_to_device += bytes;
+            traffic.bytes_to_device += upload(&shared, &buffer, held);
             resident.push((set.shape, set.dtype(), buffer));
         }
         let rows = shared.device.create_buffer(&wgpu::BufferDescriptor {
@@ -160,7 +152,10 @@ impl GpuSession {
         let built = match self.pipelines.iter().find(|(known, _)| *known == kernel) {
             Some((_, pipeline)) => pipeline.clone(),
             None => {
+                let began = Instant::now();
                 let pipeline = build(&self.shared, &kernel)?;
+                let name = kernel.fragments.first().map_or("", |fragment| fragment.name);
+                tracing::debug!("built {name} in {:.1} ms", began.elapsed().as_secs_f64() * 1e3);
                 self.pipelines.push((kernel.clone(), pipeline.clone()));
                 pipeline
             }
@@ -322,6 +317,13 @@ impl Session for GpuSession {
         self.download(&buffer, 0, 4 * self.layout.len() as u64)
     }
 
+    fn write_data(&mut self, index: usize, values: Values<'_>) -> Result<()> {
+        let kinds: Vec<(Shape, DType)> = self.data.iter().map(|(shape, dtype, _)| (*shape, *dtype)).collect();
+        check_data(&kinds, index, &values)?;
+        self.traffic.bytes_to_device += upload(&self.shared, &self.data[index].2, values.as_bytes());
+        Ok(())
+    }
+
     fn write_input(&mut self, program: ProgramId, name: &str, values: &[f32]) -> Result<()> {
         let held = &self.programs[program.0];
         let slice = named(&held.plan.inputs, name)?;
@@ -348,6 +350,18 @@ impl Session for GpuSession {
 }
 
 /// A storage buffer; with checks on, filled with `poison` and followed by guard words.
+/// Writes bytes to the beginning of a buffer, up to a whole word: how many were sent.
+fn upload(shared: &Shared, buffer: &wgpu::Buffer, held: &[u8]) -> u64 {
+    let whole = held.len() / 4 * 4;
+    shared.queue.write_buffer(buffer, 0, &held[..whole]);
+    if whole < held.len() {
+        let mut last = [0; 4];
+        last[..held.len() - whole].copy_from_slice(&held[whole..]);
+        shared.queue.write_buffer(buffer, whole as u64, &last);
+    }
+    held.len().next_multiple_of(4) as u64
+}
+
 fn storage(shared: &Shared, label: &str, bytes: u64, poison: u32) -> Result<wgpu::Buffer> {
     let limits = shared.device.limits();
     let allowed = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);

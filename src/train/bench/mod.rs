@@ -98,7 +98,8 @@ pub fn plan(work: &Work, data: &Dataset, options: Options) -> Result<(Model, Pla
     config.validate_data(data)?;
     let model = Model::new(config.architecture(data.train.features()))?;
     let (examples, dtype, pixels) = (data.train.count(), data.train.dtype(), config.pixels());
-    let batches = Batches { data: 0, examples, dtype, rows: work.batch, pixels, noise: None };
+    let batches =
+        Batches { data: 0, examples, dtype, rows: work.batch, pixels, noise: None, augment: None, streamed: false };
     let graphs = model.training(&batches, Optimiser { adam: config.adam(), clip: None })?;
     Ok((model, compile(&graphs[0], options)?))
 }
@@ -153,7 +154,7 @@ pub fn measure(
         while done == 0 || began.elapsed() < limit {
             let chunk: Vec<Step> = (0..len).map(|i| steps[(at + i) % steps.len()]).collect();
             let before = began.elapsed();
-            queue.run(session, &[program], &chunk, |_, _| Ok(()))?;
+            queue.run(session, None, &[program], &chunk, |_, _| Ok(()))?;
             at += len;
             done += len;
             // Enough for several submissions, few enough to stop in time.

@@ -1,0 +1,128 @@
+//! How a data set reaches the device: whole and once, or, where it is too large for that, batch by batch.
+//!
+//! What is streamed goes in the order in which the steps read it, a submission's batches at a time, while the submission
+//! before is still computed. Which examples a batch has, and every draw, follow from the step alone, so that a streamed
+//! run ends in the same bytes as one whose data are resident.
+
+use rayon::prelude::*;
+
+use crate::backend::{Data, MAX_STEPS, Session, Values};
+use crate::data::{self, Images};
+use crate::error::{Error, Result};
+use crate::graph::Shape;
+use crate::models::Batches;
+use crate::ops::{Order, Pixels};
+use crate::rng::Permutation;
+use crate::step::Step;
+
+/// A data set on its way to the device.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Feed<'d> {
+    images: &'d Images,
+    /// Which of the session's data sets.
+    index: usize,
+    /// Examples a batch.
+    rows: usize,
+    /// Which examples a batch has.
+    order: Order,
+    /// Batches that the device holds, where it does not hold all.
+    window: Option<usize>,
+}
+
+impl<'d> Feed<'d> {
+    /// The session's data set `index`, of at most `limit` bytes on the device.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where not even a batch fits.
+    pub(super) fn new(
+        images: &'d Images,
+        index: usize,
+        rows: usize,
+        order: Order,
+        limit: Option<u64>,
+    ) -> Result<Feed<'d>> {
+        let whole = Feed { images, index, rows, order, window: None };
+        let Some(limit) = limit.filter(|limit| images.pixels.bytes() as u64 > *limit) else { return Ok(whole) };
+        let batch = images.pixels.bytes() / images.count() * rows;
+        let batches = (limit / batch as u64).min(MAX_STEPS as u64) as usize;
+        if batches == 0 {
+            return Err(Error::Usage(format!(
+                "a batch of {rows} examples has {batch} bytes, the device takes {limit} at once: give a smaller --batch-size"
+            )));
+        }
+        Ok(Feed { window: Some(batches.min(images.count() / rows).max(1)), ..whole })
+    }
+
+    /// Which of the session's data sets it is.
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Batches of it, as graphs of models read them: neither augmented nor corrupted.
+    pub(super) fn batches(&self, pixels: Pixels) -> Batches {
+        Batches {
+            data: self.index,
+            examples: self.held(),
+            dtype: self.images.dtype(),
+            rows: self.rows,
+            streamed: self.is_streamed(),
+            pixels,
+            augment: None,
+            noise: None,
+        }
+    }
+
+    /// Whether batches are brought one after another.
+    pub(super) fn is_streamed(&self) -> bool {
+        self.window.is_some()
+    }
+
+    /// Examples that the session holds.
+    fn held(&self) -> usize {
+        self.window.map_or(self.images.count(), |batches| batches * self.rows)
+    }
+
+    /// Steps that a submission may have.
+    pub(super) fn most_steps(&self) -> usize {
+        self.window.unwrap_or(MAX_STEPS)
+    }
+
+    /// What a session begins with.
+    pub(super) fn data(&self) -> Data<'d> {
+        let values = self.held() * self.images.features();
+        let values = match &self.images.pixels {
+            data::Values::Bytes(bytes) => Values::Bytes(&bytes[..values]),
+            data::Values::Reals(reals) => Values::Reals(&reals[..values]),
+        };
+        Data { shape: Shape::new(self.held(), self.images.features()), values }
+    }
+
+    /// Brings what a submission of these steps reads, if it is not there.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub(super) fn bring(&self, session: &mut dyn Session, steps: &[Step]) -> Result<()> {
+        if !self.is_streamed() {
+            return Ok(());
+        }
+        match &self.images.pixels {
+            data::Values::Bytes(bytes) => session.write_data(self.index, Values::Bytes(&self.gathered(bytes, steps))),
+            data::Values::Reals(reals) => session.write_data(self.index, Values::Reals(&self.gathered(reals, steps))),
+        }
+    }
+
+    /// The steps' batches, one after another. Rows past the end repeat the last position, as resident batches do.
+    fn gathered<T: Copy + Default + Send + Sync>(&self, values: &[T], steps: &[Step]) -> Vec<T> {
+        let (n, features) = (self.images.count() as u32, self.images.features());
+        let mut all = vec![T::default(); steps.len() * self.rows * features];
+        all.par_chunks_mut(self.rows * features).zip(steps).for_each(|(batch, step)| {
+            let order = Permutation::from_keys(step.order, n);
+            for (row, to) in batch.chunks_mut(features).enumerate() {
+                let position = step.first.saturating_add(row as u32).min(n - 1);
+                let example = if self.order == Order::Shuffled { order.at(position) } else { position };
+                to.copy_from_slice(&values[example as usize * features..][..features]);
+            }
+        });
+        all
+    }
+}
