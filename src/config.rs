@@ -11,6 +11,7 @@ pub use image_side::ImageSide;
 pub use preset::{PRESETS, preset};
 pub use schedule::{BetaSchedule, Progress, RateSchedule};
 
+use crate::backend::Precision;
 use crate::data::{DataSource, ImageSize, Scale};
 use crate::error::{Error, Result};
 use crate::models::{Deviation, Initial, Loss, ModelConfig, ModelKind, Output, Penalty};
@@ -129,6 +130,8 @@ pub struct TrainConfig {
     /// MiB of a data set that stay on the device; a larger one is streamed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resident_limit: Option<u64>,
+    /// What products are computed in.
+    pub precision: Precision,
     /// auto, cpu, gpu, an adapter's index or a part of its name.
     pub device: String,
 }
@@ -177,6 +180,7 @@ impl Default for TrainConfig {
             drop_bad: false,
             scale: Scale::Auto,
             resident_limit: None,
+            precision: Precision::F32,
             device: "auto".to_owned(),
         }
     }

@@ -14,7 +14,7 @@ fn vae_gpu(folder: &Path) -> Command {
 #[test]
 fn wrong_flags_are_named() {
     let folder = tempfile::tempdir().unwrap();
-    let wrong: [(&[&str], &str); 26] = [
+    let wrong: [(&[&str], &str); 28] = [
         (&["--latent", "0"], "latent"),
         (&["--hidden", ","], "hidden"),
         (&["--batch-size", "0"], "batch-size"),
@@ -39,6 +39,8 @@ fn wrong_flags_are_named() {
         (&["--penalty", "l3:1"], "l1:WEIGHT"),
         (&["--contraction=-1"], "--contraction"),
         (&["--loss", "bce", "--output", "identity"], "--output"),
+        (&["--precision", "f16", "--device", "cpu"], "--precision f16 is for GPUs with cooperative matrices"),
+        (&["--data", "uniform:9x6", "--batch-size", "9", "--augment", "shift:6"], "its images are 1x6"),
         (&["--data", "uniform:0x4"], "uniform:"),
         (&["--data", "normal:100x4", "--batch-size", "10"], "in [0, 1]"),
     ];

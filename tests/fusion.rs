@@ -109,7 +109,8 @@ fn drawn_pixels_are_written_once() {
 
 #[test]
 fn fused_plans_compute_what_the_unfused_one_does() {
-    let gpus: Vec<Gpu> = [true, false].iter().filter_map(|&checks| gpu(GpuOptions { checks, fault: None })).collect();
+    let gpus: Vec<Gpu> =
+        [true, false].iter().filter_map(|&checks| gpu(GpuOptions { checks, ..GpuOptions::default() })).collect();
     let bytes: Vec<u8> = (0..EXAMPLES * 131).map(|i| (i * 37 % 256) as u8).collect();
     let reals: Vec<f32> = bytes.iter().map(|&byte| f32::from(byte) / 256.0).collect();
     for (at, size) in SIZES.into_iter().enumerate() {

@@ -133,7 +133,9 @@ fn rows(case: &Case) -> usize {
 
 #[test]
 fn every_kernel_agrees_with_its_reference() {
-    for options in [GpuOptions { checks: true, fault: None }, GpuOptions { checks: false, fault: None }] {
+    for options in
+        [GpuOptions { checks: true, ..GpuOptions::default() }, GpuOptions { checks: false, ..GpuOptions::default() }]
+    {
         let Some(device) = gpu(options) else { return };
         for case in Op::cases() {
             let got = on_gpu(&case, rows(&case), options.checks, &device);
@@ -145,7 +147,7 @@ fn every_kernel_agrees_with_its_reference() {
 
 #[test]
 fn every_loop_computes_products() {
-    let options = GpuOptions { checks: true, fault: None };
+    let options = GpuOptions { checks: true, ..GpuOptions::default() };
     let Some(device) = gpu(options) else { return };
     let products = Op::cases().into_iter().filter(|case| matches!(case.op, Op::Matmul(_)));
     // Every fourth: each size and each transposition is among them, and a pipeline takes some tenths of a second.
@@ -182,7 +184,7 @@ fn a_broken_kernel_is_reported() {
         ("another stream's noise", "reparameterise", |kernel| shift(kernel, "STREAM", 1.0)),
     ];
     for (what, op, fault) in faults {
-        let options = GpuOptions { checks: true, fault: Some(fault) };
+        let options = GpuOptions { checks: true, fault: Some(fault), ..GpuOptions::default() };
         let Some(device) = gpu(options) else { return };
         let case = Op::cases().into_iter().rfind(|case| case.op.name() == op).unwrap();
         let wanted = reference(&case, rows(&case));
@@ -195,7 +197,7 @@ fn a_broken_kernel_is_reported() {
 
 #[test]
 fn adam_on_the_gpu_updates_the_arenas_as_on_the_cpu() {
-    let Some(device) = gpu(GpuOptions { checks: true, fault: None }) else { return };
+    let Some(device) = gpu(GpuOptions { checks: true, ..GpuOptions::default() }) else { return };
     let mut layout = ParameterLayout::default();
     let weight = layout.declare("weight", Shape::new(5, 31), Init::linear(31));
     let bias = layout.declare("bias", Shape::new(1, 5), Init::linear(31));

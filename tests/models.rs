@@ -14,7 +14,7 @@ use vae_gpu::data::{Dataset, Synthetic};
 use vae_gpu::graph::{DType, Graph, Shape, differentiate};
 use vae_gpu::models::{Batches, Deviation, Initial, Loss, Model, ModelConfig, ModelKind, Optimiser, Output};
 use vae_gpu::ops::{
-    Activation, Adam, BatchMean, Noise, Norm, OneHotRows, Pixels, RepeatRows, RowNorm, SumGroups, Transpose,
+    Activation, Adam, BatchMean, Noise, Norm, OneHotRows, Order, Pixels, RepeatRows, RowNorm, SumGroups, Transpose,
 };
 use vae_gpu::plan::{Arena, Fusion, Options, compile};
 use vae_gpu::step::Step;

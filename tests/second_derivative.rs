@@ -157,7 +157,7 @@ fn a_plan_of_it_computes_what_the_bare_graph_does() {
 
 #[test]
 fn a_gpu_computes_what_the_bare_graph_does() {
-    let Some(device) = gpu(GpuOptions { checks: true, fault: None }) else { return };
+    let Some(device) = gpu(GpuOptions { checks: true, ..GpuOptions::default() }) else { return };
     for activation in SMOOTH {
         let penalty = penalty(activation);
         for fuse in [Fusion::None, Fusion::Ends, Fusion::All] {

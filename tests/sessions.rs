@@ -17,7 +17,7 @@ use vae_gpu::step::Step;
 fn devices() -> Vec<Box<dyn Device>> {
     let mut devices: Vec<Box<dyn Device>> = vec![Box::new(Cpu::<f64>::new())];
     for checks in [true, false] {
-        devices.extend(gpu(GpuOptions { checks, fault: None }).map(|gpu| Box::new(gpu) as Box<dyn Device>));
+        devices.extend(gpu(GpuOptions { checks, ..GpuOptions::default() }).map(|gpu| Box::new(gpu) as Box<dyn Device>));
     }
     devices
 }

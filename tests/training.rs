@@ -76,7 +76,9 @@ fn trajectory(device: &dyn Device, fuse: Fusion, pixels: Pixels) -> (Vec<f64>, V
 
 #[test]
 fn ten_steps_on_the_gpu_are_those_of_the_f64_reference() {
-    for options in [GpuOptions { checks: true, fault: None }, GpuOptions { checks: false, fault: None }] {
+    for options in
+        [GpuOptions { checks: true, ..GpuOptions::default() }, GpuOptions { checks: false, ..GpuOptions::default() }]
+    {
         let Some(device) = gpu(options) else { return };
         for (fuse, pixels) in [(Fusion::All, Pixels::Grey), (Fusion::Ends, DRAWN), (Fusion::None, DRAWN)] {
             let (losses, parameters) = trajectory(&device, fuse, pixels);

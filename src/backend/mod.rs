@@ -11,7 +11,7 @@ mod select;
 
 pub use gpu::AdapterReport;
 pub use profile::{Choice, Found, Kept};
-pub use select::{DeviceChoice, Selected, adapters, auto_choice, select};
+pub use select::{DeviceChoice, Selected, adapters, auto_choice, select, select_precision};
 
 use crate::error::{Error, Result};
 use crate::graph::{DType, ParameterLayout, Shape};
@@ -138,6 +138,17 @@ pub trait Device {
     /// # Errors
     /// Where the device cannot hold them.
     fn session(&self, layout: &ParameterLayout, data: &[Data<'_>]) -> Result<Box<dyn Session>>;
+}
+
+/// What products are computed in; everything else is f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Precision {
+    /// 32-bit floats
+    #[default]
+    F32,
+    /// Factors in 16-bit floats, sums in 32-bit ones, on adapters with cooperative matrices
+    F16,
 }
 
 /// What one step recorded, in the columns its programs say: of a VAE loss, reconstruction and divergence, in nats an

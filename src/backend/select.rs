@@ -1,7 +1,7 @@
 //! Which device a run takes, and why.
 
 use super::gpu::{self, AdapterReport, Gpu, GpuOptions};
-use super::{Device, Found, Kept, cpu::Cpu};
+use super::{Device, Found, Kept, Precision, cpu::Cpu};
 use crate::error::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
@@ -69,6 +69,23 @@ impl Selected {
 /// [`Error::Usage`] where no adapter is what was asked for; the message lists those there are. Never another device
 /// instead. What [`Kept::find`] says of a profile.
 pub fn select(choice: &DeviceChoice, kept: &Kept) -> Result<Selected> {
+    select_precision(choice, kept, Precision::F32)
+}
+
+/// [`select`], for products of this precision.
+///
+/// # Errors
+/// As [`select`], and [`Error::Usage`] where the device can't compute products so.
+pub fn select_precision(choice: &DeviceChoice, kept: &Kept, precision: Precision) -> Result<Selected> {
+    let selected = open(choice, kept, precision)?;
+    if precision == Precision::F16 && selected.device.adapter().driver.is_none() {
+        let name = selected.device.name();
+        return Err(Error::Usage(format!("--precision f16 is for GPUs with cooperative matrices: {name} has none")));
+    }
+    Ok(selected)
+}
+
+fn open(choice: &DeviceChoice, kept: &Kept, precision: Precision) -> Result<Selected> {
     if *choice == DeviceChoice::Cpu {
         return Ok(Selected::cpu("it was asked for"));
     }
@@ -98,7 +115,7 @@ pub fn select(choice: &DeviceChoice, kept: &Kept) -> Result<Selected> {
         (_, false) => "it was asked for; it is a software adapter, no GPU",
     };
     let found = kept.find(&adapter.adapter())?;
-    let mut gpu = Gpu::open(adapter.index, GpuOptions::default())?;
+    let mut gpu = Gpu::open(adapter.index, GpuOptions { precision, ..GpuOptions::default() })?;
     if let Some(folder) = kept.folder() {
         gpu.keep_pipelines(&folder);
     }

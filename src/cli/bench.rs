@@ -6,9 +6,9 @@ use std::time::Instant;
 use clap::Args;
 use serde::Serialize;
 
-use super::{check_folder, device, device_line, device_with, options, say, thousands};
+use super::{check_folder, device_line, device_with, options, say, thousands};
 use crate::backend::cpu::Cpu;
-use crate::backend::{Device, Kept};
+use crate::backend::{Device, Kept, Precision};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::ops::Variant;
@@ -50,6 +50,9 @@ pub(super) struct Bench {
     /// Print the plans (a GPU's; the CPU's with --device cpu), and measure nothing
     #[arg(long, conflicts_with_all = ["json", "kernels", "tune"])]
     plan: bool,
+    /// What products are computed in
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    precision: Precision,
     /// Run each op by itself instead of fused ones
     #[arg(long)]
     no_fuse: bool,
@@ -76,7 +79,7 @@ impl Bench {
         if self.tune {
             return self.tune(&data);
         }
-        let selected = device(&self.device)?;
+        let selected = device_with(&self.device, &Kept::of_user(), self.precision)?;
         let options = options(&*selected.device, self.no_fuse);
         let startup = started.elapsed();
         if !self.json {
@@ -100,7 +103,7 @@ impl Bench {
 
     fn tune(&self, data: &Dataset) -> Result<()> {
         let kept = self.profile.clone().map_or_else(Kept::of_user, Kept::File);
-        let selected = device_with(&self.device, &Kept::Nowhere)?;
+        let selected = device_with(&self.device, &Kept::Nowhere, Precision::F32)?;
         let adapter = selected.device.adapter();
         if kept == Kept::Nowhere {
             kept.write(&adapter, &[])?; // says why it can't, before the work

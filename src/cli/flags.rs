@@ -4,6 +4,7 @@ use clap::Args;
 use serde::Serialize;
 use toml::Table;
 
+use crate::backend::Precision;
 use crate::config::{BetaSchedule, Binarise, ImageSide, RateSchedule};
 use crate::data::{DataSource, Scale};
 use crate::error::{Error, Result};
@@ -113,6 +114,9 @@ pub(super) struct Flags {
     /// auto, cpu, gpu, or an adapter's index or name as `vae-gpu devices` lists them [default: auto]
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
+    /// What products are computed in [default: f32]
+    #[arg(long, value_enum)]
+    precision: Option<Precision>,
     /// Keep at most so many MiB of a data set on the device, and stream a larger one [default: what the device allows]
     #[arg(long, value_name = "MIB")]
     resident_limit: Option<u64>,

@@ -23,7 +23,7 @@ use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 
-use crate::backend::{Device, DeviceChoice, Kept, Selected, select};
+use crate::backend::{Device, DeviceChoice, Kept, Precision, Selected, select_precision};
 use crate::error::{Error, Result};
 use crate::plan::{Fusion, Options};
 
@@ -111,13 +111,13 @@ fn options(device: &dyn Device, no_fuse: bool) -> Options {
 
 /// The device behind `--device`, with what is kept of it.
 fn device(choice: &str) -> Result<Selected> {
-    device_with(choice, &Kept::of_user())
+    device_with(choice, &Kept::of_user(), Precision::F32)
 }
 
-/// The device behind `--device`, with what is kept of it there.
-fn device_with(choice: &str, kept: &Kept) -> Result<Selected> {
+/// The device behind `--device`, with what is kept of it there, for products of this precision.
+fn device_with(choice: &str, kept: &Kept, precision: Precision) -> Result<Selected> {
     let choice = choice.parse::<DeviceChoice>().unwrap_or_else(|_| DeviceChoice::Name(choice.to_owned()));
-    let selected = select(&choice, kept)?;
+    let selected = select_precision(&choice, kept, precision)?;
     if let Some(note) = &selected.note {
         let _ = writeln!(stderr(), "note: {note}"); // whoever does not read it misses nothing else
     }

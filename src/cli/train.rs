@@ -6,7 +6,8 @@ use clap::Args;
 
 use super::flags::Flags;
 use super::progress::Progress;
-use super::{RUNS, device, device_line, options, say, thousands};
+use super::{RUNS, device_line, device_with, options, say, thousands};
+use crate::backend::Kept;
 use crate::config::{PRESETS, TrainConfig, preset};
 use crate::data::report;
 use crate::error::{Error, Result};
@@ -60,7 +61,7 @@ impl Train {
         let from = resumed.as_ref().map(|run| load(run, &config)).transpose()?;
         let data = config.dataset()?;
         config.validate_data(&data)?;
-        let selected = device(&config.device)?;
+        let selected = device_with(&config.device, &Kept::of_user(), config.precision)?;
         let options = options(&*selected.device, self.no_fuse);
         let mut trainer = Trainer::new(&config, &data, &*selected.device, options, from.as_ref())?;
         trainer.trace_steps(self.trace_steps);

@@ -1,6 +1,6 @@
 //! What an op says of its kernel: the WGSL fragments that link to it, its numbers, and how many workgroups it takes.
 
-use super::Variant;
+use super::{Half, Variant};
 use std::collections::BTreeMap;
 
 /// A `.wgsl` file of `shaders/`.
@@ -88,11 +88,13 @@ pub struct Profile {
     pub software: bool,
     /// What a tuning run found for products of these sizes; all others follow the rule of [`Variant::choose`].
     pub products: Products,
+    /// Where products are computed in f16, the matrices that they are computed by.
+    pub half: Option<Half>,
 }
 
 impl Profile {
     /// The rule alone.
     pub const fn new(software: bool) -> Profile {
-        Profile { software, products: Products::new() }
+        Profile { software, products: Products::new(), half: None }
     }
 }

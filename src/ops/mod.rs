@@ -157,7 +157,7 @@ pub use augment::Augmentation;
 pub use bias_activation::Activation;
 pub use corrupt::Noise;
 pub use gather::{Order, Pixels};
-pub use matmul::{FOUR, Finish, Likelihood, Load, Transpose, Variant};
+pub use matmul::{FOUR, Finish, Half, Likelihood, Load, Transpose, Variant};
 pub use record::METRICS;
 pub use row_norm::Norm;
 

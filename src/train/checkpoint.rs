@@ -16,6 +16,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
+use crate::backend::Precision;
 use crate::config::{BetaSchedule, Binarise, RateSchedule, TrainConfig};
 use crate::data::{ImageSize, Scaling};
 use crate::error::{Error, Result};
@@ -28,11 +29,11 @@ const FORMAT: &str = "vae-gpu/2";
 const KEY: &str = "vae-gpu";
 
 macro_rules! training {
-    ($($(#[doc = $doc:literal])+ $field:ident: $kind:ty,)+) => {
+    ($($(#[$meta:meta])+ $field:ident: $kind:ty,)+) => {
         /// What trains a model, as far as it decides the numbers: the fields of [`TrainConfig`] of the same names.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-        pub struct Training { $($(#[doc = $doc])+ pub $field: $kind,)+ }
+        pub struct Training { $($(#[$meta])+ pub $field: $kind,)+ }
 
         impl From<&TrainConfig> for Training {
             fn from(config: &TrainConfig) -> Training {
@@ -80,6 +81,9 @@ training! {
     seed: u32,
     /// What becomes of grey pixels.
     binarise: Binarise,
+    /// What products are computed in.
+    #[serde(default)]
+    precision: Precision,
 }
 
 /// Where a run stands.

@@ -14,7 +14,7 @@ pub use session::GpuSession;
 pub(crate) use session::PendingReadback;
 
 use super::*;
-use crate::ops::Profile;
+use crate::ops::{Half, Profile};
 use pipelines::Pipelines;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -27,6 +27,8 @@ pub struct GpuOptions {
     pub checks: bool,
     /// Breaks kernels before they are linked: how tests show that a broken one is reported.
     pub fault: Option<fn(&mut crate::ops::Kernel)>,
+    /// What products are computed in.
+    pub precision: Precision,
 }
 
 /// What there is to know of an adapter.
@@ -110,6 +112,8 @@ fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
         ("invocations a workgroup".to_owned(), limits.max_compute_invocations_per_workgroup.to_string()),
         ("timestamp queries".to_owned(), has(wgpu::Features::TIMESTAMP_QUERY)),
         ("f16 shaders".to_owned(), has(wgpu::Features::SHADER_F16)),
+        ("cooperative matrices".to_owned(), cooperative(adapter)),
+        ("subgroup".to_owned(), format!("{} to {}", info.subgroup_min_size, info.subgroup_max_size)),
         ("compiled kernels kept".to_owned(), has(wgpu::Features::PIPELINE_CACHE)),
     ];
     AdapterReport {
@@ -121,6 +125,44 @@ fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
         name: info.name,
         facts,
     }
+}
+
+/// The matrices that a subgroup can multiply together: `16x16x16 f16 into f32`.
+fn cooperative(adapter: &wgpu::Adapter) -> String {
+    let one = |found: &wgpu::CooperativeMatrixProperties| {
+        let word = |kind| format!("{kind:?}").to_lowercase();
+        let (from, into) = (word(found.ab_type), word(found.cr_type));
+        format!("{}x{}x{} {from} into {into}", found.m_size, found.n_size, found.k_size)
+    };
+    let mut all: Vec<String> = adapter.cooperative_matrix_properties().iter().map(one).collect();
+    all.dedup();
+    if all.is_empty() { "none".to_owned() } else { all.join(", ") }
+}
+
+/// What products in f16 need.
+const HALF_FEATURES: wgpu::Features =
+    wgpu::Features::SHADER_F16.union(wgpu::Features::SUBGROUP).union(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
+
+/// The largest matrices for products in f16, where the adapter has any and its subgroups have one size.
+fn half_of(adapter: &wgpu::Adapter) -> Option<Half> {
+    let info = adapter.get_info();
+    let whole = info.subgroup_min_size == info.subgroup_max_size && adapter.features().contains(HALF_FEATURES);
+    let fits = |found: &wgpu::CooperativeMatrixProperties, side: u32| {
+        (found.m_size, found.n_size, found.k_size) == (side, side, side)
+            && found.ab_type == wgpu::CooperativeScalarType::F16
+            && found.cr_type == wgpu::CooperativeScalarType::F32
+    };
+    let listed = adapter.cooperative_matrix_properties();
+    let side = [16, 8].into_iter().find(|&side| listed.iter().any(|found| fits(found, side)))?;
+    whole.then_some(Half { side: side as usize, subgroup: info.subgroup_max_size as usize })
+}
+
+/// Leave to use what wgpu calls experimental.
+#[allow(unsafe_code, reason = "wgpu's name for features whose limits it does not check yet")]
+fn experimental() -> wgpu::ExperimentalFeatures {
+    // SAFETY: cooperative matrices alone are used, in one kernel, by whole subgroups, with pointers into workgroup memory
+    // whose extents the kernel's own constants give; the tests run it with the checks on.
+    unsafe { wgpu::ExperimentalFeatures::enabled() }
 }
 
 /// Every adapter that can run compute kernels, in a stable order.
@@ -149,12 +191,26 @@ impl Gpu {
             max_buffer_size: limits.max_buffer_size,
             ..wgpu::Limits::default()
         };
-        let features = adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE);
+        let mut features = adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE);
+        let (mut half, mut experimental_features) = (None, wgpu::ExperimentalFeatures::disabled());
+        if options.precision == Precision::F16 {
+            half = Some(half_of(adapter).ok_or_else(|| {
+                Error::Usage(format!(
+                    "--precision f16: {} can't: it must have f16 shaders, subgroups of one size, and cooperative matrices \
+                     of 16x16x16 or 8x8x8 f16 into f32; of these it has: {}",
+                    report.name,
+                    cooperative(adapter)
+                ))
+            })?);
+            features |= HALF_FEATURES;
+            experimental_features = experimental();
+        }
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("vae-gpu"),
-            // No kernel needs a feature. `Session::profile` reads the adapter's clock and compiled kernels are kept on
+            // No kernel needs a feature, but products in f16. `Session::profile` reads the adapter's clock and compiled kernels are kept on
             // disk where the adapter has them.
             required_features: features,
+            experimental_features,
             required_limits,
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
@@ -169,7 +225,7 @@ impl Gpu {
             }
         }));
         let name = format!("{} ({}, {}, {})", report.name, report.kind, report.backend, report.driver);
-        let profile = Profile::new(!report.hardware);
+        let profile = Profile { half, ..Profile::new(!report.hardware) };
         let pipelines_key = match features.contains(wgpu::Features::PIPELINE_CACHE) {
             true => wgpu::util::pipeline_cache_key(&adapter.get_info()),
             false => None,

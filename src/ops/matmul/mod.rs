@@ -5,9 +5,11 @@
 //! On the CPU the `gemm` crate multiplies. What is deliberately absent: batched products, and any type but f32 and f64.
 
 mod finish;
+mod half;
 mod load;
 mod variant;
 
+pub use half::Half;
 pub use finish::{FOUR, Finish, Likelihood};
 pub use load::Load;
 pub use variant::Variant;
@@ -138,16 +140,23 @@ impl Operation for Matmul {
 
     fn kernel(&self, inputs: &[Shape], _: Shape, profile: &Profile) -> Kernel {
         let (m, n, k) = self.extents(inputs[0], inputs[1]);
-        let variant = Variant::choose(profile, [m, n, k]);
         let (columns, across) = match self.finish {
             Finish::ColumnSums => (fragment!("columns_and_ones.wgsl"), n + 1),
             _ => (fragment!("columns_plain.wgsl"), n),
         };
-        let kernel = Kernel {
-            fragments: [variant.fragments(), vec![fragment!("grid.wgsl"), columns]].concat(),
-            constants: vec![("M", m as f64), ("N", across as f64), ("K", k as f64)],
-            groups: variant.groups(m, across),
+        let mut constants = vec![("M", m as f64), ("N", across as f64), ("K", k as f64)];
+        let (fragments, groups) = match profile.half {
+            Some(half) => {
+                constants.extend(half.constants(self, [m, n, k]));
+                (half.fragments(), half.groups(m, across))
+            }
+            None => {
+                let variant = Variant::choose(profile, [m, n, k]);
+                (variant.fragments(), variant.groups(m, across))
+            }
         };
+        let fragments = [fragments, vec![fragment!("grid.wgsl"), columns]].concat();
+        let kernel = Kernel { fragments, constants, groups };
         let kernel = self.left.link_left(kernel, inputs[0], self.transpose == Transpose::Left);
         let kernel = self.right.link_right(kernel, inputs[1], self.transpose == Transpose::Right);
         self.finish.link(kernel, &inputs[2..], [m, n])

@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn a_profile_comes_before_the_rule_for_its_sizes_alone() {
         let products = [([128, 400, 784], Variant::Naive), ([1, 2, 3], Variant::Tiled)].into();
-        let profile = Profile { software: true, products };
+        let profile = Profile { products, ..Profile::new(true) };
         let choices = [[128, 400, 784], [1, 2, 3], [128, 784, 400]].map(|size| Variant::choose(&profile, size));
         assert_eq!(choices, [Variant::Naive, Variant::Tiled, Variant::Registers]);
     }

@@ -1,0 +1,45 @@
+//! Products on cooperative matrices: factors in f16, sums in f32, a subgroup a matrix.
+//!
+//! Everything else stays f32: weights, activations, gradients and Adam's moments are rounded only on their way into a
+//! product. A value beyond f16's 65504 becomes infinite there, and the run stops at its loss; small ones lose digits below
+//! 6e-5 and vanish below 6e-8. A gradient of a mean over a batch is as many times smaller as that has examples, so a
+//! gradient that enters a product is multiplied by about that number first.
+
+use super::{Matmul, Transpose};
+use crate::ops::{Fragment, fragment};
+
+/// What an adapter's subgroups multiply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Half {
+    /// Rows and columns of a matrix: 8 or 16.
+    pub side: usize,
+    /// Invocations a subgroup.
+    pub subgroup: usize,
+}
+
+/// Subgroups a workgroup, and matrices along a side of its tile.
+const FOUR: usize = 4;
+
+impl Half {
+    /// The file with the entry point, and the matrices' types.
+    pub(super) fn fragments(self) -> Vec<Fragment> {
+        let matrices = if self.side == 8 { fragment!("half_8.wgsl") } else { fragment!("half_16.wgsl") };
+        vec![fragment!("matmul_half.wgsl"), matrices]
+    }
+
+    /// Workgroups for a result of `m` rows and `n` columns.
+    pub(super) fn groups(self, m: usize, n: usize) -> usize {
+        m.div_ceil(FOUR * self.side) * n.div_ceil(FOUR * self.side)
+    }
+
+    /// Numbers of the kernel of a product `[m, k] [k, n]`.
+    pub(super) fn constants(self, op: &Matmul, [m, _, k]: [usize; 3]) -> [(&'static str, f64); 2] {
+        // Differentiation makes gradients left factors: of an input's d_y W, and transposed of a weight's d_y^T x.
+        let examples = match op.transpose {
+            Transpose::Right => 1,
+            Transpose::Neither => m,
+            Transpose::Left => k,
+        };
+        [("INVOCATIONS", (FOUR * self.subgroup) as f64), ("A_SCALE", examples.next_power_of_two() as f64)]
+    }
+}
