@@ -46,16 +46,26 @@ pub enum Error {
         reason: String,
     },
 
+    /// The process was asked to stop by a signal, and did where it can go on.
+    #[error("{reason}")]
+    Interrupted {
+        /// The signal's number.
+        signal: u8,
+        /// Where it stopped, and how to go on.
+        reason: String,
+    },
+
     /// The numbers went wrong while training.
     #[error("{0}")]
     NonFinite(String),
 }
 
 impl Error {
-    /// The process exit code: 2 for a usage error, 1 for every other failure.
+    /// The process exit code: 2 for a usage error, 128 and the number of a signal that stopped it, 1 for every other failure.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Usage(_) => 2,
+            Error::Interrupted { signal, .. } => 128 + signal,
             _ => 1,
         }
     }

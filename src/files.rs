@@ -19,6 +19,14 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<()> {
     replace(path, bytes).map_err(Error::io("writing", path))
 }
 
+/// Begin and end of a temporary file's name.
+const PART: (&str, &str) = (".", ".part");
+
+/// Whether a file's name is that of a temporary file of [`write_atomic`].
+pub(crate) fn is_part(name: &std::ffi::OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.starts_with(PART.0) && name.ends_with(PART.1))
+}
+
 fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     // The parent of a bare file name is "", which no system call accepts.
     let folder = match path.parent() {
@@ -26,7 +34,7 @@ fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         _ => Path::new("."),
     };
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".").suffix(".part");
+    builder.prefix(PART.0).suffix(PART.1);
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;

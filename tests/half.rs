@@ -86,7 +86,7 @@ fn training_in_f16_learns_what_f32_learns() {
     let losses = |device: &dyn Device| {
         let options = Options { fuse: device.fusion() };
         let mut trainer = Trainer::new(&config, &data, device, options, None).unwrap();
-        let epoch = trainer.run_epoch(&mut ()).unwrap();
+        let epoch = trainer.run_epoch(&mut ()).unwrap().unwrap();
         ["train_loss", "test_loss", "test_kl"].map(|name| epoch.losses[name])
     };
     let (got, wanted) = (losses(&device), losses(&Cpu::<f64>::new()));

@@ -29,7 +29,7 @@ fn presets_begin_alike_on_the_gpu_and_on_the_cpu() {
         let data = Dataset::new(whole.name, train, whole.test.take_first(100));
         let epoch = |device: &dyn Device| {
             let mut trainer = Trainer::new(&config, &data, device, Options::default(), None).unwrap();
-            trainer.run_epoch(&mut ()).unwrap()
+            trainer.run_epoch(&mut ()).unwrap().unwrap()
         };
         let (on_gpu, on_cpu) = (epoch(&device), epoch(&Cpu::<f32>::new()));
         assert_eq!(on_gpu.losses.len(), 6, "{name}");

@@ -7,6 +7,7 @@ mod encode;
 mod eval;
 mod flags;
 mod interpolate;
+mod interrupt;
 mod progress;
 mod reconstruct;
 mod sample;
@@ -75,7 +76,8 @@ pub fn main(started: Instant) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let mut text = format!("error: {error}");
+            let kind = if matches!(error, Error::Interrupted { .. }) { "stopped" } else { "error" };
+            let mut text = format!("{kind}: {error}");
             let mut cause = error.source();
             while let Some(error) = cause {
                 text += &format!("\n  caused by: {error}");

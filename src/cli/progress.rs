@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::interrupt::Interrupt;
 use super::{say, thousands};
 use crate::train::{EpochMetrics, Losses, Observer};
 
@@ -28,12 +29,22 @@ pub(super) struct Progress {
     bar: Option<ProgressBar>,
     said: Instant,
     tenths: u64,
+    interrupt: Interrupt,
+}
+
+/// Shows nothing; stops when asked.
+pub(super) struct Quiet(pub(super) Interrupt);
+
+impl Observer for Quiet {
+    fn wants_to_stop(&mut self) -> bool {
+        self.0.signal().is_some()
+    }
 }
 
 impl Progress {
-    pub(super) fn new(epochs: u64) -> Progress {
+    pub(super) fn new(epochs: u64, interrupt: Interrupt) -> Progress {
         let (now, terminal) = (Instant::now(), stdout().is_terminal() && stderr().is_terminal());
-        Progress { epochs, epoch: 0, images: 0, began: now, terminal, bar: None, said: now, tenths: 0 }
+        Progress { epochs, epoch: 0, images: 0, began: now, terminal, bar: None, said: now, tenths: 0, interrupt }
     }
 
     fn label(&self) -> String {
@@ -48,6 +59,10 @@ impl Progress {
 }
 
 impl Observer for Progress {
+    fn wants_to_stop(&mut self) -> bool {
+        self.interrupt.signal().is_some()
+    }
+
     fn epoch_started(&mut self, epoch: u64, images: u64) {
         (self.epoch, self.images, self.tenths) = (epoch, images, 0);
         (self.began, self.said) = (Instant::now(), Instant::now());

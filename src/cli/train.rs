@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::flags::Flags;
-use super::progress::Progress;
+use super::interrupt::Interrupt;
+use super::progress::{Progress, Quiet};
 use super::{RUNS, device_line, device_with, options, say, thousands};
 use crate::backend::Kept;
 use crate::config::{PRESETS, TrainConfig, preset};
@@ -13,7 +14,7 @@ use crate::data::report;
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
 use crate::models::{Model, ModelKind};
-use crate::train::{Checkpoint, RunFolder, Trainer};
+use crate::train::{Checkpoint, Ended, RunFolder, Trainer};
 
 /// Train a model, on MNIST unless --data names other images
 ///
@@ -58,7 +59,8 @@ impl Train {
             say(format_args!("{}", config.to_toml()?.trim_end()));
             return Ok(());
         }
-        let from = resumed.as_ref().map(|run| load(run, &config)).transpose()?;
+        let lock = resumed.as_ref().map(RunFolder::lock).transpose()?;
+        let from = resumed.as_ref().map(|run| load(run, &config)).transpose()?.flatten();
         let data = config.dataset()?;
         config.validate_data(&data)?;
         let selected = device_with(&config.device, &Kept::of_user(), config.precision)?;
@@ -74,8 +76,14 @@ impl Train {
             (None, Some(out)) => RunFolder::create(out, &config)?,
             (None, None) => RunFolder::create_named(Path::new(RUNS), &config)?,
         };
+        let _lock = match lock {
+            Some(lock) => lock,
+            None => folder.lock()?,
+        };
+        let interrupt = Interrupt::listen()?;
         if self.quiet {
-            return trainer.run(&folder, &mut ());
+            let ended = trainer.run(&folder, &mut Quiet(interrupt.clone()))?;
+            return report_stop(ended, &interrupt, &folder);
         }
 
         say(format_args!("{}", device_line(&selected)));
@@ -88,10 +96,12 @@ impl Train {
         let (dispatches, levels) = trainer.plan_size();
         say(format_args!("plan: {dispatches} dispatches a step in {levels} levels"));
         say(format_args!("run: {}", folder.path().display()));
-        if trainer.epoch() > 0 {
-            say(format_args!("resumed after epoch {}", trainer.epoch()));
+        if let Some(standing) = trainer.standing() {
+            let within = if standing.within.is_some() { ", within the next" } else { "" };
+            say(format_args!("resumed after step {} (epoch {}{within})", standing.step, standing.epoch));
         }
-        trainer.run(&folder, &mut Progress::new(config.epochs))?;
+        let ended = trainer.run(&folder, &mut Progress::new(config.epochs, interrupt.clone()))?;
+        report_stop(ended, &interrupt, &folder)?;
         let path = folder.path().display();
         say(format_args!("the run is in {path}; look at samples with: vae-gpu sample {path}"));
         Ok(())
@@ -112,8 +122,20 @@ impl Train {
     }
 }
 
-fn load(run: &RunFolder, config: &TrainConfig) -> Result<Checkpoint> {
+/// What a run that was stopped ends with.
+fn report_stop(ended: Ended, interrupt: &Interrupt, folder: &RunFolder) -> Result<()> {
+    let Ended::Stopped { step, epoch } = ended else { return Ok(()) };
+    let path = folder.path().display();
+    let reason = format!("after step {step}, in epoch {epoch}; go on with: vae-gpu train --resume {path}");
+    Err(Error::Interrupted { signal: interrupt.signal().unwrap_or_default(), reason })
+}
+
+/// The run's last checkpoint; none where it was stopped before its first.
+fn load(run: &RunFolder, config: &TrainConfig) -> Result<Option<Checkpoint>> {
     let path = run.checkpoint("last");
+    if !path.exists() {
+        return Ok(None);
+    }
     let checkpoint = Checkpoint::load(&path)?;
     let model = Model::new(config.architecture(checkpoint.header.model.features))?;
     checkpoint.check_model(&path, &model)?;
@@ -125,7 +147,7 @@ fn load(run: &RunFolder, config: &TrainConfig) -> Result<Checkpoint> {
             run.path().display()
         )));
     }
-    Ok(checkpoint)
+    Ok(Some(checkpoint))
 }
 
 fn model_line(config: &TrainConfig, trainer: &Trainer<'_>) -> String {

@@ -24,6 +24,7 @@ use crate::files::write_atomic;
 use crate::graph::{Parameter, ParameterLayout};
 use crate::models::{Model, ModelConfig};
 use crate::ops::{Augmentation, Noise};
+use crate::train::metrics::Mean;
 
 const FORMAT: &str = "vae-gpu/2";
 const KEY: &str = "vae-gpu";
@@ -87,7 +88,7 @@ training! {
 }
 
 /// Where a run stands.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Standing {
     /// Steps done.
@@ -96,8 +97,11 @@ pub struct Standing {
     pub epoch: u64,
     /// The lowest test loss so far; the last one's, for a model whose losses do not rank epochs.
     pub best_test_loss: f64,
-    /// The epoch that had it.
+    /// The epoch that had it; 0 where there was none yet.
     pub best_epoch: u64,
+    /// Where an epoch was stopped in its middle: the mean losses of its steps so far.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Mean>,
 }
 
 /// Everything of a checkpoint but its tensors.
@@ -301,7 +305,8 @@ fn checked(header: &Header, file_len: usize) -> Result<Model, String> {
     }
     let wrong = |error: Error| format!("metadata `{KEY}`: {error}");
     header.train.config(model).validate().map_err(wrong)?;
-    if !standing.best_test_loss.is_finite() || standing.best_epoch > standing.epoch {
+    let within = standing.within.is_none_or(|mean| mean.is_finite());
+    if !within || !standing.best_test_loss.is_finite() || standing.best_epoch > standing.epoch {
         return Err(format!("metadata `{KEY}`: its best epoch is not one it had"));
     }
     // Sizes are at most 2^24 each by now, so that their products do not overflow.
@@ -343,7 +348,7 @@ mod tests {
         let layout = Model::new(model.clone()).unwrap().layout().clone();
         let arena = |factor: f32| layout.initial(3).iter().map(|value| value * factor).collect();
         let train = Training::from(&TrainConfig::default());
-        let standing = Standing { step: 938, epoch: 2, best_test_loss: 106.1 / 3.0, best_epoch: 1 };
+        let standing = Standing { step: 938, epoch: 2, best_test_loss: 106.1 / 3.0, best_epoch: 1, within: None };
         let header = Header::new(model, train, standing, ImageSize::grey(2, 3), None);
         Checkpoint { header, parameters: arena(1.0), first: arena(2.0), second: arena(3.0) }
     }

@@ -1,5 +1,7 @@
 //! What a trained model is worth on a test set: its bound, its importance-sampled log-likelihood, its active units.
 
+use std::ops::ControlFlow;
+
 use serde::Serialize;
 
 use super::Losses;
@@ -165,7 +167,7 @@ impl Request<'_> {
             session.write_input(importance, "state", &LogSumExpUpdate::EMPTY.repeat(of.rows))?;
             let steps: Vec<Step> =
                 (0..self.samples / at_once).map(|index| Step { index: index as u64, ..step }).collect();
-            queue.run(session, None, &[importance], &steps, |_, _| Ok(()))?;
+            queue.run(session, None, &[importance], &steps, |_, _| Ok(ControlFlow::Continue(())))?;
             let state = session.read_output(importance, "state")?; // [rows, 2]
             let of_state = |&[max, sum]: &[f32; 2]| f64::from(max) + f64::from(sum).ln() - (self.samples as f64).ln();
             all.extend(state.as_chunks::<2>().0[..rows as usize].iter().map(of_state));

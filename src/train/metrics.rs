@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::backend::Metrics;
 use crate::error::{Error, Result};
@@ -51,8 +51,9 @@ impl Losses {
 }
 
 /// A mean of steps weighted by their rows.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Mean {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Mean {
     sums: Metrics,
     rows: f64,
 }
@@ -63,6 +64,11 @@ impl Mean {
             *sum += value * f64::from(rows);
         }
         self.rows += f64::from(rows);
+    }
+
+    /// Whether it is one of finite numbers.
+    pub(super) fn is_finite(&self) -> bool {
+        self.sums.iter().chain([&self.rows]).all(|value| value.is_finite()) && self.rows >= 0.0
     }
 
     pub(super) fn losses(&self, terms: [&'static str; METRICS]) -> Losses {

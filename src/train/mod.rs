@@ -17,6 +17,7 @@ mod schedule;
 mod setup;
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -39,7 +40,7 @@ use feed::Feed;
 use figures::Figures;
 use metrics::Mean;
 use queue::Queue;
-use schedule::{evaluation_steps, training_steps};
+use schedule::{batches, evaluation_steps, training_steps};
 
 /// What hears of a run's progress.
 pub trait Observer {
@@ -61,6 +62,11 @@ pub trait Observer {
     /// Training stops before its last epoch: the test loss was lowest after epoch `best`, and the run's patience is over.
     fn stopped_early(&mut self, epoch: u64, best: u64) {
         let _ = (epoch, best);
+    }
+
+    /// Asked after each submission: whether to stop there, where a resumed run goes on.
+    fn wants_to_stop(&mut self) -> bool {
+        false
     }
 
     /// The last epoch is done, and a density is fitted to the codes of a model without a prior.
@@ -99,6 +105,22 @@ pub struct Trainer<'d> {
     standing: Option<Standing>,
     trace_steps: u64,
     trace: Vec<TracedStep>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// After its last epoch.
+    Done,
+    /// Its patience was over.
+    Early,
+    /// It was asked to stop: a checkpoint holds it after this many steps, within this epoch.
+    Stopped {
+        /// Steps done since the run began.
+        step: u64,
+        /// The epoch that is not done, from 1.
+        epoch: u64,
+    },
 }
 
 /// What an epoch gave.
@@ -204,26 +226,38 @@ impl<'d> Trainer<'d> {
         self.feeds[0].is_streamed()
     }
 
+    /// Where training stands, once a step is done.
+    pub fn standing(&self) -> Option<Standing> {
+        self.standing
+    }
+
     /// Epochs done.
     pub fn epoch(&self) -> u64 {
         self.standing.map_or(0, |standing| standing.epoch)
     }
 
     /// Trains up to the configured epoch, or until its patience is over; after each epoch evaluates and brings the folder
-    /// up to date. In the end a model without a prior gets the density of its codes.
+    /// up to date. In the end a model without a prior gets the density of its codes. Where it is asked to stop, it does after
+    /// the submissions under way, and the last checkpoint holds it there.
     ///
     /// # Errors
     /// [`Error::NonFinite`] where a loss is not finite: what the folder held after the last epoch stays. Else what the
     /// device or the file system fails with.
-    pub fn run(&mut self, folder: &RunFolder, observer: &mut dyn Observer) -> Result<()> {
+    pub fn run(&mut self, folder: &RunFolder, observer: &mut dyn Observer) -> Result<Ended> {
+        let mut ended = Ended::Done;
         let mut lines = folder.metrics()?;
         lines.retain(|line| line.epoch <= self.epoch());
         while self.epoch() < self.config.epochs {
             if let Some(Standing { epoch, best_epoch, .. }) = self.out_of_patience() {
                 observer.stopped_early(epoch, best_epoch);
+                ended = Ended::Early;
                 break;
             }
-            let Epoch { line, train, test } = self.one_epoch(observer)?;
+            let Some(Epoch { line, train, test }) = self.one_epoch(observer)? else {
+                folder.save(&self.checkpoint()?, false)?;
+                let step = self.standing.map_or(0, |standing| standing.step);
+                return Ok(Ended::Stopped { step, epoch: self.epoch() + 1 });
+            };
             folder.append(&line)?;
             lines.push(line.clone());
             if !self.trace.is_empty() {
@@ -241,7 +275,7 @@ impl<'d> Trainer<'d> {
             observer.fitting_density();
             density::fit_all(&mut *self.session, folder, &self.model, &self.config, &self.data.train, self.options)?;
         }
-        Ok(())
+        Ok(ended)
     }
 
     /// Where a run stands that has waited long enough for a better test loss.
@@ -250,31 +284,43 @@ impl<'d> Trainer<'d> {
         (standing.epoch >= standing.best_epoch + patience).then_some(standing)
     }
 
-    /// Trains one epoch and evaluates.
+    /// Trains one epoch, or what is left of it, and evaluates; nothing where the observer wanted to stop within it.
     ///
     /// # Errors
     /// As [`Trainer::run`].
-    pub fn run_epoch(&mut self, observer: &mut dyn Observer) -> Result<EpochMetrics> {
-        self.one_epoch(observer).map(|epoch| epoch.line)
+    pub fn run_epoch(&mut self, observer: &mut dyn Observer) -> Result<Option<EpochMetrics>> {
+        Ok(self.one_epoch(observer)?.map(|epoch| epoch.line))
     }
 
-    fn one_epoch(&mut self, observer: &mut dyn Observer) -> Result<Epoch> {
+    fn one_epoch(&mut self, observer: &mut dyn Observer) -> Result<Option<Epoch>> {
         let images = self.data.train.count();
-        let (epoch, before) = (self.epoch() + 1, self.standing.map_or(0, |standing| standing.step));
+        let epoch = self.epoch() + 1;
+        let before = self.epoch() * batches(images as u32, self.config.batch_size).len() as u64;
+        let within = self.standing.and_then(|standing| standing.within).unwrap_or_default();
+        let done = self.standing.map_or(0, |standing| standing.step - before) as usize;
         observer.epoch_started(epoch, images as u64);
         let steps = training_steps(&self.config, images as u32, epoch - 1, before);
         let (traffic, began) = (self.session.traffic(), Instant::now());
-        let train = self.train(&steps, observer)?;
+        let (ran, mean) = self.train(&steps[done..], within, observer)?;
+        if done + ran < steps.len() {
+            let standing = self.standing.unwrap_or_default();
+            self.standing = Some(Standing { step: before + (done + ran) as u64, within: Some(mean), ..standing });
+            return Ok(None);
+        }
+        let train = mean.losses(self.model.terms());
         let seconds = began.elapsed().as_secs_f64();
         let traffic: Traffic = self.session.traffic() - traffic;
         let test = self.evaluate()?;
         let count = steps.len() as u64;
-        let best = self.standing.filter(|best| self.model.is_scored() && best.best_test_loss <= test.loss());
+        let best = self
+            .standing
+            .filter(|best| best.best_epoch > 0 && self.model.is_scored() && best.best_test_loss <= test.loss());
         self.standing = Some(Standing {
             step: before + count,
             epoch,
             best_test_loss: best.map_or(test.loss(), |best| best.best_test_loss),
             best_epoch: best.map_or(epoch, |best| best.best_epoch),
+            within: None,
         });
         let mut losses = train.named("train_");
         losses.append(&mut test.named("test_"));
@@ -285,22 +331,23 @@ impl<'d> Trainer<'d> {
             losses,
             lr: last.rate,
             beta: last.beta,
-            images_per_s: images as f64 / seconds.max(1e-9),
+            images_per_s: (images as f64 * ran as f64 / count.max(1) as f64) / seconds.max(1e-9),
             seconds,
             device: self.device.clone(),
             dispatches: traffic.dispatches,
-            dispatches_per_step: (traffic.dispatches / count.max(1)) as usize,
+            dispatches_per_step: (traffic.dispatches / ran.max(1) as u64) as usize,
             submissions: traffic.submissions,
             bytes_to_device: traffic.bytes_to_device,
             bytes_from_device: traffic.bytes_from_device,
         };
-        Ok(Epoch { line, train, test })
+        Ok(Some(Epoch { line, train, test }))
     }
 
-    fn train(&mut self, steps: &[Step], observer: &mut dyn Observer) -> Result<Losses> {
+    /// Runs the steps, or the first of them where the observer wants to stop: how many, and the mean with them added.
+    fn train(&mut self, steps: &[Step], mut mean: Mean, observer: &mut dyn Observer) -> Result<(usize, Mean)> {
         let (epoch, terms) = (self.epoch() + 1, self.model.terms());
         let (trace, trace_steps) = (&mut self.trace, self.trace_steps);
-        let (mut mean, mut images) = (Mean::default(), 0);
+        let (mut ran, mut images) = (0, steps.first().map_or(0, |step| u64::from(step.first)));
         self.queue.run(&mut *self.session, Some(&self.feeds[0]), &self.training, steps, |done, recorded| {
             let mut recent = Mean::default();
             for (step, values) in done.iter().zip(recorded) {
@@ -313,10 +360,11 @@ impl<'d> Trainer<'d> {
                     trace.push(TracedStep { step: step.index, losses: losses.named("") });
                 }
             }
+            ran += done.len();
             observer.progress(images, recent.losses(terms));
-            Ok(())
+            Ok(if observer.wants_to_stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
-        Ok(mean.losses(terms))
+        Ok((ran, mean))
     }
 
     /// The mean losses over the test set.

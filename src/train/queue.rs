@@ -2,6 +2,7 @@
 //! eye takes to notice. How steps are split never changes what they compute.
 
 use std::collections::VecDeque;
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use super::feed::Feed;
@@ -30,14 +31,14 @@ impl Default for Queue {
 
 impl Queue {
     /// Runs every program at each step, in order, on data that are fed; `finished` gets the steps of each submission and
-    /// what they recorded.
+    /// what they recorded, and may end the run early: those under way are finished then.
     pub(super) fn run(
         &mut self,
         session: &mut dyn Session,
         feed: Option<&Feed<'_>>,
         programs: &[ProgramId],
         steps: &[Step],
-        mut finished: impl FnMut(&[Step], &[Metrics]) -> Result<()>,
+        mut finished: impl FnMut(&[Step], &[Metrics]) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         let mut waiting: VecDeque<(&[Step], Submission)> = VecDeque::new();
         let mut rest = steps;
@@ -56,7 +57,9 @@ impl Queue {
                 let now = Instant::now();
                 self.adapt(done.len(), (now - last).as_secs_f64());
                 last = now;
-                finished(done, &recorded)?;
+                if finished(done, &recorded)?.is_break() {
+                    rest = &[];
+                }
             }
         }
         Ok(())
@@ -78,7 +81,7 @@ impl Queue {
                 Losses { terms, values: *values }.check_finite(|| place(step))?;
                 mean.add(values, step.rows);
             }
-            Ok(())
+            Ok(ControlFlow::Continue(()))
         })?;
         Ok(mean.losses(terms))
     }

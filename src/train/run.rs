@@ -4,9 +4,10 @@ use super::Checkpoint;
 use super::metrics::json_lines;
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
-use crate::files::write_atomic;
+use crate::files::{is_part, write_atomic};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 /// A line of `metrics.jsonl`. Losses are means over images, in nats where the model's likelihood is; counts are the epoch's
@@ -68,6 +69,38 @@ impl RunFolder {
         Ok(RunFolder { path: path.to_owned() })
     }
 
+    /// Makes this process the only one that writes the folder, while the lock is held; the system lets go of it when the
+    /// process ends, however it ends.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where another process writes it; [`Error::Io`] where the lock can't be made.
+    pub fn lock(&self) -> Result<RunLock> {
+        let path = self.path.join(".lock");
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(Error::io("locking", &path))?;
+        match file.try_lock() {
+            Ok(()) => {
+                self.clear();
+                Ok(RunLock { _file: file })
+            }
+            Err(TryLockError::WouldBlock) => {
+                let path = self.path.display();
+                Err(Error::Usage(format!("{path}: another process is training this run: wait for it, or stop it")))
+            }
+            Err(TryLockError::Error(error)) => Err(Error::io("locking", &path)(error)),
+        }
+    }
+
+    /// Takes away what a killed process left half-written; no one else writes here now.
+    fn clear(&self) {
+        for folder in [self.path.clone(), self.path.join("checkpoints"), self.path.join("figures")] {
+            let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+            for entry in entries.filter(|entry| is_part(&entry.file_name())) {
+                let _ = std::fs::remove_file(entry.path()); // it does no harm where it stays
+            }
+        }
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -119,6 +152,12 @@ impl RunFolder {
         }
         write_atomic(&self.checkpoint("last"), &bytes)
     }
+}
+
+/// The right to write a run's folder.
+#[derive(Debug)]
+pub struct RunLock {
+    _file: File,
 }
 
 /// The run under `root` whose last checkpoint is newest.

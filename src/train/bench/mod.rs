@@ -7,6 +7,7 @@ pub mod kernels;
 pub mod products;
 pub mod tune;
 
+use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -154,7 +155,7 @@ pub fn measure(
         while done == 0 || began.elapsed() < limit {
             let chunk: Vec<Step> = (0..len).map(|i| steps[(at + i) % steps.len()]).collect();
             let before = began.elapsed();
-            queue.run(session, None, &[program], &chunk, |_, _| Ok(()))?;
+            queue.run(session, None, &[program], &chunk, |_, _| Ok(ControlFlow::Continue(())))?;
             at += len;
             done += len;
             // Enough for several submissions, few enough to stop in time.

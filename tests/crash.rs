@@ -1,0 +1,176 @@
+//! Runs that are stopped, killed or started twice: nothing is lost, and a resumed run ends in the bytes of one that was
+//! never stopped. `VAE_GPU_KILLS=100` kills as often.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use vae_gpu::rng::{Draw, Stream};
+
+const EPOCHS: &str = "6";
+
+fn command(folder: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vae-gpu"));
+    command.current_dir(folder).env("VAE_GPU_PROFILE", "none").args(args);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// A run of some seconds.
+fn start(folder: &Path, name: &str) -> Child {
+    let small = ["--data", "uniform:20000x64", "--hidden", "64", "--latent", "4", "--seed", "5", "--device", "cpu"];
+    let args = [&["train", "--out", name, "--epochs", EPOCHS][..], &small].concat();
+    command(folder, &args).spawn().unwrap()
+}
+
+fn resume(folder: &Path, name: &str) -> Child {
+    command(folder, &["train", "--resume", name, "--epochs", EPOCHS]).spawn().unwrap()
+}
+
+fn send(child: &Child, signal: &str) {
+    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+}
+
+/// Waits until the file holds so many lines.
+fn wait_for_lines(path: &Path, lines: usize) {
+    let began = Instant::now();
+    while fs::read_to_string(path).unwrap_or_default().lines().count() < lines {
+        assert!(began.elapsed() < Duration::from_secs(120), "{} has no {lines} lines", path.display());
+        std::thread::sleep(Duration::from_millis(3));
+    }
+}
+
+fn succeeded(child: Child) -> Output {
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output
+}
+
+/// Checkpoint, and what each epoch's line says of losses and steps.
+fn result(folder: &Path, name: &str) -> (Vec<u8>, Vec<String>) {
+    let run = folder.join(name);
+    let text = fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+    let line = |line: &str| {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let keys = ["epoch", "step", "train_loss", "train_kl", "test_loss", "lr"];
+        keys.map(|key| format!("{key} {}", line[key])).join(" ")
+    };
+    (fs::read(run.join("checkpoints/last.safetensors")).unwrap(), text.lines().map(line).collect())
+}
+
+fn check_equal(folder: &Path, name: &str, wanted: &(Vec<u8>, Vec<String>)) {
+    let got = result(folder, name);
+    assert_eq!(got.1, wanted.1, "{name}: epochs differ");
+    assert!(got.0 == wanted.0, "{name}: checkpoints differ");
+}
+
+#[test]
+fn a_stopped_run_goes_on_to_the_same_bytes() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    succeeded(start(folder, "whole"));
+    let wanted = result(folder, "whole");
+    assert_eq!(wanted.1.len(), 6);
+    for (name, signal, code) in [("int", "-INT", 130), ("term", "-TERM", 143)] {
+        let child = start(folder, name);
+        wait_for_lines(&folder.join(name).join("metrics.jsonl"), 2);
+        send(&child, signal);
+        let output = child.wait_with_output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{message}");
+        assert!(
+            message.starts_with("stopped: after step ") && message.contains(&format!("--resume {name}")),
+            "{message}"
+        );
+        let printed = String::from_utf8(succeeded(resume(folder, name)).stdout).unwrap();
+        assert!(printed.contains("resumed after step "), "{printed}");
+        check_equal(folder, name, &wanted);
+    }
+}
+
+#[test]
+fn killed_runs_go_on_to_the_same_bytes() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let began = Instant::now();
+    succeeded(start(folder, "whole"));
+    let whole = began.elapsed();
+    let wanted = result(folder, "whole");
+    let kills: u32 = std::env::var("VAE_GPU_KILLS").map_or(8, |kills| kills.parse().unwrap());
+    let moments = Draw { seed: 6, stream: Stream::Synthetic, step: 0 };
+    let (mut killed, mut run) = (0, 0);
+    while killed < kills {
+        run += 1;
+        let name = format!("run{run}");
+        let mut child = start(folder, &name);
+        loop {
+            // Any moment of a run, and now and then past its end.
+            std::thread::sleep(whole.mul_f32(0.6 * moments.uniform(killed, 0)));
+            if child.try_wait().unwrap().is_some() {
+                break;
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+            killed += 1;
+            child = match folder.join(&name).join("config.toml").exists() {
+                true => resume(folder, &name),
+                false => start(folder, &name), // not even the run was there yet
+            };
+            if killed >= kills {
+                break;
+            }
+        }
+        let output = child.wait_with_output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        let finished = message.contains("has 6 epochs already");
+        assert!(output.status.success() || finished, "{message}");
+        check_equal(folder, &name, &wanted);
+    }
+}
+
+#[test]
+fn what_was_half_written_is_taken_away() {
+    let folder = TempDir::new().unwrap();
+    let child = start(folder.path(), "run");
+    wait_for_lines(&folder.path().join("run/metrics.jsonl"), 1);
+    send(&child, "-KILL");
+    child.wait_with_output().unwrap();
+    let left = folder.path().join("run/checkpoints/.tmpabc.part");
+    fs::write(&left, "half").unwrap();
+    succeeded(resume(folder.path(), "run"));
+    assert!(!left.exists());
+}
+
+#[test]
+fn two_processes_never_write_one_run() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let first = start(folder, "run");
+    wait_for_lines(&folder.join("run/metrics.jsonl"), 1);
+    let second = resume(folder, "run").wait_with_output().unwrap();
+    let message = String::from_utf8(second.stderr).unwrap();
+    assert_eq!(second.status.code(), Some(2), "{message}");
+    assert!(message.contains("another process is training this run"), "{message}");
+    send(&first, "-KILL");
+    first.wait_with_output().unwrap();
+    // The killed one's lock is gone with it.
+    succeeded(resume(folder, "run"));
+}
+
+#[test]
+fn a_second_signal_stops_at_once() {
+    let folder = TempDir::new().unwrap();
+    let child = start(folder.path(), "run");
+    wait_for_lines(&folder.path().join("run/metrics.jsonl"), 1);
+    send(&child, "-STOP"); // so that both are there before it can answer the first
+    send(&child, "-INT");
+    send(&child, "-TERM");
+    send(&child, "-CONT");
+    let output = child.wait_with_output().unwrap();
+    assert!([Some(130), Some(143)].contains(&output.status.code()), "{:?}", output.status);
+    succeeded(resume(folder.path(), "run"));
+}
