@@ -174,3 +174,18 @@ fn a_second_signal_stops_at_once() {
     assert!([Some(130), Some(143)].contains(&output.status.code()), "{:?}", output.status);
     succeeded(resume(folder.path(), "run"));
 }
+
+#[test]
+fn the_first_number_that_goes_wrong_is_named() {
+    let folder = TempDir::new().unwrap();
+    let args = ["train", "--out", "run", "--data", "uniform:1000x16", "--hidden", "8", "--latent", "2", "--device", "cpu"];
+    for (lr, parts) in [("1e30", ["step 1 ", "at step 1"]), ("1e39", ["step 1 ", "parameter encoder.0.weight, [8, 16]"])] {
+        let output = command(folder.path(), &[&args[..], &["--lr", lr]].concat()).output().unwrap();
+        let message = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        assert!(message.contains("replayed from there, the first value that is not finite is "), "{message}");
+        assert!(parts.iter().all(|part| message.contains(part)), "{parts:?}: {message}");
+        assert!(!folder.path().join("run/checkpoints/last.safetensors").exists());
+        fs::remove_dir_all(folder.path().join("run")).unwrap();
+    }
+}

@@ -6,6 +6,7 @@
 pub mod bench;
 pub mod checkpoint;
 pub mod density;
+mod diagnose;
 pub mod evaluate;
 mod feed;
 mod figures;
@@ -105,6 +106,9 @@ pub struct Trainer<'d> {
     standing: Option<Standing>,
     trace_steps: u64,
     trace: Vec<TracedStep>,
+    optimiser: Optimiser,
+    /// The step whose losses were not finite.
+    failed: Option<u64>,
 }
 
 /// How a run ended.
@@ -198,6 +202,8 @@ impl<'d> Trainer<'d> {
             standing: from.map(|checkpoint| checkpoint.header.standing),
             trace_steps: 0,
             trace: Vec::new(),
+            optimiser,
+            failed: None,
         })
     }
 
@@ -241,7 +247,8 @@ impl<'d> Trainer<'d> {
     /// the submissions under way, and the last checkpoint holds it there.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] where a loss is not finite: what the folder held after the last epoch stays. Else what the
+    /// [`Error::NonFinite`] where a loss is not finite, with the first value that was not: what the folder held after the
+    /// last epoch stays. Else what the
     /// device or the file system fails with.
     pub fn run(&mut self, folder: &RunFolder, observer: &mut dyn Observer) -> Result<Ended> {
         let mut ended = Ended::Done;
@@ -253,7 +260,8 @@ impl<'d> Trainer<'d> {
                 ended = Ended::Early;
                 break;
             }
-            let Some(Epoch { line, train, test }) = self.one_epoch(observer)? else {
+            let epoch = self.one_epoch(observer).map_err(|error| self.explain(folder, error))?;
+            let Some(Epoch { line, train, test }) = epoch else {
                 folder.save(&self.checkpoint()?, false)?;
                 let step = self.standing.map_or(0, |standing| standing.step);
                 return Ok(Ended::Stopped { step, epoch: self.epoch() + 1 });
@@ -346,13 +354,14 @@ impl<'d> Trainer<'d> {
     /// Runs the steps, or the first of them where the observer wants to stop: how many, and the mean with them added.
     fn train(&mut self, steps: &[Step], mut mean: Mean, observer: &mut dyn Observer) -> Result<(usize, Mean)> {
         let (epoch, terms) = (self.epoch() + 1, self.model.terms());
-        let (trace, trace_steps) = (&mut self.trace, self.trace_steps);
+        let (trace, trace_steps, failed) = (&mut self.trace, self.trace_steps, &mut self.failed);
         let (mut ran, mut images) = (0, steps.first().map_or(0, |step| u64::from(step.first)));
         self.queue.run(&mut *self.session, Some(&self.feeds[0]), &self.training, steps, |done, recorded| {
             let mut recent = Mean::default();
             for (step, values) in done.iter().zip(recorded) {
                 let losses = Losses { terms, values: *values };
-                losses.check_finite(|| format!("step {} (epoch {epoch})", step.index))?;
+                let place = || format!("step {} (epoch {epoch})", step.index);
+                losses.check_finite(place).inspect_err(|_| *failed = Some(step.index))?;
                 mean.add(values, step.rows);
                 recent.add(values, step.rows);
                 images += u64::from(step.rows);

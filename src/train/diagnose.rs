@@ -1,0 +1,94 @@
+//! Which number went wrong first: the steps since the last checkpoint are run again, which gives the same numbers, and the
+//! one that failed is computed value by value.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use super::feed::Feed;
+use super::schedule::{batches, training_steps};
+use super::{Checkpoint, RunFolder, Trainer, first_parameters};
+use crate::backend::cpu::interpret;
+use crate::error::{Error, Result};
+use crate::graph::{Graph, Source};
+use crate::models::Batches;
+use crate::ops::Order;
+use crate::plan::Arena;
+use crate::step::Step;
+
+impl Trainer<'_> {
+    /// What a run that failed at a step ends with: the error, and the first value that was not finite.
+    pub(super) fn explain(&mut self, folder: &RunFolder, error: Error) -> Error {
+        let (Error::NonFinite(reason), Some(failed)) = (&error, self.failed) else { return error };
+        match self.first_bad_value(folder, failed) {
+            Ok(Some(found)) => Error::NonFinite(format!("{reason}; replayed from there, {found}")),
+            Ok(None) => error,
+            // The fault that is reported is the first one.
+            Err(second) => Error::NonFinite(format!("{reason}; it could not be replayed: {second}")),
+        }
+    }
+
+    fn first_bad_value(&mut self, folder: &RunFolder, failed: u64) -> Result<Option<String>> {
+        let path = folder.checkpoint("last");
+        let start = match path.exists() {
+            true => {
+                let Checkpoint { header, parameters, first, second } = Checkpoint::load(&path)?;
+                self.session.write_arena(Arena::Parameters, &parameters)?;
+                self.session.write_arena(Arena::FirstMoments, &first)?;
+                self.session.write_arena(Arena::SecondMoments, &second)?;
+                header.standing.step
+            }
+            false => {
+                let parameters = first_parameters(&self.config, &self.model, &self.data.train);
+                let zero = vec![0.0; parameters.len()];
+                self.session.write_arena(Arena::Parameters, &parameters)?;
+                self.session.write_arena(Arena::FirstMoments, &zero)?;
+                self.session.write_arena(Arena::SecondMoments, &zero)?;
+                0
+            }
+        };
+        let images = self.data.train.count() as u32;
+        let epoch = self.epoch();
+        let before = epoch * batches(images, self.config.batch_size).len() as u64;
+        let steps = training_steps(&self.config, images, epoch, before);
+        // The step before is looked at too: a gradient that is not finite shows in the loss of the next step.
+        let replayed: Vec<Step> = steps.iter().copied().filter(|step| (start..=failed).contains(&step.index)).collect();
+        let (run, looked_at) = replayed.split_at(replayed.len().saturating_sub(2));
+        let feed = Some(&self.feeds[0]);
+        self.queue.run(&mut *self.session, feed, &self.training, run, |_, _| Ok(ControlFlow::Continue(())))?;
+        let whole = Feed::new(&self.data.train, 0, self.config.batch_size, Order::Shuffled, None)?;
+        let of = Batches {
+            augment: self.config.augment(self.data.train.size),
+            noise: self.config.noise,
+            ..whole.batches(self.config.pixels())
+        };
+        let graphs = self.model.training(&of, self.optimiser)?;
+        for step in looked_at {
+            let parameters = self.session.read_arena(Arena::Parameters)?;
+            for graph in &graphs {
+                let values = interpret::<f32>(graph, step, &parameters, &[whole.data()], &HashMap::new())?;
+                if let Some(what) = first_not_finite(graph, &values) {
+                    return Ok(Some(format!("the first value that is not finite is {what}, at step {}", step.index)));
+                }
+            }
+            let feed = Some(&self.feeds[0]);
+            self.queue.run(&mut *self.session, feed, &self.training, &[*step], |_, _| Ok(ControlFlow::Continue(())))?;
+        }
+        Ok(None)
+    }
+}
+
+/// The name of the first value of a graph that holds a number that is none.
+fn first_not_finite(graph: &Graph, values: &[Vec<f32>]) -> Option<String> {
+    let bad = graph.ids().zip(values).find(|(_, value)| value.iter().any(|number| !number.is_finite()));
+    let (id, value) = bad?;
+    let at = value.iter().position(|number| !number.is_finite())?;
+    let node = graph.node(id);
+    let gradient = graph.gradients().iter().find(|(_, gradient)| *gradient == id);
+    let name = match (&node.source, gradient) {
+        (Source::Parameter(parameter), _) => format!("parameter {}", graph.layout().get(*parameter).name),
+        (_, Some((parameter, _))) => format!("the gradient of {}", graph.layout().get(*parameter).name),
+        (Source::Op(op), _) => format!("the output of {}", op.name()),
+        _ => "an input".to_owned(),
+    };
+    Some(format!("{name}, [{}, {}]: element {at} is {}", node.shape.rows, node.shape.cols, value[at]))
+}
