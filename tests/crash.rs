@@ -178,8 +178,11 @@ fn a_second_signal_stops_at_once() {
 #[test]
 fn the_first_number_that_goes_wrong_is_named() {
     let folder = TempDir::new().unwrap();
-    let args = ["train", "--out", "run", "--data", "uniform:1000x16", "--hidden", "8", "--latent", "2", "--device", "cpu"];
-    for (lr, parts) in [("1e30", ["step 1 ", "at step 1"]), ("1e39", ["step 1 ", "parameter encoder.0.weight, [8, 16]"])] {
+    let args =
+        ["train", "--out", "run", "--data", "uniform:1000x16", "--hidden", "8", "--latent", "2", "--device", "cpu"];
+    for (lr, parts) in
+        [("1e30", ["step 1 ", "at step 1"]), ("1e39", ["step 1 ", "parameter encoder.0.weight, [8, 16]"])]
+    {
         let output = command(folder.path(), &[&args[..], &["--lr", lr]].concat()).output().unwrap();
         let message = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(1), "{message}");
@@ -188,4 +191,25 @@ fn the_first_number_that_goes_wrong_is_named() {
         assert!(!folder.path().join("run/checkpoints/last.safetensors").exists());
         fs::remove_dir_all(folder.path().join("run")).unwrap();
     }
+}
+
+#[test]
+fn a_file_that_may_not_grow_is_named_and_the_checkpoint_before_stays() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let child = start(folder, "run");
+    wait_for_lines(&folder.join("run/metrics.jsonl"), 1);
+    send(&child, "-INT");
+    child.wait_with_output().unwrap();
+    let checkpoint = folder.join("run/checkpoints/last.safetensors");
+    let before = fs::read(&checkpoint).unwrap();
+    // Blocks of 512 bytes or of a KiB: both are less than a checkpoint.
+    let limited = "ulimit -f 20; exec \"$0\" train --resume run --epochs 6";
+    let output = Command::new("sh").args(["-c", limited, env!("CARGO_BIN_EXE_vae-gpu")]).current_dir(folder).output();
+    let output = output.unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("error: writing run/") && message.contains("File too large"), "{message}");
+    assert!(fs::read(&checkpoint).unwrap() == before, "the checkpoint before is not as it was");
+    succeeded(resume(folder, "run"));
 }

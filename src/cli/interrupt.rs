@@ -23,6 +23,10 @@ impl Interrupt {
                 .and_then(|_| flag::register_usize(number, Arc::clone(&signal), number as usize))
                 .map_err(|error| Error::Usage(format!("signals can't be listened to: {error}")))?;
         }
+        // A file that outgrows the user's limit is then an error of its writer, like a full disk.
+        #[cfg(unix)]
+        flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::new(false)))
+            .map_err(|error| Error::Usage(format!("signals can't be listened to: {error}")))?;
         Ok(Interrupt(signal))
     }
 
