@@ -1,0 +1,174 @@
+//! Files of every kind that is read, cut and with bytes changed: the answer is data or an error, never a panic.
+//! `VAE_GPU_HOSTILE=100000` tries as many of each.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::Path;
+
+use image::{DynamicImage, ImageFormat, RgbImage};
+use npyz::WriterBuilder;
+use tempfile::TempDir;
+use vae_gpu::config::TrainConfig;
+use vae_gpu::data::{DataSource, Reading};
+use vae_gpu::rng::{Draw, Stream};
+
+fn tries() -> u32 {
+    std::env::var("VAE_GPU_HOSTILE").map_or(300, |tries| tries.parse().unwrap())
+}
+
+/// A file with some bytes changed, cut, or repeated: another for each `number`.
+fn damaged(good: &[u8], number: u32) -> Vec<u8> {
+    let draw = Draw { seed: 8, stream: Stream::Synthetic, step: u64::from(number) };
+    let below = |element: u32, bound: usize| draw.bits(0, element) as usize % bound.max(1);
+    let mut bytes = good.to_vec();
+    match number % 4 {
+        0 => bytes.truncate(below(0, bytes.len())),
+        1 => {
+            let (from, to) = (below(0, bytes.len()), below(1, bytes.len()));
+            let part = bytes[from.min(to)..from.max(to)].to_vec();
+            bytes.splice(from..from, part);
+        }
+        _ => {}
+    }
+    if number % 4 > 0 && !bytes.is_empty() {
+        // Headers come first: half of the changes are made there.
+        for change in 0..1 + below(2, 4) as u32 {
+            let bound = if change % 2 == 0 { bytes.len().min(64) } else { bytes.len() };
+            let at = below(3 + 2 * change, bound);
+            bytes[at] = match below(4 + 2 * change, 4) {
+                0 => 0,
+                1 => 0xff,
+                _ => draw.bits(1, change) as u8,
+            };
+        }
+    }
+    bytes
+}
+
+/// Reads damaged versions of the file `name` as data; how many of them could be read.
+fn read_damaged(name: &str, good: &[u8]) -> u32 {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join(name);
+    // Images are read by folder, everything else by file.
+    let image = image::ImageFormat::from_path(&path).is_ok();
+    let source = DataSource::Path(if image { folder.path().to_owned() } else { path.clone() });
+    let reading = Reading::default();
+    fs::write(&path, good).unwrap();
+    if image {
+        fs::write(folder.path().join(format!("second-{name}")), good).unwrap();
+    }
+    reading.read(Some(&source)).unwrap();
+    let mut read = 0;
+    for number in 0..tries() {
+        fs::write(&path, damaged(good, number)).unwrap();
+        match reading.read(Some(&source)) {
+            Ok(data) => {
+                assert_eq!(data.train.pixels.len(), data.train.count() * data.train.features());
+                read += 1;
+            }
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+    }
+    read
+}
+
+fn image(format: ImageFormat) -> Vec<u8> {
+    let pixels = (0..12 * 10 * 3).map(|i| (i * 31 % 256) as u8).collect();
+    let image = DynamicImage::ImageRgb8(RgbImage::from_raw(10, 12, pixels).unwrap());
+    let mut bytes = std::io::Cursor::new(Vec::new());
+    image.write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+#[test]
+fn images() {
+    use ImageFormat::{Bmp, Gif, Jpeg, Png, Pnm, Tiff, WebP};
+    for (name, format) in [
+        ("a.png", Png),
+        ("a.jpg", Jpeg),
+        ("a.bmp", Bmp),
+        ("a.gif", Gif),
+        ("a.ppm", Pnm),
+        ("a.tiff", Tiff),
+        ("a.webp", WebP),
+    ] {
+        let read = read_damaged(name, &image(format));
+        assert!(read < tries(), "{name}: nothing was damaged");
+    }
+}
+
+fn array(path: &Path) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let options = npyz::WriteOptions::<f32>::new().default_dtype().shape(&[20, 3, 4]);
+    let mut writer = options.writer(&mut bytes).begin_nd().unwrap();
+    writer.extend((0..240).map(|i| i as f32 / 240.0)).unwrap();
+    writer.finish().unwrap();
+    let mut archive = npyz::npz::NpzWriter::create(path).unwrap();
+    for name in ["x", "labels"] {
+        let shape: &[u64] = if name == "x" { &[20, 12] } else { &[20] };
+        let mut writer =
+            archive.array(name, Default::default()).unwrap().default_dtype().shape(shape).begin_nd().unwrap();
+        writer.extend((0..shape.iter().product::<u64>()).map(|i| (i % 7) as f32)).unwrap();
+        writer.finish().unwrap();
+    }
+    bytes
+}
+
+#[test]
+fn arrays() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a.npz");
+    let npy = array(&path);
+    assert!(read_damaged("a.npy", &npy) < tries());
+    assert!(read_damaged("a.npz", &fs::read(&path).unwrap()) < tries());
+}
+
+#[test]
+fn tables() {
+    let lines = (0..30).map(|i| format!("{},{}.5,-{i}e-1,\"{}\"\n", i, i % 3, ["a", "b"][i % 2]));
+    let text = format!("x,y,z,class\n{}", lines.collect::<String>());
+    assert!(read_damaged("a.csv", text.as_bytes()) < tries());
+    assert!(read_damaged("a.tsv", text.replace(',', "\t").as_bytes()) < tries());
+}
+
+#[test]
+fn configurations() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("config.toml");
+    let good =
+        TrainConfig { augment: Some("shift:2,flip".parse().unwrap()), ..TrainConfig::default() }.to_toml().unwrap();
+    for number in 0..tries() {
+        fs::write(&path, damaged(good.as_bytes(), number)).unwrap();
+        if let Ok(config) = TrainConfig::load(&path) {
+            let _ = config.validate();
+        }
+    }
+}
+
+/// Headers that claim more than there is, or could be.
+#[test]
+fn claims_are_not_believed() {
+    let folder = TempDir::new().unwrap();
+    let refused = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        let image = image::ImageFormat::from_path(&path).is_ok();
+        let source = DataSource::Path(if image { folder.path().to_owned() } else { path.clone() });
+        let error = Reading::default().read(Some(&source)).unwrap_err().to_string();
+        assert!(error.contains(name), "{error}");
+        fs::remove_file(&path).unwrap();
+    };
+    let npy = |shape: &str| {
+        let dict = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}\n");
+        [b"\x93NUMPY\x01\x00", &(dict.len() as u16).to_le_bytes()[..], dict.as_bytes(), &[0; 100]].concat()
+    };
+    refused("a.npy", &npy("(1099511627776, 784)"));
+    refused("a.npy", &npy("(1000000, 1000)"));
+    refused("a.npy", &npy("(18446744073709551615, 2)"));
+    refused("a.pgm", b"P5 1000000 1000000 255\n123");
+    refused("a.pgm", b"P5 4294967295 4294967295 255\n123");
+    // A PNG of 2^31 - 1 pixels a side.
+    let mut png = image(ImageFormat::Png);
+    png[16..24].copy_from_slice(&[0x7f, 0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff]);
+    refused("a.png", &png);
+}
