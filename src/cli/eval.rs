@@ -77,13 +77,20 @@ impl Eval {
 }
 
 fn table(evaluation: &Evaluation) {
+    for (name, value) in rows(evaluation) {
+        say(format_args!("{name:<15} {value}"));
+    }
+}
+
+/// Names and values for people.
+pub(super) fn rows(evaluation: &Evaluation) -> [(&'static str, String); 8] {
     let Evaluation { images, samples, active_units, latent, mse, .. } = evaluation;
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
     let likelihood = match (evaluation.log_likelihood, evaluation.log_likelihood_error, samples) {
         (Some(mean), Some(error), Some(samples)) => format!("{mean:.3} ± {error:.3}  ({samples} samples an image)"),
         _ => "-".to_owned(),
     };
-    let rows = [
+    [
         ("images", images.to_string()),
         ("loss", number(Some(evaluation.loss))),
         ("ELBO", number(evaluation.elbo)),
@@ -92,8 +99,5 @@ fn table(evaluation: &Evaluation) {
         ("log-likelihood", likelihood),
         ("active units", format!("{active_units} of {latent}")),
         ("squared error", format!("{mse:.6} a pixel")),
-    ];
-    for (name, value) in rows {
-        say(format_args!("{name:<15} {value}"));
-    }
+    ]
 }

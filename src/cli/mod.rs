@@ -1,6 +1,7 @@
 //! The command line: one file a command, each of which parses, calls the library and tells what came of it.
 
 mod bench;
+mod compare;
 mod decode;
 mod devices;
 mod encode;
@@ -10,8 +11,11 @@ mod interpolate;
 mod interrupt;
 mod progress;
 mod reconstruct;
+mod report;
+mod runs;
 mod sample;
 mod source;
+mod table;
 mod train;
 mod traverse;
 
@@ -52,6 +56,9 @@ enum Command {
     Decode(decode::Decode),
     Interpolate(interpolate::Interpolate),
     Traverse(traverse::Traverse),
+    Runs(runs::Runs),
+    Compare(compare::Compare),
+    Report(report::Report),
     Bench(bench::Bench),
     Devices(devices::Devices),
 }
@@ -70,6 +77,9 @@ pub fn main(started: Instant) -> ExitCode {
         Command::Decode(command) => command.run(),
         Command::Interpolate(command) => command.run(),
         Command::Traverse(command) => command.run(),
+        Command::Runs(command) => command.run(),
+        Command::Compare(command) => command.run(),
+        Command::Report(command) => command.run(),
         Command::Bench(command) => command.run(started),
         Command::Devices(command) => command.run(),
     };
@@ -77,13 +87,7 @@ pub fn main(started: Instant) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let kind = if matches!(error, Error::Interrupted { .. }) { "stopped" } else { "error" };
-            let mut text = format!("{kind}: {error}");
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                text += &format!("\n  caused by: {error}");
-                cause = error.source();
-            }
-            let _ = writeln!(stderr(), "{text}"); // there is nowhere left to report to
+            let _ = writeln!(stderr(), "{kind}: {}", told(&error)); // there is nowhere left to report to
             ExitCode::from(error.exit_code())
         }
     }
@@ -99,6 +103,17 @@ fn listen(verbose: u8) {
     let colour = stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let subscriber = tracing_subscriber::fmt().with_max_level(level).with_writer(stderr).with_ansi(colour);
     subscriber.with_target(false).with_timer(tracing_subscriber::fmt::time::uptime()).init();
+}
+
+/// An error and its causes.
+fn told(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!("\n  caused by: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 /// Prints a line; a reader who has gone away is no reason to stop.

@@ -6,8 +6,11 @@ use clap::Args;
 
 use super::source::{Source, check_index};
 use super::{check_folder, say};
-use crate::data::DataSource;
+use crate::backend::Session;
+use crate::config::TrainConfig;
+use crate::data::{DataSource, Images};
 use crate::error::{Error, Result};
+use crate::models::Model;
 use crate::plan::Options;
 use crate::train::generate::{Decoder, Encoder};
 use crate::train::image_grid;
@@ -53,37 +56,64 @@ impl Traverse {
         let latent = header.model.latent;
         let (selected, mut session) = self.source.session(&found)?;
         found.say(&selected);
-        let (mut middle, mut unit) = (vec![0.0; latent], vec![1.0; latent]);
+        let (mut center, mut unit) = (vec![0.0; latent], vec![1.0; latent]);
+        let mut middle = center.clone();
         if self.image.is_some() || !found.model.has_prior() {
             let (config, data) = found.data(self.data.as_ref())?;
-            let encoder = Encoder::load(&mut *session, &found.model, 1, Options::default())?;
             if !found.model.has_prior() {
-                let shown = data.test.shown(0..ENCODED.min(data.test.count()), config.binarise);
-                (middle, unit) = moments(&encoder.apply(&mut *session, &shown)?.means, latent);
+                (center, unit) = code_moments(&mut *session, &found.model, &config, &data.test)?;
+                middle.clone_from(&center);
             }
             if let Some(image) = self.image {
                 check_index("--image", image, data.test.count())?;
+                let encoder = Encoder::load(&mut *session, &found.model, 1, Options::default())?;
                 middle = encoder.apply(&mut *session, &data.test.shown(image..image + 1, config.binarise))?.means;
+                if !found.model.has_prior() {
+                    center.clone_from(&middle);
+                }
             }
         }
-        let mut latents = Vec::with_capacity(latent * steps * latent);
-        for dimension in 0..latent {
-            for step in 0..steps {
-                let t = 2.0 * step as f64 / (steps - 1) as f64 - 1.0;
-                let moved = (self.range * t) as f32 * unit[dimension];
-                // From an image's code the dimension alone is replaced by its place on the scale of the prior.
-                let center = if found.model.has_prior() { 0.0 } else { middle[dimension] };
-                let at = latents.len() + dimension;
-                latents.extend_from_slice(&middle);
-                latents[at] = center + moved;
-            }
-        }
+        let latents = traversed(&middle, &center, &unit, latent, steps, self.range);
         let decoder = Decoder::load(&mut *session, &found.model, steps, Options::default())?;
         let images = decoder.apply(&mut *session, &latents)?; // [latent * steps, features]
         image_grid(header.model.output, &images, header.size(), steps)?.save(&out)?;
         say(format_args!("{}", out.display()));
         Ok(())
     }
+}
+
+/// Mean and deviation of each dimension over the codes of test images: what a model without a prior has in its place.
+pub(super) fn code_moments(
+    session: &mut dyn Session,
+    model: &Model,
+    config: &TrainConfig,
+    test: &Images,
+) -> Result<(Vec<f32>, Vec<f32>)> {
+    let shown = test.shown(0..ENCODED.min(test.count()), config.binarise);
+    let encoder = Encoder::load(session, model, 1, Options::default())?;
+    Ok(moments(&encoder.apply(session, &shown)?.means, model.config().latent))
+}
+
+/// Latents that go through each of the first `dimensions`, `[dimensions * steps, latent]`: from an image's code, or from
+/// the middle, the dimension alone is replaced by its place on the scale, `range` units to either side of its center.
+pub(super) fn traversed(
+    middle: &[f32],
+    center: &[f32],
+    unit: &[f32],
+    dimensions: usize,
+    steps: usize,
+    range: f64,
+) -> Vec<f32> {
+    let mut latents = Vec::with_capacity(dimensions * steps * middle.len());
+    for dimension in 0..dimensions {
+        for step in 0..steps {
+            let t = 2.0 * step as f64 / (steps - 1) as f64 - 1.0;
+            let at = latents.len() + dimension;
+            latents.extend_from_slice(middle);
+            latents[at] = center[dimension] + (range * t) as f32 * unit[dimension];
+        }
+    }
+    latents
 }
 
 /// Mean and deviation of each column of `[count, latent]`.

@@ -38,6 +38,11 @@ impl Picture {
         self.image.height()
     }
 
+    /// Values a pixel: 1 where it is grey, 3 where it has colours.
+    pub fn channels(&self) -> u8 {
+        self.image.color().channel_count()
+    }
+
     /// The picture as the bytes of a PNG file.
     ///
     /// # Errors

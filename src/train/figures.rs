@@ -1,7 +1,7 @@
-//! The pictures of a run folder, drawn anew after each epoch.
+//! The pictures of a run: drawn anew after each epoch for its folder and for TensorBoard, and again for a report.
 
 use super::generate::{Encoder, Reconstructor, Sampler};
-use super::run::{EpochMetrics, RunFolder};
+use super::run::EpochMetrics;
 use crate::backend::Session;
 use crate::config::TrainConfig;
 use crate::data::{Dataset, ImageSize, Images};
@@ -32,9 +32,34 @@ pub fn image_grid(output: Output, images: &[f32], size: ImageSize, columns: usiz
     }
 }
 
+/// A picture of a model at work, or of its training.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Figure {
+    /// `loss`, `reconstructions`, `samples` or `latent`: the file's name without its `.png`.
+    pub name: &'static str,
+    /// The picture.
+    pub picture: Picture,
+}
+
+/// A line for each of the terms on each set, over epochs.
+///
+/// # Errors
+/// Those of [`loss_curve`].
+pub fn term_curves(terms: &[&str], epochs: &[EpochMetrics]) -> Result<Picture> {
+    let curve = |set: &str, term: &str| Curve {
+        name: if terms.len() == 1 { set.to_owned() } else { format!("{set} {term}") },
+        points: epochs
+            .iter()
+            .filter_map(|epoch| Some((epoch.epoch as f64, *epoch.losses.get(&format!("{set}_{term}"))?)))
+            .collect(),
+    };
+    let curves = terms.iter().flat_map(|term| ["train", "test"].map(|set| curve(set, term)));
+    loss_curve(&curves.collect::<Vec<_>>())
+}
+
 /// The programs that figures need.
 #[derive(Debug)]
-pub(super) struct Figures {
+pub struct Figures {
     sampler: Sampler,
     reconstructor: Option<Reconstructor>,
     encoder: Option<Encoder>,
@@ -42,7 +67,11 @@ pub(super) struct Figures {
 }
 
 impl Figures {
-    pub(super) fn load(session: &mut dyn Session, model: &Model, data: &Dataset, options: Options) -> Result<Figures> {
+    /// Loads the programs.
+    ///
+    /// # Errors
+    /// Those of [`crate::plan::compile`] and [`Session::load`].
+    pub fn load(session: &mut dyn Session, model: &Model, data: &Dataset, options: Options) -> Result<Figures> {
         let (has_prior, autoencodes) = (model.has_prior(), model.config().model != ModelKind::Gan);
         let sampler = Sampler::load(session, model, SAMPLES, options)?;
         let rows = |limit: usize| limit.min(data.test.count());
@@ -58,25 +87,20 @@ impl Figures {
         Ok(Figures { sampler, reconstructor, encoder, terms })
     }
 
-    /// Draws `loss.png`, `samples.png`, and where the model has an encoder `reconstructions.png`; for a latent of two
-    /// dimensions `latent.png`.
-    pub(super) fn draw(
+    /// Draws `loss`, `samples`, and where the model has an encoder `reconstructions`; for a latent of two dimensions
+    /// `latent`. Samples of a model without a prior are of a density fitted to some training codes.
+    ///
+    /// # Errors
+    /// Where the device or the drawing library fails.
+    pub fn draw(
         &self,
         session: &mut dyn Session,
-        folder: &RunFolder,
         config: &TrainConfig,
         data: &Dataset,
         epochs: &[EpochMetrics],
-    ) -> Result<()> {
-        let curve = |set: &str, term: &str| Curve {
-            name: if self.terms.len() == 1 { set.to_owned() } else { format!("{set} {term}") },
-            points: epochs
-                .iter()
-                .filter_map(|epoch| Some((epoch.epoch as f64, *epoch.losses.get(&format!("{set}_{term}"))?)))
-                .collect(),
-        };
-        let curves = self.terms.iter().flat_map(|term| ["train", "test"].map(|set| curve(set, term)));
-        loss_curve(&curves.collect::<Vec<_>>())?.save(&folder.figure("loss.png"))?;
+    ) -> Result<Vec<Figure>> {
+        let mut figures = vec![Figure { name: "loss", picture: term_curves(&self.terms, epochs)? }];
+        let mut drawn = |name, picture| figures.push(Figure { name, picture });
 
         let test = &data.test;
         let shown = |images: &Images, count: usize| images.shown(0..count.min(images.count()), config.binarise);
@@ -84,8 +108,7 @@ impl Figures {
             let originals = shown(test, RECONSTRUCTIONS); // [count, features]
             let means = reconstructor.apply(session, &originals)?;
             let columns = originals.len() / test.features();
-            let picture = reconstructions(&originals, &means, test.size, columns)?;
-            picture.save(&folder.figure("reconstructions.png"))?;
+            drawn("reconstructions", reconstructions(&originals, &means, test.size, columns)?);
         }
 
         let density = |session: &mut dyn Session| match &self.encoder {
@@ -96,12 +119,12 @@ impl Figures {
             None => Err(crate::Error::Usage("a model without a prior must have an encoder".to_owned())),
         };
         let samples = self.sampler.draw(session, SAMPLES, config.seed, density)?;
-        image_grid(config.output, &samples, test.size, COLUMNS)?.save(&folder.figure("samples.png"))?;
+        drawn("samples", image_grid(config.output, &samples, test.size, COLUMNS)?);
 
         if let (Some(encoder), 2) = (&self.encoder, config.latent) {
             let codes = encoder.apply_to(session, test, config.binarise)?;
-            latent_map(codes.means.as_chunks::<2>().0, &test.labels)?.save(&folder.figure("latent.png"))?;
+            drawn("latent", latent_map(codes.means.as_chunks::<2>().0, &test.labels)?);
         }
-        Ok(())
+        Ok(figures)
     }
 }

@@ -9,13 +9,15 @@ pub mod density;
 mod diagnose;
 pub mod evaluate;
 mod feed;
-mod figures;
+pub mod figures;
 pub mod generate;
 pub mod metrics;
 mod queue;
 pub mod run;
 mod schedule;
 mod setup;
+pub mod summary;
+mod tensorboard;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -38,10 +40,11 @@ use crate::plan::{Arena, Options, compile};
 use crate::step::Step;
 use checkpoint::{Header, Standing, Training};
 use feed::Feed;
-use figures::Figures;
+use figures::{Figure, Figures};
 use metrics::Mean;
 use queue::Queue;
 use schedule::{batches, evaluation_steps, training_steps};
+use tensorboard::EventFile;
 
 /// What hears of a run's progress.
 pub trait Observer {
@@ -254,6 +257,7 @@ impl<'d> Trainer<'d> {
         let mut ended = Ended::Done;
         let mut lines = folder.metrics()?;
         lines.retain(|line| line.epoch <= self.epoch());
+        let mut events = EventFile::begin(folder, self.epoch())?;
         while self.epoch() < self.config.epochs {
             if let Some(Standing { epoch, best_epoch, .. }) = self.out_of_patience() {
                 observer.stopped_early(epoch, best_epoch);
@@ -275,7 +279,11 @@ impl<'d> Trainer<'d> {
             let began = Instant::now();
             let checkpoint = self.checkpoint()?;
             folder.save(&checkpoint, checkpoint.header.standing.best_epoch == line.epoch)?;
-            self.figures.draw(&mut *self.session, folder, &self.config, self.data, &lines)?;
+            let figures = self.figures.draw(&mut *self.session, &self.config, self.data, &lines)?;
+            for Figure { name, picture } in &figures {
+                picture.save(&folder.figure(&format!("{name}.png")))?;
+            }
+            events.epoch(&line, &figures, line.epoch == self.config.epochs)?;
             tracing::info!("epoch {}: saved and drawn in {:.2} s", line.epoch, began.elapsed().as_secs_f64());
             observer.epoch_finished(&line, train, test);
         }

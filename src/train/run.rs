@@ -1,4 +1,4 @@
-//! A run's folder: `config.toml`, `metrics.jsonl` (a line an epoch), `checkpoints/`, `figures/`.
+//! A run's folder: `config.toml`, `metrics.jsonl` (a line an epoch), `checkpoints/`, `figures/`, TensorBoard's event files.
 
 use super::Checkpoint;
 use super::metrics::json_lines;
@@ -121,18 +121,27 @@ impl RunFolder {
         self.path.join("figures").join(name)
     }
 
-    /// The epochs so far.
+    /// The epochs so far. A last line that breaks off is left out: whoever wrote it was stopped, and no epoch before it is
+    /// less true.
+    ///
+    /// # Errors
+    /// [`Error::Format`] that names any other damaged line; [`Error::Io`] where the file is there and can't be read.
     pub fn metrics(&self) -> Result<Vec<EpochMetrics>> {
         let path = self.path.join("metrics.jsonl");
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(error) => return Err(Error::io("reading", &path)(error)),
         };
-        let parse = |(i, line): (usize, &str)| {
-            serde_json::from_str(line).map_err(|error| Error::format(&path, format!("line {}: {error}", i + 1)))
-        };
-        text.lines().enumerate().map(parse).collect()
+        let mut lines = Vec::new();
+        for (index, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
+            match serde_json::from_slice(line) {
+                Ok(line) => lines.push(line),
+                Err(_) if !line.ends_with(b"\n") => break,
+                Err(error) => return Err(Error::format(&path, format!("line {}: {error}", index + 1))),
+            }
+        }
+        Ok(lines)
     }
 
     /// Adds an epoch, in place of any at or after it: a resumed run holds each epoch once.

@@ -1,0 +1,122 @@
+//! `vae-gpu compare`.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::{check_folder, say, table, thousands};
+use crate::error::{Error, Result};
+use crate::plot::{Curve, loss_curve};
+use crate::train::summary::{Run, architecture};
+
+/// Keys that decide what a test loss measures: runs that differ in one are not ranked by it.
+const MEASURES: [&str; 9] =
+    ["model", "loss", "beta", "samples", "free-bits", "penalty", "contraction", "binarise", "data"];
+
+/// Show runs beside each other: the options that differ, the best figures, and a picture of their test losses
+///
+/// The best epoch is the one with the lowest test loss, in nats an image where the model's likelihood is; for gan, whose
+/// losses rank nothing, it is the last.
+#[derive(Debug, Args)]
+#[command(after_help = "Example: vae-gpu compare runs/small runs/large --out compared.png")]
+pub(super) struct Compare {
+    /// Two runs or more
+    #[arg(value_name = "RUN", required = true, num_args = 2..)]
+    runs: Vec<PathBuf>,
+    /// The picture of the test loss after each epoch
+    #[arg(long, value_name = "FILE", default_value = "comparison.png")]
+    out: PathBuf,
+}
+
+impl Compare {
+    pub(super) fn run(self) -> Result<()> {
+        check_folder(&self.out)?;
+        let runs = self.runs.iter().map(|path| Run::read(path)).collect::<Result<Vec<_>>>()?;
+        for (run, path) in runs.iter().zip(&self.runs) {
+            if run.epochs.is_empty() {
+                let path = path.display();
+                return Err(Error::Usage(format!("{path}: it has no epoch yet, so there is nothing to compare")));
+            }
+        }
+        let names = self.names(&runs);
+        let options = differing(&runs)?;
+        let mut rows = vec![[vec![String::new()], names.clone()].concat()];
+        rows.extend(options.iter().cloned());
+        rows.extend(figures(&runs));
+        table::print(&rows, &[]);
+
+        let measured: Vec<&str> =
+            options.iter().map(|row| row[0].as_str()).filter(|key| MEASURES.contains(key)).collect();
+        if !measured.is_empty() {
+            say(format_args!("these runs differ in {}: their test losses don't measure the same", measured.join(", ")));
+        }
+        let curve = |(run, name): (&Run, &String)| Curve {
+            name: name.clone(),
+            points: run.epochs.iter().map(|line| (line.epoch as f64, run.test_loss(line))).collect(),
+        };
+        loss_curve(&runs.iter().zip(&names).map(curve).collect::<Vec<_>>())?.save(&self.out)?;
+        say(format_args!("{}", self.out.display()));
+        Ok(())
+    }
+
+    /// The folders' names; their paths as they were given, where two have one name.
+    fn names(&self, runs: &[Run]) -> Vec<String> {
+        let names: Vec<String> = runs.iter().map(Run::name).collect();
+        match names.iter().collect::<BTreeSet<_>>().len() == names.len() {
+            true => names,
+            false => self.runs.iter().map(|path| path.display().to_string()).collect(),
+        }
+    }
+}
+
+/// A row for each option that differs: its key, and its value in each run.
+fn differing(runs: &[Run]) -> Result<Vec<Vec<String>>> {
+    let tables = runs.iter().map(|run| run.config.to_table()).collect::<Result<Vec<_>>>()?;
+    let keys: BTreeSet<&String> = tables.iter().flat_map(|table| table.keys()).collect();
+    let mut rows = Vec::new();
+    for key in keys {
+        let values = tables.iter().map(|table| match table.get(key) {
+            Some(toml::Value::String(text)) => text.clone(),
+            Some(value) => value.to_string(),
+            None => "-".to_owned(),
+        });
+        let row: Vec<String> = std::iter::once(key.clone()).chain(values).collect();
+        if row[2..].iter().any(|value| *value != row[1]) {
+            rows.push(row);
+        }
+    }
+    Ok(rows)
+}
+
+/// A row a figure.
+fn figures(runs: &[Run]) -> Vec<Vec<String>> {
+    let row = |name: &str, value: &dyn Fn(&Run) -> Option<String>| {
+        let values = runs.iter().map(|run| value(run).unwrap_or_else(|| "-".to_owned()));
+        std::iter::once(name.to_owned()).chain(values).collect::<Vec<_>>()
+    };
+    let at_best = |set: &str, term: &str| {
+        row(&format!("{set} {term}"), &|run| {
+            let value = run.best()?.losses.get(&format!("{set}_{term}"))?;
+            Some(format!("{value:.2}"))
+        })
+    };
+    let mut terms: Vec<&str> = Vec::new();
+    for term in runs.iter().flat_map(|run| &run.terms) {
+        if !terms.contains(term) {
+            terms.push(term);
+        }
+    }
+    let mut rows = vec![
+        row("architecture", &|run| Some(architecture(&run.config))),
+        row("epochs", &|run| run.epochs.last().map(|line| line.epoch.to_string())),
+        row("best epoch", &|run| run.best().map(|line| line.epoch.to_string())),
+    ];
+    for set in ["test", "train"] {
+        rows.extend(terms.iter().map(|term| at_best(set, term)));
+    }
+    rows.push(row("images/s", &|run| run.images_per_s().map(|speed| thousands(speed.round()))));
+    rows.push(row("seconds", &|run| Some(format!("{:.1}", run.seconds()))));
+    rows.push(row("device", &|run| Some(run.devices().join(", "))));
+    rows
+}
