@@ -109,7 +109,7 @@ fn figures(runs: &[Run]) -> Vec<Vec<String>> {
     }
     let mut rows = vec![
         row("architecture", &|run| Some(architecture(&run.config))),
-        row("epochs", &|run| run.epochs.last().map(|line| line.epoch.to_string())),
+        row("epochs done", &|run| run.epochs.last().map(|line| line.epoch.to_string())),
         row("best epoch", &|run| run.best().map(|line| line.epoch.to_string())),
     ];
     for set in ["test", "train"] {

@@ -31,8 +31,8 @@ impl Runs {
             match read {
                 Ok(run) => summaries.push(run.summary()),
                 Err(error) => {
-                    let reason = told(&error);
-                    let _ = writeln!(std::io::stderr(), "warning: {} is left out: {reason}", path.display());
+                    let (path, reason) = (path.display(), told(&error));
+                    let _ = writeln!(std::io::stderr(), "warning: {path} is left out: {}", reason.trim_end());
                 }
             }
         }

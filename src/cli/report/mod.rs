@@ -138,18 +138,17 @@ fn losses(run: &Run) -> Section {
 fn curves(run: &Run, figures: &[Figure]) -> Result<Section> {
     let mut pictures = Vec::new();
     for Figure { name, picture } in figures.iter().filter(|figure| figure.name == "loss") {
-        pictures.push((format!("{name} over epochs"), picture.clone()));
+        pictures.push(((*name).to_owned(), picture.clone()));
     }
     if run.config.model != ModelKind::Gan {
         for term in &run.terms[1..] {
             let key = format!("train_{term}");
             if run.epochs.iter().any(|line| line.losses.get(&key).is_some_and(|value| *value != 0.0)) {
-                pictures.push((format!("{term} over epochs"), term_curves(&[term], &run.epochs)?));
+                pictures.push(((*term).to_owned(), term_curves(&[term], &run.epochs)?));
             }
         }
     }
-    let shown: Vec<&str> = pictures.iter().map(|(shown, _)| shown.as_str()).collect();
-    Ok(Section::pictures("Curves", format!("From above: {}.", shown.join(", ")), pictures))
+    Ok(Section::pictures("Curves", "After each epoch, on the training and the test set.", pictures))
 }
 
 fn evaluated(evaluation: &Evaluation, data: &Dataset, device: &str) -> Section {

@@ -25,7 +25,7 @@ pub(super) struct Section {
     /// What is seen, in a sentence; may be empty.
     pub(super) note: String,
     pub(super) tables: Vec<Vec<Row>>,
-    /// Pictures, and what each shows.
+    /// Pictures, and what each shows: said above it where there are several.
     pub(super) pictures: Vec<(String, Picture)>,
 }
 
@@ -83,7 +83,10 @@ impl Page {
 fn section(section: &Section) -> Result<Markup> {
     let pictures = section.pictures.iter().map(|(shown, picture)| {
         let source = format!("data:image/png;base64,{}", STANDARD.encode(picture.png()?));
-        Ok(html! { img src=(source) alt=(shown) width=(picture.width()) height=(picture.height()); })
+        Ok(html! {
+            @if section.pictures.len() > 1 { p { (shown) } }
+            img src=(source) alt=(shown) width=(picture.width()) height=(picture.height());
+        })
     });
     let pictures = pictures.collect::<Result<Vec<_>>>()?;
     Ok(html! {

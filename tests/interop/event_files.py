@@ -1,7 +1,7 @@
 """Reads a run with TensorBoard's own reader and compares what it shows with metrics.jsonl.
 
     python3 -m venv tb && tb/bin/pip install tensorboard
-    tb/bin/python tests/interop/tensorboard.py runs/NAME
+    tb/bin/python tests/interop/event_files.py runs/NAME
 
 Each epoch must be there once, in order, also where the run was resumed; pictures must be PNG files of their size.
 """
