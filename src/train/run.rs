@@ -135,9 +135,10 @@ impl RunFolder {
         };
         let mut lines = Vec::new();
         for (index, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
-            match serde_json::from_slice(line) {
+            let whole = line.strip_suffix(b"\n");
+            match serde_json::from_slice(whole.unwrap_or(line)) {
                 Ok(line) => lines.push(line),
-                Err(_) if !line.ends_with(b"\n") => break,
+                Err(_) if whole.is_none() => break,
                 Err(error) => return Err(Error::format(&path, format!("line {}: {error}", index + 1))),
             }
         }
