@@ -13,6 +13,7 @@
 //! | [`ops`] | each op's shape rule, reference, gradient, kernel | devices, files |
 //! | [`plan`] | order, fusion, buffers | devices |
 //! | [`backend`] | runs plans: CPU in f32 or f64, GPU | models |
+//! | [`export`] | trained models in other tools' formats | devices |
 //! | [`density`] | Gaussians fitted to codes, to sample from | models |
 //! | [`data`], [`plot`] | data sets in, pictures out | everything above |
 //!
@@ -21,6 +22,11 @@
 //! - Only `backend/gpu` names wgpu.
 //! - `graph`, `ops` and `plan` do no input or output and know no device.
 //! - `models` names no kernel.
+//!
+//! # Doors
+//!
+//! [`ops::Custom`] takes ops of other crates, [`backend::gpu::Gpu::on`] a device that the host application owns; `examples/`
+//! has both, and a model built from graph ops.
 //!
 //! # Numbers
 //!
@@ -36,6 +42,7 @@ pub mod config;
 pub mod data;
 pub mod density;
 pub mod error;
+pub mod export;
 pub mod files;
 pub mod graph;
 pub mod models;

@@ -2,13 +2,16 @@
 
 mod bench;
 mod compare;
+mod completions;
 mod decode;
 mod devices;
 mod encode;
 mod eval;
+mod export;
 mod flags;
 mod interpolate;
 mod interrupt;
+mod man;
 mod progress;
 mod reconstruct;
 mod report;
@@ -59,8 +62,11 @@ enum Command {
     Runs(runs::Runs),
     Compare(compare::Compare),
     Report(report::Report),
+    Export(export::Export),
     Bench(bench::Bench),
     Devices(devices::Devices),
+    Completions(completions::Completions),
+    Man(man::Man),
 }
 
 /// Parses the process's arguments, runs the command, prints an error with its causes; 0, or [`Error::exit_code`]. The
@@ -80,8 +86,11 @@ pub fn main(started: Instant) -> ExitCode {
         Command::Runs(command) => command.run(),
         Command::Compare(command) => command.run(),
         Command::Report(command) => command.run(),
+        Command::Export(command) => command.run(),
         Command::Bench(command) => command.run(started),
         Command::Devices(command) => command.run(),
+        Command::Completions(command) => command.run(),
+        Command::Man(command) => command.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

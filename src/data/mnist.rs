@@ -18,7 +18,7 @@ const TEST_COUNT: u32 = 10_000;
 const SIDE: u32 = 28;
 
 /// The embedded MNIST.
-#[cfg(feature = "embed-mnist")]
+#[cfg(mnist_embedded)]
 pub(super) fn embedded() -> Result<Dataset> {
     use crate::data::idx::decode;
     use flate2::read::MultiGzDecoder;
@@ -38,10 +38,11 @@ pub(super) fn embedded() -> Result<Dataset> {
 }
 
 /// The embedded MNIST, in a build that carries none.
-#[cfg(not(feature = "embed-mnist"))]
+#[cfg(not(mnist_embedded))]
 pub(super) fn embedded() -> Result<Dataset> {
     Err(Error::Usage(
-        "this build carries no data set (feature embed-mnist is off): pass --data, a folder of images or a file of arrays"
+        "this build carries no data set (it was made without the feature embed-mnist, or from a package, which has no \
+         data): pass --data, a folder of images or a file of arrays"
             .to_owned(),
     ))
 }
@@ -97,7 +98,7 @@ fn has_length(path: &Path, bytes: u64) -> bool {
     fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == bytes)
 }
 
-#[cfg(all(test, feature = "embed-mnist"))]
+#[cfg(all(test, mnist_embedded))]
 mod tests {
     use super::*;
 
@@ -159,7 +160,7 @@ mod tests {
     }
 }
 
-#[cfg(all(test, not(feature = "embed-mnist")))]
+#[cfg(all(test, not(mnist_embedded)))]
 mod tests {
     use super::*;
 

@@ -144,7 +144,8 @@ impl Dataset {
     /// Y. LeCun, C. Cortes, C. Burges, "The MNIST database of handwritten digits"; CC BY-SA 3.0.
     ///
     /// # Errors
-    /// [`Error::Usage`](crate::error::Error::Usage) in a build without the feature `embed-mnist`.
+    /// [`Error::Usage`](crate::error::Error::Usage) in a build without the feature `embed-mnist`, or from a
+    /// package of the crate, which has no data.
     pub fn embedded() -> Result<Dataset> {
         mnist::embedded()
     }

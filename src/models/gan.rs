@@ -122,6 +122,10 @@ impl Family for Gan {
         self.generator.apply(g, z, self.output)
     }
 
+    fn judge(&self, g: &mut Graph, x: NodeId) -> Result<Option<NodeId>> {
+        self.discriminator.apply(g, x, Activation::Identity).map(Some)
+    }
+
     fn has_prior(&self) -> bool {
         true
     }

@@ -175,6 +175,21 @@ impl Model {
         Ok(g)
     }
 
+    /// Input `x` `[rows, features]`; output `logit` `[rows, 1]`, above 0 where the discriminator takes it for real.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the model has no discriminator.
+    pub fn judging(&self, rows: usize) -> Result<Graph> {
+        let mut g = Graph::new(self.layout.clone());
+        let x = g.input("x", Shape::new(rows, self.config.features));
+        let Some(logit) = self.family.judge(&mut g, x)? else {
+            let name = self.config.model.name();
+            return Err(Error::Usage(format!("{name} has no discriminator: only gan has one")));
+        };
+        g.output("logit", logit);
+        Ok(g)
+    }
+
     /// Input `x` `[rows, features]`; outputs `latent` `[rows, latent]`, and `mean` `[rows, features]`, decoded from it.
     ///
     /// # Errors

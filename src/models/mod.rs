@@ -128,6 +128,11 @@ pub(crate) trait Family: Debug + Send + Sync {
     /// Images `[rows, features]` in the data's range, from latents `[rows, latent]`.
     fn decode(&self, g: &mut Graph, z: NodeId) -> Result<NodeId>;
 
+    /// Logits `[rows, 1]` of `x` being an image of the data; none where the model has no discriminator.
+    fn judge(&self, _g: &mut Graph, _x: NodeId) -> Result<Option<NodeId>> {
+        Ok(None)
+    }
+
     /// `-log p(x | z)` in nats, `[rows, 1]`; none where the model has no normalised likelihood and posterior.
     fn likelihood(&self, _g: &mut Graph, _z: NodeId, _x: NodeId) -> Result<Option<NodeId>> {
         Ok(None)

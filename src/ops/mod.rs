@@ -2,7 +2,7 @@
 //!
 //! An op is a struct that implements [`Operation`] and has one line in the registry below. The trait has no default for
 //! what must not be forgotten, so an op without a reference, a gradient (or an explicit "no gradient"), a kernel or test
-//! cases does not compile. Nothing here does I/O or knows a device: [`Operation::kernel`] names WGSL fragments, numbers
+//! cases does not compile. Ops of other crates implement the same trait and enter through [`Custom`]. Nothing here does I/O or knows a device: [`Operation::kernel`] names WGSL fragments, numbers
 //! and a count of workgroups, and the GPU back-end makes pipelines of them.
 
 mod case;
@@ -65,6 +65,11 @@ pub trait Operation: Debug + Sized {
         Effect::Value
     }
 
+    /// [`Operation::NAME`].
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
     /// How its inputs must be stored.
     fn reads(&self) -> DType {
         DType::Real
@@ -85,7 +90,7 @@ macro_rules! registry {
         impl Op {
             /// The op's name in messages and plans.
             pub fn name(&self) -> &'static str {
-                match self { $($(Op::$op(_) => $op::NAME),+),+ }
+                match self { $($(Op::$op(op) => op.name()),+),+ }
             }
             /// See [`Operation::shape`].
             pub fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
@@ -150,6 +155,7 @@ registry! {
     log_sum_exp: LogSumExpUpdate;
     record: Record;
     bound: PartsMean, RecordBound;
+    custom: Custom;
 }
 
 pub use add_scaled::Factor;

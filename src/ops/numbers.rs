@@ -1,8 +1,9 @@
 //! What references are written in: the numbers, the views they read, and loops whose result no thread count changes.
 
-use super::elementary;
+use super::{Custom, elementary};
 use crate::graph::Shape;
 use crate::simd::vectorised;
+use crate::step::Step;
 use rayon::prelude::*;
 
 /// f32 or f64. The functions that references call are those of the C library in f64, and in f32 ones that vectorise
@@ -18,6 +19,8 @@ pub trait Real: num_traits::Float + bytemuck::Pod + Default + Send + Sync + std:
     fn log1p_unit(self) -> Self;
     /// `tanh x`.
     fn tangent(self) -> Self;
+    /// The reference of an op whose type is not known here.
+    fn reference_of(op: &Custom, step: &Step, inputs: &[View<'_, Self>], outputs: &mut [&mut [Self]]);
 }
 
 impl Real for f32 {
@@ -39,6 +42,9 @@ impl Real for f32 {
     fn tangent(self) -> f32 {
         elementary::tanh(self)
     }
+    fn reference_of(op: &Custom, step: &Step, inputs: &[View<'_, f32>], outputs: &mut [&mut [f32]]) {
+        op.reference_f32(step, inputs, outputs);
+    }
 }
 
 impl Real for f64 {
@@ -56,6 +62,9 @@ impl Real for f64 {
     }
     fn tangent(self) -> f64 {
         self.tanh()
+    }
+    fn reference_of(op: &Custom, step: &Step, inputs: &[View<'_, f64>], outputs: &mut [&mut [f64]]) {
+        op.reference_f64(step, inputs, outputs);
     }
 }
 

@@ -9,19 +9,19 @@
 //! Nothing about time, place, device or the run's intended length is stored: equal training gives equal bytes, resumed
 //! or not. Files are read as hostile: whatever they hold, the answer is a checkpoint that fits itself, or an error.
 
-use std::collections::HashMap;
 use std::path::Path;
 
 use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
+use safetensors::tensor::Dtype;
 use serde::{Deserialize, Serialize};
 
+use super::tensor::{Tensor, safetensors, stored_shape};
 use crate::backend::Precision;
 use crate::config::{BetaSchedule, Binarise, RateSchedule, TrainConfig};
 use crate::data::{ImageSize, Scaling};
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
-use crate::graph::{Parameter, ParameterLayout};
+use crate::graph::ParameterLayout;
 use crate::models::{Model, ModelConfig};
 use crate::ops::{Augmentation, Noise};
 use crate::train::metrics::Mean;
@@ -183,25 +183,15 @@ impl Checkpoint {
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         let bad = |reason: String| Error::Usage(format!("a checkpoint can't be made: {reason}"));
         let model = Model::new(self.header.model.clone())?;
-        let mut tensors: Vec<(String, Vec<usize>, Vec<u8>)> = Vec::new();
-        for (prefix, arena) in [("", &self.parameters), ("adam.first.", &self.first), ("adam.second.", &self.second)] {
-            if arena.len() != model.layout().len() {
-                return Err(bad(format!("an arena has {} values, the model {}", arena.len(), model.layout().len())));
-            }
-            for parameter in model.layout().parameters() {
-                let values = &arena[parameter.offset..][..parameter.shape.len()];
-                let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-                tensors.push((format!("{prefix}{}", parameter.name), stored_shape(parameter), bytes));
-            }
+        let layout = model.layout();
+        let arenas = [("", &self.parameters), ("adam.first.", &self.first), ("adam.second.", &self.second)];
+        if let Some((_, arena)) = arenas.iter().find(|(_, arena)| arena.len() != layout.len()) {
+            return Err(bad(format!("an arena has {} values, the model {}", arena.len(), layout.len())));
         }
-        let views: Result<Vec<(&str, TensorView<'_>)>, _> = tensors
-            .iter()
-            .map(|(name, shape, bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
-            .collect::<Result<_, safetensors::SafeTensorError>>();
+        let tensors: Vec<Tensor<'_>> =
+            arenas.iter().flat_map(|(prefix, arena)| Tensor::all(layout, prefix, arena)).collect();
         let header = serde_json::to_string(&self.header).map_err(|error| bad(error.to_string()))?;
-        let metadata = HashMap::from([(KEY.to_owned(), header)]);
-        let views = views.map_err(|error| bad(error.to_string()))?;
-        safetensors::serialize(views, Some(metadata)).map_err(|error| bad(error.to_string()))
+        safetensors(&tensors, (KEY, header)).map_err(|error| bad(error.to_string()))
     }
 
     /// Writes the file in one step.
@@ -283,14 +273,6 @@ impl Checkpoint {
     }
 }
 
-/// PyTorch's shape: biases have one dimension.
-fn stored_shape(parameter: &Parameter) -> Vec<usize> {
-    match parameter.name.ends_with(".bias") {
-        true => vec![parameter.shape.cols],
-        false => vec![parameter.shape.rows, parameter.shape.cols],
-    }
-}
-
 /// The header's model; refuses what would break arithmetic or ask for more memory than the file has.
 fn checked(header: &Header, file_len: usize) -> Result<Model, String> {
     if header.format != FORMAT {
@@ -341,6 +323,7 @@ fn read_arena(tensors: &SafeTensors<'_>, layout: &ParameterLayout, prefix: &str)
 mod tests {
     use super::*;
     use crate::ops::Activation;
+    use std::collections::HashMap;
 
     fn checkpoint() -> Checkpoint {
         let small = ModelConfig { encoder: vec![5], decoder: vec![5], latent: 2, ..ModelConfig::vae(6) };

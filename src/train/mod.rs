@@ -17,6 +17,7 @@ pub mod run;
 mod schedule;
 mod setup;
 pub mod summary;
+pub(crate) mod tensor;
 mod tensorboard;
 
 use std::collections::BTreeMap;

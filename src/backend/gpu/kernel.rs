@@ -50,17 +50,19 @@ pub(super) struct Pipeline {
 }
 
 #[allow(unsafe_code, reason = "wgpu's name for shader modules without injected checks")]
-pub(super) fn build(shared: &Shared, kernel: &Kernel) -> Result<Pipeline> {
+/// Compiles a kernel, with wgpu's injected bounds and loop checks where `checks` says so.
+pub(super) fn build(shared: &Shared, kernel: &Kernel, checks: bool) -> Result<Pipeline> {
     let Linked { module, writable, .. } = link(kernel)?;
     let device = &shared.device;
     let label = kernel.fragments.first().map(|fragment| fragment.name);
     let descriptor =
         wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Naga(std::borrow::Cow::Owned(module)) };
-    let module = if shared.options.checks {
+    let module = if checks {
         device.create_shader_module(descriptor)
     } else {
-        // SAFETY: every index a kernel makes is below an extent that the planner sized its buffers by, and every loop
-        // ends at such an extent; the tests run every kernel with the checks on, and with guard words.
+        // SAFETY: the kernel is this crate's own. Every index it makes is below an extent that the planner sized its
+        // buffers by, and every loop ends at such an extent; the tests run every one with the checks on, and with guard
+        // words.
         unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
     };
     let step = wgpu::BindGroupLayoutEntry {
@@ -97,7 +99,7 @@ pub(super) fn build(shared: &Shared, kernel: &Kernel) -> Result<Pipeline> {
         entry_point: Some("main"),
         compilation_options: wgpu::PipelineCompilationOptions {
             constants: &kernel.constants,
-            zero_initialize_workgroup_memory: shared.options.checks,
+            zero_initialize_workgroup_memory: checks,
         },
         cache: shared.pipelines.as_ref().map(|pipelines| &pipelines.cache),
     });

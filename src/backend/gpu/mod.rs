@@ -12,6 +12,7 @@ mod times;
 pub use kernel::{Linked, link};
 pub use session::GpuSession;
 pub(crate) use session::PendingReadback;
+pub use wgpu;
 
 use super::*;
 use crate::ops::{Half, Profile};
@@ -92,17 +93,24 @@ fn instance() -> wgpu::Instance {
     })
 }
 
-fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
-    let info = adapter.get_info();
-    let limits = adapter.limits();
-    let features = adapter.features();
-    let kind = match info.device_type {
+fn kind(info: &wgpu::AdapterInfo) -> &'static str {
+    match info.device_type {
         wgpu::DeviceType::DiscreteGpu => "discrete GPU",
         wgpu::DeviceType::IntegratedGpu => "integrated GPU",
         wgpu::DeviceType::VirtualGpu => "virtual GPU",
         wgpu::DeviceType::Cpu => "software",
         wgpu::DeviceType::Other => "unknown kind",
-    };
+    }
+}
+
+fn driver(info: &wgpu::AdapterInfo) -> String {
+    format!("{} {}", info.driver, info.driver_info).trim().to_owned()
+}
+
+fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
+    let info = adapter.get_info();
+    let limits = adapter.limits();
+    let features = adapter.features();
     let mebibytes = |bytes: u64| format!("{} MiB", bytes >> 20);
     let has = |feature| if features.contains(feature) { "yes" } else { "no" }.to_owned();
     let facts = vec![
@@ -119,8 +127,8 @@ fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
     AdapterReport {
         index,
         hardware: info.device_type != wgpu::DeviceType::Cpu,
-        kind,
-        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+        kind: kind(&info),
+        driver: driver(&info),
         backend: format!("{:?}", info.backend),
         name: info.name,
         facts,
@@ -207,8 +215,8 @@ impl Gpu {
         }
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("vae-gpu"),
-            // No kernel needs a feature, but products in f16. `Session::profile` reads the adapter's clock and compiled kernels are kept on
-            // disk where the adapter has them.
+            // No kernel needs a feature, but products in f16. `Session::profile` reads the adapter's clock and compiled
+            // kernels are kept on disk where the adapter has them.
             required_features: features,
             experimental_features,
             required_limits,
@@ -217,22 +225,56 @@ impl Gpu {
         };
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
             .map_err(|error| Error::device(&report.name, format!("it could not be opened: {error}")))?;
-        let fault = Arc::new(Mutex::new(None));
-        let seen = Arc::clone(&fault);
-        device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+        let mut gpu = Gpu::of(device, queue, options);
+        Arc::make_mut(&mut gpu.shared).profile.half = half;
+        let seen = Arc::clone(&gpu.shared.fault);
+        gpu.shared.device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
             if let Ok(mut fault) = seen.lock() {
                 fault.get_or_insert_with(|| error.to_string());
             }
         }));
-        let name = format!("{} ({}, {}, {})", report.name, report.kind, report.backend, report.driver);
-        let profile = Profile { half, ..Profile::new(!report.hardware) };
-        let pipelines_key = match features.contains(wgpu::Features::PIPELINE_CACHE) {
-            true => wgpu::util::pipeline_cache_key(&adapter.get_info()),
+        Ok(gpu)
+    }
+
+    /// A device that the host application already owns, and its queue: sessions share both with whatever else the host does
+    /// with them. This is the one place where a wgpu type is part of this crate's interface, of the version that
+    /// [`wgpu`] here names.
+    ///
+    /// The device needs WebGPU's default limits on compute shaders, which every conforming adapter grants, and no feature.
+    /// How large a model and its data may be is up to the limits on buffers it was made with. With
+    /// `TIMESTAMP_QUERY` [`Session::profile`] works, with `PIPELINE_CACHE` [`Gpu::keep_pipelines`].
+    ///
+    /// The host's handler of uncaptured errors stays in place. What wgpu reports while a session or a program is made
+    /// comes back as an [`Error::Device`]; an error in a later submission goes to that handler. Waiting for a result
+    /// polls the device, so callbacks of the host's own submissions may run meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Device`] that names a limit which is too low, what it is and what is needed; [`Error::Usage`] for products
+    /// in f16, whose matrices wgpu tells of an adapter alone.
+    pub fn on(device: wgpu::Device, queue: wgpu::Queue, options: GpuOptions) -> Result<Gpu> {
+        if options.precision == Precision::F16 {
+            return Err(Error::Usage("products in f16 need a device that is opened here: Gpu::open".to_owned()));
+        }
+        let gpu = Gpu::of(device, queue, options);
+        match lacking(&gpu.shared.device.limits()) {
+            Some(reason) => Err(gpu.shared.error(reason)),
+            None => Ok(gpu),
+        }
+    }
+
+    fn of(device: wgpu::Device, queue: wgpu::Queue, options: GpuOptions) -> Gpu {
+        let info = device.adapter_info();
+        let driver = driver(&info);
+        let name = format!("{} ({}, {:?}, {driver})", info.name, kind(&info), info.backend);
+        let profile = Profile::new(info.device_type == wgpu::DeviceType::Cpu);
+        let pipelines_key = match device.features().contains(wgpu::Features::PIPELINE_CACHE) {
+            true => wgpu::util::pipeline_cache_key(&info),
             false => None,
         };
-        let (adapter, pipelines) = (report.adapter(), None);
+        let (adapter, pipelines) = (Adapter { name: info.name, driver: Some(driver) }, None);
+        let fault = Arc::new(Mutex::new(None));
         let shared = Shared { device, queue, name, adapter, profile, pipelines_key, pipelines, options, fault };
-        Ok(Gpu { shared: Arc::new(shared) })
+        Gpu { shared: Arc::new(shared) }
     }
 
     /// Sessions opened from now on take compiled kernels from a file in this folder, and leave theirs there when the
@@ -251,11 +293,43 @@ impl Gpu {
 
     /// [`Device::session`], with what only a GPU's session has.
     pub fn open_session(&self, layout: &ParameterLayout, data: &[Data<'_>]) -> Result<GpuSession> {
-        GpuSession::new(Arc::clone(&self.shared), layout, data)
+        self.shared.caught(|| GpuSession::new(Arc::clone(&self.shared), layout, data))
     }
 }
 
+/// The first limit below what kernels rely on: WebGPU's defaults for compute shaders.
+fn lacking(has: &wgpu::Limits) -> Option<String> {
+    let needs = wgpu::Limits::default();
+    macro_rules! first_below { ($($limit:ident),+) => {
+        [$((stringify!($limit), u64::from(has.$limit), u64::from(needs.$limit))),+].into_iter().find(|(_, has, needs)| has < needs)
+    } }
+    let (limit, has, needs) = first_below!(
+        max_bindings_per_bind_group,
+        max_dynamic_uniform_buffers_per_pipeline_layout,
+        max_storage_buffers_per_shader_stage,
+        max_uniform_buffer_binding_size,
+        max_compute_workgroup_storage_size,
+        max_compute_invocations_per_workgroup,
+        max_compute_workgroup_size_x,
+        max_compute_workgroups_per_dimension
+    )?;
+    Some(format!("its {limit} is {has}: kernels need {needs}, which is WebGPU's default"))
+}
+
 impl Shared {
+    /// Makes something; what wgpu reports meanwhile is the error, whoever handles errors otherwise.
+    fn caught<T>(&self, make: impl FnOnce() -> Result<T>) -> Result<T> {
+        use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
+        let scopes = [OutOfMemory, Validation, Internal].map(|filter| self.device.push_error_scope(filter));
+        let made = make();
+        // All are popped, the last one pushed first.
+        let errors: Vec<_> = scopes.into_iter().rev().map(|scope| pollster::block_on(scope.pop())).collect();
+        match errors.into_iter().flatten().next() {
+            Some(error) => Err(self.error(error.to_string())),
+            None => made,
+        }
+    }
+
     /// The first error that wgpu reported, if any.
     fn check(&self) -> Result<()> {
         match self.fault.lock() {

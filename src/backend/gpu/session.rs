@@ -6,6 +6,7 @@
 
 use super::kernel::{Pipeline, build};
 use super::*;
+use crate::ops::Op;
 use crate::plan::{Dispatch, Place};
 use crate::step::PackedStep;
 use std::time::Instant;
@@ -28,7 +29,8 @@ pub struct GpuSession {
     metrics: wgpu::Buffer,
     rows: wgpu::Buffer,
     data: Vec<(Shape, DType, wgpu::Buffer)>,
-    pipelines: Vec<(crate::ops::Kernel, Pipeline)>,
+    /// By kernel, and whether it was compiled with checks.
+    pipelines: Vec<(crate::ops::Kernel, bool, Pipeline)>,
     pub(super) programs: Vec<Program>,
     spare_staging: Vec<wgpu::Buffer>,
     pub(super) traffic: Traffic,
@@ -149,14 +151,16 @@ impl GpuSession {
         if let Some(fault) = self.shared.options.fault {
             fault(&mut kernel);
         }
-        let built = match self.pipelines.iter().find(|(known, _)| *known == kernel) {
-            Some((_, pipeline)) => pipeline.clone(),
+        // Nothing is known of how another crate's kernels make their indices.
+        let checks = self.shared.options.checks || matches!(dispatch.op, Op::Custom(_));
+        let built = match self.pipelines.iter().find(|(known, with, _)| (known, with) == (&kernel, &checks)) {
+            Some((_, _, pipeline)) => pipeline.clone(),
             None => {
                 let began = Instant::now();
-                let pipeline = build(&self.shared, &kernel)?;
+                let pipeline = build(&self.shared, &kernel, checks)?;
                 let name = kernel.fragments.first().map_or("", |fragment| fragment.name);
                 tracing::debug!("built {name} in {:.1} ms", began.elapsed().as_secs_f64() * 1e3);
-                self.pipelines.push((kernel.clone(), pipeline.clone()));
+                self.pipelines.push((kernel.clone(), checks, pipeline.clone()));
                 pipeline
             }
         };
@@ -193,9 +197,27 @@ impl GpuSession {
             entries: &entries,
         });
         // The twin of shaders/grid.wgsl.
-        let across = kernel.groups.min(65_535);
+        let across = kernel.groups.clamp(1, 65_535);
         let groups = [across as u32, kernel.groups.div_ceil(across) as u32];
         Ok(Encoded { pipeline: built.pipeline, bind_group, groups })
+    }
+
+    fn load_plan(&mut self, plan: Plan) -> Result<ProgramId> {
+        let held: Vec<(Shape, DType)> = self.data.iter().map(|&(shape, dtype, _)| (shape, dtype)).collect();
+        check_datasets(&plan, &held)?;
+        check_len("the plan's arenas", plan.layout.len(), self.layout.len())?;
+        let mut locals = Vec::new();
+        for (i, &len) in plan.locals.iter().enumerate() {
+            // Not a number until written, when checks are on.
+            locals.push(storage(&self.shared, &format!("local %{i}"), 4 * len as u64, f32::NAN.to_bits())?);
+        }
+        let mut dispatches = Vec::new();
+        for dispatch in &plan.dispatches {
+            dispatches.push(self.encode(dispatch, &locals)?);
+        }
+        self.shared.check()?;
+        self.programs.push(Program { plan, locals, dispatches });
+        Ok(ProgramId(self.programs.len() - 1))
     }
 
     /// Reads `len` bytes of a buffer, after everything submitted.
@@ -252,21 +274,8 @@ impl GpuSession {
 
 impl Session for GpuSession {
     fn load(&mut self, plan: Plan) -> Result<ProgramId> {
-        let held: Vec<(Shape, DType)> = self.data.iter().map(|&(shape, dtype, _)| (shape, dtype)).collect();
-        check_datasets(&plan, &held)?;
-        check_len("the plan's arenas", plan.layout.len(), self.layout.len())?;
-        let mut locals = Vec::new();
-        for (i, &len) in plan.locals.iter().enumerate() {
-            // Not a number until written, when checks are on.
-            locals.push(storage(&self.shared, &format!("local %{i}"), 4 * len as u64, f32::NAN.to_bits())?);
-        }
-        let mut dispatches = Vec::new();
-        for dispatch in &plan.dispatches {
-            dispatches.push(self.encode(dispatch, &locals)?);
-        }
-        self.shared.check()?;
-        self.programs.push(Program { plan, locals, dispatches });
-        Ok(ProgramId(self.programs.len() - 1))
+        let shared = Arc::clone(&self.shared);
+        shared.caught(|| self.load_plan(plan))
     }
 
     fn submit(&mut self, programs: &[ProgramId], steps: &[Step]) -> Result<Submission> {

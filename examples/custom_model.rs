@@ -1,0 +1,87 @@
+//! A model of one's own from graph ops: a linear autoencoder whose decoder is its encoder transposed. Trained on points near
+//! a plane in 20 dimensions it finds that plane (Baldi and Hornik 1989), so that what is left of the loss is the noise.
+
+use vae_gpu::backend::{Data, DeviceChoice, Kept, Values, select};
+use vae_gpu::graph::{DType, Graph, Init, ParameterLayout, Shape, differentiate};
+use vae_gpu::ops::{Adam, BatchMean, Constant, Pixels, SquaredError, Transpose};
+use vae_gpu::plan::{Arena, Options, compile};
+use vae_gpu::rng::{Draw, Permutation, Stream};
+use vae_gpu::step::Step;
+
+const EXAMPLES: usize = 1000;
+const FEATURES: usize = 20;
+const LATENT: usize = 2;
+const ROWS: usize = 100;
+const NOISE: f32 = 0.1;
+const EPOCHS: u64 = 60;
+
+fn main() -> vae_gpu::Result<()> {
+    // What is trained, and what a step computes.
+    let mut layout = ParameterLayout::default();
+    let weight = layout.declare("encoder.weight", Shape::new(LATENT, FEATURES), Init::linear(FEATURES));
+    let mut g = Graph::new(layout.clone());
+    let all = g.dataset(0, Shape::new(EXAMPLES, FEATURES), DType::Real);
+    let x = g.gather(all, ROWS, true, Pixels::Grey)?; // [rows, features]
+    let w = g.parameter(weight); // [latent, features]
+    let code = g.matmul(x, w, Transpose::Right)?; // [rows, latent]
+    let y = g.matmul(code, w, Transpose::Neither)?; // [rows, features]
+    let errors = g.apply(SquaredError.into(), &[y, x])?; // [rows, 1]
+    let loss = g.apply(BatchMean.into(), &[errors])?; // [1, 1]
+    g.record(0, &[loss])?;
+    let one = g.apply(Constant::new(1.0, Shape::SCALAR).into(), &[])?;
+    let d_w = differentiate(&mut g, loss, one, &[w])?[0];
+    let adam = Adam::default();
+    g.update(adam.into(), vec![(weight, d_w)], None)?;
+
+    // On a device: data, first weights, the compiled step.
+    let device = select(&DeviceChoice::Auto, &Kept::Nowhere)?.device;
+    let points = points();
+    let data = Data { shape: Shape::new(EXAMPLES, FEATURES), values: Values::Reals(&points) };
+    let mut session = device.session(&layout, &[data])?;
+    session.write_arena(Arena::Parameters, &layout.initial(1))?;
+    let plan = compile(&g, Options { fuse: device.fusion() })?;
+    println!("{}\n{plan}", device.name());
+    let program = session.load(plan)?;
+
+    let mut mean = f64::NAN;
+    for epoch in 0..EPOCHS {
+        let order = Permutation::new(0, epoch, EXAMPLES as u32).keys();
+        let step = |batch: usize| {
+            let index = epoch * (EXAMPLES / ROWS) as u64 + batch as u64;
+            let (step_size, second_scale) = adam.schedule(0.01, index + 1);
+            Step {
+                index,
+                first: (batch * ROWS) as u32,
+                rows: ROWS as u32,
+                order,
+                step_size,
+                second_scale,
+                ..Step::default()
+            }
+        };
+        let steps: Vec<Step> = (0..EXAMPLES / ROWS).map(step).collect();
+        let recorded = session.run(&[program], &steps)?; // what each step recorded
+        mean = recorded.iter().map(|[loss, ..]| loss).sum::<f64>() / steps.len() as f64;
+        if epoch % 10 == 9 {
+            println!("epoch {}: squared error {mean:.4}", epoch + 1);
+        }
+    }
+    let noise = f64::from(NOISE * NOISE) * (FEATURES - LATENT) as f64;
+    println!("the noise across the plane has {noise:.4}");
+    assert!((mean / noise - 1.0).abs() < 0.1, "the plane was not found");
+    Ok(())
+}
+
+/// Points of a plane through the origin, and noise: `[EXAMPLES, FEATURES]`.
+fn points() -> Vec<f32> {
+    let draw = Draw { seed: 7, stream: Stream::Synthetic, step: 0 };
+    let plane = |axis: usize, feature: usize| draw.normal((EXAMPLES + axis) as u32, feature as u32);
+    let point = |example: usize| {
+        let at = move |axis: usize| draw.normal(example as u32, (FEATURES + axis) as u32);
+        (0..FEATURES).map(move |feature| {
+            let on_plane: f32 = (0..LATENT).map(|axis| at(axis) * plane(axis, feature)).sum();
+            on_plane + NOISE * draw.normal(example as u32, feature as u32)
+        })
+    };
+    (0..EXAMPLES).flat_map(point).collect()
+}

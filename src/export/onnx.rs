@@ -1,0 +1,278 @@
+//! A model's graphs as ONNX: the same graph that the back-ends run, node for node, so that what a decoder's file computes is
+//! what `vae-gpu decode` computes.
+//!
+//! One product and its bias become one `Gemm`, an activation a node of its own, which is how PyTorch's exporter writes
+//! `nn.Sequential` and what other tools' optimisers look for. Operators are those of opset 17 (2022), which runtimes of
+//! all makes have.
+
+use std::collections::HashMap;
+
+use prost::Message;
+
+use super::model;
+use super::proto::{
+    Attribute, Dimension, FLOAT, Graph as GraphProto, INT64, Model as ModelProto, Node, OperatorSet, Property,
+    Tensor as TensorProto, TensorShape, TensorType, Type, ValueInfo,
+};
+use crate::error::{Error, Result};
+use crate::graph::{Graph, NodeId, Source, graph_error};
+use crate::models::{Deviation, ModelKind};
+use crate::ops::{Activation, BiasActivation, Matmul, Op, SliceColumns, Transpose};
+use crate::train::Checkpoint;
+use crate::train::tensor::Tensor;
+
+const IR_VERSION: i64 = 8;
+const OPSET: i64 = 17;
+/// Bytes a protocol-buffer message may have.
+const LARGEST: usize = i32::MAX as usize;
+
+/// A model's networks, each a file's name and its bytes: `encoder.onnx` and `decoder.onnx`, of a gan `decoder.onnx` (its
+/// generator) and `discriminator.onnx`. The first axis of every input and output is named `batch` and has any size.
+///
+/// - encoder: `image` `[batch, pixels]` to `code` `[batch, latent]`, or of a model with a posterior to `mean` and `logvar`
+///   (`deviation` where the model has a softplus deviation);
+/// - decoder: `code` `[batch, latent]` to `image` `[batch, pixels]`, as `vae-gpu decode` gives it;
+/// - discriminator: `image` `[batch, pixels]` to `logit` `[batch, 1]`.
+///
+/// Metadata: `model`, `height`, `width`, `epoch`.
+///
+/// # Errors
+/// Those of [`safetensors`](super::safetensors); [`Error::Usage`] where a network has more bytes than an ONNX file may have, 2^31 - 1.
+pub fn onnx(checkpoint: &Checkpoint) -> Result<Vec<(&'static str, Vec<u8>)>> {
+    let model = model(checkpoint)?;
+    let config = model.config();
+    let spread = match config.deviation {
+        Deviation::Logvar => "logvar",
+        Deviation::Softplus => "deviation",
+    };
+    let decoder = ("decoder.onnx", model.decoding(1)?, [("z", "code"), ("mean", "image")].to_vec());
+    let networks = match config.model {
+        ModelKind::Gan => {
+            let names = [("x", "image"), ("logit", "logit")].to_vec();
+            [decoder, ("discriminator.onnx", model.judging(1)?, names)]
+        }
+        _ => {
+            let graph = model.encoding(1)?;
+            let noisy = graph.outputs().iter().any(|(name, _)| name == "logvar");
+            let code = if noisy { "mean" } else { "code" };
+            [("encoder.onnx", graph, [("x", "image"), ("latent", code), ("logvar", spread)].to_vec()), decoder]
+        }
+    };
+    let properties = properties(checkpoint);
+    let file = |(file, graph, names): (&'static str, Graph, Vec<(&str, &str)>)| {
+        let name = file.trim_end_matches(".onnx");
+        let graph = Translator::new(&graph, &checkpoint.parameters, &names).translate(name)?;
+        let proto = ModelProto {
+            ir_version: Some(IR_VERSION),
+            producer_name: Some(env!("CARGO_PKG_NAME").to_owned()),
+            producer_version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            graph: Some(graph),
+            opset_import: vec![OperatorSet { domain: Some(String::new()), version: Some(OPSET) }],
+            metadata_props: properties.clone(),
+        };
+        match proto.encoded_len() {
+            0..=LARGEST => Ok((file, proto.encode_to_vec())),
+            bytes => Err(Error::Usage(format!(
+                "{file} would have {bytes} bytes: an ONNX file has at most {LARGEST}; safetensors has no such limit"
+            ))),
+        }
+    };
+    networks.into_iter().map(file).collect()
+}
+
+fn properties(checkpoint: &Checkpoint) -> Vec<Property> {
+    let header = &checkpoint.header;
+    let pairs = [
+        ("model", header.model.model.name().to_owned()),
+        ("height", header.height.to_string()),
+        ("width", header.width.to_string()),
+        ("epoch", header.standing.epoch.to_string()),
+    ];
+    pairs.map(|(key, value)| Property { key: Some(key.to_owned()), value: Some(value) }).to_vec()
+}
+
+/// A graph on its way to ONNX.
+struct Translator<'a> {
+    graph: &'a Graph,
+    parameters: Vec<Tensor<'a>>,
+    /// What inputs and outputs are called outside, by their names in the graph.
+    outside: &'a [(&'a str, &'a str)],
+    names: HashMap<NodeId, String>,
+    nodes: Vec<Node>,
+    initializers: Vec<TensorProto>,
+}
+
+impl<'a> Translator<'a> {
+    fn new(graph: &'a Graph, arena: &'a [f32], outside: &'a [(&'a str, &'a str)]) -> Translator<'a> {
+        let parameters = Tensor::all(graph.layout(), "", arena);
+        let (names, nodes, initializers) = (HashMap::new(), Vec::new(), Vec::new());
+        Translator { graph, parameters, outside, names, nodes, initializers }
+    }
+
+    fn translate(mut self, name: &str) -> Result<GraphProto> {
+        let mut inputs = Vec::new();
+        for id in self.graph.ids() {
+            if let Source::Input(inside) = &self.graph.node(id).source {
+                let name = self.outside(inside)?;
+                inputs.push(self.value_info(id, &name));
+                self.names.insert(id, name);
+            }
+        }
+        let mut outputs = Vec::new();
+        for (inside, id) in self.graph.outputs() {
+            let name = self.outside(inside)?;
+            self.compute(*id, Some(name.clone()))?;
+            outputs.push(self.value_info(*id, &name));
+        }
+        Ok(GraphProto {
+            node: self.nodes,
+            name: Some(name.to_owned()),
+            initializer: self.initializers,
+            input: inputs,
+            output: outputs,
+        })
+    }
+
+    fn outside(&self, inside: &str) -> Result<String> {
+        match self.outside.iter().find(|(known, _)| *known == inside) {
+            Some((_, outside)) => Ok((*outside).to_owned()),
+            None => graph_error(format!("{inside} has no name in ONNX")),
+        }
+    }
+
+    fn value_info(&self, id: NodeId, name: &str) -> ValueInfo {
+        let batch = Dimension { value: None, name: Some("batch".to_owned()) };
+        let columns = Dimension { value: Some(self.graph.shape(id).cols as i64), name: None };
+        let shape = Some(TensorShape { dim: vec![batch, columns] });
+        let tensor = Some(TensorType { element: Some(FLOAT), shape });
+        ValueInfo { name: Some(name.to_owned()), kind: Some(Type { tensor }) }
+    }
+
+    /// The name of a value, which is computed if it was not yet.
+    fn value(&mut self, id: NodeId) -> Result<String> {
+        match self.names.get(&id) {
+            Some(name) => Ok(name.clone()),
+            None => self.compute(id, None),
+        }
+    }
+
+    fn compute(&mut self, id: NodeId, name: Option<String>) -> Result<String> {
+        let node = self.graph.node(id);
+        let name = match &node.source {
+            Source::Parameter(parameter) => self.parameter(parameter.0),
+            Source::Op(op) => self.op(op, &node.inputs, name)?,
+            other => return graph_error(format!("{other:?} can't be in an ONNX file")),
+        };
+        self.names.insert(id, name.clone());
+        Ok(name)
+    }
+
+    fn parameter(&mut self, index: usize) -> String {
+        let Tensor { name, shape, .. } = &self.parameters[index];
+        let dims = shape.iter().map(|&size| size as i64).collect();
+        let raw_data = Some(self.parameters[index].bytes());
+        self.initializers.push(TensorProto { dims, data_type: Some(FLOAT), name: Some(name.clone()), raw_data });
+        name.clone()
+    }
+
+    fn op(&mut self, op: &Op, inputs: &[NodeId], name: Option<String>) -> Result<String> {
+        match op {
+            Op::Matmul(product) if *product == Matmul::new(product.transpose) => {
+                self.gemm(product.transpose, inputs, name)
+            }
+            Op::BiasActivation(BiasActivation { activation }) => {
+                let end = end(*activation);
+                let name_of_sum = if end.is_none() { name.clone() } else { None };
+                let sum = match self.op_of(inputs[0]) {
+                    Some((Op::Matmul(product), of)) if product == Matmul::new(product.transpose) => {
+                        self.gemm(product.transpose, &[of[0], of[1], inputs[1]], name_of_sum)?
+                    }
+                    _ => {
+                        let terms = [self.value(inputs[0])?, self.value(inputs[1])?];
+                        self.emit("Add", &terms, Vec::new(), name_of_sum)
+                    }
+                };
+                match end {
+                    Some((operator, attributes)) => Ok(self.emit(operator, &[sum], attributes, name)),
+                    None => Ok(sum),
+                }
+            }
+            Op::SliceColumns(slice) => match self.op_of(inputs[0]) {
+                // A deviation rather than its logarithm: ONNX has an operator for it.
+                Some((Op::SoftplusPosterior(_), of)) if slice.start > 0 => {
+                    let raw = self.slice(*slice, of[0], None)?;
+                    Ok(self.emit("Softplus", &[raw], Vec::new(), name))
+                }
+                Some((Op::SoftplusPosterior(_), of)) => self.slice(*slice, of[0], name),
+                _ => self.slice(*slice, inputs[0], name),
+            },
+            other => graph_error(format!("{} has no translation to ONNX", other.name())),
+        }
+    }
+
+    fn op_of(&self, id: NodeId) -> Option<(Op, Vec<NodeId>)> {
+        match &self.graph.node(id).source {
+            Source::Op(op) => Some((op.clone(), self.graph.node(id).inputs.clone())),
+            _ => None,
+        }
+    }
+
+    /// `op(a) op(b) + c`, where there is a third input.
+    fn gemm(&mut self, transpose: Transpose, inputs: &[NodeId], name: Option<String>) -> Result<String> {
+        let inputs = inputs.iter().map(|&input| self.value(input)).collect::<Result<Vec<_>>>()?;
+        let attributes = match transpose {
+            Transpose::Neither => Vec::new(),
+            Transpose::Left => vec![integer("transA", 1)],
+            Transpose::Right => vec![integer("transB", 1)],
+        };
+        Ok(self.emit("Gemm", &inputs, attributes, name))
+    }
+
+    fn slice(&mut self, slice: SliceColumns, x: NodeId, name: Option<String>) -> Result<String> {
+        let SliceColumns { start, count } = slice;
+        let mut inputs = vec![self.value(x)?];
+        for (what, value) in [("start", start), ("end", start + count), ("axis", 1)] {
+            let name = format!("slice_{}.{what}", self.nodes.len());
+            let raw_data = Some((value as i64).to_le_bytes().to_vec());
+            inputs.push(name.clone());
+            self.initializers.push(TensorProto { dims: vec![1], data_type: Some(INT64), name: Some(name), raw_data });
+        }
+        Ok(self.emit("Slice", &inputs, Vec::new(), name))
+    }
+
+    /// Adds a node and returns the name of its value.
+    fn emit(&mut self, operator: &str, inputs: &[String], attribute: Vec<Attribute>, name: Option<String>) -> String {
+        let own = format!("{}_{}", operator.to_lowercase(), self.nodes.len());
+        let value = name.unwrap_or_else(|| own.clone());
+        self.nodes.push(Node {
+            input: inputs.to_vec(),
+            output: vec![value.clone()],
+            name: Some(own),
+            op_type: Some(operator.to_owned()),
+            attribute,
+        });
+        value
+    }
+}
+
+/// The operator of an activation, and its attributes.
+fn end(activation: Activation) -> Option<(&'static str, Vec<Attribute>)> {
+    match activation {
+        Activation::Identity => None,
+        Activation::Relu => Some(("Relu", Vec::new())),
+        Activation::LeakyRelu => {
+            let alpha = Activation::LeakyRelu.slope(-1.0_f32);
+            Some((
+                "LeakyRelu",
+                vec![Attribute { name: Some("alpha".to_owned()), f: Some(alpha), i: None, kind: Some(1) }],
+            ))
+        }
+        Activation::Tanh => Some(("Tanh", Vec::new())),
+        Activation::Sigmoid => Some(("Sigmoid", Vec::new())),
+        Activation::Softplus => Some(("Softplus", Vec::new())),
+    }
+}
+
+fn integer(name: &str, value: i64) -> Attribute {
+    Attribute { name: Some(name.to_owned()), f: None, i: Some(value), kind: Some(2) }
+}

@@ -1,0 +1,52 @@
+//! Parameters as other programs name and shape them, and safetensors files of them.
+
+use std::collections::HashMap;
+
+use safetensors::SafeTensorError;
+use safetensors::tensor::{Dtype, TensorView};
+
+use crate::graph::{Parameter, ParameterLayout};
+
+/// A parameter's values under PyTorch's name and in its shape.
+#[derive(Clone, Debug)]
+pub(crate) struct Tensor<'a> {
+    pub(crate) name: String,
+    pub(crate) shape: Vec<usize>,
+    pub(crate) values: &'a [f32],
+}
+
+impl Tensor<'_> {
+    /// The parameters of an arena of this layout, in its order, each name with `prefix` before it.
+    pub(crate) fn all<'a>(layout: &ParameterLayout, prefix: &str, arena: &'a [f32]) -> Vec<Tensor<'a>> {
+        let tensor = |parameter: &Parameter| Tensor {
+            name: format!("{prefix}{}", parameter.name),
+            shape: stored_shape(parameter),
+            values: &arena[parameter.offset..][..parameter.shape.len()],
+        };
+        layout.parameters().iter().map(tensor).collect()
+    }
+
+    /// The values, little-endian.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.values.iter().flat_map(|value| value.to_le_bytes()).collect()
+    }
+}
+
+/// PyTorch's shape: biases have one dimension.
+pub(crate) fn stored_shape(parameter: &Parameter) -> Vec<usize> {
+    match parameter.name.ends_with(".bias") {
+        true => vec![parameter.shape.cols],
+        false => vec![parameter.shape.rows, parameter.shape.cols],
+    }
+}
+
+/// A safetensors file of these tensors and one key of metadata: several have no fixed order in the file.
+pub(crate) fn safetensors(tensors: &[Tensor<'_>], (key, value): (&str, String)) -> Result<Vec<u8>, SafeTensorError> {
+    let bytes: Vec<Vec<u8>> = tensors.iter().map(Tensor::bytes).collect();
+    let views = tensors
+        .iter()
+        .zip(&bytes)
+        .map(|(tensor, bytes)| Ok((&tensor.name, TensorView::new(Dtype::F32, tensor.shape.clone(), bytes)?)))
+        .collect::<Result<Vec<_>, SafeTensorError>>()?;
+    safetensors::serialize(views, Some(HashMap::from([(key.to_owned(), value)])))
+}

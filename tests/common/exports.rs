@@ -1,0 +1,113 @@
+//! Models to export, each option that changes a network at least once, and what this crate computes with them.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test uses its own part, and fails by panicking"
+)]
+
+use vae_gpu::backend::{Device, cpu::Cpu};
+use vae_gpu::config::TrainConfig;
+use vae_gpu::graph::Graph;
+use vae_gpu::models::{Deviation, Loss, Model, ModelConfig, ModelKind, Output};
+use vae_gpu::ops::Activation;
+use vae_gpu::plan::{Arena, Options, compile};
+use vae_gpu::rng::{Draw, Stream};
+use vae_gpu::step::Step;
+use vae_gpu::train::Checkpoint;
+use vae_gpu::train::checkpoint::{Header, Standing, Training};
+
+pub const FEATURES: usize = 12;
+pub const LATENT: usize = 3;
+/// Images and codes that are compared.
+pub const COUNT: usize = 100;
+
+/// The models, by what is special about each.
+pub fn models() -> Vec<(String, ModelConfig)> {
+    let base = ModelConfig { encoder: vec![9, 7], decoder: vec![8], latent: LATENT, ..ModelConfig::vae(FEATURES) };
+    let of = |model| ModelConfig { model, ..base.clone() };
+    let softplus = ModelConfig { deviation: Deviation::Softplus, ..base.clone() };
+    let mut models = vec![
+        ("vae, mse".to_owned(), ModelConfig { loss: Loss::Mse, ..base.clone() }),
+        ("vae, gaussian".to_owned(), ModelConfig { loss: Loss::Gaussian, output: Output::Identity, ..base.clone() }),
+        ("vae, no hidden layer".to_owned(), ModelConfig { encoder: vec![], decoder: vec![], ..base.clone() }),
+        ("vae, softplus deviation".to_owned(), softplus.clone()),
+        ("iwae, softplus deviation".to_owned(), ModelConfig { model: ModelKind::Iwae, samples: 5, ..softplus }),
+        ("iwae".to_owned(), ModelConfig { samples: 5, ..of(ModelKind::Iwae) }),
+        ("collapsed".to_owned(), of(ModelKind::Collapsed)),
+        ("contractive".to_owned(), of(ModelKind::Contractive)),
+        ("gan".to_owned(), of(ModelKind::Gan)),
+        ("gan, identity".to_owned(), ModelConfig { output: Output::Identity, ..of(ModelKind::Gan) }),
+    ];
+    for activation in Activation::ALL {
+        models.push((format!("vae, {activation:?}"), ModelConfig { activation, ..base.clone() }));
+        let code_activation = activation;
+        models.push((format!("ae, code {activation:?}"), ModelConfig { code_activation, ..of(ModelKind::Ae) }));
+    }
+    models
+}
+
+/// The model at its first weights, as a checkpoint.
+pub fn checkpoint(model: &ModelConfig) -> Checkpoint {
+    let layout = Model::new(model.clone()).unwrap().layout().clone();
+    let train = Training::from(&TrainConfig::default());
+    let standing = Standing { step: 10, epoch: 1, best_test_loss: 1.0, best_epoch: 1 };
+    let header = Header::new(model.clone(), train, standing, (FEATURES / 4, 4));
+    let moments = vec![0.25; layout.len()];
+    Checkpoint { header, parameters: layout.initial(3), first: moments.clone(), second: moments }
+}
+
+/// `[COUNT, cols]`: pixels in [0, 1), or normal codes.
+pub fn values(cols: usize) -> Vec<f32> {
+    let draw = Draw { seed: 4, stream: Stream::Synthetic, step: 0 };
+    let at = |i: usize| match cols {
+        LATENT => draw.normal(0, i as u32),
+        _ => draw.uniform(0, i as u32),
+    };
+    (0..COUNT * cols).map(at).collect()
+}
+
+/// What this crate computes: the output `output` of a graph of [`COUNT`] rows whose one input is `input`.
+pub fn ours(checkpoint: &Checkpoint, graph: &Graph, input: &str, values: &[f32], output: &str) -> Vec<f32> {
+    let mut session = Cpu::<f32>::new().session(graph.layout(), &[]).unwrap();
+    session.write_arena(Arena::Parameters, &checkpoint.parameters).unwrap();
+    let program = session.load(compile(graph, Options::default()).unwrap()).unwrap();
+    session.write_input(program, input, values).unwrap();
+    session.run(&[program], &[Step { rows: COUNT as u32, ..Step::default() }]).unwrap();
+    session.read_output(program, output).unwrap()
+}
+
+/// A network of a model: its file, the cols of its input, and by the name that each output has in the file what it holds.
+pub struct Network {
+    pub file: &'static str,
+    pub input: &'static str,
+    pub cols: usize,
+    pub outputs: Vec<(&'static str, Vec<f32>)>,
+}
+
+/// The networks that a model has, run on [`values`].
+pub fn networks(checkpoint: &Checkpoint) -> Vec<Network> {
+    let model = Model::new(checkpoint.header.model.clone()).unwrap();
+    let (kind, deviation) = (model.config().model, model.config().deviation);
+    let run = |graph: &Graph, input, cols, output| ours(checkpoint, graph, input, &values(cols), output);
+    let image = |graph: &Graph, output| run(graph, "x", FEATURES, output);
+    let decoded = run(&model.decoding(COUNT).unwrap(), "z", LATENT, "mean");
+    let decoder = Network { file: "decoder.onnx", input: "code", cols: LATENT, outputs: vec![("image", decoded)] };
+    let (file, outputs) = match kind {
+        ModelKind::Gan => {
+            let logits = image(&model.judging(COUNT).unwrap(), "logit");
+            ("discriminator.onnx", vec![("logit", logits)])
+        }
+        ModelKind::Vae | ModelKind::Iwae => {
+            let graph = model.encoding(COUNT).unwrap();
+            let logvars = image(&graph, "logvar");
+            let spread = match deviation {
+                Deviation::Logvar => ("logvar", logvars),
+                Deviation::Softplus => ("deviation", logvars.iter().map(|logvar| (0.5 * logvar).exp()).collect()),
+            };
+            ("encoder.onnx", vec![("mean", image(&graph, "latent")), spread])
+        }
+        _ => ("encoder.onnx", vec![("code", image(&model.encoding(COUNT).unwrap(), "latent"))]),
+    };
+    vec![decoder, Network { file, input: "image", cols: FEATURES, outputs }]
+}
