@@ -178,6 +178,7 @@ fn weights_have_torchs_names_and_shapes_and_nothing_else_is_there() {
     let mut names: Vec<String> = archive.array_names().map(str::to_owned).collect();
     names.sort_unstable();
     assert_eq!(names, wanted.map(|(name, _)| name));
+    assert_eq!(archive.zip_archive().by_index(0).unwrap().last_modified().year(), 1980, "there is a time of day in it");
     for (name, shape) in wanted {
         let array = archive.by_name(name).unwrap().unwrap();
         let dims: Vec<usize> = array.shape().iter().map(|&size| size as usize).collect();

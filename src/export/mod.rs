@@ -33,7 +33,7 @@ impl Format {
     /// was written. Everything is ready before the first file is begun.
     ///
     /// # Errors
-    /// Those of [`onnx()`], [`safetensors`] and [`npz()`], and [`Error::Io`] where a file can't be written.
+    /// Those of [`onnx()`], [`safetensors()`] and [`npz()`], and [`Error::Io`] where a file can't be written.
     pub fn write(self, checkpoint: &Checkpoint, out: &Path) -> Result<Vec<PathBuf>> {
         let files: Vec<(PathBuf, Vec<u8>)> = match self {
             Format::Onnx => onnx(checkpoint)?.into_iter().map(|(name, bytes)| (out.join(name), bytes)).collect(),
