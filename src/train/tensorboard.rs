@@ -183,7 +183,7 @@ mod tests {
     #[test]
     fn a_record_is_framed_by_masked_checksums() {
         // RFC 3720, B.4: the CRC-32C of 32 zeros is 0x8a9136aa.
-        let mask = |crc: u32| ((crc >> 15) | (crc << 17)).wrapping_add(0xa282_ead8).to_le_bytes();
+        let mask = |crc: u32| crc.rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes();
         let record = record(&[0; 32]);
         assert_eq!(record.len(), 8 + 4 + 32 + 4);
         assert_eq!(record[..8], [32, 0, 0, 0, 0, 0, 0, 0]);

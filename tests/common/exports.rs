@@ -51,8 +51,8 @@ pub fn models() -> Vec<(String, ModelConfig)> {
 pub fn checkpoint(model: &ModelConfig) -> Checkpoint {
     let layout = Model::new(model.clone()).unwrap().layout().clone();
     let train = Training::from(&TrainConfig::default());
-    let standing = Standing { step: 10, epoch: 1, best_test_loss: 1.0, best_epoch: 1 };
-    let header = Header::new(model.clone(), train, standing, (FEATURES / 4, 4));
+    let standing = Standing { step: 10, epoch: 1, best_test_loss: 1.0, best_epoch: 1, within: None };
+    let header = Header::new(model.clone(), train, standing, vae_gpu::data::ImageSize::grey(FEATURES / 4, 4), None);
     let moments = vec![0.25; layout.len()];
     Checkpoint { header, parameters: layout.initial(3), first: moments.clone(), second: moments }
 }
