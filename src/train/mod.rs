@@ -12,6 +12,7 @@ mod feed;
 pub mod figures;
 pub mod generate;
 pub mod metrics;
+mod observer;
 mod queue;
 pub mod run;
 mod schedule;
@@ -29,6 +30,7 @@ use serde::Serialize;
 pub use checkpoint::Checkpoint;
 pub use figures::image_grid;
 pub use metrics::Losses;
+pub use observer::{Ended, Observer};
 pub use run::{EpochMetrics, RunFolder, newest_run};
 
 use crate::backend::{Device, ProgramId, Session, Traffic};
@@ -46,40 +48,6 @@ use metrics::Mean;
 use queue::Queue;
 use schedule::{batches, evaluation_steps, training_steps};
 use tensorboard::EventFile;
-
-/// What hears of a run's progress.
-pub trait Observer {
-    /// An epoch (from 1) begins: the training set has this many images.
-    fn epoch_started(&mut self, epoch: u64, images: u64) {
-        let _ = (epoch, images);
-    }
-
-    /// A submission was finished: images done in this epoch, and the mean over the submission's steps.
-    fn progress(&mut self, images: u64, recent: Losses) {
-        let _ = (images, recent);
-    }
-
-    /// An epoch was trained and evaluated.
-    fn epoch_finished(&mut self, metrics: &EpochMetrics, train: Losses, test: Losses) {
-        let _ = (metrics, train, test);
-    }
-
-    /// Training stops before its last epoch: the test loss was lowest after epoch `best`, and the run's patience is over.
-    fn stopped_early(&mut self, epoch: u64, best: u64) {
-        let _ = (epoch, best);
-    }
-
-    /// Asked after each submission: whether to stop there, where a resumed run goes on.
-    fn wants_to_stop(&mut self) -> bool {
-        false
-    }
-
-    /// The last epoch is done, and a density is fitted to the codes of a model without a prior.
-    fn fitting_density(&mut self) {}
-}
-
-/// Hears nothing.
-impl Observer for () {}
 
 /// What a step was, for a trace.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -113,22 +81,6 @@ pub struct Trainer<'d> {
     optimiser: Optimiser,
     /// The step whose losses were not finite.
     failed: Option<u64>,
-}
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// After its last epoch.
-    Done,
-    /// Its patience was over.
-    Early,
-    /// It was asked to stop: a checkpoint holds it after this many steps, within this epoch.
-    Stopped {
-        /// Steps done since the run began.
-        step: u64,
-        /// The epoch that is not done, from 1.
-        epoch: u64,
-    },
 }
 
 /// What an epoch gave.
