@@ -2,7 +2,7 @@
 //!
 //! The files, `events.out.tfevents.*`, lie in the run's folder itself, because TensorBoard names a run by the folder that
 //! holds them: `tensorboard --logdir runs` shows every run under its own name. They are always written, as the figures are:
-//! an epoch takes about 400 bytes, and whoever has no TensorBoard need not know of them. A step is an epoch, from 1.
+//! an epoch takes about 170 bytes, and whoever has no TensorBoard need not know of them. A step is an epoch, from 1.
 //!
 //! Pictures come at epochs 1 to 10, then 20, 30, ..., 100, 200, ..., and at the last: nine in each power of ten, so that a
 //! run of thousands of epochs stays small.
@@ -182,11 +182,10 @@ mod tests {
 
     #[test]
     fn a_record_is_framed_by_masked_checksums() {
-        // RFC 3720, B.4: the CRC-32C of 32 zeros is 0x8a9136aa.
-        let mask = |crc: u32| crc.rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes();
+        // RFC 3720, B.4: the CRC-32C of 32 zeros is 0x8a9136aa; rotated right by 15, 0x6d551522.
         let record = record(&[0; 32]);
         assert_eq!(record.len(), 8 + 4 + 32 + 4);
         assert_eq!(record[..8], [32, 0, 0, 0, 0, 0, 0, 0]);
-        assert_eq!(record[44..], mask(0x8a91_36aa));
+        assert_eq!(record[44..], 0x0fd7_fffau32.to_le_bytes());
     }
 }
