@@ -11,8 +11,21 @@ use crate::plot::{Curve, loss_curve};
 use crate::train::summary::{Run, architecture};
 
 /// Keys that decide what a test loss measures: runs that differ in one are not ranked by it.
-const MEASURES: [&str; 9] =
-    ["model", "loss", "beta", "samples", "free-bits", "penalty", "contraction", "binarise", "data"];
+const MEASURES: [&str; 13] = [
+    "model",
+    "loss",
+    "beta",
+    "samples",
+    "free-bits",
+    "penalty",
+    "contraction",
+    "binarise",
+    "data",
+    "test-data",
+    "split",
+    "image-size",
+    "scale",
+];
 
 /// Show runs beside each other: the options that differ, the best figures, and a picture of their test losses
 ///

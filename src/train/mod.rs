@@ -224,6 +224,7 @@ impl<'d> Trainer<'d> {
                 return Ok(Ended::Stopped { step, epoch: self.epoch() + 1 });
             };
             folder.append(&line)?;
+            events.losses(&line)?; // before the checkpoint, so that no epoch it counts is missing where a process is killed
             lines.push(line.clone());
             if !self.trace.is_empty() {
                 let path = folder.path().join("steps.jsonl");
@@ -236,7 +237,7 @@ impl<'d> Trainer<'d> {
             for Figure { name, picture } in &figures {
                 picture.save(&folder.figure(&format!("{name}.png")))?;
             }
-            events.epoch(&line, &figures, line.epoch == self.config.epochs)?;
+            events.pictures(line.epoch, &figures, line.epoch == self.config.epochs)?;
             tracing::info!("epoch {}: saved and drawn in {:.2} s", line.epoch, began.elapsed().as_secs_f64());
             observer.epoch_finished(&line, train, test);
         }

@@ -8,8 +8,9 @@
 //! run of thousands of epochs stays small.
 //!
 //! A resumed run begins another file, which TensorBoard reads after the first, as files are read in the order of their
-//! names. Its first event says where the session starts; what an interrupted run wrote from that epoch on is dropped
-//! there, so that each epoch is shown once.
+//! names. Each file begins by saying at which epoch its session starts; what an interrupted run wrote from that epoch on
+//! is dropped there. An epoch's numbers are written before its checkpoint: so each epoch is shown once, wherever a process
+//! was killed.
 //!
 //! The crates that write such files need `protoc` to be built or bring a runtime along, so the few messages that are
 //! needed are declared here. Sources: `record_writer.cc` (framing), `event.proto` and `summary.proto` (messages; members
@@ -103,33 +104,41 @@ impl EventFile {
         let file = OpenOptions::new().append(true).create_new(true).open(&path).map_err(Error::io("making", &path))?;
         let mut events = EventFile { path, file };
         events.write(Event { file_version: Some(VERSION.to_owned()), ..Event::default() })?;
-        if done > 0 {
-            let session_log = Some(SessionLog { status: START });
-            events.write(Event { step: done as i64 + 1, session_log, ..Event::default() })?;
-        }
+        let session_log = Some(SessionLog { status: START });
+        events.write(Event { step: done as i64 + 1, session_log, ..Event::default() })?;
         Ok(events)
     }
 
-    /// Adds an epoch: `loss/train`, `loss/test` and so on in the units of [`EpochMetrics`], `lr` and `images_per_s`; and
-    /// the figures that show the model, where it is an epoch for them or the last.
+    /// Adds an epoch's numbers: `loss/train`, `loss/test` and so on in the units of [`EpochMetrics`], `lr` and
+    /// `images_per_s`.
     ///
     /// # Errors
-    /// [`Error::Io`] where a picture can't be encoded or the file not be written.
-    pub(super) fn epoch(&mut self, line: &EpochMetrics, figures: &[Figure], last: bool) -> Result<()> {
+    /// [`Error::Io`] where the file can't be written.
+    pub(super) fn losses(&mut self, line: &EpochMetrics) -> Result<()> {
         let scalar =
             |tag: &str, value: f64| Value { tag: tag.to_owned(), simple_value: Some(value as f32), ..Value::default() };
         let losses = line.losses.iter().map(|(name, &value)| match name.split_once('_') {
             Some((set, term)) => scalar(&format!("{term}/{set}"), value),
             None => scalar(name, value),
         });
-        let mut values: Vec<Value> = losses.collect();
-        values.extend([scalar("lr", line.lr), scalar("images_per_s", line.images_per_s)]);
-        if last || has_pictures(line.epoch) {
-            for Figure { name, picture } in figures.iter().filter(|figure| figure.name != "loss") {
-                values.push(Value { tag: (*name).to_owned(), image: Some(image(picture)?), ..Value::default() });
-            }
+        let speed = [scalar("lr", line.lr), scalar("images_per_s", line.images_per_s)];
+        let value = losses.chain(speed).collect();
+        self.write(Event { step: line.epoch as i64, summary: Some(Summary { value }), ..Event::default() })
+    }
+
+    /// Adds the figures that show the model, where it is an epoch for them or the last.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where a picture can't be encoded or the file not be written.
+    pub(super) fn pictures(&mut self, epoch: u64, figures: &[Figure], last: bool) -> Result<()> {
+        if !last && !has_pictures(epoch) {
+            return Ok(());
         }
-        self.write(Event { step: line.epoch as i64, summary: Some(Summary { value: values }), ..Event::default() })
+        let shown = figures.iter().filter(|figure| figure.name != "loss").map(|Figure { name, picture }| {
+            Ok(Value { tag: (*name).to_owned(), image: Some(image(picture)?), ..Value::default() })
+        });
+        let value = shown.collect::<Result<_>>()?;
+        self.write(Event { step: epoch as i64, summary: Some(Summary { value }), ..Event::default() })
     }
 
     /// Adds an event of now: at once, so that a reader sees all of it or a record that breaks off, which it knows.
