@@ -1,4 +1,4 @@
-//! Trains a VAE on a tenth of MNIST and prints a digit that it draws: the library in about 20 lines.
+//! Trains a VAE on a tenth of MNIST and prints a digit that it draws: the library in 25 lines.
 
 use vae_gpu::backend::{DeviceChoice, Kept, select};
 use vae_gpu::config::TrainConfig;
