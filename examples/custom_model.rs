@@ -3,7 +3,7 @@
 
 use vae_gpu::backend::{Data, DeviceChoice, Kept, Values, select};
 use vae_gpu::graph::{DType, Graph, Init, ParameterLayout, Shape, differentiate};
-use vae_gpu::ops::{Adam, BatchMean, Constant, Pixels, SquaredError, Transpose};
+use vae_gpu::ops::{Adam, BatchMean, Constant, Order, Pixels, SquaredError, Transpose};
 use vae_gpu::plan::{Arena, Options, compile};
 use vae_gpu::rng::{Draw, Permutation, Stream};
 use vae_gpu::step::Step;
@@ -21,7 +21,7 @@ fn main() -> vae_gpu::Result<()> {
     let weight = layout.declare("encoder.weight", Shape::new(LATENT, FEATURES), Init::linear(FEATURES));
     let mut g = Graph::new(layout.clone());
     let all = g.dataset(0, Shape::new(EXAMPLES, FEATURES), DType::Real);
-    let x = g.gather(all, ROWS, true, Pixels::Grey)?; // [rows, features]
+    let x = g.gather(all, ROWS, Order::Shuffled, Pixels::Grey)?; // [rows, features]
     let w = g.parameter(weight); // [latent, features]
     let code = g.matmul(x, w, Transpose::Right)?; // [rows, latent]
     let y = g.matmul(code, w, Transpose::Neither)?; // [rows, features]

@@ -16,8 +16,7 @@ fn main() -> vae_gpu::Result<()> {
     println!("{}: {}", device.name(), selected.why);
     let options = Options { fuse: device.fusion() };
     let mut trainer = Trainer::new(&config, &data, &*device, options, None)?;
-    while trainer.epoch() < config.epochs {
-        let line = trainer.run_epoch(&mut ())?;
+    while let Some(line) = trainer.run_epoch(&mut ())? {
         println!(
             "epoch {}: test loss {:.1} nats, {:.0} images/s",
             line.epoch, line.losses["test_loss"], line.images_per_s

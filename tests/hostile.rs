@@ -30,7 +30,7 @@ fn damaged(good: &[u8], number: u32) -> Vec<u8> {
         }
         _ => {}
     }
-    if number % 4 > 0 && !bytes.is_empty() {
+    if !number.is_multiple_of(4) && !bytes.is_empty() {
         // Headers come first: half of the changes are made there.
         for change in 0..1 + below(2, 4) as u32 {
             let bound = if change % 2 == 0 { bytes.len().min(64) } else { bytes.len() };

@@ -254,11 +254,15 @@ impl<'d> Trainer<'d> {
         (standing.epoch >= standing.best_epoch + patience).then_some(standing)
     }
 
-    /// Trains one epoch, or what is left of it, and evaluates; nothing where the observer wanted to stop within it.
+    /// Trains the next epoch, or what is left of it, and evaluates; nothing where the last one is done, or the observer wanted
+    /// to stop within it.
     ///
     /// # Errors
     /// As [`Trainer::run`].
     pub fn run_epoch(&mut self, observer: &mut dyn Observer) -> Result<Option<EpochMetrics>> {
+        if self.epoch() >= self.config.epochs {
+            return Ok(None);
+        }
         Ok(self.one_epoch(observer)?.map(|epoch| epoch.line))
     }
 
