@@ -1,5 +1,5 @@
 //! Numbers from and for other programs: NumPy's `.npy`, which `numpy.load` opens and `numpy.save` writes. Arrays of data are
-//! read from it too ([`super::arrays`]).
+//! read from it too.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Write};

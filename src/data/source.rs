@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 pub enum DataSource {
     /// A folder of images or of IDX files, or a file: `.npy`, `.npz` (or one array of it, `FILE.npz:NAME`), `.csv`.
     Path(PathBuf),
-    /// [`Dataset::synthetic`].
+    /// Made up from random numbers ([`Synthetic`]).
     Synthetic {
         /// What its values are drawn from.
         kind: Synthetic,
