@@ -4,7 +4,7 @@
 use assert_cmd::Command;
 use predicates::prelude::*;
 
-const COMMANDS: [&str; 14] = [
+const COMMANDS: [&str; 17] = [
     "train",
     "sample",
     "reconstruct",
@@ -18,6 +18,9 @@ const COMMANDS: [&str; 14] = [
     "devices",
     "completions",
     "man",
+    "runs",
+    "compare",
+    "report",
     "help",
 ];
 
