@@ -20,8 +20,8 @@ enum Which {
 
 /// Write a trained model for other tools: ONNX, safetensors, NumPy
 ///
-/// The networks' axes are named, and a batch has any size; images are [batch, pixels] in the range of the data. Weights
-/// have PyTorch's names and shapes. Adam's state stays out.
+/// The networks' axes are named, and a batch has any size; images are [batch, values] on the model's own scale, and ONNX's
+/// metadata tell how the data were brought there. Weights have PyTorch's names and shapes. Adam's state stays out.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: vae-gpu export runs/NAME --format onnx && ls runs/NAME/export")]
 pub(super) struct Export {

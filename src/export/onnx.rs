@@ -80,15 +80,21 @@ pub fn onnx(checkpoint: &Checkpoint) -> Result<Vec<(&'static str, Vec<u8>)>> {
     networks.into_iter().map(file).collect()
 }
 
+/// What a reader may want to know. Values in a network are the model's own: where the data's were scaled, `scaling` says
+/// how, `scaled = (value - offset) * factor`, for all values or for each.
 fn properties(checkpoint: &Checkpoint) -> Vec<Property> {
     let header = &checkpoint.header;
-    let pairs = [
+    let mut pairs = vec![
         ("model", header.model.model.name().to_owned()),
         ("height", header.height.to_string()),
         ("width", header.width.to_string()),
+        ("channels", header.channels.to_string()),
         ("epoch", header.standing.epoch.to_string()),
     ];
-    pairs.map(|(key, value)| Property { key: Some(key.to_owned()), value: Some(value) }).to_vec()
+    if let Some(scaling) = header.scaling.as_ref().and_then(|scaling| serde_json::to_string(scaling).ok()) {
+        pairs.push(("scaling", scaling));
+    }
+    pairs.into_iter().map(|(key, value)| Property { key: Some(key.to_owned()), value: Some(value) }).collect()
 }
 
 /// A graph on its way to ONNX.
