@@ -213,3 +213,37 @@ fn a_file_that_may_not_grow_is_named_and_the_checkpoint_before_stays() {
     assert!(fs::read(&checkpoint).unwrap() == before, "the checkpoint before is not as it was");
     succeeded(resume(folder, "run"));
 }
+
+#[test]
+fn a_run_goes_on_with_other_data() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let train = ["train", "--out", "run", "--hidden", "8", "--latent", "2", "--device", "cpu", "--epochs", "1"];
+    succeeded(command(folder, &[&train[..], &["--data", "uniform:1000x16"]].concat()).spawn().unwrap());
+    for (data, epochs) in [("uniform:300x16", "2"), ("uniform:2000x16", "3")] {
+        succeeded(command(folder, &["train", "--resume", "run", "--data", data, "--epochs", epochs]).spawn().unwrap());
+    }
+    let steps: Vec<u64> = fs::read_to_string(folder.join("run/metrics.jsonl"))
+        .unwrap()
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["step"].as_u64().unwrap())
+        .collect();
+    assert_eq!(steps, [8, 8 + 3, 8 + 3 + 16]);
+}
+
+#[test]
+fn a_run_stopped_within_an_epoch_needs_as_many_steps() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let child = start(folder, "run");
+    wait_for_lines(&folder.join("run/metrics.jsonl"), 1);
+    std::thread::sleep(Duration::from_millis(60));
+    send(&child, "-INT");
+    child.wait_with_output().unwrap();
+    let args = ["train", "--resume", "run", "--epochs", EPOCHS, "--data", "uniform:128x64"];
+    let output = command(folder, &args).output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{message}");
+    assert!(message.contains("steps of an epoch: uniform:128x64 has but 1"), "{message}");
+    succeeded(resume(folder, "run"));
+}

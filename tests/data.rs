@@ -194,6 +194,14 @@ fn a_test_set_of_its_own_file() {
     fs::write(folder.path().join("b.csv"), (0..17).map(row).collect::<String>()).unwrap();
     let (printed, _) = train(folder.path(), "a.csv", &["--test-data", "b.csv"]);
     names(&printed, &["40 + 17 examples of 1x3", "1 of 3 the same in all training examples"]);
+    let images = |more: &[&str]| {
+        let eval = ["eval", "run", "--device", "cpu", "--samples", "0", "--json", "-"];
+        let printed = command(folder.path()).args(eval).args(more).assert().success().get_output().stdout.clone();
+        serde_json::from_slice::<serde_json::Value>(&printed).unwrap()["images"].as_u64()
+    };
+    assert_eq!(images(&[]), Some(17));
+    // Other data come with their own test set, here a tenth.
+    assert_eq!(images(&["--data", "a.csv"]), Some(4));
     fs::write(folder.path().join("b.csv"), "1,0\n0,1\n").unwrap();
     let (_, message) = refused(folder.path(), "a.csv", &["--test-data", "b.csv"]);
     names(&message, &["1x3", "1x2", "must be equal"]);

@@ -242,7 +242,6 @@ fn check_len(what: &str, len: usize, expected: usize) -> Result<()> {
     Err(Error::Graph(format!("{what}: got {len} values, it holds {expected}")))
 }
 
-/// The plan's data sets are the session's.
 /// Values that replace the first ones of a held data set.
 fn check_data(held: &[(Shape, DType)], index: usize, values: &Values<'_>) -> Result<()> {
     match held.get(index) {
@@ -255,6 +254,7 @@ fn check_data(held: &[(Shape, DType)], index: usize, values: &Values<'_>) -> Res
     }
 }
 
+/// The plan's data sets are the session's.
 fn check_datasets(plan: &Plan, held: &[(Shape, DType)]) -> Result<()> {
     for &(index, shape, dtype) in &plan.datasets {
         if held.get(index) != Some(&(shape, dtype)) {

@@ -96,9 +96,13 @@ impl Found {
     /// The run's configuration, and its data or those named instead, which must have images of the model's size.
     pub(super) fn data(&self, other: Option<&DataSource>) -> Result<(TrainConfig, Dataset)> {
         let mut config = self.config()?;
-        config.data = other.cloned().or(config.data);
-        let data = config.unscaled_dataset()?;
-        let (header, size) = (&self.checkpoint.header, data.test.size);
+        if let Some(other) = other {
+            // With its own test set, or its own part for testing.
+            config = TrainConfig { data: Some(other.clone()), test_data: None, split: None, ..config };
+        }
+        let header = &self.checkpoint.header;
+        let data = config.dataset_scaled(header.scaling.as_ref())?;
+        let size = data.test.size;
         if size != header.size() {
             return Err(Error::Usage(format!(
                 "{} has images of {size}, the model of {} has {}: they must be equal",
@@ -107,13 +111,7 @@ impl Found {
                 header.size()
             )));
         }
-        Ok((
-            config,
-            match &header.scaling {
-                Some(scaling) => scaling.clone().apply(data),
-                None => data,
-            },
-        ))
+        Ok((config, data))
     }
 
     /// Where a figure goes: into the run, or into the current folder for a file alone.

@@ -61,7 +61,10 @@ impl Train {
         }
         let lock = resumed.as_ref().map(RunFolder::lock).transpose()?;
         let from = resumed.as_ref().map(|run| load(run, &config)).transpose()?.flatten();
-        let data = config.dataset()?;
+        let data = match &from {
+            Some(checkpoint) => config.dataset_scaled(checkpoint.header.scaling.as_ref())?,
+            None => config.dataset()?,
+        };
         config.validate_data(&data)?;
         let selected = device_with(&config.device, &Kept::of_user(), config.precision)?;
         let options = options(&*selected.device, self.no_fuse);

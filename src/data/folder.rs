@@ -31,9 +31,7 @@ pub(super) fn read(folder: &Path, reading: &Reading) -> Result<Found> {
     let mut notes = Vec::new();
     let (train, test) = (folder.join("train"), folder.join("test"));
     if train.is_dir() && test.is_dir() {
-        let colour = [&train, &test].map(|set| list(set, &mut notes));
-        let [train, test] = colour;
-        let (train, test) = (train?, test?);
+        let (train, test) = (list(&train, &mut notes)?, list(&test, &mut notes)?);
         let decoder = Decoder::new(reading, train.iter().chain(&test));
         let [train, test] = [decoder.images(folder, &train, &mut notes)?, decoder.images(folder, &test, &mut notes)?];
         return Ok(Found { test: Some(test), notes, ..Found::one(folder, train) });

@@ -90,14 +90,10 @@ impl Reading {
             let reason = format!("training examples are {}, test examples {}: must be equal", train.size, test.size);
             return Err(Error::format(path, reason));
         }
-        // One kind of values: bytes beside reals are on their scale.
-        let (train, test) = match (&train.pixels, &test.pixels) {
-            (Values::Bytes(_), Values::Reals(_)) | (Values::Reals(_), Values::Bytes(_)) => {
-                let reason = "one of the two sets has bytes, the other floats: both must have the same";
-                return Err(Error::format(path, reason));
-            }
-            _ => (train, test),
-        };
+        if train.dtype() != test.dtype() {
+            let reason = "one of the two sets has bytes, the other floats: both must have the same";
+            return Err(Error::format(path, reason));
+        }
         Ok(Dataset { table: found.table, notes: found.notes, ..Dataset::new(found.name, train, test) })
     }
 

@@ -104,6 +104,13 @@ pub struct Standing {
     pub within: Option<Mean>,
 }
 
+impl Standing {
+    /// Steps done of the epoch that is not.
+    pub(super) fn steps_within(&self) -> u64 {
+        self.within.map_or(0, |mean| mean.steps())
+    }
+}
+
 /// Everything of a checkpoint but its tensors.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -287,7 +294,7 @@ fn checked(header: &Header, file_len: usize) -> Result<Model, String> {
     }
     let wrong = |error: Error| format!("metadata `{KEY}`: {error}");
     header.train.config(model).validate().map_err(wrong)?;
-    let within = standing.within.is_none_or(|mean| mean.is_finite());
+    let within = standing.within.is_none_or(|mean| mean.is_finite()) && standing.steps_within() <= standing.step;
     if !within || !standing.best_test_loss.is_finite() || standing.best_epoch > standing.epoch {
         return Err(format!("metadata `{KEY}`: its best epoch is not one it had"));
     }

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use super::feed::Feed;
-use super::schedule::{batches, training_steps};
 use super::{Checkpoint, RunFolder, Trainer, first_parameters};
 use crate::backend::cpu::interpret;
 use crate::error::{Error, Result};
@@ -46,10 +45,7 @@ impl Trainer<'_> {
                 0
             }
         };
-        let images = self.data.train.count() as u32;
-        let epoch = self.epoch();
-        let before = epoch * batches(images, self.config.batch_size).len() as u64;
-        let steps = training_steps(&self.config, images, epoch, before);
+        let (steps, _) = self.epoch_steps();
         // The step before is looked at too: a gradient that is not finite shows in the loss of the next step.
         let replayed: Vec<Step> = steps.iter().copied().filter(|step| (start..=failed).contains(&step.index)).collect();
         let (run, looked_at) = replayed.split_at(replayed.len().saturating_sub(2));

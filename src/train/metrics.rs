@@ -54,6 +54,7 @@ impl Losses {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Mean {
+    steps: u64,
     sums: Metrics,
     rows: f64,
 }
@@ -63,7 +64,13 @@ impl Mean {
         for (sum, value) in self.sums.iter_mut().zip(step) {
             *sum += value * f64::from(rows);
         }
+        self.steps += 1;
         self.rows += f64::from(rows);
+    }
+
+    /// Steps it is of.
+    pub(super) fn steps(&self) -> u64 {
+        self.steps
     }
 
     /// Whether it is one of finite numbers.

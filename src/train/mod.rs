@@ -94,7 +94,8 @@ impl<'d> Trainer<'d> {
     /// Puts a model and its data on a device: at its first step, or where a checkpoint left it.
     ///
     /// # Errors
-    /// [`Error::Usage`] for values that are not allowed or a checkpoint that other training made, [`Error::Format`] for
+    /// [`Error::Usage`] for values that are not allowed, a checkpoint that other training made, or one from within an epoch
+    /// of more steps than the data give; [`Error::Format`] for
     /// one of another architecture, [`Error::Device`] where the device can't hold it.
     pub fn new(
         config: &TrainConfig,
@@ -111,6 +112,14 @@ impl<'d> Trainer<'d> {
             let (theirs, ours) = (&checkpoint.header.train, Training::from(config));
             if *theirs != ours {
                 return Err(Error::Usage(format!("the checkpoint was trained with {theirs:?}, the run has {ours:?}")));
+            }
+            let done = checkpoint.header.standing.steps_within();
+            let count = batches(data.train.count() as u32, config.batch_size).len();
+            if done > count as u64 {
+                return Err(Error::Usage(format!(
+                    "the run was stopped after {done} steps of an epoch: {} has but {count}; resume with the data it had",
+                    data.name
+                )));
             }
         }
         let (pixels, augment, noise) = (config.pixels(), config.augment(data.train.size), config.noise);
@@ -204,8 +213,7 @@ impl<'d> Trainer<'d> {
     ///
     /// # Errors
     /// [`Error::NonFinite`] where a loss is not finite, with the first value that was not: what the folder held after the
-    /// last epoch stays. Else what the
-    /// device or the file system fails with.
+    /// last epoch stays. Else what the device or the file system fails with.
     pub fn run(&mut self, folder: &RunFolder, observer: &mut dyn Observer) -> Result<Ended> {
         let mut ended = Ended::Done;
         let mut lines = folder.metrics()?;
@@ -268,19 +276,17 @@ impl<'d> Trainer<'d> {
 
     fn one_epoch(&mut self, observer: &mut dyn Observer) -> Result<Option<Epoch>> {
         let images = self.data.train.count();
-        let epoch = self.epoch() + 1;
-        let before = self.epoch() * batches(images as u32, self.config.batch_size).len() as u64;
-        let within = self.standing.and_then(|standing| standing.within).unwrap_or_default();
-        let done = self.standing.map_or(0, |standing| standing.step - before) as usize;
+        let (epoch, standing) = (self.epoch() + 1, self.standing.unwrap_or_default());
+        let (steps, done) = self.epoch_steps();
+        let before = standing.step - done as u64;
         observer.epoch_started(epoch, images as u64);
-        let steps = training_steps(&self.config, images as u32, epoch - 1, before);
         let (traffic, began) = (self.session.traffic(), Instant::now());
-        let (ran, mean) = self.train(&steps[done..], within, observer)?;
-        if done + ran < steps.len() {
-            let standing = self.standing.unwrap_or_default();
-            self.standing = Some(Standing { step: before + (done + ran) as u64, within: Some(mean), ..standing });
+        let mean = self.train(&steps[done..], standing.within.unwrap_or_default(), observer)?;
+        if mean.steps() < steps.len() as u64 {
+            self.standing = Some(Standing { step: before + mean.steps(), within: Some(mean), ..standing });
             return Ok(None);
         }
+        let ran = steps.len() - done;
         let train = mean.losses(self.model.terms());
         let seconds = began.elapsed().as_secs_f64();
         let traffic: Traffic = self.session.traffic() - traffic;
@@ -317,11 +323,19 @@ impl<'d> Trainer<'d> {
         Ok(Some(Epoch { line, train, test }))
     }
 
-    /// Runs the steps, or the first of them where the observer wants to stop: how many, and the mean with them added.
-    fn train(&mut self, steps: &[Step], mut mean: Mean, observer: &mut dyn Observer) -> Result<(usize, Mean)> {
+    /// All steps of the epoch that is not done, and how many of them are.
+    fn epoch_steps(&self) -> (Vec<Step>, usize) {
+        let standing = self.standing.unwrap_or_default();
+        let done = standing.steps_within();
+        let images = self.data.train.count() as u32;
+        (training_steps(&self.config, images, standing.epoch, standing.step - done), done as usize)
+    }
+
+    /// Runs the steps, or the first of them where the observer wants to stop: the mean with them added.
+    fn train(&mut self, steps: &[Step], mut mean: Mean, observer: &mut dyn Observer) -> Result<Mean> {
         let (epoch, terms) = (self.epoch() + 1, self.model.terms());
         let (trace, trace_steps, failed) = (&mut self.trace, self.trace_steps, &mut self.failed);
-        let (mut ran, mut images) = (0, steps.first().map_or(0, |step| u64::from(step.first)));
+        let mut images = steps.first().map_or(0, |step| u64::from(step.first));
         self.queue.run(&mut *self.session, Some(&self.feeds[0]), &self.training, steps, |done, recorded| {
             let mut recent = Mean::default();
             for (step, values) in done.iter().zip(recorded) {
@@ -335,11 +349,10 @@ impl<'d> Trainer<'d> {
                     trace.push(TracedStep { step: step.index, losses: losses.named("") });
                 }
             }
-            ran += done.len();
             observer.progress(images, recent.losses(terms));
             Ok(if observer.wants_to_stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
-        Ok((ran, mean))
+        Ok(mean)
     }
 
     /// The mean losses over the test set.

@@ -58,11 +58,19 @@ impl TrainConfig {
         })
     }
 
-    /// The data as the source has them.
+    /// The data, scaled as a checkpoint's were, if they were.
     ///
     /// # Errors
     /// As [`TrainConfig::dataset`].
-    pub fn unscaled_dataset(&self) -> Result<Dataset> {
+    pub fn dataset_scaled(&self, scaling: Option<&Scaling>) -> Result<Dataset> {
+        let data = self.unscaled_dataset()?;
+        Ok(match scaling {
+            Some(scaling) => scaling.clone().apply(data),
+            None => data,
+        })
+    }
+
+    fn unscaled_dataset(&self) -> Result<Dataset> {
         let reading = Reading {
             image_size: self.image_size.map(|ImageSide { height, width }| (height, width)),
             label_column: self.label_column.clone(),

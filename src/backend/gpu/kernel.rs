@@ -49,8 +49,8 @@ pub(super) struct Pipeline {
     pub(super) layout: wgpu::BindGroupLayout,
 }
 
-#[allow(unsafe_code, reason = "wgpu's name for shader modules without injected checks")]
 /// Compiles a kernel, with wgpu's injected bounds and loop checks where `checks` says so.
+#[allow(unsafe_code, reason = "wgpu's name for shader modules without injected checks")]
 pub(super) fn build(shared: &Shared, kernel: &Kernel, checks: bool) -> Result<Pipeline> {
     let Linked { module, writable, .. } = link(kernel)?;
     let device = &shared.device;

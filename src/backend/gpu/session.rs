@@ -358,7 +358,6 @@ impl Session for GpuSession {
     }
 }
 
-/// A storage buffer; with checks on, filled with `poison` and followed by guard words.
 /// Writes bytes to the beginning of a buffer, up to a whole word: how many were sent.
 fn upload(shared: &Shared, buffer: &wgpu::Buffer, held: &[u8]) -> u64 {
     let whole = held.len() / 4 * 4;
@@ -371,6 +370,7 @@ fn upload(shared: &Shared, buffer: &wgpu::Buffer, held: &[u8]) -> u64 {
     held.len().next_multiple_of(4) as u64
 }
 
+/// A storage buffer; with checks on, filled with `poison` and followed by guard words.
 fn storage(shared: &Shared, label: &str, bytes: u64, poison: u32) -> Result<wgpu::Buffer> {
     let limits = shared.device.limits();
     let allowed = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
