@@ -182,7 +182,17 @@ fn tables_are_scaled_and_samples_come_back_on_their_scale() {
     let array = fs::read(folder.path().join("samples.npy")).unwrap();
     let values = npyz::NpyFile::new(&array[..]).unwrap().into_vec::<f32>().unwrap();
     assert!(values.chunks(2).all(|row| (100.0..250.0).contains(&row[0]) && row[1].abs() < 0.1), "{values:?}");
-    // The scale is the checkpoint's: commands apply it to the data they read.
+    // The scale is the checkpoint's: commands apply it to the data they read, and a run that goes on keeps it.
+    let scaling = || {
+        let path = folder.path().join("run/checkpoints/last.safetensors");
+        vae_gpu::train::Checkpoint::load(&path).unwrap().header.scaling.unwrap()
+    };
+    let fitted = scaling();
+    fs::write(folder.path().join("giants.csv"), "height;weight\n".to_owned() + &"300;0.01\n250;0.02\n".repeat(20))
+        .unwrap();
+    let resumed = ["train", "--resume", "run", "--data", "giants.csv", "--epochs", "2"];
+    command(folder.path()).args(resumed).assert().success();
+    assert_eq!(scaling(), fitted);
     command(folder.path()).args(["eval", "run", "--device", "cpu", "--samples", "0"]).assert().success();
 }
 
