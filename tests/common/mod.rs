@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use vae_gpu::backend::gpu::{Gpu, GpuOptions, adapters};
 use vae_gpu::data::{ImageSize, Images, Values};
 use vae_gpu::ops::{Case, Fill};
-use vae_gpu::rng::{Draw, Stream};
+use vae_gpu::rng::{self, Draw, Stream};
 use vae_gpu::step::Step;
 
 /// The first adapter, hardware before software. Without one: a printed skip, or a failure where
@@ -75,6 +75,57 @@ pub fn inputs(case: &Case) -> HashMap<String, Vec<f64>> {
     reals.map(|(i, _)| (format!("in{i}"), fill(case, i))).collect()
 }
 
+/// How often a test tries: what the variable says, or `usual`.
+pub fn tries(variable: &str, usual: u32) -> u32 {
+    std::env::var(variable).map_or(usual, |tries| tries.parse().expect("a number"))
+}
+
+/// The choices of one random case: the same for the same number.
+#[derive(Debug)]
+pub struct Draws {
+    draw: Draw,
+    drawn: u32,
+}
+
+impl Draws {
+    /// Those of case `number`.
+    pub fn new(number: u32) -> Draws {
+        Draws { draw: Draw { seed: 6, stream: Stream::Synthetic, step: u64::from(number) }, drawn: 0 }
+    }
+
+    /// Any 32 bits.
+    pub fn bits(&mut self) -> u32 {
+        self.drawn += 1;
+        self.draw.bits(0, self.drawn)
+    }
+
+    /// A number below `bound`.
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.bits() as usize % bound
+    }
+
+    /// A number from `least` to `most`.
+    pub fn between(&mut self, least: usize, most: usize) -> usize {
+        least + self.below(most - least + 1)
+    }
+
+    /// One of them.
+    pub fn one<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len())]
+    }
+
+    /// A value of an input that is filled so; of a data set of bytes, a byte.
+    pub fn value(&mut self, fill: Fill) -> f32 {
+        let bits = self.bits();
+        match fill {
+            Fill::Normal => rng::normal(bits),
+            Fill::Wide => 30.0 * rng::normal(bits),
+            Fill::Unit | Fill::Reals => rng::uniform(bits),
+            Fill::Bytes => (bits >> 24) as f32,
+        }
+    }
+}
+
 /// How far a value may be off, and why.
 #[derive(Clone, Copy, Debug)]
 pub struct Tolerance {
@@ -92,6 +143,25 @@ impl Tolerance {
     pub fn rounding(terms: usize) -> Tolerance {
         let unit = f64::from(f32::EPSILON);
         Tolerance { relative: 24.0 * unit, absolute: (terms as f64 + 8.0) * unit }
+    }
+
+    /// [`Tolerance::rounding`] of sums whose terms are of the size of the largest of these values.
+    pub fn rounding_among(terms: usize, values: &[f64]) -> Tolerance {
+        let size = values.iter().fold(1.0_f64, |most, value| most.max(value.abs()));
+        let Tolerance { relative, absolute } = Tolerance::rounding(terms);
+        Tolerance { relative, absolute: absolute * size }
+    }
+
+    /// What rounding does to the values a program computes by long chains: a few times what it does to `near`, which another
+    /// program computed in f32 with the terms of each sum in another order, and as many units in the last place of the
+    /// largest value.
+    pub fn as_near(near: &[f64], wanted: &[f64]) -> Tolerance {
+        let largest = |values: &mut dyn Iterator<Item = f64>| values.fold(0.0_f64, |most, value| most.max(value.abs()));
+        let off = largest(&mut near.iter().zip(wanted).map(|(near, wanted)| near - wanted));
+        let size = largest(&mut wanted.iter().copied());
+        // Denormal numbers may be flushed to zero.
+        let least = f64::from(f32::MIN_POSITIVE);
+        Tolerance { relative: 0.0, absolute: 16.0 * (off + f64::from(f32::EPSILON) * size) + least }
     }
 
     /// Panics with the worst element where any is off by more.

@@ -1,0 +1,220 @@
+//! Random models: a training step of each, at random sizes, fused and not, with every loop of products, with checks and
+//! without, on a GPU against f64. With the random graphs, rung 6 of the ladder.
+//!
+//! `VAE_GPU_MODELS=400` tries as many; `VAE_GPU_MODEL=17` tries the one of that number.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::{Draws, Tolerance, gpu, tries};
+use std::collections::BTreeMap;
+use vae_gpu::backend::cpu::{Cpu, interpret};
+use vae_gpu::backend::gpu::{Gpu, GpuOptions};
+use vae_gpu::backend::{Data, Device, ProgramId, Values};
+use vae_gpu::graph::{DType, Graph, Shape, Source};
+use vae_gpu::models::{Batches, Deviation, Initial, Loss, Model, ModelConfig, ModelKind, Optimiser, Output};
+use vae_gpu::ops::{Activation, Adam, Augment, Augmentation, Fill, Noise, Op, Pixels, Products, Variant};
+use vae_gpu::plan::{Arena, Fusion, Options, compile};
+use vae_gpu::rng::{Permutation, Stream};
+use vae_gpu::step::Step;
+
+/// Units of a layer, pixels and rows at most.
+const LARGEST: usize = 300;
+
+/// A model and its training step.
+#[derive(Debug)]
+struct Random {
+    model: Model,
+    batches: Batches,
+    clip: Option<f64>,
+    step: Step,
+    /// What it is trained on, as it is stored.
+    bytes: Vec<u8>,
+    reals: Vec<f32>,
+    start: Vec<f32>,
+    products: Vec<Variant>,
+}
+
+/// A size: small ones as often as any.
+fn size(draws: &mut Draws) -> usize {
+    let most = draws.one(&[9, LARGEST]);
+    draws.between(1, most)
+}
+
+fn config(draws: &mut Draws, features: usize) -> ModelConfig {
+    // A contractive model takes a pass for each of its code's dimensions.
+    let model = draws.one(ModelKind::ALL);
+    let latent = if model == ModelKind::Contractive { draws.between(1, 5) } else { size(draws).min(64) };
+    let layers = |draws: &mut Draws| (0..draws.below(3)).map(|_| size(draws)).collect();
+    let (encoder, decoder) = (layers(draws), layers(draws));
+    let base = ModelConfig { model, encoder, decoder, latent, ..ModelConfig::vae(features) };
+    // Options that do not belong to the model, or to each other, are drawn again.
+    loop {
+        let config = ModelConfig {
+            activation: draws.one(&Activation::ALL),
+            code_activation: draws.one(&Activation::ALL),
+            loss: draws.one(&[Loss::Bce, Loss::Mse, Loss::Gaussian]),
+            output: draws.one(&[Output::Sigmoid, Output::Identity]),
+            deviation: draws.one(&[Deviation::Logvar, Deviation::Softplus]),
+            init: draws.one(&[Initial::Linear, Initial::Glorot]),
+            samples: draws.one(&[1, 2, 5]),
+            free_bits: draws.one(&[0.0, 0.01]),
+            penalty: draws.one(&[None, Some("l1:0.25"), Some("l2:0.25")]).map(|text| text.parse().unwrap()),
+            ..base.clone()
+        };
+        if config.validate().is_ok() {
+            return config;
+        }
+    }
+}
+
+impl Random {
+    fn new(number: u32) -> Random {
+        let mut draws = Draws::new(number);
+        let (height, width, channels) = (draws.between(1, 17), draws.between(1, 17), draws.one(&[1, 1, 3]));
+        let augmentation = Augmentation { shift: draws.below(height.max(width)) as u32, flip: draws.below(2) == 0 };
+        let augment = Augment { augmentation, height, width, channels, stream: Stream::Augmentation };
+        let augment = Some(augment).filter(|_| draws.below(4) == 0);
+        let features = if augment.is_some() { height * width * channels } else { size(&mut draws) };
+        let config = config(&mut draws, features);
+        let examples = draws.between(1, LARGEST + 50);
+        let rows = draws.between(1, examples.min(LARGEST / config.samples));
+        let noise = [None, Some(Noise::Gaussian { deviation: 0.25 }), Some(Noise::Mask { fraction: 0.25 })];
+        let batches = Batches {
+            data: 0,
+            examples,
+            dtype: draws.one(&[DType::U8, DType::Real]),
+            rows,
+            streamed: false,
+            pixels: draws.one(&[Pixels::Grey, Pixels::Threshold, Pixels::Bernoulli(Stream::Pixels)]),
+            augment,
+            noise: draws.one(&[noise[0], noise[0], noise[1], noise[2]]),
+        };
+        let seed = draws.bits();
+        let rows = draws.between(1, rows) as u32;
+        let step = Step {
+            index: (u64::from(draws.bits()) << 32) + u64::from(draws.bits()),
+            first: draws.below(examples - rows as usize + 1) as u32,
+            rows,
+            seed,
+            order: Permutation::new(seed, 3, examples as u32).keys(),
+            // Adam's step is as large as the rate whatever the gradient's size, so a gradient of 0 that rounding makes
+            // positive would move a parameter; parameters only decay here.
+            step_size: 0.0,
+            second_scale: 2.0,
+            beta: 0.625,
+            decay: 0.875,
+            ..Step::default()
+        };
+        let (mut bytes, mut reals) = (Vec::new(), Vec::new());
+        for _ in 0..examples * features {
+            match batches.dtype {
+                DType::U8 => bytes.push(draws.value(Fill::Bytes) as u8),
+                DType::Real => reals.push(draws.value(Fill::Reals)),
+            }
+        }
+        let model = Model::new(config).unwrap();
+        let clip = draws.one(&[None, Some(0.05)]);
+        let products = (0..7).map(|_| draws.one(&Variant::ALL)).collect();
+        let start = model.layout().initial(seed);
+        Random { model, batches, clip, step, bytes, reals, start, products }
+    }
+
+    fn data(&self) -> [Data<'_>; 1] {
+        let shape = Shape::new(self.batches.examples, self.model.config().features);
+        let values = match self.batches.dtype {
+            DType::U8 => Values::Bytes(&self.bytes),
+            DType::Real => Values::Reals(&self.reals),
+        };
+        [Data { shape, values }]
+    }
+
+    fn graphs(&self) -> Vec<Graph> {
+        self.model.training(&self.batches, Optimiser { adam: Adam::default(), clip: self.clip }).unwrap()
+    }
+
+    /// Each product's loop.
+    fn loops(&self) -> Products {
+        let mut products = Products::new();
+        for graph in self.graphs() {
+            for dispatch in compile(&graph, Options { fuse: Fusion::None }).unwrap().dispatches {
+                if let Op::Matmul(op) = &dispatch.op {
+                    let (m, n, k) = op.extents(dispatch.inputs[0].shape, dispatch.inputs[1].shape);
+                    let next = self.products[products.len() % self.products.len()];
+                    products.entry([m, n, k]).or_insert(next);
+                }
+            }
+        }
+        products
+    }
+
+    /// Whether a value is so near a corner of its activation that rounding may take it across, where gradients jump.
+    fn has_a_corner(&self) -> bool {
+        let start: Vec<f64> = self.start.iter().map(|&value| f64::from(value)).collect();
+        let inputs = std::collections::HashMap::new();
+        self.graphs().iter().any(|graph| {
+            let values = interpret::<f64>(graph, &self.step, &start, &self.data(), &inputs).unwrap();
+            graph.nodes().iter().any(|node| match &node.source {
+                Source::Op(Op::BiasActivation(op))
+                    if matches!(op.activation, Activation::Relu | Activation::LeakyRelu) =>
+                {
+                    let [x, bias] = [0, 1].map(|at| &values[graph.ids().position(|id| id == node.inputs[at]).unwrap()]);
+                    x.iter().zip(bias.iter().cycle()).any(|(x, bias)| (x + bias).abs() < 4.0 * f64::from(f32::EPSILON))
+                }
+                _ => false,
+            })
+        })
+    }
+
+    /// What a step leaves: each parameter, its gradient and moments by name, and what was recorded.
+    fn run(&self, device: &dyn Device, fuse: Fusion) -> BTreeMap<String, Vec<f64>> {
+        let layout = self.model.layout();
+        let mut session = device.session(layout, &self.data()).unwrap();
+        session.write_arena(Arena::Parameters, &self.start).unwrap();
+        let load = |graph| session.load(compile(graph, Options { fuse }).unwrap()).unwrap();
+        let programs: Vec<ProgramId> = self.graphs().iter().map(load).collect();
+        let metrics = session.run(&programs, &[self.step]).unwrap().concat();
+        let mut left = BTreeMap::from([("metrics".to_owned(), metrics)]);
+        for arena in Arena::ALL {
+            let values = session.read_arena(arena).unwrap();
+            for parameter in layout.parameters() {
+                let values = &values[parameter.offset..][..parameter.shape.len()];
+                let name = format!("{arena:?}: {}", parameter.name);
+                left.insert(name, values.iter().map(|&value| f64::from(value)).collect());
+            }
+        }
+        left
+    }
+}
+
+#[test]
+fn random_models_agree_with_the_reference() {
+    let open = |checks| gpu(GpuOptions { checks, ..GpuOptions::default() });
+    let (Some(checked), Some(unchecked)) = (open(true), open(false)) else { return };
+    let only: Option<u32> = std::env::var("VAE_GPU_MODEL").ok().map(|number| number.parse().unwrap());
+    let numbers = only.map_or(0..tries("VAE_GPU_MODELS", 20), |number| number..number + 1);
+    let count = numbers.len();
+    let mut skipped = 0;
+    for number in numbers {
+        let random = Random::new(number);
+        if random.has_a_corner() {
+            skipped += 1;
+            continue;
+        }
+        let exact = random.run(&Cpu::<f64>::new(), Fusion::None);
+        let near = random.run(&Cpu::<f32>::new(), Fusion::Ends);
+        let mut device: Gpu = if number % 2 == 0 { checked.clone() } else { unchecked.clone() };
+        device.set_products(random.loops());
+        let fuse = [Fusion::All, Fusion::All, Fusion::None, Fusion::Ends][number as usize % 4];
+        let got = random.run(&device, fuse);
+        for (name, wanted) in &exact {
+            let what = format!("model {number}, {fuse:?}: {name} of {:?}", random.model.config());
+            let config = random.model.config();
+            let layers = config.encoder.iter().chain(&config.decoder).sum::<usize>() + config.latent + config.features;
+            Tolerance::rounding_among(layers + random.batches.rows, wanted).check(&what, &near[name], wanted);
+            Tolerance::as_near(&near[name], wanted).check(&what, &got[name], wanted);
+        }
+    }
+    eprintln!("{count} models, {skipped} left out for a value at a corner");
+    assert!(10 * skipped <= count, "{skipped} of {count} models were left out");
+}
