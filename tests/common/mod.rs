@@ -1,6 +1,8 @@
 //! What the tests share: an adapter or a printed reason to skip, fills, tolerances.
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
 
+pub mod cases;
+
 use std::collections::HashMap;
 use vae_gpu::backend::gpu::{Gpu, GpuOptions, adapters};
 use vae_gpu::data::{ImageSize, Images, Values};

@@ -179,7 +179,9 @@ impl GpuSession {
                 Place::Dataset(index) if self.data[index].1 == DType::U8 => {
                     slice.shape.len().next_multiple_of(4) as u64
                 }
-                Place::Metrics => RING_BYTES,
+                Place::Metrics => buffer.size(),
+                // To the end of its guard words, so that what a kernel writes past its extent is seen there.
+                Place::Local(_) if self.shared.options.checks => buffer.size() - 4 * slice.offset as u64,
                 _ => 4 * slice.shape.len() as u64,
             };
             entries.push(wgpu::BindGroupEntry {

@@ -1,0 +1,270 @@
+//! The tests' own power: faults put into shaders and plans, each of which what tests compare must report. Rung 8 of the
+//! ladder.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use common::cases::{folded, on_gpu, reference, rows};
+use common::{Tolerance, gpu};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use vae_gpu::backend::cpu::Cpu;
+use vae_gpu::backend::gpu::GpuOptions;
+use vae_gpu::backend::{Data, Device, ProgramId, Values};
+use vae_gpu::graph::{DType, Shape};
+use vae_gpu::models::{Batches, Model, ModelConfig, Optimiser};
+use vae_gpu::ops::{Adam, Case, Fragment, Kernel, Op, Pixels, Products, Variant};
+use vae_gpu::plan::{Arena, Fusion, Options, Place, Plan, compile};
+use vae_gpu::rng::Permutation;
+use vae_gpu::step::Step;
+
+/// A change to a kernel before it is linked.
+type Fault = fn(&mut Kernel);
+
+/// Changes a number of the kernel.
+fn shift(kernel: &mut Kernel, name: &str, by: f64) {
+    kernel.constants.iter_mut().filter(|(known, _)| *known == name).for_each(|(_, value)| *value += by);
+}
+
+/// Changes the text of a fragment, where the kernel links with it.
+fn edit(kernel: &mut Kernel, name: &str, from: &str, to: &str) {
+    for Fragment { source, .. } in kernel.fragments.iter_mut().filter(|fragment| fragment.name == name) {
+        assert!(source.contains(from), "{name} has no {from:?}");
+        *source = source.replacen(from, to, 1).leak();
+    }
+}
+
+fn panics(check: impl FnOnce()) -> bool {
+    catch_unwind(AssertUnwindSafe(check)).is_err()
+}
+
+/// Faults in what one op computes: what, the op, the loop where it is a product, the change.
+const IN_OPS: [(&str, &str, Option<Variant>, Fault); 24] = [
+    ("a row left out of a sum", "sum_rows", None, |kernel| shift(kernel, "ROWS", -1.0)),
+    ("a column left out of a loss", "bce_logits", None, |kernel| shift(kernel, "COLS", -1.0)),
+    ("an element not written", "scale", None, |kernel| shift(kernel, "COUNT", -1.0)),
+    ("an element too many written", "scale", None, |kernel| shift(kernel, "COUNT", 1.0)),
+    ("a sample left out of a bound", "importance_bound", None, |kernel| shift(kernel, "SAMPLES", -1.0)),
+    ("a floor too low", "floor_sum", None, |kernel| shift(kernel, "FLOOR", -0.1)),
+    ("another group's rows", "sum_groups", None, |kernel| shift(kernel, "GROUP", -1.0)),
+    ("an element left out of a norm", "square_sums", None, |kernel| shift(kernel, "COUNT", -1.0)),
+    ("a value left out of a state", "log_sum_exp_update", None, |kernel| shift(kernel, "SAMPLES", -1.0)),
+    ("another stream's noise", "reparameterise", None, |kernel| shift(kernel, "STREAM", 1.0)),
+    ("a round of Philox left out", "normal", None, |kernel| edit(kernel, "rng.wgsl", "round < 10u", "round < 9u")),
+    ("another word of a block", "normal", None, |kernel| edit(kernel, "rng.wgsl", "block[element % 4u]", "block[0]")),
+    ("a round of the order left out", "gather", None, |kernel| {
+        edit(kernel, "order_shuffled.wgsl", "FEISTEL_ROUNDS: u32 = 8u", "FEISTEL_ROUNDS: u32 = 7u");
+    }),
+    ("bytes of a word in the other order", "gather", None, |kernel| {
+        edit(kernel, "source_u8.wgsl", "8u * (at % 4u)", "8u * (3u - at % 4u)");
+    }),
+    ("rows that do not count", "batch_mean", None, |kernel| {
+        edit(kernel, "batch_mean.wgsl", "min(step.rows, BATCH)", "BATCH");
+    }),
+    ("a barrier dropped in a tree", "kl", None, |kernel| {
+        edit(kernel, "tree.wgsl", "        }\n        workgroupBarrier();", "        }");
+    }),
+    ("a barrier dropped before a slice is read", "matmul", Some(Variant::Tiled), |kernel| {
+        edit(kernel, "matmul_tiled.wgsl", "workgroupBarrier();\n        for", "for");
+    }),
+    ("a term past the end", "matmul", Some(Variant::Tiled), |kernel| {
+        edit(kernel, "matmul_tiled.wgsl", "k_0 + a_depth < K", "true");
+        edit(kernel, "matmul_tiled.wgsl", "k_0 + b_depth < K", "true");
+    }),
+    ("a transposed index", "matmul", Some(Variant::Registers), |kernel| {
+        edit(kernel, "load_a_transposed.wgsl", "k * M", "k * K");
+    }),
+    ("a row past the end", "matmul", Some(Variant::Registers), |kernel| {
+        edit(kernel, "matmul_registers.wgsl", "if (row_0 + r < M)", "if (row_0 + r <= M)");
+    }),
+    ("a stale accumulator", "matmul", Some(Variant::Naive), |kernel| {
+        edit(kernel, "matmul_naive.wgsl", "        var sum = 0.0;\n", "");
+        edit(
+            kernel,
+            "matmul_naive.wgsl",
+            "    var sums: vec4<f32>;\n",
+            "    var sums: vec4<f32>;\n    var sum = 0.0;\n",
+        );
+    }),
+    ("a team's sums left out", "matmul", Some(Variant::Split), |kernel| {
+        edit(kernel, "matmul_split.wgsl", "other < TEAMS", "other < TEAMS - 1u");
+    }),
+    ("a slice's sums of another team", "matmul", Some(Variant::Split), |kernel| {
+        edit(kernel, "matmul_split.wgsl", "let depth = team * DEPTH + i;", "let depth = (3u - team) / 2u * DEPTH + i;");
+    }),
+    ("workgroups past the 65,535th again", "scale", None, |kernel| {
+        edit(kernel, "grid.wgsl", "group.y * 65535u", "group.y");
+    }),
+];
+
+/// Every product by this loop.
+fn products(case: &Case, variant: Option<Variant>) -> Products {
+    match (&case.op, variant) {
+        (Op::Matmul(op), Some(variant)) => {
+            let (m, n, k) = op.extents(case.inputs[0].0, case.inputs[1].0);
+            Products::from([([m, n, k], variant)])
+        }
+        _ => Products::new(),
+    }
+}
+
+#[test]
+fn faults_in_an_op_are_reported() {
+    for (what, op, variant, fault) in IN_OPS {
+        let options = GpuOptions { checks: true, fault: Some(fault), ..GpuOptions::default() };
+        let Some(device) = gpu(options) else { return };
+        // The largest cases first: they have every edge.
+        let mut cases: Vec<Case> =
+            Op::cases().into_iter().chain([folded()]).filter(|case| case.op.name() == op).collect();
+        cases.sort_by_key(|case| std::cmp::Reverse(case.inputs.iter().map(|(shape, _)| shape.len()).sum::<usize>()));
+        let reported = cases.iter().any(|case| {
+            let mut device = device.clone();
+            device.set_products(products(case, variant));
+            match on_gpu(case, rows(case), &device) {
+                Ok(got) => {
+                    let wanted = reference(case, rows(case));
+                    panics(|| Tolerance::rounding(case.terms).check(what, &got, &wanted))
+                }
+                Err(error) => error.to_string().contains("past its end"),
+            }
+        });
+        assert!(reported, "not reported: {what}");
+    }
+}
+
+const EXAMPLES: usize = 40;
+const ROWS: usize = 17;
+
+/// What two steps of a small VAE leave, of plans that were changed: the four arenas, and what was recorded.
+fn two_steps(device: &dyn Device, fuse: Fusion, change: fn(&mut Plan)) -> Vec<Vec<f64>> {
+    let (encoder, decoder) = (vec![9], vec![7]);
+    let model = Model::new(ModelConfig { encoder, decoder, latent: 3, ..ModelConfig::vae(37) }).unwrap();
+    let (dtype, pixels) = (DType::U8, Pixels::Grey);
+    let batches =
+        Batches { data: 0, examples: EXAMPLES, dtype, rows: ROWS, pixels, noise: None, augment: None, streamed: false };
+    let optimiser = Optimiser { adam: Adam::default(), clip: Some(0.5) };
+    let graph = model.training(&batches, optimiser).unwrap().remove(0);
+    let bytes: Vec<u8> = (0..EXAMPLES * 37).map(|i| (i * 37 % 256) as u8).collect();
+    let data = Data { shape: Shape::new(EXAMPLES, 37), values: Values::Bytes(&bytes) };
+    let mut session = device.session(model.layout(), &[data]).unwrap();
+    session.write_arena(Arena::Parameters, &model.layout().initial(1)).unwrap();
+    let mut plan = compile(&graph, Options { fuse }).unwrap();
+    change(&mut plan);
+    let program: ProgramId = session.load(plan).unwrap();
+    let order = Permutation::new(3, 0, EXAMPLES as u32).keys();
+    let steps = [(0, ROWS), (ROWS, ROWS - 4)].map(|(first, rows)| {
+        let index = 5 + first as u64;
+        let (first, rows) = (first as u32, rows as u32);
+        Step { index, first, rows, seed: 3, order, step_size: 1e-3, second_scale: 1.0, beta: 0.5, ..Step::default() }
+    });
+    let recorded = session.run(&[program], &steps).unwrap().concat();
+    let arena = |arena| session.read_arena(arena).unwrap().into_iter().map(f64::from).collect();
+    Arena::ALL.into_iter().map(arena).chain([recorded]).collect()
+}
+
+/// Whether such steps differ from those of the reference.
+fn differ(got: &[Vec<f64>]) -> bool {
+    let wanted = two_steps(&Cpu::<f64>::new(), Fusion::None, |_| {});
+    got.iter()
+        .zip(&wanted)
+        .any(|(got, wanted)| panics(|| Tolerance::rounding(37 + ROWS).check("two steps", got, wanted)))
+}
+
+/// Faults in what a step leaves, in kernels that no op's case has.
+const IN_STEPS: [(&str, Fusion, Fault); 6] = [
+    ("the moments' decays exchanged", Fusion::None, |kernel| {
+        edit(kernel, "adam.wgsl", "BETA2 * second[i]", "BETA1 * second[i]");
+    }),
+    ("the last parameter not updated", Fusion::None, |kernel| {
+        if kernel.fragments[0].name == "adam.wgsl" {
+            // Its 37 values are padded to 64.
+            shift(kernel, "COUNT", -28.0);
+        }
+    }),
+    ("a scalar recorded in another's place", Fusion::None, |kernel| {
+        if kernel.fragments[0].name == "record.wgsl" {
+            shift(kernel, "FIRST", 1.0);
+        }
+    }),
+    ("a gradient that is not clipped", Fusion::None, |kernel| {
+        edit(kernel, "clip_gradient_norm.wgsl", "min(1.0, MAX_NORM / (sqrt(total) + 1e-6))", "1.0");
+    }),
+    ("a row that does not count, in a fused loss", Fusion::All, |kernel| {
+        edit(kernel, "finish_likelihood.wgsl", "row < step.rows", "row <= step.rows");
+    }),
+    ("a bias's gradient in its neighbour's place", Fusion::All, |kernel| {
+        edit(kernel, "finish_column_sums.wgsl", "column_sums[row]", "column_sums[row ^ 1u]");
+    }),
+];
+
+#[test]
+fn faults_in_a_step_are_reported() {
+    for fuse in [Fusion::None, Fusion::All] {
+        let Some(device) = gpu(GpuOptions { checks: true, ..GpuOptions::default() }) else { return };
+        assert!(!differ(&two_steps(&device, fuse, |_| {})), "{fuse:?}: reported without a fault");
+    }
+    for (what, fuse, fault) in IN_STEPS {
+        let options = GpuOptions { checks: true, fault: Some(fault), ..GpuOptions::default() };
+        let Some(device) = gpu(options) else { return };
+        assert!(differ(&two_steps(&device, fuse, |_| {})), "not reported: {what}");
+    }
+}
+
+/// The first dispatch of an op.
+fn first(plan: &Plan, name: &str) -> usize {
+    plan.dispatches.iter().position(|dispatch| dispatch.op.name() == name).unwrap()
+}
+
+/// Faults in plans.
+const IN_PLANS: [(&str, fn(&mut Plan)); 8] = [
+    ("a dispatch left out", |plan| {
+        let at = first(plan, "kl");
+        plan.dispatches.remove(at);
+    }),
+    ("two dispatches in the other order", |plan| {
+        let at = first(plan, "reparameterise");
+        plan.dispatches.swap(at, at + 1);
+    }),
+    ("a step's first gradient kept", |plan| {
+        let at = plan.dispatches.iter().rposition(|dispatch| dispatch.op.name() == "sum_rows").unwrap();
+        plan.dispatches.remove(at);
+    }),
+    ("two values in one slot", |plan| {
+        // What the encoder's second layer makes goes where its first one's value is.
+        let at = first(plan, "reparameterise");
+        let (kept, moved) =
+            (plan.dispatches[first(plan, "bias_activation")].outputs[0], plan.dispatches[at].outputs[0]);
+        for dispatch in &mut plan.dispatches[at..] {
+            for slice in
+                dispatch.inputs.iter_mut().chain(&mut dispatch.outputs).filter(|slice| slice.place == moved.place)
+            {
+                slice.place = kept.place;
+            }
+        }
+    }),
+    ("inputs exchanged", |plan| {
+        let at = first(plan, "add_scaled");
+        plan.dispatches[at].inputs.swap(0, 1);
+    }),
+    ("a weight read one element on", |plan| {
+        let weight = |slice: &&mut vae_gpu::plan::Slice| slice.place == Place::Arena(Arena::Parameters);
+        let slices = plan.dispatches.iter_mut().flat_map(|dispatch| &mut dispatch.inputs);
+        slices.filter(weight).nth(2).unwrap().offset += 1;
+    }),
+    ("a gradient one element on", |plan| {
+        let gradient = |slice: &&mut vae_gpu::plan::Slice| slice.place == Place::Arena(Arena::Gradients);
+        let slices = plan.dispatches.iter_mut().flat_map(|dispatch| &mut dispatch.outputs);
+        slices.filter(gradient).nth(1).unwrap().offset += 1;
+    }),
+    ("a moment kept in the parameters' place", |plan| {
+        let at = first(plan, "adam");
+        plan.dispatches[at].outputs.swap(1, 2);
+    }),
+];
+
+#[test]
+fn faults_in_a_plan_are_reported() {
+    assert!(!differ(&two_steps(&Cpu::<f64>::new(), Fusion::None, |_| {})), "reported without a fault");
+    for (what, change) in IN_PLANS {
+        assert!(differ(&two_steps(&Cpu::<f64>::new(), Fusion::None, change)), "not reported: {what}");
+    }
+}
