@@ -194,6 +194,28 @@ fn the_first_number_that_goes_wrong_is_named() {
 }
 
 #[test]
+fn a_run_whose_numbers_went_wrong_goes_on_with_a_lower_rate() {
+    let folder = TempDir::new().unwrap();
+    let train = ["train", "--data", "uniform:1000x16", "--hidden", "8", "--latent", "2", "--device", "cpu"];
+    // The rate is raised after the first epoch, which is no checkpoint's business: it is the schedule's.
+    let args = ["--out", "run", "--epochs", "3", "--lr", "0.01", "--lr-schedule", "steps:1:1e30"];
+    let output = command(folder.path(), &[&train[..], &args].concat()).output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("go on from there with a lower rate, vae-gpu train --resume run --lr 0.001"), "{message}");
+    let good = fs::read(folder.path().join("run/checkpoints/last.safetensors")).unwrap();
+    let resume = ["train", "--resume", "run", "--lr"];
+    let output = command(folder.path(), &[&resume[..], &["0.001"]].concat()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "1e27 is no lower rate: {output:?}");
+    assert!(fs::read(folder.path().join("run/checkpoints/last.safetensors")).unwrap() == good);
+    succeeded(command(folder.path(), &[&resume[..], &["1e-33", "--clip-norm", "1"]].concat()).spawn().unwrap());
+    let lines = fs::read_to_string(folder.path().join("run/metrics.jsonl")).unwrap();
+    assert_eq!(lines.lines().count(), 3);
+    let config: toml::Table = fs::read_to_string(folder.path().join("run/config.toml")).unwrap().parse().unwrap();
+    assert_eq!((config["lr"].as_float(), config["clip-norm"].as_float()), (Some(1e-33), Some(1.0)));
+}
+
+#[test]
 fn a_file_that_may_not_grow_is_named_and_the_checkpoint_before_stays() {
     let folder = TempDir::new().unwrap();
     let folder = folder.path();

@@ -7,7 +7,8 @@ use crate::models::ModelKind;
 use crate::ops::Noise;
 
 /// What may change when a run is resumed: keys of the configuration.
-const MAY_CHANGE: [&str; 6] = ["epochs", "patience", "device", "data", "test-data", "resident-limit"];
+const MAY_CHANGE: [&str; 8] =
+    ["epochs", "patience", "lr", "clip-norm", "device", "data", "test-data", "resident-limit"];
 
 impl TrainConfig {
     /// Checks every rule that does not depend on the data.
@@ -68,7 +69,8 @@ impl TrainConfig {
         refuse(gan && self.bias_from_mean, "--bias-from-mean", "it is for autoencoders")
     }
 
-    /// Checks that `changed` keeps all that a resumed run must keep: everything but epochs, patience, device and data.
+    /// Checks that `changed` keeps all that a resumed run must keep: everything but epochs, patience, device, data, and
+    /// what a run whose numbers went wrong needs: the rate and the norm that gradients are clipped to.
     ///
     /// # Errors
     /// [`Error::Usage`] that names the first flag that differs, with both values.
@@ -80,10 +82,10 @@ impl TrainConfig {
             let (ours, theirs) = (ours.get(key), theirs.get(key));
             if ours != theirs {
                 return Err(Error::Usage(format!(
-                    "--{key} {} contradicts the run that is resumed, which has {}: \
-                     only --epochs, --patience, --device, --data, --test-data, --resident-limit and --no-fuse may change",
+                    "--{key} {} contradicts the run that is resumed, which has {}: only --{} and --no-fuse may change",
                     shown(theirs),
-                    shown(ours)
+                    shown(ours),
+                    MAY_CHANGE.join(", --")
                 )));
             }
         }

@@ -18,12 +18,17 @@ impl Trainer<'_> {
     /// What a run that failed at a step ends with: the error, and the first value that was not finite.
     pub(super) fn explain(&mut self, folder: &RunFolder, error: Error) -> Error {
         let (Error::NonFinite(reason), Some(failed)) = (&error, self.failed) else { return error };
-        match self.first_bad_value(folder, failed) {
-            Ok(Some(found)) => Error::NonFinite(format!("{reason}; replayed from there, {found}")),
-            Ok(None) => error,
+        let found = match self.first_bad_value(folder, failed) {
+            Ok(Some(found)) => format!("; replayed from there, {found}"),
+            Ok(None) => String::new(),
             // The fault that is reported is the first one.
-            Err(second) => Error::NonFinite(format!("{reason}; it could not be replayed: {second}")),
-        }
+            Err(second) => format!("; it could not be replayed: {second}"),
+        };
+        let (path, rate) = (folder.path().display(), self.config.lr / 10.0);
+        Error::NonFinite(format!(
+            "{reason}{found}; go on from there with a lower rate, vae-gpu train --resume {path} --lr {rate}, or with \
+             --clip-norm 1"
+        ))
     }
 
     fn first_bad_value(&mut self, folder: &RunFolder, failed: u64) -> Result<Option<String>> {

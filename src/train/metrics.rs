@@ -42,8 +42,7 @@ impl Losses {
         match pairs.into_iter().find(|(_, value)| !value.is_finite()) {
             None => Ok(()),
             Some((term, value)) => Err(Error::NonFinite(format!(
-                "{}: {term} is {value}, it must be finite; the last checkpoint is as it was, and a smaller --lr or a \
-                 --clip-norm may help",
+                "{}: {term} is {value}, it must be finite; the last checkpoint is as it was",
                 place()
             ))),
         }

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part")]
 
 pub mod cases;
+mod validation;
 
 use std::collections::HashMap;
 use vae_gpu::backend::gpu::{Gpu, GpuOptions, adapters};
@@ -13,6 +14,7 @@ use vae_gpu::step::Step;
 /// The first adapter, hardware before software. Without one: a printed skip, or a failure where
 /// `VAE_GPU_REQUIRE_ADAPTER=1`.
 pub fn gpu(options: GpuOptions) -> Option<Gpu> {
+    validation::watch();
     let adapters = adapters();
     let Some(adapter) = adapters.iter().find(|adapter| adapter.hardware).or(adapters.first()) else {
         assert_ne!(

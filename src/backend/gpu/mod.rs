@@ -23,8 +23,8 @@ use std::sync::{Arc, Mutex};
 /// How kernels are compiled.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GpuOptions {
-    /// Keep wgpu's injected bounds and loop checks, poison every buffer before use and put guard words behind it. For
-    /// tests: without it kernels run as the plan has proved them.
+    /// Keep wgpu's injected bounds and loop checks, poison every buffer before use and put guard words behind it,
+    /// and have the graphics API's validation layers look on. For tests: without it kernels run as the plan has proved them.
     pub checks: bool,
     /// Breaks kernels before they are linked: how tests show that a broken one is reported.
     pub fault: Option<fn(&mut crate::ops::Kernel)>,
@@ -86,9 +86,14 @@ fn adapters_of(instance: &wgpu::Instance) -> Vec<wgpu::Adapter> {
     adapters.into_iter().filter(compute).collect()
 }
 
-fn instance() -> wgpu::Instance {
+/// With `checks` also the validation layers of the graphics API, where they are installed; what they say goes to the `log`
+/// crate.
+fn instance(checks: bool) -> wgpu::Instance {
+    let watched = wgpu::InstanceFlags::VALIDATION | wgpu::InstanceFlags::DEBUG;
+    let flags = if checks { watched } else { wgpu::InstanceFlags::empty() };
     wgpu::Instance::new(wgpu::InstanceDescriptor {
         backends: wgpu::Backends::PRIMARY,
+        flags,
         ..wgpu::InstanceDescriptor::new_without_display_handle()
     })
 }
@@ -175,7 +180,7 @@ fn experimental() -> wgpu::ExperimentalFeatures {
 
 /// Every adapter that can run compute kernels, in a stable order.
 pub fn adapters() -> Vec<AdapterReport> {
-    adapters_of(&instance()).iter().enumerate().map(|(index, adapter)| report(index, adapter)).collect()
+    adapters_of(&instance(false)).iter().enumerate().map(|(index, adapter)| report(index, adapter)).collect()
 }
 
 impl Gpu {
@@ -184,7 +189,7 @@ impl Gpu {
     /// # Errors
     /// [`Error::Device`] where there is no such adapter or it refuses.
     pub fn open(index: usize, options: GpuOptions) -> Result<Gpu> {
-        let adapters = adapters_of(&instance());
+        let adapters = adapters_of(&instance(options.checks));
         let Some(adapter) = adapters.get(index) else {
             return Err(Error::device(
                 index.to_string(),
