@@ -128,8 +128,8 @@ pub trait Device {
     /// have no loop to choose (the CPU).
     fn with_products(&self, products: Products) -> Option<Box<dyn Device>>;
 
-    /// Bytes that one data set may take in a session, where there is such a limit.
-    fn data_limit(&self) -> Option<u64> {
+    /// Bytes that one buffer of a session may take (a data set, the parameters, an activation), where there is such a limit.
+    fn binding_limit(&self) -> Option<u64> {
         None
     }
 
@@ -176,6 +176,12 @@ pub trait Session {
     /// Starts a run of one to [`MAX_STEPS`] steps: each step runs every program, in this order (a GAN's discriminator,
     /// then its generator). The programs of a step read the same [`Step`] and write one row of metrics together.
     fn submit(&mut self, programs: &[ProgramId], steps: &[Step]) -> Result<Submission>;
+
+    /// From now on each step goes to the device in this many submissions, as far as it has ops: on a slow device a step of a
+    /// large model may take so long that the system takes the device for hung. The CPU has no use for it.
+    fn split_steps(&mut self, pieces: usize) {
+        let _ = pieces;
+    }
 
     /// Waits for a submission and returns what each of its steps recorded: 0 in every column that none of its programs
     /// records.

@@ -85,7 +85,7 @@ impl Train {
         };
         let interrupt = Interrupt::listen()?;
         if self.quiet {
-            let ended = trainer.run(&folder, &mut Quiet(interrupt.clone()))?;
+            let ended = trainer.run(&folder, &mut Quiet(interrupt.clone())).map_err(|error| go_on(error, &folder))?;
             return report_stop(ended, &interrupt, &folder);
         }
 
@@ -103,7 +103,8 @@ impl Train {
             let within = if standing.within.is_some() { ", within the next" } else { "" };
             say(format_args!("resumed after step {} (epoch {}{within})", standing.step, standing.epoch));
         }
-        let ended = trainer.run(&folder, &mut Progress::new(config.epochs, interrupt.clone()))?;
+        let mut progress = Progress::new(config.epochs, interrupt.clone());
+        let ended = trainer.run(&folder, &mut progress).map_err(|error| go_on(error, &folder))?;
         report_stop(ended, &interrupt, &folder)?;
         let path = folder.path().display();
         say(format_args!("the run is in {path}; look at samples with: vae-gpu sample {path}"));
@@ -122,6 +123,21 @@ impl Train {
         let preset = self.preset.as_deref().map(preset).transpose()?;
         let file = self.config.as_deref().map(TrainConfig::table).transpose()?;
         TrainConfig::layered([preset, file, Some(flags)].into_iter().flatten())
+    }
+}
+
+/// How to go on after a device failed or was lost.
+fn go_on(error: Error, folder: &RunFolder) -> Error {
+    let path = folder.path().display();
+    match error {
+        Error::Device { device, reason } => {
+            let reason = format!(
+                "{reason}; the run's last checkpoint is as it was: go on with vae-gpu train --resume {path}, where the \
+                 device does not come back with --device cpu"
+            );
+            Error::Device { device, reason }
+        }
+        other => other,
     }
 }
 

@@ -10,6 +10,7 @@ mod diagnose;
 pub mod evaluate;
 mod feed;
 pub mod figures;
+mod fit;
 pub mod generate;
 pub mod metrics;
 mod observer;
@@ -137,6 +138,8 @@ impl<'d> Trainer<'d> {
         let dispatches = plans.iter().map(|plan| plan.dispatches.len()).sum();
         let levels = plans.iter().map(|plan| plan.levels()).sum();
         let evaluation = compile(&model.evaluation(&of(1))?, options)?;
+        let all: Vec<_> = plans.iter().chain([&evaluation]).collect();
+        fit::check(device, model.layout(), &all, config.batch_size)?;
 
         let mut session = device.session(model.layout(), &feeds.map(|feed| feed.data()))?;
         let training = plans.into_iter().map(|plan| session.load(plan)).collect::<Result<Vec<_>>>()?;

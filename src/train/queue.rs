@@ -1,5 +1,6 @@
 //! Submissions under way: two at a time, so that the device works while the host prepares, each about as long as an
-//! eye takes to notice. How steps are split never changes what they compute.
+//! eye takes to notice: systems take a device for hung whose submission lasts some seconds. How steps are split never
+//! changes what they compute.
 
 use std::collections::VecDeque;
 use std::ops::ControlFlow;
@@ -17,15 +18,21 @@ const TARGET: f64 = 0.05;
 /// Submissions under way at a time.
 const IN_FLIGHT: usize = 2;
 
-/// Learns how many steps fit a submission.
+/// Submissions of a step at most.
+const MOST_PIECES: usize = 1024;
+
+/// Learns how many steps fit a submission, or how many submissions a step takes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Queue {
     chunk: usize,
+    /// 1 unless a submission is one step.
+    pieces: usize,
 }
 
+/// Begins with every op by itself: nothing is known of the device yet.
 impl Default for Queue {
     fn default() -> Queue {
-        Queue { chunk: 1 }
+        Queue { chunk: 1, pieces: MOST_PIECES }
     }
 }
 
@@ -50,6 +57,7 @@ impl Queue {
                 if let Some(feed) = feed {
                     feed.bring(session, next)?;
                 }
+                session.split_steps(self.pieces);
                 waiting.push_back((next, session.submit(programs, next)?));
                 rest = after;
             } else if let Some((done, submission)) = waiting.pop_front() {
@@ -91,6 +99,7 @@ impl Queue {
         let fitting = TARGET * steps as f64 / seconds.max(1e-6);
         tracing::debug!("a submission of {steps} steps took {:.1} ms", seconds * 1e3);
         self.chunk = (fitting as usize).clamp(1, (2 * self.chunk).min(MAX_STEPS));
+        self.pieces = ((1.0 / fitting).ceil() as usize).clamp(1, MOST_PIECES);
     }
 }
 
@@ -107,7 +116,8 @@ mod tests {
         }
         queue.adapt(10, 0.1);
         assert_eq!(queue.chunk, 5);
+        assert_eq!(queue.pieces, 1);
         queue.adapt(1, 9.0);
-        assert_eq!(queue.chunk, 1);
+        assert_eq!((queue.chunk, queue.pieces), (1, 180));
     }
 }

@@ -85,7 +85,7 @@ impl TrainConfig {
     /// Bytes of a data set that may stay on a device.
     pub(super) fn data_limit(&self, device: &dyn Device) -> Option<u64> {
         let asked = self.resident_limit.map(|mebibytes| mebibytes.saturating_mul(1 << 20));
-        [asked, device.data_limit()].into_iter().flatten().min()
+        [asked, device.binding_limit()].into_iter().flatten().min()
     }
 
     /// Checks the values against the data.

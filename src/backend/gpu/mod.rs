@@ -18,7 +18,7 @@ use super::*;
 use crate::ops::{Half, Profile};
 use pipelines::Pipelines;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// How kernels are compiled.
 #[derive(Clone, Copy, Debug, Default)]
@@ -76,6 +76,7 @@ struct Shared {
     pipelines: Option<Arc<Pipelines>>,
     options: GpuOptions,
     fault: Arc<Mutex<Option<String>>>,
+    lost: Arc<OnceLock<String>>,
 }
 
 fn adapters_of(instance: &wgpu::Instance) -> Vec<wgpu::Adapter> {
@@ -232,13 +233,22 @@ impl Gpu {
             .map_err(|error| Error::device(&report.name, format!("it could not be opened: {error}")))?;
         let mut gpu = Gpu::of(device, queue, options);
         Arc::make_mut(&mut gpu.shared).profile.half = half;
-        let seen = Arc::clone(&gpu.shared.fault);
+        let (seen, lost) = (Arc::clone(&gpu.shared.fault), Arc::clone(&gpu.shared.lost));
         gpu.shared.device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
             if let Ok(mut fault) = seen.lock() {
                 fault.get_or_insert_with(|| error.to_string());
             }
         }));
+        gpu.shared.device.set_device_lost_callback(move |_, reason| {
+            lost.get_or_init(|| format!("it was lost: {reason}"));
+        });
         Ok(gpu)
+    }
+
+    /// Destroys the device: whatever is asked of it from now on fails, as after a reset by the driver. For tests of what
+    /// follows.
+    pub fn lose(&self) {
+        self.shared.device.destroy();
     }
 
     /// A device that the host application already owns, and its queue: sessions share both with whatever else the host does
@@ -277,8 +287,8 @@ impl Gpu {
             false => None,
         };
         let (adapter, pipelines) = (Adapter { name: info.name, driver: Some(driver) }, None);
-        let fault = Arc::new(Mutex::new(None));
-        let shared = Shared { device, queue, name, adapter, profile, pipelines_key, pipelines, options, fault };
+        let (fault, lost) = (Arc::new(Mutex::new(None)), Arc::new(OnceLock::new()));
+        let shared = Shared { device, queue, name, adapter, profile, pipelines_key, pipelines, options, fault, lost };
         Gpu { shared: Arc::new(shared) }
     }
 
@@ -335,8 +345,11 @@ impl Shared {
         }
     }
 
-    /// The first error that wgpu reported, if any.
+    /// That the device is lost, or the first error that wgpu reported, if any.
     fn check(&self) -> Result<()> {
+        if let Some(reason) = self.lost.get() {
+            return Err(self.error(reason));
+        }
         match self.fault.lock() {
             Ok(mut fault) => match fault.take() {
                 Some(reason) => Err(self.error(reason)),
@@ -366,7 +379,7 @@ impl Device for Gpu {
         Some(Box::new(device))
     }
 
-    fn data_limit(&self) -> Option<u64> {
+    fn binding_limit(&self) -> Option<u64> {
         let limits = self.shared.device.limits();
         Some(limits.max_storage_buffer_binding_size.min(limits.max_buffer_size))
     }

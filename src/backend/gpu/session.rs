@@ -33,6 +33,8 @@ pub struct GpuSession {
     pipelines: Vec<(crate::ops::Kernel, bool, Pipeline)>,
     pub(super) programs: Vec<Program>,
     spare_staging: Vec<wgpu::Buffer>,
+    /// Submissions a step.
+    pieces: usize,
     pub(super) traffic: Traffic,
 }
 
@@ -109,6 +111,7 @@ impl GpuSession {
             pipelines: Vec::new(),
             programs: Vec::new(),
             spare_staging: Vec::new(),
+            pieces: 1,
             traffic,
         })
     }
@@ -241,8 +244,13 @@ impl GpuSession {
 
     fn wait<T: bytemuck::Pod>(&mut self, pending: PendingReadback, len: u64) -> Result<(Vec<T>, wgpu::Buffer)> {
         let wait = wgpu::PollType::Wait { submission_index: Some(pending.index), timeout: None };
-        self.shared.device.poll(wait).map_err(|error| self.shared.error(format!("it did not finish: {error}")))?;
+        let waited = self.shared.device.poll(wait);
+        if waited.is_err() {
+            // What a lost device calls comes after the call that failed.
+            let _ = self.shared.device.poll(wgpu::PollType::Poll);
+        }
         self.shared.check()?;
+        waited.map_err(|error| self.shared.error(format!("it did not finish: {error}")))?;
         match pollster::block_on(pending.mapped.receive()) {
             Some(Ok(())) => {}
             Some(Err(error)) => return Err(self.shared.error(format!("results could not be mapped: {error}"))),
@@ -286,22 +294,35 @@ impl Session for GpuSession {
         let mut encoder = self.shared.device.create_command_encoder(&Default::default());
         let bytes = (steps.len() * METRICS * 4) as u64;
         encoder.clear_buffer(&self.metrics, 0, Some(bytes));
-        let dispatches = || programs.iter().flat_map(|program| &self.programs[program.0].dispatches);
-        {
-            let mut pass = encoder.begin_compute_pass(&Default::default());
-            for slot in 0..steps.len() {
-                for dispatch in dispatches() {
-                    dispatch.encode(&mut pass, slot);
-                }
+        let all = programs.iter().flat_map(|program| &self.programs[program.0].dispatches);
+        let dispatches: Vec<&Encoded> = all.collect();
+        // Whole steps, or parts of one.
+        let part =
+            if self.pieces == 1 { dispatches.len() * steps.len() } else { dispatches.len().div_ceil(self.pieces) };
+        let slots = (0..steps.len()).flat_map(|slot| dispatches.iter().map(move |dispatch| (slot, dispatch)));
+        let ops: Vec<(usize, &&Encoded)> = slots.collect();
+        let mut submissions = 1;
+        for (at, part) in ops.chunks(part.max(1)).enumerate() {
+            if at > 0 {
+                let begun =
+                    std::mem::replace(&mut encoder, self.shared.device.create_command_encoder(&Default::default()));
+                self.shared.queue.submit([begun.finish()]);
+                submissions += 1;
             }
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            part.iter().for_each(|(slot, dispatch)| dispatch.encode(&mut pass, *slot));
         }
         let staging = self.spare_staging.pop().unwrap_or_else(|| staging(&self.shared, RING_BYTES));
         encoder.copy_buffer_to_buffer(&self.metrics, 0, &staging, 0, bytes);
         let index = self.shared.queue.submit([encoder.finish()]);
-        self.traffic.submissions += 1;
-        self.traffic.dispatches += (steps.len() * dispatches().count()) as u64;
+        self.traffic.submissions += submissions;
+        self.traffic.dispatches += ops.len() as u64;
         self.shared.check()?;
         Ok(Submission { steps: steps.len(), state: SubmissionState::Gpu(map(staging, bytes, index)) })
+    }
+
+    fn split_steps(&mut self, pieces: usize) {
+        self.pieces = pieces.max(1);
     }
 
     fn finish(&mut self, submission: Submission) -> Result<Vec<Metrics>> {
