@@ -19,7 +19,7 @@
 //!
 //! # Invariants, kept by `tests/architecture.rs`
 //!
-//! - Only `backend/gpu` names wgpu.
+//! - Only `backend/gpu` names wgpu, and `backend/unchecked.rs`, which alone has unsafe code.
 //! - `graph`, `ops` and `plan` do no input or output and know no device.
 //! - `models` names no kernel.
 //!

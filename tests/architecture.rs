@@ -32,10 +32,21 @@ fn none_says(files: &[(PathBuf, String)], words: &[&str]) {
     }
 }
 
+/// The one module with unsafe code.
+const UNCHECKED: &str = "backend/unchecked.rs";
+
+#[test]
+fn one_module_is_unsafe() {
+    let (unchecked, others): (Vec<_>, Vec<_>) = src("").into_iter().partition(|(path, _)| path.ends_with(UNCHECKED));
+    none_says(&others, &["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern", "allow(unsafe_code"]);
+    let [(_, code)] = unchecked.as_slice() else { panic!("there is one {UNCHECKED}") };
+    assert!(code.contains("unsafe {") && code.lines().count() < 200, "it stays small: {}", code.lines().count());
+}
+
 #[test]
 fn only_the_gpu_backend_names_wgpu() {
-    let others: Vec<_> =
-        src("").into_iter().filter(|(path, _)| !path.to_string_lossy().contains("backend/gpu")).collect();
+    let of_gpus = |path: &Path| path.to_string_lossy().contains("backend/gpu") || path.ends_with(UNCHECKED);
+    let others: Vec<_> = src("").into_iter().filter(|(path, _)| !of_gpus(path)).collect();
     none_says(&others, &["wgpu::"]);
     assert!(src("backend/gpu").iter().any(|(_, code)| code.contains("wgpu::")), "the rule must have something to find");
 }

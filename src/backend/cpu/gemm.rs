@@ -1,4 +1,4 @@
-//! The one door to the `gemm` crate, whose interface is raw pointers.
+//! Products on the CPU, each part by the `gemm` crate.
 //!
 //! A product is cut into parts that threads take, each of which `gemm` computes on one thread and a *finish* then changes
 //! while it lies in the cache. How it is cut follows from the product's sizes and strides alone, never from the number of
@@ -9,6 +9,8 @@
 //! step of 1024 images ran a few per cent faster so than in squarish parts; whole steps did not differ by more than the
 //! machine's noise.
 
+pub(crate) use crate::backend::unchecked::Matrix;
+use crate::backend::unchecked::{Window, multiply};
 use crate::ops::{FOUR, Real};
 use crate::simd::vectorised;
 
@@ -22,29 +24,6 @@ const SHORT_COLUMNS: usize = 96;
 const LONG: usize = 640;
 /// Parts begin at multiples of this, so that only the last has a ragged edge.
 const EDGE: usize = 16;
-
-/// A matrix that is read: its elements, and its strides `(row, col)` in elements.
-#[derive(Clone, Copy)]
-pub(crate) struct Matrix<'a, T> {
-    pub(crate) values: &'a [T],
-    pub(crate) strides: (usize, usize),
-}
-
-impl<'a, T> Matrix<'a, T> {
-    /// Rows of `cols` elements, one after another.
-    pub(crate) fn rows(values: &'a [T], cols: usize) -> Matrix<'a, T> {
-        Matrix { values, strides: (cols, 1) }
-    }
-
-    /// The transpose of rows of `cols` elements.
-    pub(crate) fn transposed(values: &'a [T], cols: usize) -> Matrix<'a, T> {
-        Matrix { values, strides: (1, cols) }
-    }
-
-    fn holds(&self, rows: usize, cols: usize) -> bool {
-        (rows - 1) * self.strides.0 + (cols - 1) * self.strides.1 < self.values.len()
-    }
-}
 
 /// `out [m, n] = a [m, k] b [k, n]`.
 pub(crate) fn gemm<T: Real>(sizes: [usize; 3], out: &mut [T], a: Matrix<'_, T>, b: Matrix<'_, T>) {
@@ -83,113 +62,73 @@ pub(crate) fn gemm_beside<T: Real>(
 ) {
     assert!(out.len() == m * n && a.holds(m, k) && b.holds(k, n), "a product reaches past its matrices");
     assert!(beside.is_empty() || beside.len() == m * n.div_ceil(FOUR), "a second result has another size");
-    let beside = (!beside.is_empty()).then_some(beside.as_mut_ptr());
-    let whole = Part { at: (0, 0), m, n, k, out: out.as_mut_ptr(), beside, stride: n, a, b, finish: &finish };
+    let beside = (!beside.is_empty()).then(|| Window::new(beside, n.div_ceil(FOUR)));
+    let whole = Part { at: (0, 0), k, out: Window::new(out, n), beside, a, b, finish: &finish };
     match m * n * k {
         ..WORTH_SHARING => whole.run(),
         _ => whole.share(2),
     }
 }
 
-/// Rows from `at.0` and columns from `at.1` of a product: `m` and `n` of them, in sums of `k` terms.
+/// A part of a product, in sums of `k` terms.
 struct Part<'a, T, F> {
+    /// Its first row and column.
     at: (usize, usize),
-    m: usize,
-    n: usize,
     k: usize,
-    /// The whole product, and the elements from a row of it to the next.
-    out: *mut T,
-    stride: usize,
-    /// The whole second result, if there is one.
-    beside: Option<*mut T>,
+    out: Window<'a, T>,
+    /// Its part of the second result, if there is one.
+    beside: Option<Window<'a, T>>,
     /// The whole factors.
     a: Matrix<'a, T>,
     b: Matrix<'a, T>,
     finish: &'a F,
 }
 
-impl<T: Copy, F> Clone for Part<'_, T, F> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T: Copy, F> Copy for Part<'_, T, F> {}
-
-// SAFETY: the parts of a product write disjoint elements of `out` and of `beside` (columns are cut at multiples of EDGE, so
-// of FOUR), which outlive the call that makes them.
-#[allow(unsafe_code, reason = "a pointer into a slice that outlives the threads that use it")]
-unsafe impl<T: Sync, F: Sync> Send for Part<'_, T, F> {}
-
 impl<T: Real, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> Part<'_, T, F> {
     /// Cuts a part that is too large, or that makes up `fewest` alone, in two, and runs both on all threads.
     fn share(self, fewest: usize) {
+        let (m, n) = (self.out.rows, self.out.cols);
         let (short_rows, short_columns) = match self.a.strides.0 < self.a.strides.1 {
             true => (SHORT_ROWS, LONG),
             false => (LONG, SHORT_COLUMNS),
         };
-        let (rows_over, columns_over) = (self.m / (2 * short_rows), self.n / (2 * short_columns));
+        let (rows_over, columns_over) = (m / (2 * short_rows), n / (2 * short_columns));
         let by_columns = match (rows_over, columns_over) {
-            (0, 0) if fewest < 2 || self.m.max(self.n) < 2 * EDGE => return self.run(),
-            (0, 0) => self.n >= self.m,
+            (0, 0) if fewest < 2 || m.max(n) < 2 * EDGE => return self.run(),
+            (0, 0) => n >= m,
             _ => columns_over >= rows_over,
         };
-        let (left, right) = if by_columns {
-            let n = (self.n / 2).next_multiple_of(EDGE);
-            (Part { n, ..self }, Part { at: (self.at.0, self.at.1 + n), n: self.n - n, ..self })
-        } else {
-            let m = (self.m / 2).next_multiple_of(EDGE);
-            (Part { m, ..self }, Part { at: (self.at.0 + m, self.at.1), m: self.m - m, ..self })
-        };
+        let (left, right) = self.cut(by_columns);
         rayon::join(move || left.share(fewest / 2), move || right.share(fewest / 2));
     }
 
-    #[allow(unsafe_code, reason = "gemm takes pointers; the extents are asserted where a product is made")]
+    fn cut(self, by_columns: bool) -> (Self, Self) {
+        let Part { at: (row, col), k, out, beside, a, b, finish } = self;
+        let half = (if by_columns { out.cols } else { out.rows } / 2).next_multiple_of(EDGE);
+        let ((out, other), besides, at) = match by_columns {
+            // EDGE is a multiple of FOUR.
+            true => {
+                (out.split_columns(half), beside.map(|beside| beside.split_columns(half / FOUR)), (row, col + half))
+            }
+            false => (out.split_rows(half), beside.map(|beside| beside.split_rows(half)), (row + half, col)),
+        };
+        let (beside, other_beside) = besides.unzip();
+        let other = Part { at, k, out: other, beside: other_beside, a, b, finish };
+        (Part { at: (row, col), k, out, beside, a, b, finish }, other)
+    }
+
     fn run(self) {
-        let Part { at: (row, col), m, n, k, stride, a, b, .. } = self;
-        let (a_strides, b_strides) = (a.strides, b.strides);
-        // SAFETY: the part lies inside the product, and every element of a product and of its factors inside its slice
-        // (asserted in `gemm_then`); no other part touches this part of `out`; T is f32 or f64, both of which gemm
-        // multiplies.
-        unsafe {
-            let out = self.out.add(row * stride + col);
-            gemm::gemm(
-                m,
-                n,
-                k,
-                out,
-                1,
-                stride as isize,
-                false,
-                a.values.as_ptr().add(row * a_strides.0),
-                a_strides.1 as isize,
-                a_strides.0 as isize,
-                b.values.as_ptr().add(col * b_strides.1),
-                b_strides.1 as isize,
-                b_strides.0 as isize,
-                T::zero(),
-                T::one(),
-                false,
-                false,
-                false,
-                gemm::Parallelism::None,
-            );
-            vectorised(
-                #[inline(always)]
-                || {
-                    for r in 0..m {
-                        let beside = match self.beside {
-                            Some(beside) => {
-                                let at = (row + r) * stride.div_ceil(FOUR) + col / FOUR;
-                                std::slice::from_raw_parts_mut(beside.add(at), n.div_ceil(FOUR))
-                            }
-                            None => &mut [],
-                        };
-                        (self.finish)(row + r, col, std::slice::from_raw_parts_mut(out.add(r * stride), n), beside);
-                    }
-                },
-            );
-        }
+        let Part { at: (row, col), k, mut out, mut beside, a, b, finish } = self;
+        multiply(&mut out, a.from(row, 0), b.from(0, col), k);
+        vectorised(
+            #[inline(always)]
+            || {
+                for r in 0..out.rows {
+                    let beside = beside.as_mut().map_or(Default::default(), |beside| beside.row(r));
+                    finish(row + r, col, out.row(r), beside);
+                }
+            },
+        );
     }
 }
 

@@ -1,6 +1,7 @@
 //! From an op's [`Kernel`] to a pipeline: link the fragments, parse once with naga, reflect the bindings.
 
 use super::Shared;
+use crate::backend::unchecked;
 use crate::error::{Error, Result};
 use crate::ops::Kernel;
 
@@ -50,20 +51,15 @@ pub(super) struct Pipeline {
 }
 
 /// Compiles a kernel, with wgpu's injected bounds and loop checks where `checks` says so.
-#[allow(unsafe_code, reason = "wgpu's name for shader modules without injected checks")]
 pub(super) fn build(shared: &Shared, kernel: &Kernel, checks: bool) -> Result<Pipeline> {
     let Linked { module, writable, .. } = link(kernel)?;
     let device = &shared.device;
     let label = kernel.fragments.first().map(|fragment| fragment.name);
     let descriptor =
         wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Naga(std::borrow::Cow::Owned(module)) };
-    let module = if checks {
-        device.create_shader_module(descriptor)
-    } else {
-        // SAFETY: the kernel is this crate's own. Every index it makes is below an extent that the planner sized its
-        // buffers by, and every loop ends at such an extent; the tests run every one with the checks on, and with guard
-        // words.
-        unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
+    let module = match checks {
+        true => device.create_shader_module(descriptor),
+        false => unchecked::trusted_module(device, descriptor),
     };
     let step = wgpu::BindGroupLayoutEntry {
         binding: 0,

@@ -171,14 +171,6 @@ fn half_of(adapter: &wgpu::Adapter) -> Option<Half> {
     whole.then_some(Half { side: side as usize, subgroup: info.subgroup_max_size as usize })
 }
 
-/// Leave to use what wgpu calls experimental.
-#[allow(unsafe_code, reason = "wgpu's name for features whose limits it does not check yet")]
-fn experimental() -> wgpu::ExperimentalFeatures {
-    // SAFETY: cooperative matrices alone are used, in one kernel, by whole subgroups, with pointers into workgroup memory
-    // whose extents the kernel's own constants give; the tests run it with the checks on.
-    unsafe { wgpu::ExperimentalFeatures::enabled() }
-}
-
 /// Every adapter that can run compute kernels, in a stable order.
 pub fn adapters() -> Vec<AdapterReport> {
     adapters_of(&instance(false)).iter().enumerate().map(|(index, adapter)| report(index, adapter)).collect()
@@ -217,7 +209,7 @@ impl Gpu {
                 ))
             })?);
             features |= HALF_FEATURES;
-            experimental_features = experimental();
+            experimental_features = unchecked::experimental();
         }
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("vae-gpu"),

@@ -4,6 +4,7 @@
 //! adapter or driver, is as good as none, and replaced. A file that can't be written costs the next process time and
 //! nothing else, so it is no error.
 
+use crate::backend::unchecked;
 use crate::files::write_atomic;
 use std::path::{Path, PathBuf};
 
@@ -18,15 +19,12 @@ pub(super) struct Pipelines {
 
 impl Pipelines {
     /// The cache in `folder/key`; `device` must have [`wgpu::Features::PIPELINE_CACHE`].
-    #[allow(unsafe_code, reason = "wgpu hands the data to the driver as it is")]
     pub(super) fn open(device: &wgpu::Device, folder: &Path, key: &str) -> Pipelines {
         let path = folder.join(key);
         let file = std::fs::read(&path).unwrap_or_default();
         let data = unpack(&file);
-        let descriptor = wgpu::PipelineCacheDescriptor { label: Some("vae-gpu"), data, fallback: true };
-        // SAFETY: the data is what `get_data` gave, whole: its checksum is right. wgpu compares the adapter and the driver
-        // that its header names with these, and begins anew where they differ.
-        let cache = unsafe { device.create_pipeline_cache(&descriptor) };
+        // Its checksum is right.
+        let cache = unchecked::pipeline_cache(device, data);
         Pipelines { cache, path, held: data.map(checksum) }
     }
 

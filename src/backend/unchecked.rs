@@ -1,0 +1,174 @@
+//! All code that the compiler can't check: the one module with `unsafe`, a few lines at a time, each with why it is sound.
+//!
+//! What is here is safe to call. It deliberately decides nothing: how products are cut is `cpu/gemm.rs`'s business, which
+//! kernels are compiled without checks `gpu/kernel.rs`'s.
+#![allow(unsafe_code, reason = "this module is where it is allowed")]
+
+use std::marker::PhantomData;
+
+use crate::ops::Real;
+
+/// A rectangle of a row-major matrix that is written: threads take disjoint ones of one matrix.
+pub(crate) struct Window<'a, T> {
+    /// Its first element.
+    start: *mut T,
+    pub(crate) rows: usize,
+    pub(crate) cols: usize,
+    /// Elements of the matrix from a row to the next.
+    stride: usize,
+    matrix: PhantomData<&'a mut [T]>,
+}
+
+// SAFETY: a window stands for a mutable borrow of its own elements, which no other window holds.
+unsafe impl<T: Send> Send for Window<'_, T> {}
+
+impl<'a, T> Window<'a, T> {
+    /// All of a matrix of `cols` columns.
+    ///
+    /// # Panics
+    /// Where the elements do not make up whole rows.
+    pub(crate) fn new(matrix: &'a mut [T], cols: usize) -> Window<'a, T> {
+        assert!(cols > 0 && matrix.len().is_multiple_of(cols), "a matrix has whole rows");
+        let rows = matrix.len() / cols;
+        Window { start: matrix.as_mut_ptr(), rows, cols, stride: cols, matrix: PhantomData }
+    }
+
+    /// The first `rows` rows, and the others.
+    pub(crate) fn split_rows(self, rows: usize) -> (Window<'a, T>, Window<'a, T>) {
+        assert!(rows <= self.rows, "a cut lies within the window");
+        // SAFETY: row `rows` of the window is in the matrix, or one past its end; the halves share no element.
+        let start = unsafe { self.start.add(if rows < self.rows { rows * self.stride } else { 0 }) };
+        (Window { rows, ..self }, Window { start, rows: self.rows - rows, ..self })
+    }
+
+    /// The first `cols` columns, and the others.
+    pub(crate) fn split_columns(self, cols: usize) -> (Window<'a, T>, Window<'a, T>) {
+        assert!(cols <= self.cols, "a cut lies within the window");
+        // SAFETY: column `cols` of the first row is in the matrix, or one past the window's part of that row; the halves share
+        // no element.
+        let start = unsafe { self.start.add(cols) };
+        (Window { cols, ..self }, Window { start, cols: self.cols - cols, ..self })
+    }
+
+    /// The window's elements of one of its rows.
+    #[inline(always)]
+    pub(crate) fn row(&mut self, row: usize) -> &mut [T] {
+        assert!(row < self.rows, "a row lies within the window");
+        // SAFETY: these elements are the window's own, and borrowed as it is.
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(row * self.stride), self.cols) }
+    }
+}
+
+/// A matrix that is read: its elements, and its strides `(row, col)` in elements.
+#[derive(Clone, Copy)]
+pub(crate) struct Matrix<'a, T> {
+    pub(crate) values: &'a [T],
+    pub(crate) strides: (usize, usize),
+}
+
+impl<'a, T> Matrix<'a, T> {
+    /// Rows of `cols` elements, one after another.
+    pub(crate) fn rows(values: &'a [T], cols: usize) -> Matrix<'a, T> {
+        Matrix { values, strides: (cols, 1) }
+    }
+
+    /// The transpose of rows of `cols` elements.
+    pub(crate) fn transposed(values: &'a [T], cols: usize) -> Matrix<'a, T> {
+        Matrix { values, strides: (1, cols) }
+    }
+
+    /// The same from this row and column on.
+    pub(crate) fn from(self, row: usize, col: usize) -> Matrix<'a, T> {
+        Matrix { values: &self.values[row * self.strides.0 + col * self.strides.1..], ..self }
+    }
+
+    pub(crate) fn holds(&self, rows: usize, cols: usize) -> bool {
+        (rows - 1) * self.strides.0 + (cols - 1) * self.strides.1 < self.values.len()
+    }
+}
+
+/// `out [m, n] = a [m, k] b [k, n]`, on this thread.
+///
+/// # Panics
+/// Where a size is 0, or a factor has fewer elements.
+pub(crate) fn multiply<T: Real>(out: &mut Window<'_, T>, a: Matrix<'_, T>, b: Matrix<'_, T>, k: usize) {
+    let (m, n) = (out.rows, out.cols);
+    assert!(m > 0 && n > 0 && k > 0 && a.holds(m, k) && b.holds(k, n), "a product reaches past its factors");
+    // SAFETY: `gemm` reads [m, k] and [k, n] elements by these strides, which lie in the slices (asserted above), and writes
+    // the window's own ones. T is f32 or f64, the only types that are `Real`, both of which it multiplies.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out.start,
+            1,
+            out.stride as isize,
+            false,
+            a.values.as_ptr(),
+            a.strides.1 as isize,
+            a.strides.0 as isize,
+            b.values.as_ptr(),
+            b.strides.1 as isize,
+            b.strides.0 as isize,
+            T::zero(),
+            T::one(),
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}
+
+/// A shader module without injected bounds and loop checks; for this crate's own kernels alone.
+pub(crate) fn trusted_module(
+    device: &wgpu::Device,
+    descriptor: wgpu::ShaderModuleDescriptor<'_>,
+) -> wgpu::ShaderModule {
+    // SAFETY: every index that our kernels make is below an extent that the planner sized its buffers by, and every loop ends
+    // at such an extent; the tests run every one with the checks on, and with guard words.
+    unsafe { device.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
+}
+
+/// Compiled kernels, from what a driver gave out before: `data` whole, as a checksum says.
+pub(crate) fn pipeline_cache(device: &wgpu::Device, data: Option<&[u8]>) -> wgpu::PipelineCache {
+    let descriptor = wgpu::PipelineCacheDescriptor { label: Some("vae-gpu"), data, fallback: true };
+    // SAFETY: the data is what `get_data` gave. wgpu compares the adapter and the driver that its header names with these,
+    // and begins anew where they differ.
+    unsafe { device.create_pipeline_cache(&descriptor) }
+}
+
+/// Leave to use what wgpu calls experimental, because its limits are not checked yet.
+pub(crate) fn experimental() -> wgpu::ExperimentalFeatures {
+    // SAFETY: cooperative matrices alone are used, in one kernel, by whole subgroups, with pointers into workgroup memory
+    // whose extents the kernel's own constants give; the tests run it with the checks on.
+    unsafe { wgpu::ExperimentalFeatures::enabled() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn windows_make_up_their_matrix() {
+        let mut matrix = [0; 7 * 5];
+        let (top, bottom) = Window::new(&mut matrix, 5).split_rows(3);
+        let (left, right) = top.split_columns(2);
+        let (bottom, nothing) = bottom.split_rows(4);
+        let (bottom, none) = bottom.split_columns(5);
+        assert_eq!((nothing.rows, none.cols), (0, 0));
+        for (mark, mut window) in [(1, left), (2, right), (3, bottom)] {
+            (0..window.rows).for_each(|row| window.row(row).fill(mark));
+        }
+        assert_eq!(matrix[..15], [1, 1, 2, 2, 2].repeat(3));
+        assert_eq!(matrix[15..], [3; 20]);
+    }
+
+    #[test]
+    #[should_panic(expected = "a product reaches past its factors")]
+    fn a_product_past_its_factors_is_refused() {
+        let (mut out, a, b) = ([0.0_f32; 6], [0.0; 4], [0.0; 6]);
+        multiply(&mut Window::new(&mut out, 3), Matrix::rows(&a, 3), Matrix::rows(&b, 3), 2);
+    }
+}
