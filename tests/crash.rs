@@ -237,6 +237,19 @@ fn a_file_that_may_not_grow_is_named_and_the_checkpoint_before_stays() {
 }
 
 #[test]
+fn a_folder_that_vanishes_is_named() {
+    let folder = TempDir::new().unwrap();
+    let child = start(folder.path(), "run");
+    wait_for_lines(&folder.path().join("run/metrics.jsonl"), 1);
+    // What is written meanwhile may keep it from being empty.
+    while fs::remove_dir_all(folder.path().join("run")).is_err() {}
+    let output = child.wait_with_output().unwrap();
+    let message = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{message}");
+    assert!(message.contains("run/") && message.contains("No such file or directory"), "{message}");
+}
+
+#[test]
 fn a_run_goes_on_with_other_data() {
     let folder = TempDir::new().unwrap();
     let folder = folder.path();

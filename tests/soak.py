@@ -65,8 +65,9 @@ def endurance(device):
         first, last = sorted(seconds[1:6])[2], sorted(seconds[-5:])[2]
         # The first epoch draws its figures last: what it holds then is what every epoch may.
         growth = max(held[max(held)]) / max(held[1]) - 1
-        print(f"{device}: {lines[-1]['step']:,} steps, memory in epoch 2 {max(held[1])} KiB, in the last {max(held[max(held)])} KiB "
-              f"({growth:+.1%}), an epoch {first:.2f} s at first, {last:.2f} s at last", flush=True)
+        memory = " ".join(str(max(held[epoch]) // 1024) for epoch in sorted(held))
+        print(f"{device}: {lines[-1]['step']:,} steps, MiB by epoch {memory}; an epoch took {first:.2f} s at first, "
+              f"{last:.2f} s at last", flush=True)
         lost = [] if growth < 0.05 else ["memory grew"]
         lost += [] if last < 1.2 * first else ["it slowed down"]
         return f"{STEPS:,} steps", " and ".join(lost) or 0

@@ -4,14 +4,15 @@
 //! once (pipelines, bind groups, buffers) is built when a plan is loaded. Not taken: lazily compiled kernels and tuning at
 //! run time, which make the first steps slow and runs differ.
 
+mod buffers;
 mod kernel;
 mod pipelines;
 mod session;
 mod times;
 
+pub(crate) use buffers::PendingReadback;
 pub use kernel::{Linked, link};
 pub use session::GpuSession;
-pub(crate) use session::PendingReadback;
 pub use wgpu;
 
 use super::*;

@@ -1,9 +1,10 @@
-//! One model on a GPU: its buffers, its programs, submissions and readback.
+//! One model on a GPU: its buffers, its programs, and submissions of them.
 //!
 //! Steps are rows of one uniform buffer, written once a submission; a step's dispatches bind its row by dynamic offset. What
 //! steps record lands in the metrics ring, which each submission copies to a staging buffer of its own that is mapped
 //! asynchronously while the next submission runs.
 
+use super::buffers::{GUARD, GUARD_WORD, PendingReadback, map, staging, storage, upload};
 use super::kernel::{Pipeline, build};
 use super::*;
 use crate::ops::Op;
@@ -11,15 +12,9 @@ use crate::plan::{Dispatch, Place};
 use crate::step::PackedStep;
 use std::time::Instant;
 
-use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
-
 /// Bytes from one step's row to the next: WebGPU's default alignment of dynamic uniform offsets.
 const ROW: u64 = 256;
 const RING_BYTES: u64 = (MAX_STEPS * METRICS * 4) as u64;
-/// Guard words behind every buffer when checks are on.
-const GUARD: u64 = 256;
-const GUARD_WORD: u32 = 0xdead_beef;
-
 /// A model on a GPU.
 #[derive(Debug)]
 pub struct GpuSession {
@@ -58,21 +53,6 @@ impl Encoded {
         pass.set_pipeline(&self.pipeline);
         pass.set_bind_group(0, &self.bind_group, &[slot as u32 * ROW as u32]);
         pass.dispatch_workgroups(self.groups[0], self.groups[1], 1);
-    }
-}
-
-type MapResult = std::result::Result<(), wgpu::BufferAsyncError>;
-
-/// A submission's metrics on their way.
-pub(crate) struct PendingReadback {
-    staging: wgpu::Buffer,
-    mapped: OneshotReceiver<MapResult>,
-    index: wgpu::SubmissionIndex,
-}
-
-impl std::fmt::Debug for PendingReadback {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PendingReadback").finish_non_exhaustive()
     }
 }
 
@@ -243,26 +223,9 @@ impl GpuSession {
     }
 
     fn wait<T: bytemuck::Pod>(&mut self, pending: PendingReadback, len: u64) -> Result<(Vec<T>, wgpu::Buffer)> {
-        let wait = wgpu::PollType::Wait { submission_index: Some(pending.index), timeout: None };
-        let waited = self.shared.device.poll(wait);
-        if waited.is_err() {
-            // What a lost device calls comes after the call that failed.
-            let _ = self.shared.device.poll(wgpu::PollType::Poll);
-        }
-        self.shared.check()?;
-        waited.map_err(|error| self.shared.error(format!("it did not finish: {error}")))?;
-        match pollster::block_on(pending.mapped.receive()) {
-            Some(Ok(())) => {}
-            Some(Err(error)) => return Err(self.shared.error(format!("results could not be mapped: {error}"))),
-            None => return Err(self.shared.error("it was lost while results were under way")),
-        }
-        let values = {
-            let view = pending.staging.get_mapped_range(..len).map_err(|error| self.shared.error(error.to_string()))?;
-            bytemuck::pod_collect_to_vec(&view)
-        };
-        pending.staging.unmap();
+        let read = pending.read(&self.shared, len)?;
         self.traffic.bytes_from_device += len;
-        Ok((values, pending.staging))
+        Ok(read)
     }
 
     /// Steps to the uniform buffer, one a row.
@@ -379,56 +342,4 @@ impl Session for GpuSession {
     fn profile(&mut self, program: ProgramId, step: &Step, repeats: usize) -> Result<Vec<f64>> {
         self.times(program, step, repeats)
     }
-}
-
-/// Writes bytes to the beginning of a buffer, up to a whole word: how many were sent.
-fn upload(shared: &Shared, buffer: &wgpu::Buffer, held: &[u8]) -> u64 {
-    let whole = held.len() / 4 * 4;
-    shared.queue.write_buffer(buffer, 0, &held[..whole]);
-    if whole < held.len() {
-        let mut last = [0; 4];
-        last[..held.len() - whole].copy_from_slice(&held[whole..]);
-        shared.queue.write_buffer(buffer, whole as u64, &last);
-    }
-    held.len().next_multiple_of(4) as u64
-}
-
-/// A storage buffer; with checks on, filled with `poison` and followed by guard words.
-fn storage(shared: &Shared, label: &str, bytes: u64, poison: u32) -> Result<wgpu::Buffer> {
-    let limits = shared.device.limits();
-    let allowed = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
-    if bytes > allowed {
-        let reason = format!("{label} needs {bytes} bytes in one binding, this adapter allows {allowed}");
-        return Err(shared.error(reason));
-    }
-    let guard = if shared.options.checks { GUARD } else { 0 };
-    let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
-    let descriptor =
-        wgpu::BufferDescriptor { label: Some(label), size: bytes.max(4) + guard, usage, mapped_at_creation: false };
-    let buffer = shared.device.create_buffer(&descriptor);
-    if shared.options.checks {
-        let mut words = vec![poison; bytes.max(4) as usize / 4];
-        words.extend([GUARD_WORD; GUARD as usize / 4]);
-        shared.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&words));
-    }
-    Ok(buffer)
-}
-
-fn staging(shared: &Shared, bytes: u64) -> wgpu::Buffer {
-    shared.device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some("readback"),
-        size: bytes,
-        usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-        mapped_at_creation: false,
-    })
-}
-
-/// Asks for the first `bytes` to be mapped once `index` is done.
-fn map(staging: wgpu::Buffer, bytes: u64, index: wgpu::SubmissionIndex) -> PendingReadback {
-    let (sender, mapped) = oneshot_channel();
-    staging.map_async(wgpu::MapMode::Read, ..bytes, move |result| {
-        // The receiver is only gone when the session is.
-        let _ = sender.send(result);
-    });
-    PendingReadback { staging, mapped, index }
 }
