@@ -13,7 +13,7 @@ use vae_gpu::ops::{Adam, Pixels};
 use vae_gpu::plan::{Arena, Fusion, Options, compile};
 use vae_gpu::rng::{Permutation, Stream};
 use vae_gpu::step::Step;
-use vae_gpu::train::{RunFolder, Trainer};
+use vae_gpu::train::{Checkpoint, RunFolder, Trainer};
 
 /// Blurred diagonal strokes: `count` images of 6 x 5.
 fn images(count: usize) -> Images {
@@ -27,10 +27,6 @@ fn images(count: usize) -> Images {
         pixels: Values::Bytes(pixels),
         labels: (0..count).map(|i| (i % 3) as u8).collect(),
     }
-}
-
-fn dataset() -> Dataset {
-    Dataset::new("strokes", images(101), images(23))
 }
 
 fn config(epochs: u64) -> TrainConfig {

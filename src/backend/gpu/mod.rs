@@ -229,7 +229,7 @@ impl Gpu {
         let (seen, lost) = (Arc::clone(&gpu.shared.fault), Arc::clone(&gpu.shared.lost));
         gpu.shared.device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
             if let Ok(mut fault) = seen.lock() {
-                fault.get_or_insert_with(|| error.to_string());
+                fault.get_or_insert_with(|| told(&error));
             }
         }));
         gpu.shared.device.set_device_lost_callback(move |_, reason| {
@@ -305,6 +305,18 @@ impl Gpu {
     }
 }
 
+/// What wgpu reported, and what to do about it where anything can be.
+fn told(error: &wgpu::Error) -> String {
+    match error {
+        wgpu::Error::OutOfMemory { .. } => {
+            "it is out of memory: use a smaller --batch-size, smaller layers (--hidden), --resident-limit MIB for the data, \
+             or --device cpu"
+                .to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
 /// The first limit below what kernels rely on: WebGPU's defaults for compute shaders.
 fn lacking(has: &wgpu::Limits) -> Option<String> {
     let needs = wgpu::Limits::default();
@@ -333,7 +345,7 @@ impl Shared {
         // All are popped, the last one pushed first.
         let errors: Vec<_> = scopes.into_iter().rev().map(|scope| pollster::block_on(scope.pop())).collect();
         match errors.into_iter().flatten().next() {
-            Some(error) => Err(self.error(error.to_string())),
+            Some(error) => Err(self.error(told(&error))),
             None => made,
         }
     }
