@@ -4,6 +4,8 @@
 use assert_cmd::Command;
 use predicates::prelude::*;
 use std::path::Path;
+use vae_gpu::density::{Density, DensityKind};
+use vae_gpu::train::Checkpoint;
 
 fn vae_gpu(folder: &Path) -> Command {
     let mut command = Command::cargo_bin("vae-gpu").expect("the binary is built with the tests");
@@ -146,6 +148,10 @@ fn every_command_works_on_every_model() {
             let density = folder.path().join("run/checkpoints/best.mixture.safetensors");
             assert!(density.exists(), "{model}");
             std::fs::write(&density, "damaged").unwrap();
+            run(&["sample", "run"]).code(1).stderr(predicate::str::contains("best.mixture.safetensors"));
+            let best = Checkpoint::load(&folder.path().join("run/checkpoints/best.safetensors")).unwrap();
+            let other = Density::fit(DensityKind::Mixture, &[1.0; 6], 3, 0).unwrap();
+            other.save(&density, &best.identity()).unwrap();
             run(&["sample", "run"]).code(1).stderr(predicate::str::contains("best.mixture.safetensors"));
             std::fs::remove_file(&density).unwrap();
             run(&["sample", "run"]).success().stdout(predicate::str::contains("fitting"));

@@ -1,8 +1,9 @@
 //! Files of every kind that is read, cut and with bytes changed: the answer is data or an error, never a panic.
-//! `VAE_GPU_HOSTILE=100000` tries as many of each.
+//! `VAE_GPU_HOSTILE=100000` tries as many of each; `tests/fuzz/run.sh` tries those that find new paths through a reader.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use image::{DynamicImage, ImageFormat, RgbImage};
@@ -124,6 +125,26 @@ fn arrays() {
 }
 
 #[test]
+fn a_changed_byte_in_an_archive_is_told() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a.npz");
+    let mut archive = npyz::npz::NpzWriter::create(&path).unwrap();
+    let options = zip::write::FileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let mut writer = archive.array("x", options).unwrap().default_dtype().shape(&[6, 4]).begin_nd().unwrap();
+    writer.extend([77_u8; 24]).unwrap();
+    writer.finish().unwrap();
+    drop(archive);
+    let source = DataSource::Path(path.clone());
+    Reading::default().read(Some(&source)).unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    let at = bytes.windows(24).position(|values| values == [77; 24]).unwrap();
+    bytes[at] = 78;
+    fs::write(&path, bytes).unwrap();
+    let error = Reading::default().read(Some(&source)).unwrap_err().to_string();
+    assert!(error.contains("a.npz") && error.contains("checksum"), "{error}");
+}
+
+#[test]
 fn tables() {
     let lines = (0..30).map(|i| format!("{},{}.5,-{i}e-1,\"{}\"\n", i, i % 3, ["a", "b"][i % 2]));
     let text = format!("x,y,z,class\n{}", lines.collect::<String>());
@@ -157,6 +178,7 @@ fn claims_are_not_believed() {
         let error = Reading::default().read(Some(&source)).unwrap_err().to_string();
         assert!(error.contains(name), "{error}");
         fs::remove_file(&path).unwrap();
+        error
     };
     let npy = |shape: &str| {
         let dict = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}, }}\n");
@@ -165,10 +187,54 @@ fn claims_are_not_believed() {
     refused("a.npy", &npy("(1099511627776, 784)"));
     refused("a.npy", &npy("(1000000, 1000)"));
     refused("a.npy", &npy("(18446744073709551615, 2)"));
+    // Nothing times much is nothing, and half of the product is still too large to count.
+    refused("a.npy", &npy("(0, 3, 8589934592, 8589934592)"));
+    // A header of 4 GiB in 12 bytes, and one that a parser of all Python's literals takes years to read.
+    let error = refused("a.npy", b"\x93NUMPY\x02\x00\xff\xff\xff\xff");
+    assert!(error.contains("4294967295 bytes") && error.contains("65536"), "{error}");
+    refused("a.npy", &npy(&["[".repeat(40), "]".repeat(40)].concat()));
     refused("a.pgm", b"P5 1000000 1000000 255\n123");
     refused("a.pgm", b"P5 4294967295 4294967295 255\n123");
+    let error = refused("a.pgm", b"P5 12000 10000 255\n123");
+    assert!(error.contains("claims 10000x12000 pixels") && error.contains("67108864"), "{error}");
     // A PNG of 2^31 - 1 pixels a side.
     let mut png = image(ImageFormat::Png);
     png[16..24].copy_from_slice(&[0x7f, 0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff]);
     refused("a.png", &png);
+}
+
+/// Data that unpack to more than memory is refused before they are unpacked.
+#[test]
+fn compressed_claims_are_bounded() {
+    let folder = TempDir::new().unwrap();
+    let write = |name: &str, words: &[u32]| {
+        let file = fs::File::create(folder.path().join(name)).unwrap();
+        let mut encoder = flate2::write::GzEncoder::new(file, flate2::Compression::default());
+        words.iter().for_each(|word| encoder.write_all(&word.to_be_bytes()).unwrap());
+        encoder.finish().unwrap();
+    };
+    for set in ["train", "t10k"] {
+        write(&format!("{set}-images-idx3-ubyte.gz"), &[0x803, 70_000, 300, 300]);
+        write(&format!("{set}-labels-idx1-ubyte.gz"), &[0x801, 70_000]);
+    }
+    let source = DataSource::Path(folder.path().to_owned());
+    let error = Reading::default().read(Some(&source)).unwrap_err().to_string();
+    let parts = ["train-images-idx3-ubyte.gz", "6300000000 bytes", "4294967296"];
+    assert!(parts.iter().all(|part| error.contains(part)), "{error}");
+}
+
+/// Opening a pipe waits until someone writes to it: one that is called an image is none.
+#[cfg(unix)]
+#[test]
+fn pipes_are_no_images() {
+    let folder = TempDir::new().unwrap();
+    for name in ["a.png", "b.png"] {
+        fs::write(folder.path().join(name), image(ImageFormat::Png)).unwrap();
+    }
+    let made = std::process::Command::new("mkfifo").arg(folder.path().join("c.png")).status().unwrap();
+    assert!(made.success());
+    let source = DataSource::Path(folder.path().to_owned());
+    let data = Reading::default().read(Some(&source)).unwrap();
+    assert_eq!((data.train.count(), data.test.count()), (1, 1));
+    assert!(data.notes[0].contains("c.png"), "{:?}", data.notes);
 }

@@ -9,7 +9,7 @@ use super::{check_folder, say, square};
 use crate::backend::Session;
 use crate::data::npy;
 use crate::density::{Density, DensityKind};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::plan::Options;
 use crate::train::generate::Sampler;
 use crate::train::{density, image_grid};
@@ -68,15 +68,20 @@ impl Sample {
     /// The density beside the checkpoint, or one fitted now and kept there.
     fn fitted(&self, found: &Found, session: &mut dyn Session) -> Result<Density> {
         let (path, identity) = (density::path(&found.path, self.density), found.checkpoint.identity());
+        let latent = found.checkpoint.header.model.latent;
         if path.exists()
             && let Some(density) = Density::load(&path, &identity)?
         {
+            if density.latent() != latent {
+                let reason = format!("its codes have {} values, the model's {latent}: must be equal", density.latent());
+                return Err(Error::format(&path, reason));
+            }
             return Ok(density);
         }
         say(format_args!("fitting the density of the training codes: {}", path.display()));
         let (config, data) = found.data(None)?;
         let codes = density::codes(session, &found.model, &config, &data.train, Options::default())?;
-        let density = Density::fit(self.density, &codes, found.checkpoint.header.model.latent, config.seed)?;
+        let density = Density::fit(self.density, &codes, latent, config.seed)?;
         density.save(&path, &identity)?;
         Ok(density)
     }

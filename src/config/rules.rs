@@ -123,6 +123,7 @@ mod tests {
         let ae = TrainConfig { model: ModelKind::Ae, ..base.clone() };
         let wrong = [
             ("--encoder", TrainConfig { hidden: vec![4, 0], ..base.clone() }),
+            ("--encoder", TrainConfig { hidden: vec![1; 1001], ..base.clone() }),
             ("--decoder", TrainConfig { decoder: Some(vec![usize::MAX]), ..base.clone() }),
             ("--latent", TrainConfig { latent: 0, ..base.clone() }),
             ("--batch-size", TrainConfig { batch_size: 0, ..base.clone() }),

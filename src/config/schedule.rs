@@ -24,7 +24,7 @@ impl Progress {
 
     /// Share of the run that is done before this step.
     fn share(self) -> f64 {
-        self.step as f64 / (self.steps_an_epoch * self.epochs).max(1) as f64
+        self.step as f64 / (self.steps_an_epoch as f64 * self.epochs as f64).max(1.0)
     }
 }
 
@@ -190,6 +190,8 @@ mod tests {
     fn rates_follow_their_schedules() {
         assert_eq!(RateSchedule::Constant.factor(at(39)), 1.0);
         assert_eq!([0, 20, 40].map(|step| RateSchedule::Cosine.factor(at(step))), [1.0, 0.5, 0.0]);
+        let endless = Progress { epochs: 1 << 63, ..at(39) };
+        assert_eq!(RateSchedule::Cosine.factor(endless), 1.0);
         let steps: RateSchedule = "steps:1,3:0.5".parse().unwrap();
         assert_eq!([0, 9, 10, 29, 30].map(|step| steps.factor(at(step))), [1.0, 1.0, 0.5, 0.5, 0.25]);
     }

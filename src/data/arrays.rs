@@ -5,12 +5,13 @@
 //! `x_train`, `x_test`, `y_train` and `y_test` (Keras' layout), or the only one that is no list of labels.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::path::Path;
 
-use npyz::npz::NpzArchive;
+use npyz::npz::{NpzArchive, file_name_from_array_name};
+use zip::read::ZipFile;
 
-use super::npy::Array;
+use super::npy::{Array, Header};
 use super::reading::Found;
 use super::{ImageSize, Images, Values};
 use crate::error::{Error, Result};
@@ -65,11 +66,21 @@ struct Archive<'p> {
 }
 
 impl Archive<'_> {
+    fn open(&mut self, name: &str) -> Result<ZipFile<'_>, String> {
+        let file = self.archive.zip_archive().by_name(&file_name_from_array_name(name));
+        file.map_err(|error| error.to_string())
+    }
+
     fn array(&mut self, name: &str) -> Result<Array> {
-        let bad = |reason: String| Error::format(self.path, format!("array {name:?}: {reason}"));
-        let file = self.archive.by_name(name).map_err(|error| bad(error.to_string()))?;
-        let file = file.ok_or_else(|| bad("it is not there".to_owned()))?;
-        Array::of_file(file).map_err(bad)
+        let read = |file| {
+            let mut file = BufReader::new(file);
+            let array = Array::decode(&mut file)?;
+            // Where its bytes end, their checksum is compared with the archive's.
+            file.read(&mut [0]).map_err(|error| error.to_string())?;
+            Ok(array)
+        };
+        let array = self.open(name).and_then(read);
+        array.map_err(|reason: String| Error::format(self.path, format!("array {name:?}: {reason}")))
     }
 
     /// Images, and whether they are a table.
@@ -85,9 +96,10 @@ impl Archive<'_> {
 
     /// An error that lists the arrays.
     fn refuse(&mut self, names: &[String], reason: &str) -> Error {
-        let shapes = names.iter().take(20).map(|name| match self.archive.by_name(name) {
-            Ok(Some(file)) => format!("{name} {:?}", file.shape()),
-            _ => format!("{name} (unreadable)"),
+        let mut shape = |name: &str| self.open(name).and_then(|mut file| Ok(Header::read(&mut file)?.shape));
+        let shapes = names.iter().take(20).map(|name| match shape(name) {
+            Ok(shape) => format!("{name} {shape:?}"),
+            Err(_) => format!("{name} (unreadable)"),
         });
         let shapes = shapes.collect::<Vec<_>>().join(", ");
         Error::format(self.path, format!("{reason}; its arrays are: {shapes}"))

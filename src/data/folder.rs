@@ -16,8 +16,11 @@ use super::reading::{Found, Reading};
 use super::{ImageSize, Images, Values};
 use crate::error::{Error, Result};
 
-/// Bytes that decoding one image may take: a header may claim anything.
+/// Bytes that one image may have in memory: a header may claim anything. Between the two limits it is so many times the
+/// file's length, which is more than any format but WebP packs into a byte.
+const LEAST_BYTES: u64 = 1 << 26;
 const MOST_BYTES: u64 = 1 << 30;
+const PACKED: u64 = 1 << 13;
 /// Sizes that an error lists.
 const LISTED: usize = 8;
 
@@ -54,7 +57,9 @@ fn list(folder: &Path, notes: &mut Vec<String>) -> Result<Vec<Entry>> {
         if hidden || entry.file_type().is_dir() {
             continue;
         }
-        match ImageFormat::from_path(entry.path()).is_ok_and(|format| format.reading_enabled()) {
+        // Opening a pipe would wait for whoever writes to it. A link that leads nowhere is an image that can't be read.
+        let special = entry.path().metadata().is_ok_and(|metadata| !metadata.is_file());
+        match !special && ImageFormat::from_path(entry.path()).is_ok_and(|format| format.reading_enabled()) {
             true => found.push(entry.into_path()),
             false => others.push(entry.into_path()),
         }
@@ -99,10 +104,7 @@ impl Decoder {
     /// Grey, if every header says so.
     fn new<'e>(reading: &Reading, entries: impl Iterator<Item = &'e Entry>) -> Decoder {
         let entries: Vec<&Entry> = entries.collect();
-        let coloured = |entry: &&Entry| {
-            let decoder = open(&entry.path).and_then(|reader| reader.into_decoder().map_err(|error| error.to_string()));
-            decoder.is_ok_and(|decoder| decoder.color_type().has_color())
-        };
+        let coloured = |entry: &&Entry| open(&entry.path).is_ok_and(|decoder| decoder.color_type().has_color());
         let channels = if entries.par_iter().any(coloured) { 3 } else { 1 };
         Decoder { channels, size: reading.image_size, drop_bad: reading.drop_bad }
     }
@@ -146,7 +148,7 @@ impl Decoder {
     }
 
     fn decode(&self, path: &Path) -> Result<(ImageSize, Vec<u8>), String> {
-        let image = open(path)?.decode().map_err(|error| format!("it can't be read as an image: {error}"))?;
+        let image = DynamicImage::from_decoder(open(path)?).map_err(unreadable)?;
         let (height, width) = (image.height() as usize, image.width() as usize);
         if height == 0 || width == 0 {
             return Err(format!("it is an image of {height}x{width} pixels: neither may be 0"));
@@ -162,13 +164,27 @@ impl Decoder {
     }
 }
 
-fn open(path: &Path) -> Result<ImageReader<std::io::BufReader<std::fs::File>>, String> {
+/// Reads an image's header; refuses one that claims more than its file can hold.
+fn open(path: &Path) -> Result<impl ImageDecoder, String> {
+    let bytes = path.metadata().map_err(|error| error.to_string())?.len();
+    let most = bytes.saturating_mul(PACKED).clamp(LEAST_BYTES, MOST_BYTES);
     let reader = ImageReader::open(path).and_then(ImageReader::with_guessed_format);
     let mut reader = reader.map_err(|error| error.to_string())?;
     let mut limits = image::Limits::default();
-    limits.max_alloc = Some(MOST_BYTES);
+    limits.max_alloc = Some(most);
     reader.limits(limits);
-    Ok(reader)
+    let decoder = reader.into_decoder().map_err(unreadable)?;
+    let ((width, height), claimed) = (decoder.dimensions(), decoder.total_bytes());
+    if claimed > most {
+        return Err(format!(
+            "it claims {height}x{width} pixels, {claimed} bytes: a file of {bytes} bytes may have {most} in memory"
+        ));
+    }
+    Ok(decoder)
+}
+
+fn unreadable(error: image::ImageError) -> String {
+    format!("it can't be read as an image: {error}")
 }
 
 /// An image with transparent parts as it looks on black.

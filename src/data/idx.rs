@@ -1,7 +1,8 @@
 //! The IDX format of the MNIST files: a big-endian header, then bytes; plain or gzip-compressed.
 //!
 //! A header is a claim: sizes are computed with checked arithmetic, memory grows with the bytes that really arrive, and
-//! reading stops one byte after the promised end. A compressed file is decompressed as a stream under the same bound.
+//! reading stops one byte after the promised end. A compressed file is decompressed as a stream under the same bound, and
+//! one of its own: few bytes may unpack to very many.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
@@ -15,6 +16,8 @@ use crate::error::{Error, Result};
 const IMAGE_MAGIC: u32 = 0x0000_0803; // unsigned bytes, 3 dimensions
 const LABEL_MAGIC: u32 = 0x0000_0801; // unsigned bytes, 1 dimension
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+/// Bytes that a compressed file may unpack to; a plain one may have as many as the system stores.
+const MOST_UNPACKED: u64 = 1 << 32;
 
 /// Bytes of an image file's header: the magic number and three dimensions, four bytes each.
 pub(super) const IMAGE_HEADER: usize = 16;
@@ -117,6 +120,13 @@ pub(super) fn decode(
     let header = read_image_header(image_path, &mut image_bytes)?;
     let ImageHeader { count, height, width } = header;
     let promised = header.pixels(image_path)?;
+    if promised > MOST_UNPACKED && is_gz(image_path) {
+        let reason = format!(
+            "header promises {promised} bytes of pixels: at most {MOST_UNPACKED} are unpacked from a .gz file; gunzip it, \
+             plain files may have any number"
+        );
+        return Err(Error::format(image_path, reason));
+    }
     let what = format!("{promised} bytes of pixels ({count} images of {height}x{width})");
     let pixels = read_exactly(image_path, image_bytes, promised, &what)?;
 

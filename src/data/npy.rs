@@ -52,6 +52,8 @@ fn decode(reader: impl Read) -> Result<(usize, usize, Vec<f32>), String> {
 
 /// Values an array may have: 4 GiB as f32.
 const MOST_VALUES: usize = 1 << 30;
+/// Bytes that a header's text may have; NumPy writes 118.
+const MOST_HEADER: u32 = 1 << 16;
 
 /// An array of any shape: unsigned bytes as they are, all other numbers as f32.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,30 +68,26 @@ impl Array {
         Array::decode(BufReader::new(file)).map_err(|reason| Error::format(path, reason))
     }
 
-    fn decode(reader: impl Read) -> Result<Array, String> {
-        Array::of_file(npyz::NpyFile::new(reader).map_err(broken)?)
-    }
-
     /// Memory grows with the values that are really there: the header may claim anything.
-    pub(super) fn of_file(file: npyz::NpyFile<impl Read>) -> Result<Array, String> {
-        let claimed = file.shape().to_vec();
-        let count = claimed.iter().try_fold(1, |count: u64, &len| count.checked_mul(len));
-        if count.is_none_or(|count| count > MOST_VALUES as u64) {
-            return Err(format!("its header says {claimed:?}: at most {MOST_VALUES} values are read"));
+    pub(super) fn decode(mut reader: impl Read) -> Result<Array, String> {
+        let Header { descr, fortran, shape } = Header::read(&mut reader)?;
+        // Without its zeros, so that no product of some of its sizes is too large to count either.
+        let count = shape.iter().filter(|&&len| len > 0).try_fold(1, |count: usize, &len| count.checked_mul(len));
+        if count.is_none_or(|count| count > MOST_VALUES) {
+            return Err(format!("its header says {shape:?}: at most {MOST_VALUES} values are read"));
         }
-        let shape: Vec<usize> = claimed.iter().map(|&len| len as usize).collect();
-        if file.order() != npyz::Order::C && shape.len() > 1 {
+        if fortran && shape.len() > 1 {
             return Err("its order is Fortran's: numpy.ascontiguousarray gives the other".to_owned());
         }
-        let descr = file.dtype().descr();
+        let count = shape.iter().product();
         macro_rules! reals {
             ($kind:ty) => {
-                Values::Reals(values::<$kind, f32>(file, |value| value as f32)?)
+                Values::Reals(values::<$kind, f32>(reader, &descr, count, |value| value as f32)?)
             };
         }
-        let values = match descr.trim_matches('\'').trim_start_matches(['<', '>', '|', '=']) {
-            "u1" => Values::Bytes(values::<u8, u8>(file, |value| value)?),
-            "b1" => Values::Reals(values::<bool, f32>(file, |value| f32::from(u8::from(value)))?),
+        let values = match descr.strip_prefix(['<', '>', '|']).unwrap_or_default() {
+            "u1" => Values::Bytes(values::<u8, u8>(reader, &descr, count, |value| value)?),
+            "b1" => Values::Reals(values::<bool, f32>(reader, &descr, count, |value| f32::from(u8::from(value)))?),
             "i1" => reals!(i8),
             "i2" => reals!(i16),
             "i4" => reals!(i32),
@@ -99,19 +97,86 @@ impl Array {
             "u8" => reals!(u64),
             "f4" => reals!(f32),
             "f8" => reals!(f64),
-            _ => {
-                return Err(format!("its values are {descr}: they must be bool, integers, or floats of 32 or 64 bits"));
-            }
+            _ => return Err(no_numbers(&descr)),
         };
         Ok(Array { shape, values })
     }
+}
+
+/// What stands before the values. npyz would read it as any literal of Python's, in a time that each bracket within another
+/// doubles, and into as much memory as its length claims: it is shown one of our own making instead.
+pub(super) struct Header {
+    descr: String,
+    fortran: bool,
+    pub(super) shape: Vec<usize>,
+}
+
+impl Header {
+    pub(super) fn read(reader: &mut impl Read) -> Result<Header, String> {
+        let mut start = [0; 8];
+        reader.read_exact(&mut start).map_err(broken)?;
+        let [0x93, b'N', b'U', b'M', b'P', b'Y', version @ 1..=3, 0] = start else {
+            return Err(format!("it begins with {start:02x?}: it is no .npy file of version 1, 2 or 3"));
+        };
+        let mut len = [0; 4];
+        reader.read_exact(&mut len[..if version == 1 { 2 } else { 4 }]).map_err(broken)?;
+        let len = u32::from_le_bytes(len);
+        if len > MOST_HEADER {
+            return Err(format!("its header says that it has {len} bytes: it may have {MOST_HEADER}"));
+        }
+        let mut text = vec![0; len as usize];
+        reader.read_exact(&mut text).map_err(broken)?;
+        Header::parse(&String::from_utf8_lossy(&text))
+    }
+
+    /// `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`, in any order.
+    fn parse(text: &str) -> Result<Header, String> {
+        let value = |key: &str| {
+            let quoted = [format!("'{key}'"), format!("\"{key}\"")];
+            let rest = quoted.iter().find_map(|key| text.split_once(key)?.1.trim_start().strip_prefix(':'));
+            rest.map(str::trim_start).ok_or_else(|| format!("its header has no {key:?}"))
+        };
+        let descr = value("descr")?;
+        let quote = descr.chars().next().filter(|quote| ['\'', '"'].contains(quote));
+        let inner = quote.and_then(|quote| descr[1..].split_once(quote));
+        let (descr, _) = inner.ok_or_else(|| no_numbers(descr))?;
+
+        let order = value("fortran_order")?;
+        let fortran = order.starts_with("True");
+        if !fortran && !order.starts_with("False") {
+            return Err(format!("its fortran_order is {order:.40}: it must be True or False"));
+        }
+
+        let shape = value("shape")?;
+        let sizes = shape.strip_prefix('(').and_then(|shape| shape.split_once(')'));
+        let sizes = sizes.and_then(|(sizes, _)| {
+            let sizes = sizes.trim().trim_end_matches(',');
+            let size = |size: &str| size.trim().parse().ok();
+            if sizes.is_empty() { Some(Vec::new()) } else { sizes.split(',').map(size).collect() }
+        });
+        let shape = sizes.ok_or_else(|| format!("its shape is {shape:.40}: it must be sizes in brackets"))?;
+        Ok(Header { descr: descr.to_owned(), fortran, shape })
+    }
+}
+
+fn no_numbers(descr: &str) -> String {
+    format!("its values are {descr:.40}: they must be bool, integers, or floats of 32 or 64 bits")
 }
 
 fn broken(error: std::io::Error) -> String {
     format!("it is no whole .npy file: {error}")
 }
 
-fn values<S: npyz::Deserialize, T>(file: npyz::NpyFile<impl Read>, into: impl Fn(S) -> T) -> Result<Vec<T>, String> {
+/// `count` values of the kind `descr`, which is one that [`Array::decode`] knows.
+fn values<S: npyz::Deserialize, T>(
+    reader: impl Read,
+    descr: &str,
+    count: usize,
+    into: impl Fn(S) -> T,
+) -> Result<Vec<T>, String> {
+    let dict = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({count},), }}");
+    let header = [b"\x93NUMPY\x01\x00", &(dict.len() as u16).to_le_bytes()[..], dict.as_bytes()].concat();
+    let file = npyz::NpyFile::new(header.chain(reader)).map_err(broken)?;
     let mut values = Vec::new();
     for value in file.data::<S>().map_err(|error| error.to_string())? {
         values.push(into(value.map_err(broken)?));

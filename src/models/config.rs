@@ -135,6 +135,8 @@ pub struct ModelConfig {
 
 /// The largest size a layer may have: more than any that trains, and products of two still fit in 64 bits.
 const LARGEST: usize = 1 << 24;
+/// The most hidden layers on a side, so that all parameters together can be counted too.
+const DEEPEST: usize = 1000;
 
 impl ModelConfig {
     /// The default VAE, 784-400-20-400-784, for images of `features` pixels.
@@ -165,6 +167,10 @@ impl ModelConfig {
     pub fn validate(&self) -> Result<()> {
         let sizes = [("--encoder", &self.encoder), ("--decoder", &self.decoder)];
         for (option, sizes) in sizes {
+            if sizes.len() > DEEPEST {
+                let found = sizes.len();
+                return Err(Error::Usage(format!("{option} has {found} layers: there may be at most {DEEPEST}")));
+            }
             for size in sizes {
                 in_range(option, *size)?;
             }

@@ -28,6 +28,8 @@ use crate::train::metrics::Mean;
 
 const FORMAT: &str = "vae-gpu/2";
 const KEY: &str = "vae-gpu";
+/// Steps and epochs that a checkpoint may count: so many that f64 holds each count, and one more is no overflow.
+const MOST_STEPS: u64 = 1 << 53;
 
 macro_rules! training {
     ($($(#[$meta:meta])+ $field:ident: $kind:ty,)+) => {
@@ -298,6 +300,12 @@ fn checked(header: &Header, file_len: usize) -> Result<Model, String> {
     if !within || !standing.best_test_loss.is_finite() || standing.best_epoch > standing.epoch {
         return Err(format!("metadata `{KEY}`: its best epoch is not one it had"));
     }
+    if standing.step.max(standing.epoch) > MOST_STEPS {
+        let Standing { step, epoch, .. } = standing;
+        return Err(format!(
+            "metadata `{KEY}`: it has step {step} and epoch {epoch}: at most {MOST_STEPS} are counted"
+        ));
+    }
     // Sizes are at most 2^24 each by now, so that their products do not overflow.
     let model = Model::new(model.clone()).map_err(wrong)?;
     if model.layout().count().saturating_mul(3 * size_of::<f32>()) > file_len {
@@ -396,6 +404,7 @@ mod tests {
         refused(|header| header.model.encoder = vec![4], "encoder.0.weight");
         refused(|header| header.train.batch_size = 0, "--batch-size");
         refused(|header| header.standing.best_epoch = 3, "best epoch");
+        refused(|header| header.standing.step = u64::MAX, "at most 9007199254740992");
     }
 
     #[test]
