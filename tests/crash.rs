@@ -93,6 +93,23 @@ fn a_stopped_run_goes_on_to_the_same_bytes() {
 }
 
 #[test]
+fn a_run_of_short_epochs_stops_too() {
+    let folder = TempDir::new().unwrap();
+    let small = ["--data", "uniform:100x4", "--hidden", "4", "--latent", "2", "--batch-size", "50", "--device", "cpu"];
+    let args = [&["train", "--out", "run", "--epochs", "1000000"][..], &small].concat();
+    let mut child = command(folder.path(), &args).spawn().unwrap();
+    wait_for_lines(&folder.path().join("run/metrics.jsonl"), 1);
+    send(&child, "-TERM");
+    let began = Instant::now();
+    while child.try_wait().unwrap().is_none() && began.elapsed() < Duration::from_secs(30) {
+        std::thread::sleep(Duration::from_millis(3));
+    }
+    let _ = child.kill();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(143), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
 fn killed_runs_go_on_to_the_same_bytes() {
     let folder = TempDir::new().unwrap();
     let folder = folder.path();

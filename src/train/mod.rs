@@ -82,6 +82,8 @@ pub struct Trainer<'d> {
     optimiser: Optimiser,
     /// The step whose losses were not finite.
     failed: Option<u64>,
+    /// Whether the observer wanted to stop when it was last asked.
+    stopping: bool,
 }
 
 /// What an epoch gave.
@@ -173,6 +175,7 @@ impl<'d> Trainer<'d> {
             trace: Vec::new(),
             optimiser,
             failed: None,
+            stopping: false,
         })
     }
 
@@ -252,6 +255,10 @@ impl<'d> Trainer<'d> {
             events.pictures(line.epoch, &figures, line.epoch == self.config.epochs)?;
             tracing::info!("epoch {}: saved and drawn in {:.2} s", line.epoch, began.elapsed().as_secs_f64());
             observer.epoch_finished(&line, train, test);
+            // An epoch of two submissions is over before it can be broken off.
+            if self.stopping && self.epoch() < self.config.epochs {
+                return Ok(Ended::Stopped { step: line.step, epoch: line.epoch + 1 });
+            }
         }
         if !self.model.has_prior() {
             observer.fitting_density();
@@ -263,7 +270,7 @@ impl<'d> Trainer<'d> {
     /// Where a run stands that has waited long enough for a better test loss.
     fn out_of_patience(&self) -> Option<Standing> {
         let (standing, patience) = (self.standing?, self.config.patience?);
-        (standing.epoch >= standing.best_epoch + patience).then_some(standing)
+        (standing.epoch >= standing.best_epoch.saturating_add(patience)).then_some(standing)
     }
 
     /// Trains the next epoch, or what is left of it, and evaluates; nothing where the last one is done, or the observer wanted
@@ -339,6 +346,7 @@ impl<'d> Trainer<'d> {
     fn train(&mut self, steps: &[Step], mut mean: Mean, observer: &mut dyn Observer) -> Result<Mean> {
         let (epoch, terms) = (self.epoch() + 1, self.model.terms());
         let (trace, trace_steps, failed) = (&mut self.trace, self.trace_steps, &mut self.failed);
+        let stopping = &mut self.stopping;
         let mut images = steps.first().map_or(0, |step| u64::from(step.first));
         self.queue.run(&mut *self.session, Some(&self.feeds[0]), &self.training, steps, |done, recorded| {
             let mut recent = Mean::default();
@@ -354,7 +362,8 @@ impl<'d> Trainer<'d> {
                 }
             }
             observer.progress(images, recent.losses(terms));
-            Ok(if observer.wants_to_stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            *stopping = observer.wants_to_stop();
+            Ok(if *stopping { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
         Ok(mean)
     }
