@@ -1,0 +1,79 @@
+//! What the targets share. Each writes its input as a file and reads it through the crate's public functions: the answer
+//! is a value that fits itself, or an error that says something; never a panic, a hang, or more memory than such a file
+//! needs. `run.sh` sets the bounds.
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use flate2::Crc;
+use tempfile::TempDir;
+use vae_gpu::config::TrainConfig;
+use vae_gpu::data::{DataSource, ImageSize, Reading};
+use vae_gpu::models::{Model, ModelConfig};
+use vae_gpu::train::Checkpoint;
+use vae_gpu::train::checkpoint::{Header, Standing, Training};
+
+/// A folder that lasts as long as the process; `run.sh` puts it into memory.
+pub fn folder() -> &'static Path {
+    static FOLDER: OnceLock<TempDir> = OnceLock::new();
+    FOLDER.get_or_init(|| TempDir::new().unwrap()).path()
+}
+
+/// Writes a file into [`folder`].
+pub fn write(name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder().join(name);
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+/// Reads data with and without leaving out what is not finite; what is read must have as many values as it says.
+pub fn read_data(path: &Path, reading: Reading) {
+    for drop_bad in [false, true] {
+        match (Reading { drop_bad, ..reading.clone() }).read(Some(&DataSource::Path(path.to_owned()))) {
+            Ok(data) => {
+                for set in [&data.train, &data.test] {
+                    assert!(set.count() > 0);
+                    assert_eq!(set.pixels.len(), set.count() * set.features());
+                }
+                assert_eq!(data.train.size, data.test.size);
+            }
+            Err(error) => assert!(!error.to_string().is_empty()),
+        }
+    }
+}
+
+/// Splits an input in two: its first byte is the length of the first part.
+pub fn split(input: &[u8]) -> (&[u8], &[u8]) {
+    let (first, rest) = input.split_first().unwrap_or((&0, &[]));
+    rest.split_at(rest.len().min(usize::from(*first)))
+}
+
+/// A checkpoint of a small model.
+pub fn checkpoint() -> Checkpoint {
+    let model = ModelConfig { encoder: vec![3], decoder: vec![3], latent: 2, ..ModelConfig::vae(4) };
+    let arena = Model::new(model.clone()).unwrap().layout().initial(3);
+    let config = TrainConfig { noise: Some("mask:0.25".parse().unwrap()), ..TrainConfig::default() };
+    let standing = Standing { step: 938, epoch: 2, best_test_loss: 35.5, best_epoch: 1, within: None };
+    let header = Header::new(model, Training::from(&config), standing, ImageSize::grey(2, 2), None);
+    Checkpoint { header, parameters: arena.clone(), first: arena.clone(), second: arena }
+}
+
+/// Reads a checkpoint; one that is read is written to the same bytes again and again.
+pub fn read_checkpoint(path: &Path) {
+    match Checkpoint::load(path) {
+        Ok(checkpoint) => {
+            let bytes = checkpoint.to_bytes().unwrap();
+            let again = Checkpoint::load(&write("again.safetensors", &bytes)).unwrap();
+            assert_eq!(again.to_bytes().unwrap(), bytes);
+            assert_eq!(again.identity(), checkpoint.identity());
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+/// A lot that falls on one of `of` inputs: for what would be too slow to do for each.
+pub fn one_of(of: u32, input: &[u8]) -> bool {
+    let mut sum = Crc::new();
+    sum.update(input);
+    sum.sum().is_multiple_of(of)
+}
