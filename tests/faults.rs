@@ -135,7 +135,7 @@ const EXAMPLES: usize = 40;
 const ROWS: usize = 17;
 
 /// What two steps of a small VAE leave, of plans that were changed: the four arenas, and what was recorded.
-fn two_steps(device: &dyn Device, fuse: Fusion, change: fn(&mut Plan)) -> Vec<Vec<f64>> {
+fn two_steps(device: &dyn Device, fuse: Fusion, change: Change) -> Vec<Vec<f64>> {
     let (encoder, decoder) = (vec![9], vec![7]);
     let model = Model::new(ModelConfig { encoder, decoder, latent: 3, ..ModelConfig::vae(37) }).unwrap();
     let (dtype, pixels) = (DType::U8, Pixels::Grey);
@@ -214,8 +214,11 @@ fn first(plan: &Plan, name: &str) -> usize {
     plan.dispatches.iter().position(|dispatch| dispatch.op.name() == name).unwrap()
 }
 
+/// A change to a plan before it is loaded.
+type Change = fn(&mut Plan);
+
 /// Faults in plans.
-const IN_PLANS: [(&str, fn(&mut Plan)); 8] = [
+const IN_PLANS: [(&str, Change); 8] = [
     ("a dispatch left out", |plan| {
         let at = first(plan, "kl");
         plan.dispatches.remove(at);
