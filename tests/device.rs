@@ -94,6 +94,17 @@ fn what_does_not_fit_a_binding_is_told_with_what_would() {
 }
 
 #[test]
+fn what_no_machine_has_memory_for_is_refused() {
+    let config = config(100, 1 << 24);
+    let config = TrainConfig { hidden: vec![1 << 24; 2], ..config };
+    let data = config.dataset().unwrap();
+    let Err(error) = Trainer::new(&config, &data, &Cpu::<f32>::new(), Options::default(), None) else {
+        panic!("it fits")
+    };
+    assert!(error.to_string().contains("which this machine does not have: use smaller layers"), "{error}");
+}
+
+#[test]
 fn submissions_of_any_length_leave_the_same_bytes() {
     let Some(gpu) = gpu(GpuOptions::default()) else { return };
     let model = vae_gpu::models::Model::new(ModelConfig { encoder: vec![9], ..ModelConfig::vae(16) }).unwrap();
