@@ -21,7 +21,7 @@ for target in ${TARGETS:-$(sed -n 's/^path = "targets\/\(.*\)\.rs"/\1/p' Cargo.t
   log=artifacts/$target/log
   # What a file of 16 KiB may need: the largest is an image, 64 MiB in memory, copied a few times.
   "$built/$target" "corpus/$target" -artifact_prefix="artifacts/$target/" -max_total_time="$seconds" -max_len=16384 \
-    -timeout=10 -rss_limit_mb=1024 -malloc_limit_mb=256 -print_final_stats=1 >"$log" 2>&1 && crashes=0 || crashes=1
+    -timeout=30 -rss_limit_mb=1024 -malloc_limit_mb=256 -print_final_stats=1 >"$log" 2>&1 && crashes=0 || crashes=1
   crashed=$((crashed + crashes))
   executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
   took=$(sed -n 's/^Done .* in \([0-9]*\) second.*/\1/p' "$log")
