@@ -2,6 +2,8 @@
 //! `VAE_GPU_HOSTILE=100000` tries as many of each; `tests/fuzz/run.sh` tries those that find new paths through a reader.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod common;
+
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -13,8 +15,9 @@ use vae_gpu::config::TrainConfig;
 use vae_gpu::data::{DataSource, Reading};
 use vae_gpu::rng::{Draw, Stream};
 
+/// Damaged files of each kind.
 fn tries() -> u32 {
-    std::env::var("VAE_GPU_HOSTILE").map_or(300, |tries| tries.parse().unwrap())
+    common::tries("VAE_GPU_HOSTILE", 300)
 }
 
 /// A file with some bytes changed, cut, or repeated: another for each `number`.

@@ -23,8 +23,7 @@ pub(super) fn upload(shared: &Shared, buffer: &wgpu::Buffer, held: &[u8]) -> u64
 
 /// A storage buffer; with checks on, filled with `poison` and followed by guard words.
 pub(super) fn storage(shared: &Shared, label: &str, bytes: u64, poison: u32) -> Result<wgpu::Buffer> {
-    let limits = shared.device.limits();
-    let allowed = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+    let allowed = shared.binding_limit();
     if bytes > allowed {
         let reason = format!("{label} needs {bytes} bytes in one binding, this adapter allows {allowed}");
         return Err(shared.error(reason));
@@ -41,6 +40,7 @@ pub(super) fn storage(shared: &Shared, label: &str, bytes: u64, poison: u32) -> 
     }
     Ok(buffer)
 }
+
 /// A buffer that results are copied to and the host reads.
 pub(super) fn staging(shared: &Shared, bytes: u64) -> wgpu::Buffer {
     shared.device.create_buffer(&wgpu::BufferDescriptor {

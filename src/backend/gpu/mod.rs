@@ -337,6 +337,12 @@ fn lacking(has: &wgpu::Limits) -> Option<String> {
 }
 
 impl Shared {
+    /// See [`Device::binding_limit`].
+    fn binding_limit(&self) -> u64 {
+        let limits = self.device.limits();
+        limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
+    }
+
     /// Makes something; what wgpu reports meanwhile is the error, whoever handles errors otherwise.
     fn caught<T>(&self, make: impl FnOnce() -> Result<T>) -> Result<T> {
         use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
@@ -385,8 +391,7 @@ impl Device for Gpu {
     }
 
     fn binding_limit(&self) -> Option<u64> {
-        let limits = self.shared.device.limits();
-        Some(limits.max_storage_buffer_binding_size.min(limits.max_buffer_size))
+        Some(self.shared.binding_limit())
     }
 
     fn session(&self, layout: &ParameterLayout, data: &[Data<'_>]) -> Result<Box<dyn Session>> {

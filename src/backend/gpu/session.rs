@@ -254,22 +254,19 @@ impl Session for GpuSession {
     fn submit(&mut self, programs: &[ProgramId], steps: &[Step]) -> Result<Submission> {
         assert!((1..=MAX_STEPS).contains(&steps.len()), "a submission has 1 to {MAX_STEPS} steps");
         self.write_rows(steps);
-        let mut encoder = self.shared.device.create_command_encoder(&Default::default());
+        let begin = || self.shared.device.create_command_encoder(&Default::default());
+        let mut encoder = begin();
         let bytes = (steps.len() * METRICS * 4) as u64;
         encoder.clear_buffer(&self.metrics, 0, Some(bytes));
-        let all = programs.iter().flat_map(|program| &self.programs[program.0].dispatches);
-        let dispatches: Vec<&Encoded> = all.collect();
-        // Whole steps, or parts of one.
-        let part =
-            if self.pieces == 1 { dispatches.len() * steps.len() } else { dispatches.len().div_ceil(self.pieces) };
-        let slots = (0..steps.len()).flat_map(|slot| dispatches.iter().map(move |dispatch| (slot, dispatch)));
-        let ops: Vec<(usize, &&Encoded)> = slots.collect();
+        let a_step = || programs.iter().flat_map(|program| &self.programs[program.0].dispatches);
+        let ops: Vec<(usize, &Encoded)> =
+            (0..steps.len()).flat_map(|slot| a_step().map(move |dispatch| (slot, dispatch))).collect();
+        // All of them, or a part of a step.
+        let part = if self.pieces == 1 { ops.len() } else { a_step().count().div_ceil(self.pieces) };
         let mut submissions = 1;
         for (at, part) in ops.chunks(part.max(1)).enumerate() {
             if at > 0 {
-                let begun =
-                    std::mem::replace(&mut encoder, self.shared.device.create_command_encoder(&Default::default()));
-                self.shared.queue.submit([begun.finish()]);
+                self.shared.queue.submit([std::mem::replace(&mut encoder, begin()).finish()]);
                 submissions += 1;
             }
             let mut pass = encoder.begin_compute_pass(&Default::default());
