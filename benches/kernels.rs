@@ -1,4 +1,5 @@
-//! Times every op's largest case and the default training step, on the CPU path and on the first adapter.
+//! Times every op's largest case and the default training step, on the CPU path and on the first adapter; and the CPU path's
+//! products beside the `gemm` crate's.
 //!
 //! `cargo bench` runs all, `cargo bench -- gpu/matmul` some. A GPU's time is the whole submission's, its readback among it:
 //! 16 steps each, divided by criterion's throughput.
@@ -7,9 +8,9 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use vae_gpu::backend::cpu::Cpu;
 use vae_gpu::backend::gpu::{Gpu, GpuOptions, adapters};
 use vae_gpu::backend::{Data, Device, Values};
-use vae_gpu::graph::{DType, Shape};
+use vae_gpu::graph::{DType, Graph, ParameterLayout, Shape};
 use vae_gpu::models::{Batches, Model, ModelConfig, Optimiser};
-use vae_gpu::ops::{Adam, Case, Fill, Op, Pixels};
+use vae_gpu::ops::{Adam, Case, Fill, Op, Pixels, Transpose};
 use vae_gpu::plan::{Arena, Fusion, Options, compile};
 use vae_gpu::step::Step;
 
@@ -76,6 +77,69 @@ fn kernels(criterion: &mut Criterion) {
     }
 }
 
+/// The products of the default model's wide layers at batch 128 and 1024, of dense factors: ours, and the `gemm` crate's.
+fn product(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("product");
+    let (wide, hidden) = (784, 400);
+    for batch in [128, 1024] {
+        for (size, transpose) in [
+            ([batch, hidden, wide], Transpose::Right),
+            ([batch, wide, hidden], Transpose::Right),
+            ([batch, hidden, wide], Transpose::Neither),
+            ([wide, hidden, batch], Transpose::Left),
+            ([hidden, wide, batch], Transpose::Left),
+        ] {
+            let [m, n, k] = size;
+            let (left, right) = match transpose {
+                Transpose::Neither => (Shape::new(m, k), Shape::new(k, n)),
+                Transpose::Right => (Shape::new(m, k), Shape::new(n, k)),
+                Transpose::Left => (Shape::new(k, m), Shape::new(k, n)),
+            };
+            let mut g = Graph::new(ParameterLayout::default());
+            let (a, b) = (g.input("a", left), g.input("b", right));
+            let c = g.matmul(a, b, transpose).expect("shapes fit");
+            g.output("c", c);
+            let mut session = Cpu::<f32>::new().session(g.layout(), &[]).expect("a session opens");
+            let program = session.load(compile(&g, Options::default()).expect("it compiles")).expect("it loads");
+            let values = |len: usize| -> Vec<f32> { (0..len).map(|i| (i as f32 * 0.7).sin() + 1.1).collect() };
+            let (a, b) = (values(left.len()), values(right.len()));
+            session.write_input(program, "a", &a).expect("an input is written");
+            session.write_input(program, "b", &b).expect("an input is written");
+            let (steps, name) = (steps(1), format!("{m}x{n}x{k}-{transpose:?}"));
+            group.throughput(Throughput::Elements((STEPS * 2 * m * n * k) as u64));
+            group.bench_function(format!("{name}/ours"), |bencher| {
+                bencher.iter(|| session.run(&[program], &steps).expect("it runs"));
+            });
+            let mut c = vec![0.0_f32; m * n];
+            group.bench_function(format!("{name}/gemm"), |bencher| {
+                bencher.iter(|| (0..STEPS).for_each(|_| gemm(size, transpose, &mut c, &a, &b)));
+            });
+        }
+    }
+    group.finish();
+}
+
+/// `c [m, n] = a b` by the `gemm` crate, on all threads.
+#[allow(unsafe_code, reason = "the crate's only function is unsafe")]
+fn gemm([m, n, k]: [usize; 3], transpose: Transpose, c: &mut [f32], a: &[f32], b: &[f32]) {
+    assert!(c.len() == m * n && a.len() == m * k && b.len() == k * n);
+    let (a_strides, b_strides) = match transpose {
+        Transpose::Neither => ((k, 1), (n, 1)),
+        Transpose::Right => ((k, 1), (1, k)),
+        Transpose::Left => ((1, m), (n, 1)),
+    };
+    let strides = |(row, col): (usize, usize)| (row as isize, col as isize);
+    let ((a_row, a_col), (b_row, b_col)) = (strides(a_strides), strides(b_strides));
+    let (c, a, b) = (c.as_mut_ptr(), a.as_ptr(), b.as_ptr());
+    let threads = gemm::Parallelism::Rayon(0);
+    // SAFETY: these strides stay within the slices, whose lengths are asserted above.
+    unsafe {
+        gemm::gemm(
+            m, n, k, c, 1, n as isize, false, a, a_col, a_row, b, b_col, b_row, 0.0, 1.0, false, false, false, threads,
+        );
+    }
+}
+
 /// 784-400-20-400-784 at batch 128, on 1024 images; throughput in images.
 fn train_step(criterion: &mut Criterion) {
     let (examples, batch) = (1024, 128);
@@ -103,5 +167,5 @@ fn train_step(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, train_step, kernels);
+criterion_group!(benches, train_step, product, kernels);
 criterion_main!(benches);

@@ -220,7 +220,7 @@ fn bench_times_every_dispatch_and_the_products_loops() {
     assert!(kernels.iter().all(|line| line["gflops"].is_number() == (line["op"] == "matmul")), "{kernels:?}");
     assert!(kernels.iter().all(|line| line["ms"].is_number() && line["gb_per_s"].is_number()), "{kernels:?}");
     assert_eq!(variants.len(), 1);
-    assert_eq!(variants[0]["variant"], "gemm");
+    assert_eq!(variants[0]["variant"], "panels");
 }
 
 #[test]

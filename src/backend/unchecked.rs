@@ -1,12 +1,10 @@
 //! All code that the compiler can't check: the one module with `unsafe`, a few lines at a time, each with why it is sound.
 //!
-//! What is here is safe to call. It deliberately decides nothing: how products are cut is `cpu/gemm.rs`'s business, which
+//! What is here is safe to call. It deliberately decides nothing: how products are cut is `cpu/product`'s business, which
 //! kernels are compiled without checks `gpu/kernel.rs`'s.
 #![allow(unsafe_code, reason = "this module is where it is allowed")]
 
 use std::marker::PhantomData;
-
-use crate::ops::Real;
 
 /// A rectangle of a row-major matrix that is written: threads take disjoint ones of one matrix.
 pub(crate) struct Window<'a, T> {
@@ -59,68 +57,6 @@ impl<'a, T> Window<'a, T> {
     }
 }
 
-/// A matrix that is read: its elements, and its strides `(row, col)` in elements.
-#[derive(Clone, Copy)]
-pub(crate) struct Matrix<'a, T> {
-    pub(crate) values: &'a [T],
-    pub(crate) strides: (usize, usize),
-}
-
-impl<'a, T> Matrix<'a, T> {
-    /// Rows of `cols` elements, one after another.
-    pub(crate) fn rows(values: &'a [T], cols: usize) -> Matrix<'a, T> {
-        Matrix { values, strides: (cols, 1) }
-    }
-
-    /// The transpose of rows of `cols` elements.
-    pub(crate) fn transposed(values: &'a [T], cols: usize) -> Matrix<'a, T> {
-        Matrix { values, strides: (1, cols) }
-    }
-
-    /// The same from this row and column on.
-    pub(crate) fn from(self, row: usize, col: usize) -> Matrix<'a, T> {
-        Matrix { values: &self.values[row * self.strides.0 + col * self.strides.1..], ..self }
-    }
-
-    pub(crate) fn holds(&self, rows: usize, cols: usize) -> bool {
-        (rows - 1) * self.strides.0 + (cols - 1) * self.strides.1 < self.values.len()
-    }
-}
-
-/// `out [m, n] = a [m, k] b [k, n]`, on this thread.
-///
-/// # Panics
-/// Where a size is 0, or a factor has fewer elements.
-pub(crate) fn multiply<T: Real>(out: &mut Window<'_, T>, a: Matrix<'_, T>, b: Matrix<'_, T>, k: usize) {
-    let (m, n) = (out.rows, out.cols);
-    assert!(m > 0 && n > 0 && k > 0 && a.holds(m, k) && b.holds(k, n), "a product reaches past its factors");
-    // SAFETY: `gemm` reads [m, k] and [k, n] elements by these strides, which lie in the slices (asserted above), and writes
-    // the window's own ones. T is f32 or f64, the only types that are `Real`, both of which it multiplies.
-    unsafe {
-        gemm::gemm(
-            m,
-            n,
-            k,
-            out.start,
-            1,
-            out.stride as isize,
-            false,
-            a.values.as_ptr(),
-            a.strides.1 as isize,
-            a.strides.0 as isize,
-            b.values.as_ptr(),
-            b.strides.1 as isize,
-            b.strides.0 as isize,
-            T::zero(),
-            T::one(),
-            false,
-            false,
-            false,
-            gemm::Parallelism::None,
-        );
-    }
-}
-
 /// A shader module without injected bounds and loop checks; for this crate's own kernels alone.
 pub(crate) fn trusted_module(
     device: &wgpu::Device,
@@ -163,12 +99,5 @@ mod tests {
         }
         assert_eq!(matrix[..15], [1, 1, 2, 2, 2].repeat(3));
         assert_eq!(matrix[15..], [3; 20]);
-    }
-
-    #[test]
-    #[should_panic(expected = "a product reaches past its factors")]
-    fn a_product_past_its_factors_is_refused() {
-        let (mut out, a, b) = ([0.0_f32; 6], [0.0; 4], [0.0; 6]);
-        multiply(&mut Window::new(&mut out, 3), Matrix::rows(&a, 3), Matrix::rows(&b, 3), 2);
     }
 }

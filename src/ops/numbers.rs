@@ -2,13 +2,13 @@
 
 use super::{Custom, elementary};
 use crate::graph::Shape;
-use crate::simd::vectorised;
+use crate::simd::{Lanes, vectorised};
 use crate::step::Step;
 use rayon::prelude::*;
 
 /// f32 or f64. The functions that references call are those of the C library in f64, and in f32 ones that vectorise
 /// (`elementary.rs`).
-pub trait Real: num_traits::Float + bytemuck::Pod + Default + Send + Sync + std::fmt::Debug + 'static {
+pub trait Real: Lanes + Default + std::fmt::Debug {
     /// The nearest value.
     fn from_f64(value: f64) -> Self;
     /// The same value, exactly.

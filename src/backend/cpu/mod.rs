@@ -1,10 +1,10 @@
 //! The CPU: every op's reference, in the order of the plan, in f32 or f64.
 
-mod gemm;
 mod interpret;
+mod product;
 
-pub(crate) use gemm::{Matrix, gemm, gemm_beside, gemm_then};
 pub use interpret::interpret;
+pub(crate) use product::{Matrix, multiply, multiply_beside, multiply_then};
 
 use super::*;
 use crate::ops::{Real, View};

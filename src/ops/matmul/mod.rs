@@ -2,7 +2,7 @@
 //!
 //! A GPU kernel is one of several loops (`variant.rs` chooses), a load for each factor (`load.rs`) and an end (`finish.rs`):
 //! what fusion lets a product take over is a choice of files, never a generated text.
-//! On the CPU the `gemm` crate multiplies. What is deliberately absent: batched products, and any type but f32 and f64.
+//! What is deliberately absent: batched products, and any type but f32 and f64.
 
 mod finish;
 mod half;
@@ -15,7 +15,7 @@ pub use load::Load;
 pub use variant::Variant;
 
 use super::*;
-use crate::backend::cpu::{Matrix, gemm, gemm_beside, gemm_then};
+use crate::backend::cpu::{Matrix, multiply, multiply_beside, multiply_then};
 
 /// Which factor is stored transposed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,14 +97,14 @@ impl Operation for Matmul {
         match self.finish {
             Finish::BiasActivation(activation) => {
                 let bias = more[0].values;
-                gemm_then([m, n, k], sums, left, right, #[inline(always)] |_, col, x| {
+                multiply_then([m, n, k], sums, left, right, #[inline(always)] |_, col, x| {
                     activation.apply_in_place(x, &bias[col..]);
                 });
             }
             Finish::Likelihood { score, activation, target } => {
                 let (bias, target) = (more[0].values, target.elements(step, more[1]));
                 let weight = T::one() / T::from_f64(f64::from(step.rows));
-                gemm_beside([m, n, k], sums, second[0], left, right, #[inline(always)] |row, col, y, losses| {
+                multiply_beside([m, n, k], sums, second[0], left, right, #[inline(always)] |row, col, y, losses| {
                     activation.apply_in_place(y, &bias[col..]);
                     let weight = if row < step.rows as usize { weight } else { T::zero() };
                     losses.fill(T::zero());
@@ -113,11 +113,11 @@ impl Operation for Matmul {
             }
             Finish::ActivationGradient(activation) => {
                 let y = more[0];
-                gemm_then([m, n, k], sums, left, right, #[inline(always)] |row, col, d| {
+                multiply_then([m, n, k], sums, left, right, #[inline(always)] |row, col, d| {
                     activation.slope_in_place(d, &y.row(row)[col..]);
                 });
             }
-            Finish::Store | Finish::ColumnSums | Finish::Posterior { .. } => gemm([m, n, k], sums, left, right),
+            Finish::Store | Finish::ColumnSums | Finish::Posterior { .. } => multiply([m, n, k], sums, left, right),
         }
         self.finish.apply(step, n, &a, more, outputs);
     }

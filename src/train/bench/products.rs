@@ -107,7 +107,7 @@ pub const COMPARED: [usize; 3] = [512, 512, 512];
 pub struct VariantSpeed {
     /// `[m, n, k]`.
     pub product: [usize; 3],
-    /// The loop's name ([`Variant::name`]); "gemm" is the CPU path's only one.
+    /// The loop's name ([`Variant::name`]); "panels" is the CPU path's only one.
     pub variant: &'static str,
     /// The device's name, for people.
     pub device: String,
@@ -139,7 +139,7 @@ pub fn variants(device: &dyn Device, seconds: f64) -> Result<Vec<VariantSpeed>> 
     let mut speeds = Vec::new();
     for variant in Variant::ALL {
         let Some(device) = device.with_products(Products::from([(product.size, variant)])) else {
-            return Ok(vec![speed("gemm", device)?]);
+            return Ok(vec![speed("panels", device)?]);
         };
         speeds.push(speed(variant.name(), &*device)?);
     }
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn the_cpu_has_one_product() {
         let speeds = variants(&Cpu::<f32>::new(), 0.01).unwrap();
-        assert_eq!(speeds.iter().map(|speed| speed.variant).collect::<Vec<_>>(), ["gemm"]);
+        assert_eq!(speeds.iter().map(|speed| speed.variant).collect::<Vec<_>>(), ["panels"]);
         assert!(speeds[0].gflops > 0.0 && speeds[0].ratio_to_naive.is_none(), "{speeds:?}");
     }
 }

@@ -1,0 +1,279 @@
+//! Products on the CPU, in the manner of Goto and van de Geijn (2008) and BLIS (Van Zee and van de Geijn, 2015).
+//!
+//! A product is cut into parts that threads take. A part goes through its terms in blocks. In each it lays `b` out in panels
+//! ([`pack`]), which stay in the second-level cache, and then, a few rows at a time, `a` in slivers, which stay in the first;
+//! a tile of the result is a sliver times a panel ([`tile`]). A *finish* changes each few rows once they are complete, while
+//! they lie in the cache.
+//!
+//! A sum is that of its blocks' sums in their order, each a chain of multiply-adds in the order of the terms. It depends on
+//! the number of terms alone: not on threads, cuts, caches or how wide the vectors are, so that all CPUs with fused
+//! multiply-adds give the same bits. What a finish adds up across columns it adds up within [`PIECE`]s, which no cut divides.
+//!
+//! The `gemm` crate, which was here before, is about as fast on dense factors, but cuts its sums by the caches it finds, and
+//! leaves out no term that is zero (`cargo bench --bench kernels -- product` compares them).
+
+mod pack;
+mod tile;
+
+use std::cell::RefCell;
+
+use pulp::{Simd, WithSimd};
+
+use crate::backend::unchecked::Window;
+use crate::ops::{FOUR, Real};
+use pack::{CHUNK, Room, Terms, panels, ragged_panel, sliver, transposed_panel};
+use tile::{Corner, ROWS, VECTORS, columns, tile};
+
+/// Products of fewer multiplications stay on one thread: handing one over costs some microseconds.
+const WORTH_SHARING: usize = 100_000;
+/// Parts are cut in halves until they have fewer than twice these rows
+const TALL: usize = 256;
+/// and these columns, so that a block of `b` fits the second-level cache; and on, until there is one for each thread.
+const WIDE: usize = 384;
+/// Columns are cut where there are so many times as many as rows, rows elsewhere.
+const MUCH_WIDER: usize = 5;
+/// Terms of a block, at most.
+const BLOCK: usize = 256;
+/// Columns of a row that are finished together, at most; parts begin at multiples of it, and of tiles' rows.
+const PIECE: usize = 64;
+
+/// A matrix that is read: its elements, and its strides `(row, col)` in elements, one of which is 1.
+#[derive(Clone, Copy)]
+pub(crate) struct Matrix<'a, T> {
+    pub(crate) values: &'a [T],
+    pub(crate) strides: (usize, usize),
+}
+
+impl<'a, T> Matrix<'a, T> {
+    /// Rows of `cols` elements, one after another.
+    pub(crate) fn rows(values: &'a [T], cols: usize) -> Matrix<'a, T> {
+        Matrix { values, strides: (cols, 1) }
+    }
+
+    /// The transpose of rows of `cols` elements.
+    pub(crate) fn transposed(values: &'a [T], cols: usize) -> Matrix<'a, T> {
+        Matrix { values, strides: (1, cols) }
+    }
+
+    /// The same from this row and column on.
+    fn from(self, row: usize, col: usize) -> Matrix<'a, T> {
+        Matrix { values: &self.values[row * self.strides.0 + col * self.strides.1..], ..self }
+    }
+
+    fn holds(&self, rows: usize, cols: usize) -> bool {
+        (rows - 1) * self.strides.0 + (cols - 1) * self.strides.1 < self.values.len()
+    }
+}
+
+/// `out [m, n] = a [m, k] b [k, n]`.
+pub(crate) fn multiply<T: Real>(sizes: [usize; 3], out: &mut [T], a: Matrix<'_, T>, b: Matrix<'_, T>) {
+    multiply_then(sizes, out, a, b, |_, _, _| {});
+}
+
+/// `out [m, n] = a [m, k] b [k, n]` for `sizes` `[m, n, k]`, and then `finish(row, col, values)` on [`PIECE`]s of its rows:
+/// `values` are those from `(row, col)` on.
+pub(crate) fn multiply_then<T: Real>(
+    sizes: [usize; 3],
+    out: &mut [T],
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    finish: impl Fn(usize, usize, &mut [T]) + Sync,
+) {
+    multiply_beside(
+        sizes,
+        out,
+        &mut [],
+        a,
+        b,
+        #[inline(always)]
+        |row, col, values, _| finish(row, col, values),
+    );
+}
+
+/// [`multiply_then`] with a second result `beside [m, ceil(n / 4)]`, an element for [`FOUR`] columns, or empty: `finish` is also
+/// given those elements of it that stand beside its piece, to be written.
+pub(crate) fn multiply_beside<T: Real>(
+    [m, n, k]: [usize; 3],
+    out: &mut [T],
+    beside: &mut [T],
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    finish: impl Fn(usize, usize, &mut [T], &mut [T]) + Sync,
+) {
+    assert!(out.len() == m * n && a.holds(m, k) && b.holds(k, n), "a product reaches past its matrices");
+    assert!(beside.is_empty() || beside.len() == m * n.div_ceil(FOUR), "a second result has another size");
+    let beside = (!beside.is_empty()).then(|| Window::new(beside, n.div_ceil(FOUR)));
+    let whole = Part { at: (0, 0), k, out: Window::new(out, n), beside, a, b, finish: &finish };
+    match m * n * k {
+        ..WORTH_SHARING => whole.run(),
+        _ => whole.share(rayon::current_num_threads()),
+    }
+}
+
+/// A part of a product, in sums of `k` terms.
+struct Part<'a, T, F> {
+    /// Its first row and column.
+    at: (usize, usize),
+    k: usize,
+    out: Window<'a, T>,
+    /// Its part of the second result, if there is one.
+    beside: Option<Window<'a, T>>,
+    /// The whole factors.
+    a: Matrix<'a, T>,
+    b: Matrix<'a, T>,
+    finish: &'a F,
+}
+
+impl<T: Real, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> Part<'_, T, F> {
+    /// Cuts a part that is too large, or is to be so many, in two, and runs both on all threads. Rows are cut before columns:
+    /// the halves then lay out the same panels, where halves side by side would lay out the same slivers, which takes longer.
+    fn share(self, parts: usize) {
+        let (m, n) = (self.out.rows, self.out.cols);
+        let (by_rows, by_columns) = (m >= 4 * ROWS, n >= 2 * PIECE);
+        let wanted = parts > 1 || m >= 2 * TALL || n >= 2 * WIDE;
+        if !wanted || !(by_rows || by_columns) {
+            return self.run();
+        }
+        let (left, right) = self.cut(by_columns && (n >= MUCH_WIDER * m || !by_rows));
+        rayon::join(move || left.share(parts.div_ceil(2)), move || right.share(parts.div_ceil(2)));
+    }
+
+    fn cut(self, by_columns: bool) -> (Self, Self) {
+        let Part { at: (row, col), k, out, beside, a, b, finish } = self;
+        let (length, edge) = if by_columns { (out.cols, PIECE) } else { (out.rows, ROWS) };
+        let half = (length / 2).next_multiple_of(edge);
+        let ((out, other), besides, at) = match by_columns {
+            // A piece is a multiple of FOUR.
+            true => {
+                (out.split_columns(half), beside.map(|beside| beside.split_columns(half / FOUR)), (row, col + half))
+            }
+            false => (out.split_rows(half), beside.map(|beside| beside.split_rows(half)), (row + half, col)),
+        };
+        let (beside, other_beside) = besides.unzip();
+        let other = Part { at, k, out: other, beside: other_beside, a, b, finish };
+        (Part { at: (row, col), k, out, beside, a, b, finish }, other)
+    }
+
+    fn run(self) {
+        thread_local! {
+            static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch::NONE) };
+        }
+        SCRATCH.with_borrow_mut(|scratch| pulp::Arch::new().dispatch(Run { part: self, scratch }));
+    }
+}
+
+/// A part to be computed by the vector units at hand.
+struct Run<'s, 'a, T, F> {
+    part: Part<'a, T, F>,
+    scratch: &'s mut Scratch,
+}
+
+impl<T: Real, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> WithSimd for Run<'_, '_, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Run { part: Part { at: (row, col), k, mut out, mut beside, a, b, finish }, scratch } = self;
+        let m = out.rows;
+        let block = k.div_ceil(k.div_ceil(BLOCK));
+        for from in (0..k).step_by(block) {
+            let terms = block.min(k - from);
+            let mut block = Block { simd, from, terms, scratch: &mut *scratch, out: &mut out };
+            block.lay_out(b.from(from, col));
+            let mut done = 0;
+            while done < m {
+                let a = a.from(row + done, from);
+                let rows = match m - done {
+                    ROWS.. => block.multiply::<ROWS>(a, done),
+                    4.. => block.multiply::<4>(a, done),
+                    2.. => block.multiply::<2>(a, done),
+                    _ => block.multiply::<1>(a, done),
+                };
+                if from + terms == k {
+                    for r in done..done + rows {
+                        let mut beside = beside.as_mut().map(|beside| beside.row(r).chunks_mut(PIECE / FOUR));
+                        for (at, piece) in block.out.row(r).chunks_mut(PIECE).enumerate() {
+                            let beside = beside.as_mut().and_then(Iterator::next).unwrap_or_default();
+                            finish(row + r, col + at * PIECE, piece, beside);
+                        }
+                    }
+                }
+                done += rows;
+            }
+        }
+    }
+}
+
+/// Where a thread lays out factors.
+#[derive(Debug)]
+struct Scratch {
+    panels: Room,
+    /// A list a panel.
+    terms: Vec<Terms>,
+    sliver: Room,
+    terms_of_sliver: Terms,
+}
+
+impl Scratch {
+    const NONE: Scratch =
+        Scratch { panels: Room::NONE, terms: Vec::new(), sliver: Room::NONE, terms_of_sliver: Terms::NONE };
+}
+
+/// Some terms of a part.
+struct Block<'b, 'a, S, T> {
+    simd: S,
+    /// The first.
+    from: usize,
+    terms: usize,
+    scratch: &'b mut Scratch,
+    out: &'b mut Window<'a, T>,
+}
+
+impl<S: Simd, T: Real> Block<'_, '_, S, T> {
+    /// Numbers in all panels: the last one may be half as wide as others, and padded.
+    fn numbers(&self) -> usize {
+        self.terms * self.out.cols.next_multiple_of(T::count::<S>())
+    }
+
+    /// `b` from the block's first term and the part's first column on.
+    #[inline(always)]
+    fn lay_out(&mut self, b: Matrix<'_, T>) {
+        let (count, cols, width) = (self.terms, self.out.cols, columns::<T, S>());
+        let numbers = self.numbers();
+        let Scratch { panels: room, terms, .. } = &mut *self.scratch;
+        terms.clear();
+        terms.resize(cols.div_ceil(width), Terms::NONE);
+        let (whole, last) = room.of(numbers).split_at_mut(cols / width * width * count);
+        if b.strides.1 == 1 {
+            panels(b, count, width, whole, terms);
+        } else {
+            for (at, (panel, terms)) in whole.chunks_exact_mut(count * width).zip(&mut *terms).enumerate() {
+                transposed_panel(b.from(0, at * width), width, panel, terms);
+            }
+        }
+        if let (left @ 1.., Some(terms)) = (cols % width, terms.last_mut()) {
+            ragged_panel(b.from(0, cols - left), left, last.len() / count, last, terms);
+        }
+    }
+
+    /// `R` rows of the result from this one on, for `a` from that row on; `R`.
+    #[inline(always)]
+    fn multiply<const R: usize>(&mut self, a: Matrix<'_, T>, row: usize) -> usize {
+        let (numbers, width) = (self.numbers(), columns::<T, S>());
+        let Scratch { panels, terms, sliver: values, terms_of_sliver } = &mut *self.scratch;
+        let values = values.of(self.terms.next_multiple_of(CHUNK) * R);
+        let sliver = sliver::<T, R>(a, self.terms, values, terms_of_sliver);
+        for (at, (panel, terms)) in panels.of(numbers).chunks(self.terms * width).zip(terms).enumerate() {
+            let to = Corner { out: &mut *self.out, row, col: at * width, add: self.from > 0 };
+            let terms = terms.shorter(terms_of_sliver);
+            match panel.len() == self.terms * width {
+                true => tile::<T, S, R, VECTORS>(self.simd, terms, sliver, panel, to),
+                false => tile::<T, S, R, 1>(self.simd, terms, sliver, panel, to),
+            }
+        }
+        R
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+use super::*;
+use crate::simd::Lanes;
+
+/// Sizes `[m, n, k]`: one, ragged edges in all directions, many parts, many blocks, exactly one block and one more.
+const SIZES: [[usize; 3]; 9] = [
+    [1, 1, 1],
+    [37, 700, 19],
+    [1300, 33, 7],
+    [129, 400, 61],
+    [700, 1500, 128],
+    [16, 16, 1000],
+    [23, 90, 256],
+    [24, 89, 257],
+    [5, 130, 513],
+];
+
+/// Numbers in [-0.5, 0.5), and, of each so many side by side, only the first `kept` not zero.
+fn numbers(count: usize, kept: usize, of: usize) -> Vec<f64> {
+    (0..count).map(|i| if i % of < kept { f64::from((i * 37 % 101) as u32) / 101.0 - 0.5 } else { 0.0 }).collect()
+}
+
+fn rounded<T: Real>(values: &[f64]) -> Vec<T> {
+    values.iter().map(|&value| T::from_f64(value)).collect()
+}
+
+/// What a sum is said to be: that of its blocks' sums, each a chain of multiply-adds from zero.
+fn sum<T: Real>(k: usize, a: impl Fn(usize) -> T, b: impl Fn(usize) -> T) -> T {
+    let block = k.div_ceil(k.div_ceil(BLOCK));
+    let sums = (0..k).step_by(block).map(|from| {
+        (from..k.min(from + block)).fold(T::zero(), |sum, term| num_traits::Float::mul_add(a(term), b(term), sum))
+    });
+    sums.reduce(|sum, next| sum + next).unwrap()
+}
+
+/// Whether the vector units at hand round a multiply-add once, as `mul_add` does.
+fn fused() -> bool {
+    struct Fused;
+    impl WithSimd for Fused {
+        type Output = bool;
+        fn with_simd<S: Simd>(self, simd: S) -> bool {
+            let lanes = |value: f64| f64::splat(simd, value);
+            let tiny = f64::multiply_add(simd, lanes(1.0 + f64::EPSILON), lanes(1.0 - f64::EPSILON), lanes(-1.0));
+            bytemuck::cast_slice::<_, f64>(&[tiny])[0] != 0.0
+        }
+    }
+    pulp::Arch::new().dispatch(Fused)
+}
+
+/// Products of these factors, however they are stored, are bit for bit the sums they are said to be, on any threads, and
+/// each element is finished once.
+fn is_exact<T: Real>([m, n, k]: [usize; 3], a: &[f64], b: &[f64]) {
+    let (a, b) = (rounded::<T>(a), rounded::<T>(b));
+    for (a_transposed, b_transposed) in [(false, false), (false, true), (true, false), (true, true)] {
+        let left = if a_transposed { Matrix::transposed(&a, m) } else { Matrix::rows(&a, k) };
+        let right = if b_transposed { Matrix::transposed(&b, k) } else { Matrix::rows(&b, n) };
+        let product = || {
+            let mut out = vec![T::nan(); m * n];
+            let mut beside = vec![T::zero(); m * n.div_ceil(FOUR)];
+            multiply_beside([m, n, k], &mut out, &mut beside, left, right, |row, col, values, beside| {
+                assert!(row < m && col % PIECE == 0 && values.len() == PIECE.min(n - col));
+                assert!(beside.len() == values.len().div_ceil(FOUR));
+                values.iter_mut().for_each(|value| *value = *value + T::one());
+                beside.iter_mut().for_each(|beside| *beside = *beside + T::one());
+            });
+            assert!(beside.iter().all(|&beside| beside == T::one()), "[{m}, {n}, {k}]: finished once");
+            out
+        };
+        let out = product();
+        for row in (0..m).step_by(if m > 100 { 5 } else { 1 }).chain([m - 1]) {
+            for col in (0..n).step_by(7).chain([n - 1]) {
+                let at = |matrix: Matrix<'_, T>, i: usize, j: usize| {
+                    matrix.values[i * matrix.strides.0 + j * matrix.strides.1]
+                };
+                let wanted = sum(k, |term| at(left, row, term), |term| at(right, term, col)) + T::one();
+                let got = out[row * n + col];
+                let near = (got - wanted).abs() <= T::from_f64(1e-4);
+                assert!(got == wanted || !fused() && near, "[{m}, {n}, {k}] at {row} {col}: {got:?}, not {wanted:?}");
+            }
+        }
+        for threads in [1, 3, 8] {
+            let threads = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            assert!(out == threads.install(product), "[{m}, {n}, {k}]: the number of threads changes the result");
+        }
+    }
+}
+
+#[test]
+fn sums_are_bit_for_bit_what_they_are_said_to_be() {
+    for sizes @ [m, n, k] in SIZES {
+        let (a, b) = (numbers(m * k, 1, 1), numbers(k * n, 1, 1));
+        is_exact::<f32>(sizes, &a, &b);
+        is_exact::<f64>(sizes, &a, &b);
+    }
+}
+
+#[test]
+fn terms_that_are_zero_change_nothing() {
+    for sizes @ [m, n, k] in [[37, 100, 300], [64, 784, 40], [129, 33, 61]] {
+        for (a_kept, b_kept) in [(9, 40), (40, 9), (9, 9), (0, 40), (40, 0)] {
+            is_exact::<f32>(sizes, &numbers(m * k, a_kept, 40), &numbers(k * n, b_kept, 40));
+        }
+    }
+}
+
+#[test]
+fn a_number_that_is_none_is_seen_where_the_other_factor_is_not_zero() {
+    let (a, mut b) = (vec![1.0_f32; 12 * 40], vec![0.0_f32; 40 * 50]);
+    b[7 * 50 + 31] = f32::NAN;
+    let mut out = vec![0.0; 12 * 50];
+    multiply([12, 50, 40], &mut out, Matrix::rows(&a, 40), Matrix::rows(&b, 50));
+    assert!((0..12 * 50).all(|i| out[i].is_nan() == (i % 50 == 31)), "{out:?}");
+}
+
+#[test]
+#[should_panic(expected = "a product reaches past its matrices")]
+fn a_product_past_its_factors_is_refused() {
+    let (mut out, a, b) = ([0.0_f32; 6], [0.0; 4], [0.0; 6]);
+    multiply([2, 3, 2], &mut out, Matrix::rows(&a, 3), Matrix::rows(&b, 3));
+}
