@@ -13,6 +13,7 @@ use vae_gpu::models::{Batches, Model, ModelConfig, Optimiser};
 use vae_gpu::ops::{Adam, Case, Fill, Op, Pixels, Transpose};
 use vae_gpu::plan::{Arena, Fusion, Options, compile};
 use vae_gpu::step::Step;
+use vae_gpu::train::bench::products::Product;
 
 const STEPS: usize = 16;
 
@@ -89,12 +90,8 @@ fn product(criterion: &mut Criterion) {
             ([wide, hidden, batch], Transpose::Left),
             ([hidden, wide, batch], Transpose::Left),
         ] {
-            let [m, n, k] = size;
-            let (left, right) = match transpose {
-                Transpose::Neither => (Shape::new(m, k), Shape::new(k, n)),
-                Transpose::Right => (Shape::new(m, k), Shape::new(n, k)),
-                Transpose::Left => (Shape::new(k, m), Shape::new(k, n)),
-            };
+            let product = Product { size, transpose };
+            let ([m, n, k], [left, right]) = (size, product.factors());
             let mut g = Graph::new(ParameterLayout::default());
             let (a, b) = (g.input("a", left), g.input("b", right));
             let c = g.matmul(a, b, transpose).expect("shapes fit");
@@ -106,7 +103,7 @@ fn product(criterion: &mut Criterion) {
             session.write_input(program, "a", &a).expect("an input is written");
             session.write_input(program, "b", &b).expect("an input is written");
             let (steps, name) = (steps(1), format!("{m}x{n}x{k}-{transpose:?}"));
-            group.throughput(Throughput::Elements((STEPS * 2 * m * n * k) as u64));
+            group.throughput(Throughput::Elements(STEPS as u64 * product.flops()));
             group.bench_function(format!("{name}/ours"), |bencher| {
                 bencher.iter(|| session.run(&[program], &steps).expect("it runs"));
             });

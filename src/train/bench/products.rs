@@ -35,7 +35,7 @@ impl Product {
     }
 
     /// Shapes of its factors, as they are stored.
-    fn factors(&self) -> [Shape; 2] {
+    pub fn factors(&self) -> [Shape; 2] {
         let [m, n, k] = self.size;
         match self.transpose {
             Transpose::Neither => [Shape::new(m, k), Shape::new(k, n)],

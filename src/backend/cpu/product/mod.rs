@@ -242,8 +242,8 @@ impl<S: Simd, T: Real> Block<'_, '_, S, T> {
         let (count, cols, width) = (self.terms, self.out.cols, columns::<T, S>());
         let numbers = self.numbers();
         let Scratch { panels: room, terms, .. } = &mut *self.scratch;
-        terms.clear();
         terms.resize(cols.div_ceil(width), Terms::NONE);
+        terms.iter_mut().for_each(Terms::clear);
         let (whole, last) = room.of(numbers).split_at_mut(cols / width * width * count);
         if b.strides.1 == 1 {
             panels(b, count, width, whole, terms);

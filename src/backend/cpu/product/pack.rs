@@ -9,6 +9,8 @@
 //! more than half of the terms of six images, and two fifths of those of sixteen pixels side by side. Photographs gain
 //! nothing, and pay for the search.
 
+use std::ops::Range;
+
 use super::{BLOCK, Matrix};
 use crate::simd::Lanes;
 
@@ -33,21 +35,29 @@ impl Terms {
         self.count += usize::from(!zero);
     }
 
+    /// Adds all of these terms.
+    #[inline(always)]
+    fn push_all(&mut self, terms: Range<usize>) {
+        let to = &mut self.listed[self.count..][..terms.len()];
+        self.count += terms.len();
+        to.iter_mut().zip(terms).for_each(|(to, term)| *to = term as u8);
+    }
+
     /// Adds a chunk's terms, from this one on, whose bits are set.
     #[inline(always)]
     fn push_chunk(&mut self, from: usize, marks: u8) {
         match marks {
             0 => {}
-            0xff if self.count + CHUNK <= BLOCK => {
-                let to = &mut self.listed[self.count..][..CHUNK];
-                to.iter_mut().zip(from..).for_each(|(to, term)| *to = term as u8);
-                self.count += CHUNK;
-            }
+            0xff => self.push_all(from..from + CHUNK),
             _ => (0..CHUNK).for_each(|bit| self.push(from + bit, marks >> bit & 1 == 0)),
         }
     }
 
-    pub(super) fn listed(&self) -> &[u8] {
+    pub(super) fn clear(&mut self) {
+        self.count = 0;
+    }
+
+    fn listed(&self) -> &[u8] {
         &self.listed[..self.count]
     }
 
@@ -93,8 +103,8 @@ pub(super) fn ragged_panel<T: Lanes>(b: Matrix<'_, T>, cols: usize, width: usize
         for (col, to) in to.iter_mut().enumerate() {
             *to = if col < cols { b.values[term * b.strides.0 + col * b.strides.1] } else { T::zero() };
         }
-        terms.push(term, false);
     }
+    terms.push_all(0..panel.len() / width);
 }
 
 /// Panels of `width` columns of `b`, whose rows lie side by side.
@@ -136,7 +146,7 @@ pub(super) fn transposed_panel<T: Lanes>(b: Matrix<'_, T>, width: usize, panel: 
             panel[term * width + col] = column(col)[term];
         }
     }
-    (0..count).for_each(|term| terms.push(term, false));
+    terms.push_all(0..count);
 }
 
 /// Lays out `R` rows of `a` in so many terms.
@@ -147,7 +157,7 @@ pub(super) fn sliver<'s, T: Lanes, const R: usize>(
     values: &'s mut [T],
     terms: &mut Terms,
 ) -> Sliver<'s, T, R> {
-    *terms = Terms { count: 0, ..*terms };
+    terms.clear();
     if a.strides.1 != 1 {
         let values = &mut values.as_chunks_mut().0[..count];
         columns(a, values, terms);
@@ -196,7 +206,7 @@ fn copy<T: Lanes, const R: usize>(rows: [&[T]; R], chunks: &mut [[[T; CHUNK]; R]
         for (to, row) in to.iter_mut().zip(rows) {
             to[..count % CHUNK].copy_from_slice(&row[count / CHUNK * CHUNK..]);
         }
-        (count / CHUNK * CHUNK..count).for_each(|term| terms.push(term, false));
+        terms.push_all(count / CHUNK * CHUNK..count);
     }
 }
 

@@ -106,9 +106,29 @@ fn terms_that_are_zero_change_nothing() {
 fn a_number_that_is_none_is_seen_where_the_other_factor_is_not_zero() {
     let (a, mut b) = (vec![1.0_f32; 12 * 40], vec![0.0_f32; 40 * 50]);
     b[7 * 50 + 31] = f32::NAN;
-    let mut out = vec![0.0; 12 * 50];
-    multiply([12, 50, 40], &mut out, Matrix::rows(&a, 40), Matrix::rows(&b, 50));
-    assert!((0..12 * 50).all(|i| out[i].is_nan() == (i % 50 == 31)), "{out:?}");
+    for left in [Matrix::rows(&a, 40), Matrix::transposed(&a, 12)] {
+        let mut out = vec![0.0; 12 * 50];
+        multiply([12, 50, 40], &mut out, left, Matrix::rows(&b, 50));
+        assert!((0..12 * 50).all(|i| out[i].is_nan() == (i % 50 == 31)), "{out:?}");
+    }
+}
+
+#[test]
+fn what_is_left_out_is_the_same_on_any_threads() {
+    let [m, n, k] = [200, 70, 40];
+    let a: Vec<f32> = (0..m * k).map(|i| if i < 100 * k { 1.0 } else { 0.0 }).collect();
+    let b = vec![f32::NAN; k * n];
+    let none = |threads| -> Vec<bool> {
+        let mut out = vec![0.0; m * n];
+        let threads = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        threads.install(|| multiply([m, n, k], &mut out, Matrix::rows(&a, k), Matrix::rows(&b, n)));
+        out.iter().map(|value| value.is_nan()).collect()
+    };
+    let alone = none(1);
+    assert!(alone[..100 * n].iter().all(|&none| none) && !alone[m * n - 1], "zero rows far from others are left out");
+    for threads in [2, 3, 8] {
+        assert!(none(threads) == alone, "{threads} threads leave out other terms than one");
+    }
 }
 
 #[test]
