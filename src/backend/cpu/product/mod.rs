@@ -1,9 +1,9 @@
 //! Products on the CPU, in the manner of Goto and van de Geijn (2008) and BLIS (Van Zee and van de Geijn, 2015).
 //!
-//! A product is cut into parts that threads take. A part goes through its terms in blocks. In each it lays `b` out in panels
-//! ([`pack`]), which stay in the second-level cache, and then, a few rows at a time, `a` in slivers, which stay in the first;
-//! a tile of the result is a sliver times a panel ([`tile`]). A *finish* changes each few rows once they are complete, while
-//! they lie in the cache.
+//! Threads first lay `b` out in panels ([`panels`]), all of it, and then take parts of the product. A part goes through its
+//! terms in blocks: those of its panels stay in the second-level cache while it lays `a` out in slivers ([`sliver`]), a few
+//! rows at a time, which stay in the first; a tile of the result is a sliver times a panel ([`tile`]). A *finish* changes each
+//! few rows once they are complete, while they lie in the cache.
 //!
 //! A sum is that of its blocks' sums in their order, each a chain of multiply-adds in the order of the terms. It depends on
 //! the number of terms alone: not on threads, cuts, caches or how wide the vectors are, so that all CPUs with fused
@@ -13,23 +13,27 @@
 //! dense factors it is up to 1.4 times as fast (`cargo bench --bench kernels -- product` compares them); what is lost there
 //! is mostly in laying out factors, for the tiles themselves run near the most that the vector units give.
 
-mod pack;
+mod panels;
+mod sliver;
+mod terms;
 mod tile;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use pulp::{Simd, WithSimd};
 
 use crate::backend::unchecked::Window;
 use crate::ops::{FOUR, Real};
-use pack::{CHUNK, Room, Terms, panels, ragged_panel, sliver, transposed_panel};
+use panels::{Panels, Shelf};
+use sliver::sliver;
+use terms::{CHUNK, Room, Terms};
 use tile::{Corner, ROWS, VECTORS, columns, tile};
 
 /// Products of fewer multiplications stay on one thread: handing one over costs some microseconds.
 const WORTH_SHARING: usize = 100_000;
 /// Parts are cut in halves until they have fewer than twice these rows
 const TALL: usize = 256;
-/// and these columns, so that a block of `b` fits the second-level cache; and on, until there is one for each thread.
+/// and these columns, so that a block of their panels fits the second-level cache; and on, until there is one for each thread.
 const WIDE: usize = 384;
 /// Columns are cut where there are so many times as many as rows, rows elsewhere.
 const MUCH_WIDER: usize = 5;
@@ -104,30 +108,37 @@ pub(crate) fn multiply_beside<T: Real>(
     assert!(out.len() == m * n && a.holds(m, k) && b.holds(k, n), "a product reaches past its matrices");
     assert!(beside.is_empty() || beside.len() == m * n.div_ceil(FOUR), "a second result has another size");
     let beside = (!beside.is_empty()).then(|| Window::new(beside, n.div_ceil(FOUR)));
-    let whole = Part { at: (0, 0), k, out: Window::new(out, n), beside, a, b, finish: &finish };
-    match m * n * k {
-        ..WORTH_SHARING => whole.run(),
-        _ => whole.share(rayon::current_num_threads()),
+    thread_local! {
+        static SHELF: Cell<Shelf> = Cell::default();
     }
+    let shared = m * n * k >= WORTH_SHARING;
+    // Taken away while it is used: a thread that waits for others may begin another product.
+    let mut shelf = SHELF.take();
+    let b = Panels::of(b, k, n, &mut shelf, shared);
+    let whole = Part { at: (0, 0), out: Window::new(out, n), beside, a, b, finish: &finish };
+    match shared {
+        true => whole.share(rayon::current_num_threads()),
+        false => whole.run(),
+    }
+    SHELF.set(shelf);
 }
 
-/// A part of a product, in sums of `k` terms.
+/// A part of a product.
 struct Part<'a, T, F> {
     /// Its first row and column.
     at: (usize, usize),
-    k: usize,
     out: Window<'a, T>,
     /// Its part of the second result, if there is one.
     beside: Option<Window<'a, T>>,
     /// The whole factors.
     a: Matrix<'a, T>,
-    b: Matrix<'a, T>,
+    b: Panels<'a, T>,
     finish: &'a F,
 }
 
 impl<T: Real, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> Part<'_, T, F> {
     /// Cuts a part that is too large, or is to be so many, in two, and runs both on all threads. Rows are cut before columns:
-    /// the halves then lay out the same panels, where halves side by side would lay out the same slivers, which takes longer.
+    /// halves side by side would both lay out the same slivers.
     fn share(self, parts: usize) {
         let (m, n) = (self.out.rows, self.out.cols);
         let (by_rows, by_columns) = (m >= 4 * ROWS, n >= 2 * PIECE);
@@ -140,7 +151,7 @@ impl<T: Real, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> Part<'_, T, F> {
     }
 
     fn cut(self, by_columns: bool) -> (Self, Self) {
-        let Part { at: (row, col), k, out, beside, a, b, finish } = self;
+        let Part { at: (row, col), out, beside, a, b, finish } = self;
         let (length, edge) = if by_columns { (out.cols, PIECE) } else { (out.rows, ROWS) };
         let half = (length / 2).next_multiple_of(edge);
         let ((out, other), besides, at) = match by_columns {
@@ -151,8 +162,8 @@ impl<T: Real, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> Part<'_, T, F> {
             false => (out.split_rows(half), beside.map(|beside| beside.split_rows(half)), (row + half, col)),
         };
         let (beside, other_beside) = besides.unzip();
-        let other = Part { at, k, out: other, beside: other_beside, a, b, finish };
-        (Part { at: (row, col), k, out, beside, a, b, finish }, other)
+        let other = Part { at, out: other, beside: other_beside, a, b, finish };
+        (Part { at: (row, col), out, beside, a, b, finish }, other)
     }
 
     fn run(self) {
@@ -174,23 +185,20 @@ impl<T: Real, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> WithSimd for Run<'
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Run { part: Part { at: (row, col), k, mut out, mut beside, a, b, finish }, scratch } = self;
-        let m = out.rows;
-        let block = k.div_ceil(k.div_ceil(BLOCK));
-        for from in (0..k).step_by(block) {
-            let terms = block.min(k - from);
-            let mut block = Block { simd, from, terms, scratch: &mut *scratch, out: &mut out };
-            block.lay_out(b.from(from, col));
+        let Run { part: Part { at: (row, col), mut out, mut beside, a, b, finish }, scratch } = self;
+        let (m, blocks) = (out.rows, b.blocks().count());
+        for (at, terms) in b.blocks().enumerate() {
+            let mut block = Block { simd, at, terms: terms.len(), col, b, scratch: &mut *scratch, out: &mut out };
             let mut done = 0;
             while done < m {
-                let a = a.from(row + done, from);
+                let a = a.from(row + done, terms.start);
                 let rows = match m - done {
                     ROWS.. => block.multiply::<ROWS>(a, done),
                     4.. => block.multiply::<4>(a, done),
                     2.. => block.multiply::<2>(a, done),
                     _ => block.multiply::<1>(a, done),
                 };
-                if from + terms == k {
+                if at + 1 == blocks {
                     for r in done..done + rows {
                         let mut beside = beside.as_mut().map(|beside| beside.row(r).chunks_mut(PIECE / FOUR));
                         for (at, piece) in block.out.row(r).chunks_mut(PIECE).enumerate() {
@@ -205,71 +213,45 @@ impl<T: Real, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> WithSimd for Run<'
     }
 }
 
-/// Where a thread lays out factors.
+/// Where a thread lays out a sliver.
 #[derive(Debug)]
 struct Scratch {
-    panels: Room,
-    /// A list a panel.
-    terms: Vec<Terms>,
     sliver: Room,
-    terms_of_sliver: Terms,
+    terms: Terms,
 }
 
 impl Scratch {
-    const NONE: Scratch =
-        Scratch { panels: Room::NONE, terms: Vec::new(), sliver: Room::NONE, terms_of_sliver: Terms::NONE };
+    const NONE: Scratch = Scratch { sliver: Room::NONE, terms: Terms::NONE };
 }
 
 /// Some terms of a part.
 struct Block<'b, 'a, S, T> {
     simd: S,
-    /// The first.
-    from: usize,
+    /// Which block of terms it is, and how many they are.
+    at: usize,
     terms: usize,
+    /// The part's first column.
+    col: usize,
+    b: Panels<'b, T>,
     scratch: &'b mut Scratch,
     out: &'b mut Window<'a, T>,
 }
 
 impl<S: Simd, T: Real> Block<'_, '_, S, T> {
-    /// Numbers in all panels: the last one may be half as wide as others, and padded.
-    fn numbers(&self) -> usize {
-        self.terms * self.out.cols.next_multiple_of(T::count::<S>())
-    }
-
-    /// `b` from the block's first term and the part's first column on.
-    #[inline(always)]
-    fn lay_out(&mut self, b: Matrix<'_, T>) {
-        let (count, cols, width) = (self.terms, self.out.cols, columns::<T, S>());
-        let numbers = self.numbers();
-        let Scratch { panels: room, terms, .. } = &mut *self.scratch;
-        terms.resize(cols.div_ceil(width), Terms::NONE);
-        terms.iter_mut().for_each(Terms::clear);
-        let (whole, last) = room.of(numbers).split_at_mut(cols / width * width * count);
-        if b.strides.1 == 1 {
-            panels(b, count, width, whole, terms);
-        } else {
-            for (at, (panel, terms)) in whole.chunks_exact_mut(count * width).zip(&mut *terms).enumerate() {
-                transposed_panel(b.from(0, at * width), width, panel, terms);
-            }
-        }
-        if let (left @ 1.., Some(terms)) = (cols % width, terms.last_mut()) {
-            ragged_panel(b.from(0, cols - left), left, last.len() / count, last, terms);
-        }
-    }
-
     /// `R` rows of the result from this one on, for `a` from that row on; `R`.
     #[inline(always)]
     fn multiply<const R: usize>(&mut self, a: Matrix<'_, T>, row: usize) -> usize {
-        let (numbers, width) = (self.numbers(), columns::<T, S>());
-        let Scratch { panels, terms, sliver: values, terms_of_sliver } = &mut *self.scratch;
+        let Scratch { sliver: values, terms: of_sliver } = &mut *self.scratch;
         let values = values.of(self.terms.next_multiple_of(CHUNK) * R);
-        let sliver = sliver::<T, R>(a, self.terms, values, terms_of_sliver);
-        for (at, (panel, terms)) in panels.of(numbers).chunks(self.terms * width).zip(terms).enumerate() {
-            let to = Corner { out: &mut *self.out, row, col: at * width, add: self.from > 0 };
-            let terms = terms.shorter(terms_of_sliver);
-            match panel.len() == self.terms * width {
-                true => tile::<T, S, R, VECTORS>(self.simd, terms, sliver, panel, to),
-                false => tile::<T, S, R, 1>(self.simd, terms, sliver, panel, to),
+        let sliver = sliver::<T, R>(a, self.terms, values, of_sliver);
+        let (cols, width) = (self.out.cols, columns::<T, S>());
+        for col in (0..cols).step_by(width) {
+            let (panel, terms) = self.b.panel(self.at, self.col + col);
+            let to = Corner { out: &mut *self.out, row, col, add: self.at > 0 };
+            let terms = terms.shorter(of_sliver);
+            match (cols - col).min(width) > width / 2 {
+                true => tile::<T, S, R, VECTORS>(self.simd, terms, sliver, &panel[..self.terms * width], to),
+                false => tile::<T, S, R, 1>(self.simd, terms, sliver, &panel[..self.terms * width / VECTORS], to),
             }
         }
         R

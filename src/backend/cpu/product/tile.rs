@@ -2,11 +2,12 @@
 //!
 //! A tile has [`ROWS`] rows or fewer, and columns that fill one or two vectors. Its 12 vectors of sums, with two of `b` and one
 //! of `a`, are the most that the 16 registers of AVX2 hold, and 12 sums at a time hide how long a multiply-add takes. Rows are
-//! short of columns because tiles with few rows find more terms to leave out ([`super::pack`]).
+//! short of columns because tiles with few rows find more terms to leave out ([`super::terms`]).
 
 use pulp::{NullaryFnOnce, Simd};
 
-use super::pack::{CHUNK, Sliver};
+use super::sliver::Sliver;
+use super::terms::CHUNK;
 use crate::backend::unchecked::Window;
 use crate::simd::Lanes;
 

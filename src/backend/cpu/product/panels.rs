@@ -1,0 +1,171 @@
+//! `b`, laid out before the parts of a product are computed: *panels*, `[terms of a block, columns of a tile]`, each of which
+//! tiles read from end to end, once for each tile of its columns.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use pulp::{Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::terms::{CHUNK, Room, Terms};
+use super::tile::columns;
+use super::{BLOCK, Matrix};
+use crate::simd::Lanes;
+
+/// Columns that are laid out by a thread at a time: panels of any vectors fill them.
+const GROUP: usize = 128;
+
+/// Memory for panels; it keeps what it has.
+#[derive(Debug, Default)]
+pub(super) struct Shelf {
+    values: Room,
+    terms: Vec<Terms>,
+}
+
+/// All panels of a matrix.
+#[derive(Clone, Copy)]
+pub(super) struct Panels<'p, T> {
+    /// A slot a panel, of as many numbers as a full panel of a full block has: for each block, those of its groups.
+    values: &'p [T],
+    /// A list a panel.
+    terms: &'p [Terms],
+    /// Terms of the matrix, and of all blocks but the last.
+    count: usize,
+    block: usize,
+    cols: usize,
+    /// Columns of all panels but the last.
+    width: usize,
+}
+
+impl<'p, T: Lanes> Panels<'p, T> {
+    /// Those of `b [count, cols]`, laid out by all threads if `shared`.
+    pub(super) fn of(b: Matrix<'_, T>, count: usize, cols: usize, shelf: &'p mut Shelf, shared: bool) -> Panels<'p, T> {
+        let block = count.div_ceil(count.div_ceil(BLOCK));
+        let width = pulp::Arch::new().dispatch(Width(PhantomData::<T>));
+        let (slot, panels, groups) = (block * width, GROUP / width, cols.div_ceil(GROUP));
+        let slots = count.div_ceil(block) * groups * panels;
+        if shelf.terms.len() < slots {
+            shelf.terms.resize(slots, Terms::NONE);
+        }
+        let (values, terms) = (shelf.values.of(slots * slot), &mut shelf.terms[..slots]);
+        let least = if shared { 1 } else { usize::MAX };
+        let parts = values.par_chunks_mut(panels * slot).zip(terms.par_chunks_mut(panels)).with_min_len(least);
+        parts.enumerate().for_each(|(at, (values, terms))| {
+            let (from, col) = (at / groups * block, at % groups * GROUP);
+            let (count, cols) = (block.min(count - from), GROUP.min(cols - col));
+            pulp::Arch::new().dispatch(Group { b: b.from(from, col), count, cols, slot, values, terms });
+        });
+        Panels { values, terms, count, block, cols, width }
+    }
+
+    /// The terms of each block.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = Range<usize>> + use<T> {
+        let Panels { count, block, .. } = *self;
+        (0..count).step_by(block).map(move |from| from..count.min(from + block))
+    }
+
+    /// The panel of a block that begins with this column, with the terms in which it is not zero.
+    #[inline(always)]
+    pub(super) fn panel(&self, block: usize, col: usize) -> (&'p [T], &'p Terms) {
+        let at = (block * self.cols.next_multiple_of(GROUP) + col) / self.width;
+        (&self.values[at * self.width * self.block..][..self.width * self.block], &self.terms[at])
+    }
+}
+
+/// What tells how wide panels are.
+struct Width<T>(PhantomData<T>);
+
+impl<T: Lanes> WithSimd for Width<T> {
+    type Output = usize;
+
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        columns::<T, S>()
+    }
+}
+
+/// Columns of a block of `b`, from its first ones on, that are to be laid out.
+struct Group<'g, T> {
+    b: Matrix<'g, T>,
+    count: usize,
+    cols: usize,
+    slot: usize,
+    values: &'g mut [T],
+    terms: &'g mut [Terms],
+}
+
+impl<T: Lanes> WithSimd for Group<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Group { b, count, cols, slot, values, terms } = self;
+        terms.iter_mut().for_each(Terms::clear);
+        let width = columns::<T, S>();
+        let (whole, last) = values.split_at_mut(cols / width * slot);
+        if b.strides.1 == 1 {
+            panels(b, count, width, slot, whole, terms);
+        } else {
+            for (at, (panel, terms)) in whole.chunks_exact_mut(slot).zip(&mut *terms).enumerate() {
+                transposed_panel(b.from(0, at * width), width, &mut panel[..count * width], terms);
+            }
+        }
+        if let (left @ 1.., Some(terms)) = (cols % width, terms.get_mut(cols / width)) {
+            // As many vectors as it takes.
+            let width = left.next_multiple_of(T::count::<S>());
+            ragged_panel(b.from(0, cols - left), left, width, &mut last[..count * width], terms);
+        }
+    }
+}
+
+/// A panel of as many columns of `b`, from its first on, as there are; `panel` is `[terms, width]`, zero beyond them.
+#[inline(always)]
+fn ragged_panel<T: Lanes>(b: Matrix<'_, T>, cols: usize, width: usize, panel: &mut [T], terms: &mut Terms) {
+    for (term, to) in panel.chunks_exact_mut(width).enumerate() {
+        for (col, to) in to.iter_mut().enumerate() {
+            *to = if col < cols { b.values[term * b.strides.0 + col * b.strides.1] } else { T::zero() };
+        }
+    }
+    terms.push_all(0..panel.len() / width);
+}
+
+/// Panels of `width` columns of `b`, whose rows lie side by side.
+#[inline(always)]
+fn panels<T: Lanes>(b: Matrix<'_, T>, count: usize, width: usize, slot: usize, panels: &mut [T], terms: &mut [Terms]) {
+    // A few rows at a time across all panels: a panel at a time would fetch a new line, far from the last, for each row.
+    for from in (0..count).step_by(CHUNK) {
+        for (at, (panel, terms)) in panels.chunks_exact_mut(slot).zip(&mut *terms).enumerate() {
+            for term in from..count.min(from + CHUNK) {
+                let row = &b.values[term * b.strides.0 + at * width..][..width];
+                panel[term * width..][..width].copy_from_slice(row);
+                terms.push(term, row.iter().fold(0, |marks, value| marks | value.mark()) == 0);
+            }
+        }
+    }
+}
+
+/// A panel of `width` columns of `b`, whose columns lie side by side; `panel` is `[terms, width]`.
+#[inline(always)]
+fn transposed_panel<T: Lanes>(b: Matrix<'_, T>, width: usize, panel: &mut [T], terms: &mut Terms) {
+    let count = panel.len() / width;
+    let column = |col: usize| &b.values[col * b.strides.1..][..count];
+    let squares = if width.is_multiple_of(CHUNK) { count / CHUNK } else { 0 };
+    for col in (0..if squares > 0 { width } else { 0 }).step_by(CHUNK) {
+        let mut columns = [&[] as &[[T; CHUNK]]; CHUNK];
+        for (at, chunks) in columns.iter_mut().enumerate() {
+            *chunks = &column(col + at).as_chunks().0[..squares];
+        }
+        for (at, rows) in panel.chunks_exact_mut(CHUNK * width).take(squares).enumerate() {
+            for (term, row) in rows.chunks_exact_mut(width).enumerate() {
+                for (to, column) in row[col..][..CHUNK].iter_mut().zip(columns) {
+                    *to = column[at][term];
+                }
+            }
+        }
+    }
+    for term in squares * CHUNK..count {
+        for col in 0..width {
+            panel[term * width + col] = column(col)[term];
+        }
+    }
+    terms.push_all(0..count);
+}
