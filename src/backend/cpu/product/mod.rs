@@ -22,7 +22,7 @@ use std::cell::{Cell, RefCell};
 
 use pulp::{Simd, WithSimd};
 
-use crate::backend::unchecked::Window;
+use crate::backend::unchecked::{Window, prefetch};
 use crate::ops::{FOUR, Real};
 use panels::{Panels, Shelf};
 use sliver::sliver;
@@ -63,6 +63,12 @@ impl<'a, T> Matrix<'a, T> {
     /// The same from this row and column on.
     fn from(self, row: usize, col: usize) -> Matrix<'a, T> {
         Matrix { values: &self.values[row * self.strides.0 + col * self.strides.1..], ..self }
+    }
+
+    /// Tells the CPU to fetch the cache line of an element, which need not be there.
+    #[inline(always)]
+    fn prefetch(self, row: usize, col: usize) {
+        prefetch(self.values, row * self.strides.0 + col * self.strides.1);
     }
 
     fn holds(&self, rows: usize, cols: usize) -> bool {

@@ -135,6 +135,8 @@ fn panels<T: Lanes>(b: Matrix<'_, T>, count: usize, width: usize, slot: usize, p
     for from in (0..count).step_by(CHUNK) {
         for (at, (panel, terms)) in panels.chunks_exact_mut(slot).zip(&mut *terms).enumerate() {
             for term in from..count.min(from + CHUNK) {
+                // The steps from row to row are too long for the CPU to foresee.
+                b.prefetch(term + CHUNK, at * width);
                 let row = &b.values[term * b.strides.0 + at * width..][..width];
                 panel[term * width..][..width].copy_from_slice(row);
                 terms.push(term, row.iter().fold(0, |marks, value| marks | value.mark()) == 0);
@@ -155,6 +157,8 @@ fn transposed_panel<T: Lanes>(b: Matrix<'_, T>, width: usize, panel: &mut [T], t
             *chunks = &column(col + at).as_chunks().0[..squares];
         }
         for (at, rows) in panel.chunks_exact_mut(CHUNK * width).take(squares).enumerate() {
+            // Columns are too short for the CPU to foresee the next ones.
+            (0..CHUNK).for_each(|next| b.prefetch(at * CHUNK, col + CHUNK + next));
             for (term, row) in rows.chunks_exact_mut(width).enumerate() {
                 for (to, column) in row[col..][..CHUNK].iter_mut().zip(columns) {
                     *to = column[at][term];
