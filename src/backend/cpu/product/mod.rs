@@ -13,6 +13,7 @@
 //! dense factors the two are about as fast (`cargo bench --bench kernels -- product` compares them).
 
 mod panels;
+mod room;
 mod sliver;
 mod terms;
 mod tile;
@@ -24,8 +25,9 @@ use pulp::{Simd, WithSimd};
 use crate::backend::unchecked::{Window, prefetch};
 use crate::ops::{FOUR, Real};
 use panels::{Panels, Shelf};
+use room::Room;
 use sliver::sliver;
-use terms::{CHUNK, Room, Terms};
+use terms::{CHUNK, Terms};
 use tile::{Corner, ROWS, VECTORS, columns, tile};
 
 /// Products of fewer multiplications stay on one thread: handing one over costs some microseconds.
@@ -249,14 +251,14 @@ impl<S: Simd, T: Real> Block<'_, '_, S, T> {
         let Scratch { sliver: values, terms: of_sliver } = &mut *self.scratch;
         let values = values.of(self.terms.next_multiple_of(CHUNK) * R);
         let sliver = sliver::<T, R>(a, self.terms, values, of_sliver);
-        let (cols, width) = (self.out.cols, columns::<T, S>());
-        for col in (0..cols).step_by(width) {
-            let (panel, terms) = self.b.panel(self.at, self.col + col);
+        let width = columns::<T, S>();
+        for col in (0..self.out.cols).step_by(width) {
+            let (panel, terms) = self.b.panel(self.at, self.terms, self.col + col);
             let to = Corner { out: &mut *self.out, row, col, add: self.at > 0 };
             let terms = terms.shorter(of_sliver);
-            match (cols - col).min(width) > width / 2 {
-                true => tile::<T, S, R, VECTORS>(self.simd, terms, sliver, &panel[..self.terms * width], to),
-                false => tile::<T, S, R, 1>(self.simd, terms, sliver, &panel[..self.terms * width / VECTORS], to),
+            match panel.len() == self.terms * width {
+                true => tile::<T, S, R, VECTORS>(self.simd, terms, sliver, panel, to),
+                false => tile::<T, S, R, 1>(self.simd, terms, sliver, panel, to),
             }
         }
         R

@@ -7,8 +7,9 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::terms::{CHUNK, Room, Terms};
-use super::tile::columns;
+use super::room::Room;
+use super::terms::{CHUNK, Terms};
+use super::tile::{VECTORS, columns};
 use super::{BLOCK, Matrix};
 use crate::simd::Lanes;
 
@@ -33,8 +34,14 @@ pub(super) struct Panels<'p, T> {
     count: usize,
     block: usize,
     cols: usize,
-    /// Columns of all panels but the last.
+    /// Columns of all panels but the last, see [`padded`].
     width: usize,
+}
+
+/// Columns of a panel for the next ones of `b`, of which there are so many: those of a tile, or as many vectors as it takes.
+#[inline(always)]
+fn padded(cols: usize, width: usize) -> usize {
+    cols.next_multiple_of(width / VECTORS).min(width)
 }
 
 impl<'p, T: Lanes> Panels<'p, T> {
@@ -64,11 +71,12 @@ impl<'p, T: Lanes> Panels<'p, T> {
         (0..count).step_by(block).map(move |from| from..count.min(from + block))
     }
 
-    /// The panel of a block that begins with this column, with the terms in which it is not zero.
+    /// The panel that begins with this column, of a block of so many terms, with those in which it is not zero.
     #[inline(always)]
-    pub(super) fn panel(&self, block: usize, col: usize) -> (&'p [T], &'p Terms) {
+    pub(super) fn panel(&self, block: usize, terms: usize, col: usize) -> (&'p [T], &'p Terms) {
         let at = (block * self.cols.next_multiple_of(GROUP) + col) / self.width;
-        (&self.values[at * self.width * self.block..][..self.width * self.block], &self.terms[at])
+        let numbers = terms * padded(self.cols - col, self.width);
+        (&self.values[at * self.width * self.block..][..numbers], &self.terms[at])
     }
 }
 
@@ -110,8 +118,7 @@ impl<T: Lanes> WithSimd for Group<'_, T> {
             }
         }
         if let (left @ 1.., Some(terms)) = (cols % width, terms.get_mut(cols / width)) {
-            // As many vectors as it takes.
-            let width = left.next_multiple_of(T::count::<S>());
+            let width = padded(left, width);
             ragged_panel(b.from(0, cols - left), left, width, &mut last[..count * width], terms);
         }
     }
