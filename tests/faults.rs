@@ -38,7 +38,7 @@ fn panics(check: impl FnOnce()) -> bool {
 }
 
 /// Faults in what one op computes: what, the op, the loop where it is a product, the change.
-const IN_OPS: [(&str, &str, Option<Variant>, Fault); 24] = [
+const IN_OPS: [(&str, &str, Option<Variant>, Fault); 27] = [
     ("a row left out of a sum", "sum_rows", None, |kernel| shift(kernel, "ROWS", -1.0)),
     ("a column left out of a loss", "bce_logits", None, |kernel| shift(kernel, "COLS", -1.0)),
     ("an element not written", "scale", None, |kernel| shift(kernel, "COUNT", -1.0)),
@@ -67,8 +67,17 @@ const IN_OPS: [(&str, &str, Option<Variant>, Fault); 24] = [
         edit(kernel, "matmul_tiled.wgsl", "workgroupBarrier();\n        for", "for");
     }),
     ("a term past the end", "matmul", Some(Variant::Tiled), |kernel| {
-        edit(kernel, "matmul_tiled.wgsl", "k_0 + a_depth < K", "true");
-        edit(kernel, "matmul_tiled.wgsl", "k_0 + b_depth < K", "true");
+        edit(kernel, "micro_tile.wgsl", "if (k_0 + share.x < K)", "if (true)"); // of a
+        edit(kernel, "micro_tile.wgsl", "if (k_0 + share.x < K)", "if (true)"); // of b
+    }),
+    ("a four of its neighbour's columns", "matmul", Some(Variant::Tiled), |kernel| {
+        edit(kernel, "fours_b_vector.wgsl", "cols.x + k", "cols.x - cols.x % 2u + k");
+    }),
+    ("a four of its neighbour's rows", "matmul", Some(Variant::Split), |kernel| {
+        edit(kernel, "fours_a_vector.wgsl", "rows.x + k", "rows.x - rows.x % 2u + k");
+    }),
+    ("rows of a four in another order", "matmul", Some(Variant::Tiled), |kernel| {
+        edit(kernel, "fours_a.wgsl", "load_a(at.y), load_a(at.z)", "load_a(at.z), load_a(at.y)");
     }),
     ("a transposed index", "matmul", Some(Variant::Registers), |kernel| {
         edit(kernel, "load_a_transposed.wgsl", "k * M", "k * K");
@@ -89,7 +98,12 @@ const IN_OPS: [(&str, &str, Option<Variant>, Fault); 24] = [
         edit(kernel, "matmul_split.wgsl", "other < TEAMS", "other < TEAMS - 1u");
     }),
     ("a slice's sums of another team", "matmul", Some(Variant::Split), |kernel| {
-        edit(kernel, "matmul_split.wgsl", "let depth = team * DEPTH + i;", "let depth = (3u - team) / 2u * DEPTH + i;");
+        edit(
+            kernel,
+            "matmul_split.wgsl",
+            "let term = team * TEAM_TERMS + i;",
+            "let term = (3u - team) / 2u * TEAM_TERMS + i;",
+        );
     }),
     ("workgroups past the 65,535th again", "scale", None, |kernel| {
         edit(kernel, "grid.wgsl", "group.y * 65535u", "group.y");

@@ -144,10 +144,11 @@ fn fused_plans_compute_what_the_unfused_one_does() {
                 check(&Cpu::<f32>::new(), fuse, Tolerance::rounding(size.features + size.batch));
             }
             // Ends alone are run by the tests of training; a kernel's pipeline takes some tenths of a second here.
-            // The adapter's own loop, and at one size the others: a pipeline of theirs takes a second where this runs.
+            // The adapter's own loop, and at two sizes the others, of which one has factors of vectors: a pipeline of
+            // theirs takes a second where this runs.
             let products = match (at, turn) {
-                (0, 0) => every_product(&graph, Variant::Tiled),
-                (0, _) => every_product(&graph, Variant::Split),
+                (0 | 1, 0) => every_product(&graph, Variant::Tiled),
+                (0 | 1, _) => every_product(&graph, Variant::Split),
                 _ => Products::new(),
             };
             let looped = |gpu: &Gpu| gpu.with_products(products);

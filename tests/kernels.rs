@@ -26,6 +26,12 @@ fn kernels() -> Vec<(String, Kernel)> {
         for case in Op::cases() {
             let output = case.op.shape(&shapes(&case)).unwrap();
             kernels.push((case.to_string(), case.op.kernel(&shapes(&case), output, &profile)));
+            if let Op::Matmul(op) = &case.op {
+                let (m, n, k) = op.extents(shapes(&case)[0], shapes(&case)[1]);
+                let of_loop = |variant| Profile { products: [([m, n, k], variant)].into(), ..profile.clone() };
+                let loops = Variant::ALL.map(|variant| case.op.kernel(&shapes(&case), output, &of_loop(variant)));
+                kernels.extend(loops.map(|kernel| (case.to_string(), kernel)));
+            }
         }
         let arena = Shape::new(1, 1000);
         kernels.push(("adam".to_owned(), Adam::default().kernel(&[arena], arena, &profile)));

@@ -3,6 +3,10 @@
 //! An element's address is the sum of a part that its row (of the right factor: its column) gives and one that the term
 //! gives, so that a loop computes each part once: for a batch read straight from the data set the first of them walks the
 //! epoch's permutation, which is far dearer than the load itself.
+//!
+//! Loops through workgroup memory read by fours: four rows (of the right factor: columns) at one term, which is what an
+//! invocation multiplies at a time. Where the factor is stored so that they lie side by side, as both are of a weight's
+//! gradient, a four is one load; where terms lie side by side it is four, each of which neighbouring invocations share.
 
 use std::borrow::Cow;
 
@@ -30,6 +34,11 @@ impl Load {
         }
     }
 
+    /// Whether four neighbours of a row can be one load.
+    fn is_of_vectors(&self, stored: Shape) -> bool {
+        *self == Load::Stored && stored.cols.is_multiple_of(FOUR)
+    }
+
     /// The factor's elements.
     pub(super) fn elements<'a, T: Real>(&self, step: &Step, stored: View<'a, T>) -> Cow<'a, [T]> {
         let fill = |compute: &dyn Fn(&mut [T])| {
@@ -45,7 +54,7 @@ impl Load {
     }
 
     /// Links what defines `a_row`, `a_term` and `load_a`.
-    pub(super) fn link_left(&self, kernel: Kernel, stored: Shape, transposed: bool) -> Kernel {
+    fn link_left(&self, kernel: Kernel, stored: Shape, transposed: bool) -> Kernel {
         match (self, transposed) {
             (Load::Stored, false) => kernel.link(fragment!("load_a.wgsl")),
             (Load::Stored, true) => kernel.link(fragment!("load_a_transposed.wgsl")),
@@ -60,7 +69,7 @@ impl Load {
     }
 
     /// Links what defines `b_col`, `b_term` and `load_b`.
-    pub(super) fn link_right(&self, kernel: Kernel, stored: Shape, transposed: bool) -> Kernel {
+    fn link_right(&self, kernel: Kernel, stored: Shape, transposed: bool) -> Kernel {
         let cols = self.shape(stored).cols;
         match (self, transposed) {
             (Load::Stored, true) => kernel.link(fragment!("load_b_transposed.wgsl")),
@@ -73,6 +82,41 @@ impl Load {
                 .link_noise(kernel.link(fragment!("load_b_reparameterised.wgsl")), cols)
                 .link(fragment!("reparameterised.wgsl"))
                 .link(fragment!("posterior_2.wgsl")),
+        }
+    }
+}
+
+impl Matmul {
+    /// Links what a loop reads its factors by: element by element, or by fours too.
+    pub(super) fn link_factors(&self, kernel: Kernel, [a, b]: [Shape; 2], by_fours: bool) -> Kernel {
+        let kernel = self.link_a(kernel, a, by_fours);
+        self.link_b(kernel, b, by_fours)
+    }
+
+    fn link_a(&self, kernel: Kernel, stored: Shape, by_fours: bool) -> Kernel {
+        let transposed = self.transpose == Transpose::Left;
+        if by_fours && transposed && self.left.is_of_vectors(stored) {
+            return kernel.link(fragment!("fours_a_vector.wgsl"));
+        }
+        let kernel = self.left.link_left(kernel, stored, transposed);
+        match by_fours {
+            true => kernel.link(fragment!("fours_a.wgsl")).constant("A_ALONG", usize::from(!transposed)),
+            false => kernel,
+        }
+    }
+
+    fn link_b(&self, kernel: Kernel, stored: Shape, by_fours: bool) -> Kernel {
+        let transposed = self.transpose == Transpose::Right;
+        if by_fours && !transposed && self.right.is_of_vectors(stored) {
+            return kernel.link(fragment!("fours_b_vector.wgsl")).constant("B_COLS", stored.cols);
+        }
+        let kernel = self.right.link_right(kernel, stored, transposed).link(match self.finish {
+            Finish::ColumnSums => fragment!("columns_and_ones.wgsl"),
+            _ => fragment!("columns_plain.wgsl"),
+        });
+        match by_fours {
+            true => kernel.link(fragment!("fours_b.wgsl")).constant("B_ALONG", usize::from(transposed)),
+            false => kernel,
         }
     }
 }

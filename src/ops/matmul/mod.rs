@@ -140,25 +140,20 @@ impl Operation for Matmul {
 
     fn kernel(&self, inputs: &[Shape], _: Shape, profile: &Profile) -> Kernel {
         let (m, n, k) = self.extents(inputs[0], inputs[1]);
-        let (columns, across) = match self.finish {
-            Finish::ColumnSums => (fragment!("columns_and_ones.wgsl"), n + 1),
-            _ => (fragment!("columns_plain.wgsl"), n),
-        };
+        let across = if self.finish == Finish::ColumnSums { n + 1 } else { n };
         let mut constants = vec![("M", m as f64), ("N", across as f64), ("K", k as f64)];
-        let (fragments, groups) = match profile.half {
+        let (fragments, groups, by_fours) = match profile.half {
             Some(half) => {
                 constants.extend(half.constants(self, [m, n, k]));
-                (half.fragments(), half.groups(m, across))
+                (half.fragments(), half.groups(m, across), false)
             }
             None => {
                 let variant = Variant::choose(profile, [m, n, k]);
-                (variant.fragments(), variant.groups(m, across))
+                (variant.fragments(), variant.groups(m, across), variant.reads_by_fours())
             }
         };
-        let fragments = [fragments, vec![fragment!("grid.wgsl"), columns]].concat();
-        let kernel = Kernel { fragments, constants, groups };
-        let kernel = self.left.link_left(kernel, inputs[0], self.transpose == Transpose::Left);
-        let kernel = self.right.link_right(kernel, inputs[1], self.transpose == Transpose::Right);
+        let kernel = Kernel { fragments, constants, groups }.link(fragment!("grid.wgsl"));
+        let kernel = self.link_factors(kernel, [inputs[0], inputs[1]], by_fours);
         self.finish.link(kernel, &inputs[2..], [m, n])
     }
 

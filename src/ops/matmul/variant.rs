@@ -69,6 +69,11 @@ impl Variant {
         }
     }
 
+    /// Whether it reads its factors by fours.
+    pub(super) fn reads_by_fours(self) -> bool {
+        matches!(self, Variant::Tiled | Variant::Split)
+    }
+
     /// Workgroups for a result of `m` rows and `n` columns.
     pub(super) fn groups(self, m: usize, n: usize) -> usize {
         match self {

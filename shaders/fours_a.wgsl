@@ -1,0 +1,15 @@
+// Fours of a, an element at a time.
+
+// Whether terms lie side by side in a.
+override A_ALONG: bool;
+
+// Where rows from `row` on begin; past the edge the last row is repeated.
+fn rows_a(row: u32) -> vec4<u32> {
+    let rows = min(vec4<u32>(row, row + 1u, row + 2u, row + 3u), vec4<u32>(M - 1u));
+    return vec4<u32>(a_row(rows.x), a_row(rows.y), a_row(rows.z), a_row(rows.w));
+}
+
+fn four_a(rows: vec4<u32>, k: u32) -> vec4<f32> {
+    let at = rows + a_term(k);
+    return vec4<f32>(load_a(at.x), load_a(at.y), load_a(at.z), load_a(at.w));
+}

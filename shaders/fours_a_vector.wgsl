@@ -1,0 +1,14 @@
+// Fours of a, which is stored [K, M], M a multiple of four: each is one load.
+
+@group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;
+
+const A_ALONG = false;
+
+// Where rows from `row` on begin, in fours; past the edge the last four is repeated.
+fn rows_a(row: u32) -> vec4<u32> {
+    return vec4<u32>(min(row, M - 1u) / 4u);
+}
+
+fn four_a(rows: vec4<u32>, k: u32) -> vec4<f32> {
+    return a[rows.x + k * (M / 4u)];
+}

@@ -1,0 +1,15 @@
+// Fours of b, an element at a time.
+
+// Whether terms lie side by side in b.
+override B_ALONG: bool;
+
+// Where columns from `col` on begin; past the edge the last column is repeated.
+fn cols_b(col: u32) -> vec4<u32> {
+    let cols = min(vec4<u32>(col, col + 1u, col + 2u, col + 3u), vec4<u32>(N - 1u));
+    return vec4<u32>(column(cols.x), column(cols.y), column(cols.z), column(cols.w));
+}
+
+fn four_b(cols: vec4<u32>, k: u32) -> vec4<f32> {
+    let at = cols + b_term(k);
+    return vec4<f32>(column_value(at.x), column_value(at.y), column_value(at.z), column_value(at.w));
+}
