@@ -38,7 +38,7 @@ fn panics(check: impl FnOnce()) -> bool {
 }
 
 /// Faults in what one op computes: what, the op, the loop where it is a product, the change.
-const IN_OPS: [(&str, &str, Option<Variant>, Fault); 27] = [
+const IN_OPS: [(&str, &str, Option<Variant>, Fault); 29] = [
     ("a row left out of a sum", "sum_rows", None, |kernel| shift(kernel, "ROWS", -1.0)),
     ("a column left out of a loss", "bce_logits", None, |kernel| shift(kernel, "COLS", -1.0)),
     ("an element not written", "scale", None, |kernel| shift(kernel, "COUNT", -1.0)),
@@ -84,6 +84,12 @@ const IN_OPS: [(&str, &str, Option<Variant>, Fault); 27] = [
     }),
     ("a row past the end", "matmul", Some(Variant::Registers), |kernel| {
         edit(kernel, "matmul_registers.wgsl", "if (row_0 + r < M)", "if (row_0 + r <= M)");
+    }),
+    ("a row of its neighbour", "matmul", Some(Variant::Subgroups), |kernel| {
+        edit(kernel, "matmul_subgroups.wgsl", "subgroupBroadcast(a, 6u)", "subgroupBroadcast(a, 7u)");
+    }),
+    ("sums that were not kept", "matmul", Some(Variant::Subgroups), |kernel| {
+        edit(kernel, "matmul_subgroups.wgsl", "keep_eight(&sum, 24u, member)", "keep_eight(&sum, 16u, member)");
     }),
     ("a stale accumulator", "matmul", Some(Variant::Naive), |kernel| {
         edit(kernel, "matmul_naive.wgsl", "        var sum = 0.0;\n", "");

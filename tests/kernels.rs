@@ -13,8 +13,6 @@ use vae_gpu::graph::{Graph, Init, ParameterLayout, Shape};
 use vae_gpu::ops::{Adam, Case, Kernel, Op, Operation, Profile, Variant};
 use vae_gpu::plan::{Arena, Options, compile};
 
-const PROFILES: [Profile; 2] = [Profile::new(false), Profile::new(true)];
-
 fn shapes(case: &Case) -> Vec<Shape> {
     case.inputs.iter().map(|(shape, _)| *shape).collect()
 }
@@ -22,7 +20,8 @@ fn shapes(case: &Case) -> Vec<Shape> {
 /// Every kernel of every op's cases, and those that work on arenas.
 fn kernels() -> Vec<(String, Kernel)> {
     let mut kernels = Vec::new();
-    for profile in PROFILES {
+    let eights = Profile { subgroups_of_eight: true, ..Profile::new(true) };
+    for profile in [Profile::new(false), Profile::new(true), eights] {
         for case in Op::cases() {
             let output = case.op.shape(&shapes(&case)).unwrap();
             kernels.push((case.to_string(), case.op.kernel(&shapes(&case), output, &profile)));
@@ -56,15 +55,22 @@ fn every_kernel_translates_to_spirv_msl_and_hlsl() {
         }
         seen.push(fragments.clone());
         let linked = link(&kernel).unwrap();
-        let mut validator =
-            naga::valid::Validator::new(naga::valid::ValidationFlags::all(), naga::valid::Capabilities::empty());
+        // No capability, but for the loop that is chosen where they are.
+        let capabilities = match fragments.contains(&"matmul_subgroups.wgsl") {
+            true => naga::valid::Capabilities::SUBGROUP,
+            false => naga::valid::Capabilities::empty(),
+        };
+        let mut validator = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities);
+        validator.subgroup_stages(naga::valid::ShaderStages::COMPUTE);
+        validator
+            .subgroup_operations(naga::valid::SubgroupOperationSet::BASIC | naga::valid::SubgroupOperationSet::BALLOT);
         let info = validator.validate(&linked.module).unwrap_or_else(|e| panic!("{fragments:?}: {e:?}"));
         let constants = kernel.constants.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
         let entry = Some((naga::ShaderStage::Compute, "main"));
         let (module, info) = process_overrides(&linked.module, &info, entry, &constants)
             .unwrap_or_else(|e| panic!("{name}: {fragments:?}: {e}"));
         spv::write_vec(&module, &info, &spv::Options::default(), None).unwrap_or_else(|e| panic!("{fragments:?}: {e}"));
-        let options = msl::Options { lang_version: (2, 0), fake_missing_bindings: true, ..Default::default() };
+        let options = msl::Options { lang_version: (2, 1), fake_missing_bindings: true, ..Default::default() };
         msl::write_string(&module, &info, &options, &msl::PipelineOptions::default())
             .unwrap_or_else(|e| panic!("{fragments:?}: {e}"));
         let mut text = String::new();

@@ -2,12 +2,16 @@
 
 Beside the speed, an object has `loss` (nats an image at the last step: the work is training, and the same everywhere)
 and `first_step_at`, the time of day at which the first step was finished.
+
+With `--turns` programs take turns, as run.py lets them: each measures a part, prints its seconds a step and waits for a
+line of input before the next; when input ends it prints the object as it always does.
 """
 
 import argparse
 import gzip
 import json
 import statistics
+import sys
 import time
 from pathlib import Path
 
@@ -22,6 +26,7 @@ def parser():
     parser.add_argument("--work", choices=WORKS, default=None)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--turns", action="store_true")
     return parser
 
 
@@ -54,16 +59,25 @@ class Clock:
         advance()
         self.first, self.first_at = time.perf_counter() - self.began, time.time()
 
-    def measure(self, advance, seconds):
+    def measure(self, advance, args):
         def part():
+            advance()  # caches may be full of what others did
             began, done = time.perf_counter(), 0
-            while done == 0 or time.perf_counter() - began < seconds / 10:
+            while done == 0 or time.perf_counter() - began < args.seconds / 10:
                 steps, self.loss = advance()
                 done += steps
             return (time.perf_counter() - began) / done
 
+        def turns():
+            asked = True
+            while asked:
+                seconds = part()
+                print(seconds, flush=True)
+                yield seconds
+                asked = sys.stdin.readline()
+
         part()
-        step = statistics.median(part() for _ in range(9))
+        step = statistics.median(turns() if args.turns else (part() for _ in range(9)))
         print(json.dumps({
             "work": self.work,
             "peer": self.peer,

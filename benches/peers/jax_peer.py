@@ -74,7 +74,7 @@ def measure(name):
         return count, losses[-1]
 
     clock.first_step(lambda: advance(1))
-    clock.measure(lambda: advance(common.chunk(batch)), args.seconds)
+    clock.measure(lambda: advance(common.chunk(batch)), args)
 
 
 for name in [args.work] if args.work else common.WORKS:

@@ -7,35 +7,20 @@ as sums over features and means over the batch, reparameterisation noise, Adam. 
 `graphs` captures the step in a CUDA graph with fused Adam.
 """
 
-import argparse
-import gzip
-import json
-import statistics
-import time
-from pathlib import Path
-
-import numpy as np
+import common
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-WORKS = {"standard-128": (400, 20, 128), "standard-1024": (400, 20, 1024), "wide-1024": (2048, 64, 1024)}
-
-parser = argparse.ArgumentParser()
-parser.add_argument("--data", required=True)
-parser.add_argument("--work", choices=WORKS, default=None)
+parser = common.parser()
 parser.add_argument("--variant", choices=["eager", "fused", "compiled", "graphs"], default="fused")
-parser.add_argument("--device", default="cpu")
 parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
-parser.add_argument("--seconds", type=float, default=10.0)
 args = parser.parse_args()
 torch.manual_seed(0)
 torch.set_float32_matmul_precision("highest")
 device = torch.device(args.device)
 
-path = Path(args.data) / "train-images-idx3-ubyte"
-raw = path.read_bytes() if path.exists() else gzip.open(f"{path}.gz").read()
-images = torch.from_numpy(np.frombuffer(raw, np.uint8, offset=16).reshape(-1, 784).copy()).to(device).float() / 255
+images = torch.from_numpy(common.mnist(args.data)).to(device)
 
 
 class Vae(nn.Module):
@@ -53,7 +38,8 @@ class Vae(nn.Module):
 
 
 def measure(name):
-    hidden, latent, batch = WORKS[name]
+    hidden, latent, batch = common.WORKS[name]
+    clock = common.Clock(f"PyTorch {torch.__version__} {args.variant}" + (" bf16" if args.precision == "bf16" else ""), name)
     model = Vae(hidden, latent).to(device)
     graphs = args.variant == "graphs"
     optimiser = torch.optim.Adam(model.parameters(), lr=1e-3, fused=args.variant != "eager", capturable=graphs)
@@ -77,11 +63,16 @@ def measure(name):
         chosen.copy_(state["order"][state["at"] : state["at"] + batch])
         state["at"] += batch
 
-    began = time.perf_counter()
-    next_batch()
-    step()
-    last.item()  # finished
-    first, first_at = time.perf_counter() - began, time.time()
+    def advance(count, run_step):
+        for _ in range(count):
+            next_batch()
+            run_step()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+        return count, last
+
+    clock.first_step(lambda: advance(1, step))
+    run_step = step
     if graphs:
         side = torch.cuda.Stream()
         with torch.cuda.stream(side):
@@ -92,32 +83,8 @@ def measure(name):
         with torch.cuda.graph(graph):
             step()
         run_step = graph.replay
-    else:
-        run_step = step
-
-    def part(seconds):
-        began, done = time.perf_counter(), 0
-        while done == 0 or time.perf_counter() - began < seconds:
-            for _ in range(8):
-                next_batch()
-                run_step()
-            if device.type == "cuda":
-                torch.cuda.synchronize()
-            done += 8
-        return (time.perf_counter() - began) / done
-
-    part(args.seconds / 10)
-    seconds = statistics.median(part(args.seconds / 10) for _ in range(9))
-    return {
-        "work": name,
-        "peer": f"PyTorch {torch.__version__} {args.variant}" + (" bf16" if args.precision == "bf16" else ""),
-        "images_per_s": batch / seconds,
-        "ms_per_step": 1e3 * seconds,
-        "first_step_s": first,
-        "first_step_at": first_at,
-        "loss": last.item(),
-    }
+    clock.measure(lambda: advance(8, run_step), args)
 
 
-for name in [args.work] if args.work else WORKS:
-    print(json.dumps(measure(name)), flush=True)
+for name in [args.work] if args.work else common.WORKS:
+    measure(name)

@@ -1,12 +1,15 @@
-"""Our training steps beside other people's, on the same work and machine, in turns; prints tables.
+"""Our training steps beside other people's, on the same work and machine, in turns; prints tables. For Linux and macOS.
 
     cargo build --release
     python3 -m venv /tmp/torch && /tmp/torch/bin/pip install -r benches/peers/requirements.txt
-    python3 benches/peers/run.py --python /tmp/torch/bin/python3 [--device cpu] [--rounds 5] [--json FILE]
+    python3 benches/peers/run.py --python /tmp/torch/bin/python3 [--device cpu] [--rounds 30] [--json FILE]
 
-Each round runs every program once, so that a machine whose speed wanders slows all of them; the first table has the
-medians over the rounds, and the ratio of ours to each. Ratios above 1 are in our favour. The second has the most memory
-that each program held, and the third the time from its start to the end of its first step.
+All programs of a work run at once and take turns, each some tenths of a second long, in a new order each round; those
+whose turn it is not are stopped. So a machine whose speed wanders slows all of them, and each figure of a round has a
+neighbour in time to be compared with. Every turn begins with steps that do not count. The first table has the medians over
+the rounds, and of the ratios of ours to each peer, round by round, the median and both quartiles. Ratios above 1 are in our
+favour. The second has the most memory that each program held, and the third the time from its start to the end of its
+first step, which comes before the turns.
 
 `--peers` names those to run beside ours, of these:
 
@@ -25,6 +28,8 @@ import argparse
 import json
 import os
 import platform
+import random
+import signal
 import statistics
 import subprocess
 import sys
@@ -48,16 +53,16 @@ parser.add_argument("--peers", nargs="*", choices=PEERS, default=["pytorch"])
 parser.add_argument("--device", default="cpu", help="ours; for the peers see above")
 parser.add_argument("--works", nargs="*", default=WORKS)
 parser.add_argument("--variants", nargs="*", default=None, help="PyTorch's")
-parser.add_argument("--rounds", type=int, default=5)
-parser.add_argument("--seconds", type=float, default=6.0)
-parser.add_argument("--timeout", type=float, default=900.0, help="seconds after which a program has failed")
+parser.add_argument("--rounds", type=int, default=30)
+parser.add_argument("--seconds", type=float, default=0.25, help="a turn, at least; a program may need more for its steps")
+parser.add_argument("--timeout", type=float, default=900.0, help="seconds from start to first turn, after which it has failed")
 parser.add_argument("--json", default=None)
 args = parser.parse_args()
 on_cpu = args.device == "cpu"
 software = args.device.lower() in ("llvmpipe", "lavapipe", "swiftshader")
 variants = args.variants or (["eager", "fused", "compiled"] if on_cpu else ["compiled", "graphs"])
 
-data = ["--data", str(ROOT / "assets/mnist"), "--seconds", str(args.seconds)]
+data = ["--data", str(ROOT / "assets/mnist"), "--seconds", str(10 * args.seconds)]  # a turn is a tenth
 cuda = ["--device", "cpu" if on_cpu else "cuda"]
 others = args.python_others or args.python
 offered = {
@@ -70,7 +75,7 @@ offered = {
     "candle": {"candle": [args.candle, *data]} if on_cpu else {},
     "tinygrad": {} if on_cpu else {"tinygrad WebGPU": [others, str(HERE / "tinygrad_peer.py"), *data]},
 }
-programs = {"ours": [args.binary, "bench", "--json", "--device", args.device, "--seconds", str(args.seconds)]}
+programs = {"ours": [args.binary, "bench", "--json", "--device", args.device, "--seconds", str(10 * args.seconds)]}
 for peer in args.peers:
     if not offered[peer]:
         print(f"{peer} has no program for {args.device}", file=sys.stderr)
@@ -78,48 +83,82 @@ for peer in args.peers:
 environment = dict(os.environ, **({"CUBECL_WGPU_DEFAULT_DEVICE": "Cpu"} if software else {}))
 
 
-def run(command):
-    """The last line it printed as JSON, with its peak memory and the time to its first step; or its last error line."""
-    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
-        began = time.time()
+class Program:
+    """A program at a work, which is stopped but for its turns. What it does not manage is a Failure."""
+
+    def __init__(self, name, command, work):
+        self.name, self.work, self.errors, self.began = name, work, tempfile.TemporaryFile("w+"), time.time()
+        pipe = subprocess.PIPE
         try:
-            child = subprocess.Popen(command, stdout=out, stderr=errors, env=environment)
+            self.child = subprocess.Popen([*command, "--work", work, "--turns"], stdin=pipe, stdout=pipe,
+                                          stderr=self.errors, env=environment, text=True)
         except OSError as error:
-            return None, str(error)
-        limit = threading.Timer(args.timeout, child.kill)
+            raise Failure(str(error)) from error
+        limit = threading.Timer(args.timeout, self.child.kill)
         limit.start()
-        _, status, usage = os.wait4(child.pid, 0)
-        late = not limit.is_alive()
+        self.seconds_a_step = [self.answer()]
         limit.cancel()
-        child.returncode = os.waitstatus_to_exitcode(status)
-        out.seek(0), errors.seek(0)
-        if child.returncode != 0:
-            lines = [line for line in errors.read().splitlines() if line.strip() and not line.startswith("note:")]
-            return None, "out of time" if late else lines[-1] if lines else f"status {child.returncode}"
-        result = json.loads(out.read().strip().splitlines()[-1])
-        result["peak_bytes"] = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+    def answer(self):
+        line = self.child.stdout.readline()
+        if not line:
+            status = self.child.wait()
+            self.errors.seek(0)
+            lines = [line for line in self.errors.read().splitlines() if line.strip() and not line.startswith("note:")]
+            raise Failure("out of time" if status == -signal.SIGKILL else lines[-1] if lines else f"status {status}")
+        self.child.send_signal(signal.SIGSTOP)
+        return float(line)
+
+    def turn(self):
+        self.child.send_signal(signal.SIGCONT)
+        self.child.stdin.write("\n")
+        self.child.stdin.flush()
+        self.seconds_a_step.append(self.answer())
+        return self
+
+    def end(self):
+        """What it says of itself, with its turns, its peak memory and the time to its first step."""
+        self.child.send_signal(signal.SIGCONT)
+        self.child.stdin.close()
+        result = json.loads(self.child.stdout.read().strip().splitlines()[-1])
+        _, status, usage = os.wait4(self.child.pid, 0)
+        self.child.returncode = os.waitstatus_to_exitcode(status)
         # Where ours has no time of day, it says how long its first step took, from the opening of the device.
         at = result.get("first_step_at")
-        result["start_to_first_step_s"] = at - began if at else result["first_step_s"]
-        return result, None
+        return {
+            **result,
+            "program": self.name,
+            "seconds_a_step": self.seconds_a_step[1:],
+            "peak_bytes": usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+            "start_to_first_step_s": at - self.began if at else result["first_step_s"],
+        }
 
 
-seen = []
-for round_ in range(args.rounds):
-    for work in args.works:
-        for name, command in programs.items():
-            result, error = run([*command, "--work", work])
-            if error is not None:
-                print(f"{name}, {work}: failed: {error}", file=sys.stderr)
-                continue
-            seen.append({"round": round_, "program": name, **result})
-            loss = f", loss {result['loss']:.1f}" if "loss" in result else ""
-            print(f"round {round_}: {work}: {name}: {result['images_per_s']:,.0f} images/s{loss}", file=sys.stderr)
+class Failure(Exception):
+    pass
 
 
-def of(name, work, key):
-    """That figure of a program's runs."""
-    return [line[key] for line in seen if (line["program"], line["work"]) == (name, work)]
+seen = {}
+for work in args.works:
+    running = []
+
+    def attempt(name, act):
+        try:
+            return act()
+        except (Failure, BrokenPipeError) as error:
+            print(f"{name}, {work}: failed: {error}", file=sys.stderr)
+
+    for name, command in programs.items():
+        program = attempt(name, lambda: Program(name, command, work))
+        running += [program] if program else []
+        print(f"{work}: {name} has started", file=sys.stderr)
+    for round_ in range(args.rounds):
+        random.shuffle(running)
+        running = [program for program in running if attempt(program.name, program.turn)]
+    for program in running:
+        result = seen[program.name, work] = program.end()
+        loss = f", loss {result['loss']:.1f}" if "loss" in result else ""
+        print(f"{work}: {program.name} is done{loss}", file=sys.stderr)
 
 
 def table(title, cell):
@@ -127,24 +166,29 @@ def table(title, cell):
     print("| work | " + " | ".join(programs) + " |")
     print("|---" * (len(programs) + 1) + "|")
     for work in args.works:
-        cells = [cell(name, work) if of(name, work, "work") else "failed" for name in programs]
+        cells = [cell(name, work, seen[name, work]) if (name, work) in seen else "failed" for name in programs]
         print(f"| {work} | " + " | ".join(cells) + " |")
     print()
 
 
-def speed(name, work):
-    rate = statistics.median(of(name, work, "images_per_s"))
-    ours = of("ours", work, "images_per_s")
-    return f"{rate:,.0f}" + (f" ({statistics.median(ours) / rate:.2f})" if ours and name != "ours" else "")
+def speed(name, work, result):
+    images = result["images_per_s"] * result["ms_per_step"] / 1e3
+    rate = f"{images / statistics.median(result['seconds_a_step']):,.0f}"
+    if name == "ours" or ("ours", work) not in seen:
+        return rate
+    ours = seen["ours", work]["seconds_a_step"]
+    ratios = [theirs / own for theirs, own in zip(result["seconds_a_step"], ours)]
+    low, middle, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
+    return f"{rate} ({middle:.2f}: {low:.2f} to {high:.2f})"
 
 
 machine = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
                 if line.startswith("model name")), platform.processor())
 print(f"{machine}; device {args.device}; {args.rounds} rounds\n")
-table("images/s, medians; ours over each", speed)
-table("peak resident MB, the most of the rounds (memory of a GPU is not in it; ours measures its limit's products too)",
-      lambda name, work: f"{max(of(name, work, 'peak_bytes')) / 1e6:,.0f}")
-table("seconds from the program's start to the end of its first step, medians (ours: from the entry of main)",
-      lambda name, work: f"{statistics.median(of(name, work, 'start_to_first_step_s')):.2f}")
+table("images/s, medians; ours over each: median, quartiles", speed)
+table("peak resident MB (memory of a GPU is not in it; ours measures its limit's products too)",
+      lambda name, work, result: f"{result['peak_bytes'] / 1e6:,.0f}")
+table("seconds from the program's start to the end of its first step (ours: from the entry of main)",
+      lambda name, work, result: f"{result['start_to_first_step_s']:.2f}")
 if args.json:
-    Path(args.json).write_text("".join(json.dumps(line) + "\n" for line in seen))
+    Path(args.json).write_text("".join(json.dumps(line) + "\n" for line in seen.values()))

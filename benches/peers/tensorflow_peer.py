@@ -67,7 +67,7 @@ def measure(name):
         return count, steps(chosen).numpy()
 
     clock.first_step(lambda: advance(1))
-    clock.measure(lambda: advance(common.chunk(batch)), args.seconds)
+    clock.measure(lambda: advance(common.chunk(batch)), args)
 
 
 with tf.device("/CPU:0" if args.device == "cpu" else "/GPU:0"):

@@ -59,7 +59,7 @@ def measure(name):
 
     clock.first_step(lambda: advance(1))
     advance(2)  # the jit captures at the second call
-    clock.measure(lambda: advance(8), args.seconds)
+    clock.measure(lambda: advance(8), args)
 
 
 for name in [args.work] if args.work else common.WORKS:

@@ -125,8 +125,8 @@ pub trait Device {
     /// What it computes on.
     fn adapter(&self) -> Adapter;
 
-    /// The same device with these loops for products of these sizes, and the rule for all others; nothing where products
-    /// have no loop to choose (the CPU).
+    /// The same device with these loops for products of these sizes, and the rule for all others; nothing where it can't run
+    /// one of them (the CPU runs none of them).
     fn with_products(&self, products: Products) -> Option<Box<dyn Device>>;
 
     /// Bytes that one buffer of a session may take (a data set, the parameters, an activation), where there is such a limit.

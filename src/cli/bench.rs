@@ -18,6 +18,9 @@ use crate::train::bench::products::{COMPARED, VariantSpeed, variants};
 use crate::train::bench::tune::{Tuning, tune};
 use crate::train::bench::{Measurement, WORKS, Work, measure, plan};
 
+/// Parts of a work's run, each a tenth of its seconds; one more comes before them.
+const PARTS: usize = 9;
+
 /// Measure the speed of training steps on MNIST: 784-400-20-400-784 and 784-2048-64-2048-784
 ///
 /// Images a second are the median over nine parts of a run; the limit is what the step's matrix products alone take.
@@ -36,6 +39,10 @@ pub(super) struct Bench {
     /// Print a JSON object a work (with --kernels: a kernel; with --tune: a product)
     #[arg(long)]
     json: bool,
+    /// Measure a part, print its seconds a step, and wait for a line of input before the next, until input ends: for scripts
+    /// that let programs take turns
+    #[arg(long, requires_all = ["json", "work"], conflicts_with_all = ["kernels", "plan", "tune"])]
+    turns: bool,
     /// Time each dispatch of a step by itself, and each loop that a product of 512 x 512 x 512 can take
     #[arg(long)]
     kernels: bool,
@@ -95,7 +102,12 @@ impl Bench {
             ));
         }
         for work in self.works() {
-            let got = measure(work, &data, &*selected.device, options, self.seconds, startup)?;
+            let mut parts = 0;
+            let again = |step_s| {
+                parts += 1;
+                if self.turns { next_turn(step_s) } else { parts < PARTS }
+            };
+            let got = measure(work, &data, &*selected.device, options, self.seconds / 10.0, startup, again)?;
             self.print(&got, say_work)?;
         }
         Ok(())
@@ -167,6 +179,12 @@ impl Bench {
     }
 }
 
+/// Says how fast a part was, and waits until there is a line of input, which may say anything: whether there is.
+fn next_turn(step_s: f64) -> bool {
+    say(format_args!("{step_s}"));
+    std::io::stdin().read_line(&mut String::new()).is_ok_and(|bytes| bytes > 0)
+}
+
 fn say_work(got: &Measurement) {
     say(format_args!(
         "{:<14} {:>10} {:>9.3} {:>11} {:>7} {:>8.1} {:>8.0}% {:>10.2} s {:>8.0}",
@@ -208,7 +226,11 @@ fn say_variant(speed: &VariantSpeed) {
 }
 
 fn say_tuning(tuning: &Tuning) {
-    let rates: String = tuning.gflops.iter().map(|(_, rate)| format!("{rate:>10.1}")).collect();
+    // A column for each loop, whether the device can run it or not.
+    let rate = |variant| {
+        tuning.gflops.iter().find(|(of, _)| *of == variant).map_or("-".to_owned(), |(_, rate)| format!("{rate:.1}"))
+    };
+    let rates: String = Variant::ALL.map(|variant| format!("{:>10}", rate(variant))).concat();
     say(format_args!("{:<15}{rates}  {}", times(tuning.product), tuning.variant.name()));
 }
 

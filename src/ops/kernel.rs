@@ -86,6 +86,8 @@ pub struct Profile {
     /// The adapter runs on the CPU (lavapipe, WARP): there workgroup memory is no faster than any other, and each buffer
     /// load is a gather.
     pub software: bool,
+    /// Kernels may exchange values within subgroups, which have eight invocations, all of them.
+    pub subgroups_of_eight: bool,
     /// What a tuning run found for products of these sizes; all others follow the rule of [`Variant::choose`].
     pub products: Products,
     /// Where products are computed in f16, the matrices that they are computed by.
@@ -95,6 +97,6 @@ pub struct Profile {
 impl Profile {
     /// The rule alone.
     pub const fn new(software: bool) -> Profile {
-        Profile { software, products: Products::new(), half: None }
+        Profile { software, subgroups_of_eight: false, products: Products::new(), half: None }
     }
 }

@@ -198,7 +198,8 @@ impl Gpu {
             max_buffer_size: limits.max_buffer_size,
             ..wgpu::Limits::default()
         };
-        let mut features = adapter.features() & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE);
+        let mut features = adapter.features()
+            & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE | wgpu::Features::SUBGROUP);
         let (mut half, mut experimental_features) = (None, wgpu::ExperimentalFeatures::disabled());
         if options.precision == Precision::F16 {
             half = Some(half_of(adapter).ok_or_else(|| {
@@ -214,8 +215,8 @@ impl Gpu {
         }
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("vae-gpu"),
-            // No kernel needs a feature, but products in f16. `Session::profile` reads the adapter's clock and compiled
-            // kernels are kept on disk where the adapter has them.
+            // No kernel needs a feature, but products in f16. Where the adapter has them, `Session::profile` reads its clock,
+            // compiled kernels are kept on disk, and a loop of products may use subgroups.
             required_features: features,
             experimental_features,
             required_limits,
@@ -250,7 +251,8 @@ impl Gpu {
     ///
     /// The device needs WebGPU's default limits on compute shaders, which every conforming adapter grants, and no feature.
     /// How large a model and its data may be is up to the limits on buffers it was made with. With
-    /// `TIMESTAMP_QUERY` [`Session::profile`] works, with `PIPELINE_CACHE` [`Gpu::keep_pipelines`].
+    /// `TIMESTAMP_QUERY` [`Session::profile`] works, with `PIPELINE_CACHE` [`Gpu::keep_pipelines`], with `SUBGROUP`
+    /// [`Variant::Subgroups`](crate::ops::Variant) where it fits.
     ///
     /// The host's handler of uncaptured errors stays in place. What wgpu reports while a session or a program is made
     /// comes back as an [`Error::Device`]; an error in a later submission goes to that handler. Waiting for a result
@@ -274,7 +276,9 @@ impl Gpu {
         let info = device.adapter_info();
         let driver = driver(&info);
         let name = format!("{} ({}, {:?}, {driver})", info.name, kind(&info), info.backend);
-        let profile = Profile::new(info.device_type == wgpu::DeviceType::Cpu);
+        let subgroups_of_eight = device.features().contains(wgpu::Features::SUBGROUP)
+            && (info.subgroup_min_size, info.subgroup_max_size) == (8, 8);
+        let profile = Profile { subgroups_of_eight, ..Profile::new(info.device_type == wgpu::DeviceType::Cpu) };
         let pipelines_key = match device.features().contains(wgpu::Features::PIPELINE_CACHE) {
             true => wgpu::util::pipeline_cache_key(&info),
             false => None,
@@ -385,9 +389,10 @@ impl Device for Gpu {
     }
 
     fn with_products(&self, products: Products) -> Option<Box<dyn Device>> {
+        let runs = products.values().all(|variant| variant.runs_on(&self.shared.profile));
         let mut device = self.clone();
         device.set_products(products);
-        Some(Box::new(device))
+        runs.then(|| Box::new(device) as Box<dyn Device>)
     }
 
     fn binding_limit(&self) -> Option<u64> {

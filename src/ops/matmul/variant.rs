@@ -13,6 +13,8 @@ pub enum Variant {
     Naive,
     /// A 16 x 8 tile an invocation, in registers.
     Registers,
+    /// A 32 x 32 tile a subgroup of eight, in registers.
+    Subgroups,
     /// A 64 x 64 tile a workgroup, through workgroup memory.
     Tiled,
     /// A 32 x 32 tile a workgroup, four teams of which share the terms.
@@ -25,9 +27,16 @@ const FILLS: usize = 128;
 
 impl Variant {
     /// All of them.
-    pub const ALL: [Variant; 4] = [Variant::Naive, Variant::Registers, Variant::Tiled, Variant::Split];
+    pub const ALL: [Variant; 5] =
+        [Variant::Naive, Variant::Registers, Variant::Subgroups, Variant::Tiled, Variant::Split];
 
-    /// The one for `[m, k] [k, n]` on an adapter: the profile's, where it has products of this size, else by a rule.
+    /// Whether an adapter can run it.
+    pub fn runs_on(self, profile: &Profile) -> bool {
+        self != Variant::Subgroups || profile.subgroups_of_eight
+    }
+
+    /// The one for `[m, k] [k, n]` on an adapter: the profile's, where it has products of this size and the adapter can run
+    /// it, else by a rule.
     ///
     /// The rule: hardware shares loads through workgroup memory; where the large tiles are too few to fill it, it takes the
     /// small ones, whose teams split the terms. On software adapters that memory is no faster than any other and every load
@@ -35,10 +44,11 @@ impl Variant {
     pub fn choose(profile: &Profile, size: [usize; 3]) -> Variant {
         let [m, n, _] = size;
         match profile.products.get(&size) {
-            Some(&variant) => variant,
-            None if profile.software => Variant::Registers,
-            None if Variant::Tiled.groups(m, n) < FILLS => Variant::Split,
-            None => Variant::Tiled,
+            Some(&variant) if variant.runs_on(profile) => variant,
+            _ if profile.software && profile.subgroups_of_eight => Variant::Subgroups,
+            _ if profile.software => Variant::Registers,
+            _ if Variant::Tiled.groups(m, n) < FILLS => Variant::Split,
+            _ => Variant::Tiled,
         }
     }
 
@@ -47,12 +57,13 @@ impl Variant {
         match self {
             Variant::Naive => "naive",
             Variant::Registers => "registers",
+            Variant::Subgroups => "subgroups",
             Variant::Tiled => "tiled",
             Variant::Split => "split",
         }
     }
 
-    /// All names, for messages: `naive, registers, tiled or split`.
+    /// All names, for messages: `naive, registers, subgroups, tiled or split`.
     pub fn allowed() -> String {
         let names = Variant::ALL.map(Variant::name);
         let (last, others) = names.split_last().expect("there are loops");
@@ -64,6 +75,7 @@ impl Variant {
         match self {
             Variant::Naive => vec![fragment!("matmul_naive.wgsl")],
             Variant::Registers => vec![fragment!("matmul_registers.wgsl")],
+            Variant::Subgroups => vec![fragment!("matmul_subgroups.wgsl")],
             Variant::Tiled => vec![fragment!("matmul_tiled.wgsl"), fragment!("micro_tile.wgsl")],
             Variant::Split => vec![fragment!("matmul_split.wgsl"), fragment!("micro_tile.wgsl")],
         }
@@ -80,6 +92,7 @@ impl Variant {
             Variant::Naive => (m * n.div_ceil(4)).div_ceil(64),
             // Eight invocations a workgroup: one a lane of a 256-bit vector.
             Variant::Registers => (m.div_ceil(16) * n.div_ceil(8)).div_ceil(8),
+            Variant::Subgroups => m.div_ceil(32) * n.div_ceil(32),
             Variant::Tiled => m.div_ceil(64) * n.div_ceil(64),
             Variant::Split => m.div_ceil(32) * n.div_ceil(32),
         }
@@ -110,13 +123,15 @@ mod tests {
             assert_eq!(Variant::try_from(variant.name().to_owned()), Ok(variant));
         }
         let error = Variant::try_from("fast".to_owned()).unwrap_err();
-        assert!(error.ends_with("it must be naive, registers, tiled or split"), "{error}");
+        assert!(error.ends_with("it must be naive, registers, subgroups, tiled or split"), "{error}");
     }
 
     #[test]
     fn the_choice_follows_the_adapter_and_the_size() {
         for size in [[128, 400, 784], [1024, 2048, 784]] {
             assert_eq!(Variant::choose(&Profile::new(true), size), Variant::Registers);
+            let eights = Profile { subgroups_of_eight: true, ..Profile::new(true) };
+            assert_eq!(Variant::choose(&eights, size), Variant::Subgroups);
         }
         assert_eq!(Variant::choose(&Profile::new(false), [128, 400, 784]), Variant::Split);
         assert_eq!(Variant::choose(&Profile::new(false), [1024, 2048, 784]), Variant::Tiled);
@@ -124,9 +139,11 @@ mod tests {
 
     #[test]
     fn a_profile_comes_before_the_rule_for_its_sizes_alone() {
-        let products = [([128, 400, 784], Variant::Naive), ([1, 2, 3], Variant::Tiled)].into();
-        let profile = Profile { products, ..Profile::new(true) };
-        let choices = [[128, 400, 784], [1, 2, 3], [128, 784, 400]].map(|size| Variant::choose(&profile, size));
-        assert_eq!(choices, [Variant::Naive, Variant::Tiled, Variant::Registers]);
+        let products = [([128, 400, 784], Variant::Naive), ([1, 2, 3], Variant::Tiled), ([4, 5, 6], Variant::Subgroups)];
+        let profile = Profile { products: products.into(), ..Profile::new(true) };
+        let sizes = [[128, 400, 784], [1, 2, 3], [128, 784, 400], [4, 5, 6]];
+        let choices = sizes.map(|size| Variant::choose(&profile, size));
+        // It has no subgroups.
+        assert_eq!(choices, [Variant::Naive, Variant::Tiled, Variant::Registers, Variant::Registers]);
     }
 }

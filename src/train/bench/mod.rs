@@ -53,7 +53,7 @@ pub struct Measurement {
     pub adapter: String,
     /// The driver and its version; none on the CPU path.
     pub driver: Option<String>,
-    /// Images trained a second: the median over equal parts of the run.
+    /// Images trained a second: the median over the parts of the run.
     pub images_per_s: f64,
     /// Milliseconds a step, likewise.
     pub ms_per_step: f64,
@@ -78,9 +78,6 @@ pub struct Measurement {
     /// The program's version.
     pub version: &'static str,
 }
-
-/// Parts of a run, the median of which is reported.
-const PARTS: usize = 9;
 
 /// Steps between two looks at the clock, at most.
 const LONGEST: usize = 32;
@@ -125,8 +122,9 @@ impl Ready {
     }
 }
 
-/// Measures a work for about so many seconds; `startup` is how long the process has run until here, in which nothing was
-/// done but what any work needs.
+/// Measures a work in parts of about so many seconds, each after some steps that do not count: caches may be full of what
+/// others did. `again` is told the seconds a step of each part, and says whether there is another. `startup` is how long the
+/// process has run until here, in which nothing was done but what any work needs.
 ///
 /// # Errors
 /// What the device fails with.
@@ -135,8 +133,9 @@ pub fn measure(
     data: &Dataset,
     device: &dyn Device,
     options: Options,
-    seconds: f64,
+    part: f64,
     startup: Duration,
+    mut again: impl FnMut(f64) -> bool,
 ) -> Result<Measurement> {
     let began = Instant::now();
     let (model, plan) = plan(work, data, options)?;
@@ -164,9 +163,12 @@ pub fn measure(
         }
         Ok(began.elapsed().as_secs_f64() / done as f64)
     };
-    let part = seconds / (PARTS + 1) as f64;
     run(&mut *session, part)?; // what is built on first use, and the length of a submission
-    let mut times = (0..PARTS).map(|_| run(&mut *session, part)).collect::<Result<Vec<f64>>>()?;
+    let mut times = Vec::new();
+    while times.last().is_none_or(|&last| again(last)) {
+        run(&mut *session, 0.0)?;
+        times.push(run(&mut *session, part)?);
+    }
     let step_s = median(&mut times);
     let limit_s = products::seconds(device, &products, 3.0 * part)?;
     let adapter = device.adapter();
@@ -211,7 +213,7 @@ mod tests {
     fn a_measurement_is_made_of_real_steps() {
         let data = Dataset::synthetic(Synthetic::Uniform, 64, 16, 0);
         let startup = Duration::from_secs(3);
-        let got = measure(&TINY, &data, &Cpu::<f32>::new(), Options::default(), 0.05, startup).unwrap();
+        let got = measure(&TINY, &data, &Cpu::<f32>::new(), Options::default(), 0.005, startup, |_| false).unwrap();
         assert!(got.images_per_s > 0.0 && got.share_of_limit > 0.0, "{got:?}");
         assert!(got.first_step_s > 3.0 && got.first_step_s < 60.0, "{got:?}");
         assert!(!got.adapter.is_empty() && got.driver.is_none(), "{got:?}");

@@ -138,10 +138,12 @@ pub fn variants(device: &dyn Device, seconds: f64) -> Result<Vec<VariantSpeed>> 
     };
     let mut speeds = Vec::new();
     for variant in Variant::ALL {
-        let Some(device) = device.with_products(Products::from([(product.size, variant)])) else {
-            return Ok(vec![speed("panels", device)?]);
-        };
-        speeds.push(speed(variant.name(), &*device)?);
+        if let Some(device) = device.with_products(Products::from([(product.size, variant)])) {
+            speeds.push(speed(variant.name(), &*device)?);
+        }
+    }
+    if speeds.is_empty() {
+        speeds.push(speed("panels", device)?);
     }
     let naive = speeds.iter().find(|speed| speed.variant == Variant::Naive.name()).map(|speed| speed.ms);
     for speed in &mut speeds {

@@ -55,17 +55,16 @@ pub fn tune(
         let flops: u64 = group.iter().map(Product::flops).sum();
         let mut gflops = Vec::new();
         for variant in Variant::ALL {
-            let Some(device) = device.with_products(Products::from([(size, variant)])) else {
-                let name = device.name();
-                return Err(Error::Usage(format!(
-                    "{name} computes every product in one way: there is nothing to tune; name an adapter with --device"
-                )));
-            };
-            let taken = products::seconds(&*device, &group, seconds)?;
-            gflops.push((variant, flops as f64 / taken / 1e9));
+            if let Some(device) = device.with_products(Products::from([(size, variant)])) {
+                let taken = products::seconds(&*device, &group, seconds)?;
+                gflops.push((variant, flops as f64 / taken / 1e9));
+            }
         }
         let Some(&(variant, _)) = gflops.iter().max_by(|a, b| a.1.total_cmp(&b.1)) else {
-            unreachable!("there are loops")
+            let name = device.name();
+            return Err(Error::Usage(format!(
+                "{name} computes every product in one way: there is nothing to tune; name an adapter with --device"
+            )));
         };
         let tuning = Tuning { product: size, variant, gflops };
         seen(&tuning)?;
@@ -103,7 +102,8 @@ mod tests {
             else {
                 panic!("{product:?} is there once")
             };
-            assert_eq!(tuning.gflops.len(), Variant::ALL.len());
+            let runs = |variant: &Variant| gpu.with_products([(tuning.product, *variant)].into()).is_some();
+            assert_eq!(tuning.gflops.len(), Variant::ALL.iter().filter(|variant| runs(variant)).count());
             let (_, chosen) = tuning.gflops.iter().find(|(variant, _)| *variant == tuning.variant).unwrap();
             assert!(tuning.gflops.iter().all(|(_, rate)| rate <= chosen), "{tuning:?}");
         }

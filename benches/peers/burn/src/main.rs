@@ -81,6 +81,6 @@ fn main() {
             loss.into_data().try_to_vec::<f32>().expect("a loss is f32")[0]
         };
         let peer = format!("burn 0.22.1 {backend}");
-        common::measure(&peer, work, arguments.seconds(), began, step, finish);
+        common::measure(&peer, work, &arguments, began, step, finish);
     }
 }

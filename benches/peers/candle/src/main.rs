@@ -62,7 +62,7 @@ fn main() -> Result<()> {
         };
         let step = || step().expect("a step");
         let finish = |loss: Tensor| loss.to_scalar::<f32>().expect("a loss");
-        common::measure("candle 0.11.1", work, arguments.seconds(), began, step, finish);
+        common::measure("candle 0.11.1", work, &arguments, began, step, finish);
     }
     Ok(())
 }
