@@ -25,6 +25,7 @@ Where the device is software (`--device llvmpipe`) burn needs CUBECL_WGPU_DEFAUL
 """
 
 import argparse
+import atexit
 import json
 import os
 import platform
@@ -94,7 +95,9 @@ class Program:
                                           stderr=self.errors, env=environment, text=True)
         except OSError as error:
             raise Failure(str(error)) from error
+        atexit.register(self.child.kill)  # a stopped program would outlive this one
         limit = threading.Timer(args.timeout, self.child.kill)
+        limit.daemon = True
         limit.start()
         self.seconds_a_step = [self.answer()]
         limit.cancel()

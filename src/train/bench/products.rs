@@ -53,9 +53,6 @@ pub(super) fn of(plan: &Plan) -> Vec<Product> {
 /// How long a submission should last at least, in seconds, so that its own cost does not tell.
 const WORTH_TIMING: f64 = 0.02;
 
-/// A first run of more seconds than this may count: compiling its kernels is a small part of it.
-const HARDLY_COMPILING: f64 = 5.0;
-
 /// Seconds that these products take on the device, one after another and nothing else: the median over about so many
 /// seconds of runs.
 pub(super) fn seconds(device: &dyn Device, products: &[Product], seconds: f64) -> Result<f64> {
@@ -85,9 +82,8 @@ pub(super) fn seconds(device: &dyn Device, products: &[Product], seconds: f64) -
         Ok(began.elapsed().as_secs_f64() / steps.len() as f64)
     };
     let began = Instant::now();
-    // Drivers compile kernels on their first run.
-    let first = run(1)?;
-    let once = if first > HARDLY_COMPILING { first } else { run(1)? };
+    run(1)?; // drivers compile kernels on their first run, for longer than it lasts
+    let once = run(1)?;
     if once > seconds {
         return Ok(once);
     }
