@@ -84,6 +84,10 @@ for peer in args.peers:
 environment = dict(os.environ, **({"CUBECL_WGPU_DEFAULT_DEVICE": "Cpu"} if software else {}))
 
 
+# A stopped program would outlive this one: they are killed as it ends, in whatever way it does.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
 class Program:
     """A program at a work, which is stopped but for its turns. What it does not manage is a Failure."""
 
@@ -95,7 +99,7 @@ class Program:
                                           stderr=self.errors, env=environment, text=True)
         except OSError as error:
             raise Failure(str(error)) from error
-        atexit.register(self.child.kill)  # a stopped program would outlive this one
+        atexit.register(self.child.kill)
         limit = threading.Timer(args.timeout, self.child.kill)
         limit.daemon = True
         limit.start()

@@ -40,7 +40,7 @@ impl Variant {
     ///
     /// The rule: hardware shares loads through workgroup memory; where the large tiles are too few to fill it, it takes the
     /// small ones, whose teams split the terms. On software adapters that memory is no faster than any other and every load
-    /// goes lane by lane, so what counts is multiply-adds a load.
+    /// goes lane by lane, so what counts is multiply-adds a load: a subgroup shares its loads.
     pub fn choose(profile: &Profile, size: [usize; 3]) -> Variant {
         let [m, n, _] = size;
         match profile.products.get(&size) {
