@@ -180,9 +180,15 @@ fn flags_win_over_files_and_files_over_presets() {
 
 /// The lines of `vae-gpu bench` with these flags, as JSON.
 fn bench(flags: &[&str]) -> Vec<serde_json::Value> {
+    bench_told(flags, "")
+}
+
+/// The same with such input.
+fn bench_told(flags: &[&str], input: &str) -> Vec<serde_json::Value> {
     let folder = tempfile::tempdir().unwrap();
     let args = ["bench", "--device", "cpu", "--work", "standard-128", "--seconds", "0.2", "--json"];
-    let output = vae_gpu(folder.path()).args(args).args(flags).assert().success().get_output().stdout.clone();
+    let mut command = vae_gpu(folder.path());
+    let output = command.args(args).args(flags).write_stdin(input).assert().success().get_output().stdout.clone();
     String::from_utf8(output).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
@@ -210,6 +216,17 @@ fn bench_tells_what_ran_where() {
         assert!(line.get(key).is_some(), "{key}: {line}");
     }
     assert!(line["driver"].is_null() && line["first_step_s"].as_f64().unwrap() > 0.0, "{line}");
+}
+
+#[test]
+fn bench_takes_a_turn_for_each_line_of_input() {
+    let lines = bench_told(&["--turns"], "\n\n");
+    let (object, turns) = lines.split_last().unwrap();
+    let mut seconds: Vec<f64> = turns.iter().map(|line| line.as_f64().unwrap()).collect();
+    seconds.sort_by(f64::total_cmp);
+    // One that was not asked for, and two.
+    assert_eq!(seconds.len(), 3);
+    assert_eq!(object["ms_per_step"].as_f64().unwrap(), 1e3 * seconds[1], "{lines:?}");
 }
 
 #[test]
