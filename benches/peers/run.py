@@ -157,8 +157,9 @@ for work in args.works:
 
     for name, command in programs.items():
         program = attempt(name, lambda: Program(name, command, work))
-        running += [program] if program else []
-        print(f"{work}: {name} has started", file=sys.stderr)
+        if program:
+            running.append(program)
+            print(f"{work}: {name} has started", file=sys.stderr)
     for round_ in range(args.rounds):
         random.shuffle(running)
         running = [program for program in running if attempt(program.name, program.turn)]
