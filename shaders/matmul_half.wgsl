@@ -29,10 +29,9 @@ fn main(
     @builtin(subgroup_id) subgroup: u32,
     @builtin(subgroup_invocation_id) member: u32,
 ) {
-    let tile = group_index(group);
-    let tiles_across = (N + TILE - 1u) / TILE;
-    let row_0 = tile / tiles_across * TILE;
-    let col_0 = tile % tiles_across * TILE;
+    let tile = tile_at(group);
+    let row_0 = tile.x;
+    let col_0 = tile.y;
     // A workgroup past the last tile goes on, on zeros: matrices are for all of a subgroup, whatever the control flow.
     let my_row = subgroup / 2u * (2u * SIDE);
     let my_col = subgroup % 2u * (2u * SIDE);

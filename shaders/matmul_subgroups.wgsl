@@ -17,10 +17,9 @@ var<workgroup> sums: array<vec4<f32>, 256>;   // [TILE, MEMBERS]
 
 @compute @workgroup_size(MEMBERS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id) member: u32) {
-    let tile = group_index(group);
-    let tiles_across = (N + TILE - 1u) / TILE;
-    let row_0 = tile / tiles_across * TILE;
-    let col_0 = tile % tiles_across * TILE;
+    let tile = tile_at(group);
+    let row_0 = tile.x;
+    let col_0 = tile.y;
     if (row_0 >= M) {
         return;
     }

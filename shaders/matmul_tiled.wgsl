@@ -13,10 +13,9 @@ const INVOCATIONS = 256u;
 
 @compute @workgroup_size(INVOCATIONS)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let tile = group_index(group);
-    let tiles_across = (N + TILE - 1u) / TILE;
-    let row_0 = tile / tiles_across * TILE;
-    let col_0 = tile % tiles_across * TILE;
+    let tile = tile_at(group);
+    let row_0 = tile.x;
+    let col_0 = tile.y;
     if (row_0 >= M) {
         return;
     }

@@ -84,17 +84,13 @@ pub fn measure<L>(
     let mut loss = finish(step());
     let first_step_s = began.elapsed().as_secs_f64();
     let first_step_at = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_secs_f64();
-    let mut steps = || {
-        for _ in 0..7 {
-            step();
-        }
-        loss = finish(step());
-    };
     let mut part = || {
-        steps(); // caches may be full of what others did
         let (began, mut done) = (Instant::now(), 0);
         while done == 0 || began.elapsed().as_secs_f64() < arguments.seconds() / 10.0 {
-            steps();
+            for _ in 0..7 {
+                step();
+            }
+            loss = finish(step());
             done += 8;
         }
         began.elapsed().as_secs_f64() / f64::from(done)

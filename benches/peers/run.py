@@ -6,7 +6,7 @@
 
 All programs of a work run at once and take turns, each some tenths of a second long, in a new order each round; those
 whose turn it is not are stopped. So a machine whose speed wanders slows all of them, and each figure of a round has a
-neighbour in time to be compared with. Every turn begins with steps that do not count. The first table has the medians over
+neighbour in time to be compared with. Every turn has a part that does not count, and one that does. The first table has the medians over
 the rounds, and of the ratios of ours to each peer, round by round, the median and both quartiles. Ratios above 1 are in our
 favour. The second has the most memory that each program held, and the third the time from its start to the end of its
 first step, which comes before the turns.
@@ -103,7 +103,8 @@ class Program:
         limit = threading.Timer(args.timeout, self.child.kill)
         limit.daemon = True
         limit.start()
-        self.seconds_a_step = [self.answer()]
+        self.seconds_a_step = []
+        self.answer()
         limit.cancel()
 
     def answer(self):
@@ -116,11 +117,15 @@ class Program:
         self.child.send_signal(signal.SIGSTOP)
         return float(line)
 
-    def turn(self):
+    def ask(self):
         self.child.send_signal(signal.SIGCONT)
         self.child.stdin.write("\n")
         self.child.stdin.flush()
-        self.seconds_a_step.append(self.answer())
+        return self.answer()
+
+    def turn(self):
+        self.ask()  # caches are full of what others did
+        self.seconds_a_step.append(self.ask())
         return self
 
     def end(self):
@@ -135,7 +140,7 @@ class Program:
         return {
             **result,
             "program": self.name,
-            "seconds_a_step": self.seconds_a_step[1:],
+            "seconds_a_step": self.seconds_a_step,
             "peak_bytes": usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
             "start_to_first_step_s": at - self.began if at else result["first_step_s"],
         }

@@ -18,7 +18,7 @@ use crate::train::bench::products::{COMPARED, VariantSpeed, variants};
 use crate::train::bench::tune::{Tuning, tune};
 use crate::train::bench::{Measurement, WORKS, Work, measure, plan};
 
-/// Parts of a work's run, each a tenth of its seconds; one more comes before them.
+/// Parts of a work's run, which share its seconds with one more that comes before them.
 const PARTS: usize = 9;
 
 /// Measure the speed of training steps on MNIST: 784-400-20-400-784 and 784-2048-64-2048-784
@@ -101,13 +101,14 @@ impl Bench {
                 "work", "images/s", "ms/step", "dispatches", "levels", "GFLOP/s", "of limit", "first step", "MB"
             ));
         }
+        let part = self.seconds / (PARTS + 1) as f64;
         for work in self.works() {
             let mut parts = 0;
             let again = |step_s| {
                 parts += 1;
                 if self.turns { next_turn(step_s) } else { parts < PARTS }
             };
-            let got = measure(work, &data, &*selected.device, options, self.seconds / 10.0, startup, again)?;
+            let got = measure(work, &data, &*selected.device, options, part, startup, again)?;
             self.print(&got, say_work)?;
         }
         Ok(())

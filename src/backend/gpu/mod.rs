@@ -390,9 +390,11 @@ impl Device for Gpu {
 
     fn with_products(&self, products: Products) -> Option<Box<dyn Device>> {
         let runs = products.values().all(|variant| variant.runs_on(&self.shared.profile));
-        let mut device = self.clone();
-        device.set_products(products);
-        runs.then(|| Box::new(device) as Box<dyn Device>)
+        runs.then(|| {
+            let mut device = self.clone();
+            device.set_products(products);
+            Box::new(device) as Box<dyn Device>
+        })
     }
 
     fn binding_limit(&self) -> Option<u64> {

@@ -24,7 +24,7 @@ impl Half {
     /// The file with the entry point, and the matrices' types.
     pub(super) fn fragments(self) -> Vec<Fragment> {
         let matrices = if self.side == 8 { fragment!("half_8.wgsl") } else { fragment!("half_16.wgsl") };
-        vec![fragment!("matmul_half.wgsl"), matrices]
+        vec![fragment!("matmul_half.wgsl"), fragment!("square_tile.wgsl"), matrices]
     }
 
     /// Workgroups for a result of `m` rows and `n` columns.

@@ -75,9 +75,9 @@ impl Variant {
         match self {
             Variant::Naive => vec![fragment!("matmul_naive.wgsl")],
             Variant::Registers => vec![fragment!("matmul_registers.wgsl")],
-            Variant::Subgroups => vec![fragment!("matmul_subgroups.wgsl")],
-            Variant::Tiled => vec![fragment!("matmul_tiled.wgsl"), fragment!("micro_tile.wgsl")],
-            Variant::Split => vec![fragment!("matmul_split.wgsl"), fragment!("micro_tile.wgsl")],
+            Variant::Subgroups => vec![fragment!("matmul_subgroups.wgsl"), fragment!("square_tile.wgsl")],
+            Variant::Tiled => vec![fragment!("matmul_tiled.wgsl"), fragment!("square_tile.wgsl"), fragment!("micro_tile.wgsl")],
+            Variant::Split => vec![fragment!("matmul_split.wgsl"), fragment!("square_tile.wgsl"), fragment!("micro_tile.wgsl")],
         }
     }
 

@@ -122,9 +122,9 @@ impl Ready {
     }
 }
 
-/// Measures a work in parts of about so many seconds, each after some steps that do not count: caches may be full of what
-/// others did. `again` is told the seconds a step of each part, and says whether there is another. `startup` is how long the
-/// process has run until here, in which nothing was done but what any work needs.
+/// Measures a work in parts of about so many seconds, after one that does not count. `again` is told the seconds a step of
+/// each part, and says whether there is another. `startup` is how long the process has run until here, in which nothing was
+/// done but what any work needs.
 ///
 /// # Errors
 /// What the device fails with.
@@ -166,7 +166,6 @@ pub fn measure(
     run(&mut *session, part)?; // what is built on first use, and the length of a submission
     let mut times = Vec::new();
     while times.last().is_none_or(|&last| again(last)) {
-        run(&mut *session, 0.0)?;
         times.push(run(&mut *session, part)?);
     }
     let step_s = median(&mut times);
