@@ -99,6 +99,8 @@ fn philox_lanes<const N: usize>([mut c0, mut c1, mut c2, mut c3]: [[u32; N]; 4],
 
 /// Blocks that are computed at once.
 const LANES: usize = 8;
+/// Numbers of a piece, see [`Draw::normal_pieces`].
+pub(crate) const PIECE: usize = 4 * LANES;
 
 /// The draws of one stream at one step: a number for every (example, element).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,25 +139,55 @@ impl Draw {
         self.fill(example, out, normal);
     }
 
+    /// The numbers of [`Draw::uniforms`] in pieces, each after its first element's position, for loops that store none.
+    #[inline(always)]
+    pub(crate) fn uniform_pieces(self, example: u32, count: usize) -> impl Iterator<Item = (usize, [f32; PIECE])> {
+        self.pieces(example, count, uniform)
+    }
+
+    /// The numbers of [`Draw::normals`] likewise.
+    #[inline(always)]
+    pub(crate) fn normal_pieces(self, example: u32, count: usize) -> impl Iterator<Item = (usize, [f32; PIECE])> {
+        self.pieces(example, count, normal)
+    }
+
     #[inline(always)]
     fn fill(self, example: u32, out: &mut [f32], number: impl Fn(u32) -> f32) {
         vectorised(
             #[inline(always)]
             || {
-                for (at, out) in out.chunks_mut(4 * LANES).enumerate() {
-                    let blocks: [u32; LANES] = std::array::from_fn(|lane| (at * LANES + lane) as u32);
-                    // All of them, whatever the row wants, and in order only then, so that it vectorises.
-                    let words = self.blocks(example, blocks);
-                    let mut numbers = [[0.0; 4]; LANES];
-                    for (word, lanes) in words.iter().enumerate() {
-                        for (numbers, &bits) in numbers.iter_mut().zip(lanes) {
-                            numbers[word] = number(bits);
-                        }
-                    }
-                    out.copy_from_slice(&numbers.as_flattened()[..out.len()]);
+                for (from, numbers) in self.pieces(example, out.len(), number) {
+                    let out = &mut out[from..];
+                    let count = out.len().min(PIECE);
+                    out[..count].copy_from_slice(&numbers[..count]);
                 }
             },
         );
+    }
+
+    /// The last piece is whole too, beyond `count`.
+    #[inline(always)]
+    fn pieces(
+        self,
+        example: u32,
+        count: usize,
+        number: impl Fn(u32) -> f32,
+    ) -> impl Iterator<Item = (usize, [f32; PIECE])> {
+        (0..count.div_ceil(PIECE)).map(
+            #[inline(always)]
+            move |at| {
+                let blocks: [u32; LANES] = std::array::from_fn(|lane| (at * LANES + lane) as u32);
+                // All of them, and in order only then, so that it vectorises.
+                let words = self.blocks(example, blocks);
+                let mut numbers = [0.0; PIECE];
+                for (word, lanes) in words.iter().enumerate() {
+                    for (numbers, &bits) in numbers.as_chunks_mut::<4>().0.iter_mut().zip(lanes) {
+                        numbers[word] = number(bits);
+                    }
+                }
+                (at * PIECE, numbers)
+            },
+        )
     }
 
     fn block(self, example: u32, block: u32) -> [u32; 4] {

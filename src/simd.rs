@@ -1,12 +1,45 @@
 //! Code for the vector units at hand.
 
-use pulp::Simd;
+use pulp::{Arch, Simd, WithSimd};
 
-/// Runs `f` compiled for the vector units that the CPU has (AVX2 and the like), as far as `f` is inlined. No fused
+/// Runs `f` compiled for the vector units that the CPU has (AVX-512, AVX2 and the like), as far as `f` is inlined. No fused
 /// multiply-adds are made of `*` and `+`, so the result is the same on all of them.
 #[inline(always)]
 pub(crate) fn vectorised<R>(f: impl FnOnce() -> R) -> R {
-    pulp::Arch::new().dispatch(f)
+    arch().dispatch(f)
+}
+
+/// [`vectorised`], for what is written for any vector units and told which ones.
+#[inline(always)]
+pub(crate) fn dispatch<F: WithSimd>(f: F) -> F::Output {
+    arch().dispatch(f)
+}
+
+#[inline(always)]
+fn arch() -> Arch {
+    #[cfg(test)]
+    if let Some(arch) = tests::THIS_THREADS.get() {
+        return arch;
+    }
+    Arch::new()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use pulp::Arch;
+    use std::cell::Cell;
+
+    thread_local! {
+        /// Vector units that this thread is to use instead of the best ones.
+        pub(super) static THIS_THREADS: Cell<Option<Arch>> = const { Cell::new(None) };
+    }
+
+    /// Runs `f` on threads that use these vector units.
+    pub(crate) fn on<R: Send>(arch: Arch, f: impl FnOnce() -> R + Send) -> R {
+        let threads =
+            rayon::ThreadPoolBuilder::new().num_threads(2).start_handler(move |_| THIS_THREADS.set(Some(arch)));
+        threads.build().unwrap().install(f)
+    }
 }
 
 /// Numbers of which a vector register holds several: f32 and f64, with what products need of them.

@@ -64,8 +64,11 @@ impl Files {
 
     /// Reads all four and checks that they fit together.
     pub(super) fn read(&self) -> Result<Dataset> {
-        let train = read_images(&self.train_images, &self.train_labels)?;
-        let test = read_images(&self.test_images, &self.test_labels)?;
+        let (train, test) = rayon::join(
+            || read_images(&self.train_images, &self.train_labels),
+            || read_images(&self.test_images, &self.test_labels),
+        );
+        let (train, test) = (train?, test?);
         if train.size != test.size {
             let reason = format!("images are {}, those of the training set {}: must be equal", test.size, train.size);
             return Err(Error::format(&self.test_images, reason));

@@ -32,9 +32,11 @@ pub(super) fn embedded() -> Result<Dataset> {
         };
     }
     let read = |images: (&Path, _), labels: (&Path, _)| decode(images.0, images.1, labels.0, labels.1);
-    let train = read(file!("train-images-idx3-ubyte.gz"), file!("train-labels-idx1-ubyte.gz"))?;
-    let test = read(file!("t10k-images-idx3-ubyte.gz"), file!("t10k-labels-idx1-ubyte.gz"))?;
-    Ok(Dataset::new("mnist", train, test))
+    let (train, test) = rayon::join(
+        || read(file!("train-images-idx3-ubyte.gz"), file!("train-labels-idx1-ubyte.gz")),
+        || read(file!("t10k-images-idx3-ubyte.gz"), file!("t10k-labels-idx1-ubyte.gz")),
+    );
+    Ok(Dataset::new("mnist", train?, test?))
 }
 
 /// The embedded MNIST, in a build that carries none.

@@ -1,6 +1,7 @@
 //! The end of a fused training step: means over the batch of losses that products left in parts.
 
 use super::*;
+use crate::backend::cpu::scratch;
 
 /// `y = sum_{r < rows, c} parts[r, c] / rows`, rows being the step's: input the parts of a [`Finish::Likelihood`], value
 /// `[1, 1]`. What [`BatchMean`] is to whole losses.
@@ -56,13 +57,15 @@ impl Operation for RecordBound {
     fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (parts, posterior) = (inputs[0], inputs[1]);
         let recon = mean_of_parts(step, parts);
-        let mut kls = vec![T::zero(); posterior.shape.rows];
-        Kl.reference(step, &[posterior], &mut [&mut kls]);
-        let mut kl = [T::zero()];
-        let kls = View { shape: Shape::new(kls.len(), 1), values: &kls, bytes: &[] };
-        BatchMean.reference(step, &[kls], &mut [&mut kl]);
+        let kl = scratch(posterior.shape.rows, |kls| {
+            Kl.reference(step, &[posterior], &mut [kls]);
+            let kls = View { shape: Shape::new(posterior.shape.rows, 1), values: kls, bytes: &[] };
+            let mut kl = [T::zero()];
+            BatchMean.reference(step, &[kls], &mut [&mut kl]);
+            kl[0]
+        });
         let row = &mut outputs[0][step.slot as usize * METRICS..][..METRICS];
-        row.copy_from_slice(&[recon + self.weight.value::<T>(step) * kl[0], recon, kl[0]]);
+        row.copy_from_slice(&[recon + self.weight.value::<T>(step) * kl, recon, kl]);
     }
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {

@@ -50,23 +50,23 @@ impl Operation for Corrupt {
         let x = inputs[0];
         let draw = Draw { seed: step.seed, stream: self.stream, step: step.index };
         fill_rows(outputs[0], x.shape.cols, #[inline(always)] |row, y| {
-            let mut drawn = vec![0.0_f32; x.shape.cols];
-            let example = step.first.wrapping_add(row as u32);
-            let terms = y.iter_mut().zip(x.row(row));
+            let (example, x) = (step.first.wrapping_add(row as u32), x.row(row));
             match self.noise {
                 Noise::Gaussian { deviation } => {
-                    draw.normals(example, &mut drawn);
                     let deviation = T::from_f64(deviation);
-                    for ((y, &x), &eps) in terms.zip(&drawn) {
-                        *y = x + deviation * T::from_f64(f64::from(eps));
+                    for (from, eps) in draw.normal_pieces(example, x.len()) {
+                        for ((y, &x), eps) in y[from..].iter_mut().zip(&x[from..]).zip(eps) {
+                            *y = x + deviation * T::from_f64(f64::from(eps));
+                        }
                     }
                 }
                 Noise::Mask { fraction } => {
-                    draw.uniforms(example, &mut drawn);
                     // Compared in f32 on every device, so that all mask the same elements.
                     let fraction = fraction as f32;
-                    for ((y, &x), &u) in terms.zip(&drawn) {
-                        *y = if u < fraction { T::zero() } else { x };
+                    for (from, drawn) in draw.uniform_pieces(example, x.len()) {
+                        for ((y, &x), u) in y[from..].iter_mut().zip(&x[from..]).zip(drawn) {
+                            *y = if u < fraction { T::zero() } else { x };
+                        }
                     }
                 }
             }

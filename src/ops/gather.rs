@@ -126,10 +126,11 @@ impl Operation for Gather {
                     }
                 }
                 Pixels::Bernoulli(stream) => {
-                    let mut chances = vec![0.0; d];
-                    Draw { seed: step.seed, stream, step: step.index }.uniforms(position, &mut chances);
-                    for (c, (x, chance)) in out.iter_mut().zip(chances).enumerate() {
-                        *x = one_if(chance < seen(c, *x));
+                    let draw = Draw { seed: step.seed, stream, step: step.index };
+                    for (from, chances) in draw.uniform_pieces(position, d) {
+                        for (c, (x, chance)) in (from..).zip(out[from..].iter_mut().zip(chances)) {
+                            *x = one_if(chance < seen(c, *x));
+                        }
                     }
                 }
             }

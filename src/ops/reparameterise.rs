@@ -3,7 +3,7 @@
 //! The noise is never stored: forward and backward draw the same normals again from (seed, stream, step, example, element).
 
 use super::*;
-use crate::rng::{Draw, Stream};
+use crate::rng::{Draw, PIECE, Stream};
 
 /// `z = mean + exp(logvar / 2) * eps`: input `[mean | logvar]` of `[batch, 2 latent]`, value `[batch, latent]`.
 ///
@@ -36,10 +36,12 @@ impl Operation for Reparameterise {
         let posterior = inputs[0];
         let latent = posterior.shape.cols / 2;
         fill_heavy_rows(outputs[0], latent, #[inline(always)] |row, z| {
-            let eps = noise(self.stream, step, self.samples, row, latent);
             let (mean, logvar) = posterior.row(row).split_at(latent);
-            for (((z, &mean), &logvar), eps) in z.iter_mut().zip(mean).zip(logvar).zip(eps) {
-                *z = mean + (T::from_f64(0.5) * logvar).e_to() * T::from_f64(f64::from(eps));
+            for (from, eps) in noise(self.stream, step, self.samples, row, latent) {
+                let terms = z[from..].iter_mut().zip(&mean[from..]).zip(&logvar[from..]);
+                for (((z, &mean), &logvar), eps) in terms.zip(eps) {
+                    *z = mean + (T::from_f64(0.5) * logvar).e_to() * T::from_f64(f64::from(eps));
+                }
             }
         });
     }
@@ -86,13 +88,15 @@ impl Operation for ReparameteriseGradient {
         let (posterior, d_z) = (inputs[0], inputs[1]);
         let latent = d_z.shape.cols;
         fill_heavy_rows(outputs[0], 2 * latent, #[inline(always)] |row, d_posterior| {
-            let eps = noise(self.stream, step, self.samples, row, latent);
             let logvar = &posterior.row(row)[latent..];
             let (d_mean, d_logvar) = d_posterior.split_at_mut(latent);
             d_mean.copy_from_slice(d_z.row(row));
             let half = T::from_f64(0.5);
-            for (((d, &d_mean), &logvar), eps) in d_logvar.iter_mut().zip(&*d_mean).zip(logvar).zip(eps) {
-                *d = d_mean * half * (half * logvar).e_to() * T::from_f64(f64::from(eps));
+            for (from, eps) in noise(self.stream, step, self.samples, row, latent) {
+                let terms = d_logvar[from..].iter_mut().zip(&d_mean[from..]).zip(&logvar[from..]);
+                for (((d, &d_mean), &logvar), eps) in terms.zip(eps) {
+                    *d = d_mean * half * (half * logvar).e_to() * T::from_f64(f64::from(eps));
+                }
             }
         });
     }
@@ -117,12 +121,17 @@ impl Operation for ReparameteriseGradient {
     }
 }
 
-/// The normals of row `row`, where each example has `samples` rows.
-pub(super) fn noise(stream: Stream, step: &Step, samples: usize, row: usize, latent: usize) -> Vec<f32> {
-    let mut eps = vec![0.0; latent];
+/// The normals of row `row`, where each example has `samples` rows; see [`Draw::normal_pieces`].
+#[inline(always)]
+pub(super) fn noise(
+    stream: Stream,
+    step: &Step,
+    samples: usize,
+    row: usize,
+    latent: usize,
+) -> impl Iterator<Item = (usize, [f32; PIECE])> {
     let example = step.first.wrapping_mul(samples as u32).wrapping_add(row as u32);
-    Draw { seed: step.seed, stream, step: step.index }.normals(example, &mut eps);
-    eps
+    Draw { seed: step.seed, stream, step: step.index }.normal_pieces(example, latent)
 }
 
 pub(super) fn link(kernel: Kernel, stream: Stream, latent: usize) -> Kernel {

@@ -1,14 +1,19 @@
 //! The CPU: every op's reference, in the order of the plan, in f32 or f64.
 
+mod awake;
 mod interpret;
 mod product;
+mod room;
 
 pub use interpret::interpret;
 pub(crate) use product::{Matrix, multiply, multiply_beside, multiply_then};
+pub(crate) use room::scratch;
 
 use super::*;
 use crate::ops::{Real, View};
 use crate::plan::Place;
+use awake::awake;
+use smallvec::SmallVec;
 use std::time::Instant;
 
 /// The CPU as a device, computing in `T`.
@@ -57,6 +62,9 @@ fn processor() -> String {
     }
     std::env::consts::ARCH.to_owned()
 }
+
+/// As many as a dispatch has inputs or outputs, without a list in memory.
+type Few<X> = SmallVec<[X; 8]>;
 
 /// A model on the CPU.
 #[derive(Debug)]
@@ -161,14 +169,15 @@ impl<T: Real> CpuSession<T> {
         let dispatches = std::mem::take(&mut program.plan.dispatches);
         for (at, dispatch) in dispatches.iter().enumerate() {
             // The plan never lets an output share a buffer with an input, so taking outputs' buffers out is safe.
-            let mut taken: Vec<(Place, Vec<T>)> = Vec::new();
+            let mut taken: Few<(Place, Vec<T>)> = Few::new();
             for output in &dispatch.outputs {
                 if taken.iter().all(|(place, _)| *place != output.place) {
                     taken.push((output.place, self.take(program, output.place)));
                 }
             }
-            let inputs: Vec<View<'_, T>> = dispatch.inputs.iter().map(|input| self.view(program, input)).collect();
+            let inputs: Few<View<'_, T>> = dispatch.inputs.iter().map(|input| self.view(program, input)).collect();
             dispatch.op.reference(step, &inputs, &mut parts(&mut taken, &dispatch.outputs));
+            drop(inputs);
             for (place, values) in taken {
                 self.put(program, place, values);
             }
@@ -192,10 +201,10 @@ impl<T: Real> CpuSession<T> {
 }
 
 /// The outputs as parts of the buffers they lie in; several may lie in one, apart.
-fn parts<'a, T>(buffers: &'a mut [(Place, Vec<T>)], outputs: &[Slice]) -> Vec<&'a mut [T]> {
-    let mut parts: Vec<Option<&mut [T]>> = outputs.iter().map(|_| None).collect();
+fn parts<'a, T>(buffers: &'a mut [(Place, Vec<T>)], outputs: &[Slice]) -> Few<&'a mut [T]> {
+    let mut parts: Few<Option<&mut [T]>> = outputs.iter().map(|_| None).collect();
     for (place, values) in buffers {
-        let mut inside: Vec<usize> = (0..outputs.len()).filter(|&i| outputs[i].place == *place).collect();
+        let mut inside: Few<usize> = (0..outputs.len()).filter(|&i| outputs[i].place == *place).collect();
         inside.sort_by_key(|&i| outputs[i].offset);
         let (mut rest, mut at) = (&mut values[..], 0);
         for i in inside {
@@ -225,8 +234,7 @@ impl<T: Real> Session for CpuSession<T> {
     fn submit(&mut self, programs: &[ProgramId], steps: &[Step]) -> Result<Submission> {
         assert!((1..=MAX_STEPS).contains(&steps.len()), "a submission has 1 to {MAX_STEPS} steps");
         self.metrics.fill(T::zero());
-        // On one of the pool's own threads: from outside, each parallel loop would put this one to sleep and wake it.
-        rayon::scope(|_| {
+        awake(|| {
             for (slot, step) in steps.iter().enumerate() {
                 for program in programs {
                     // Out of the session while it runs, so that both can be borrowed.
@@ -294,7 +302,7 @@ impl<T: Real> Session for CpuSession<T> {
         let count = self.programs[program.0].plan.dispatches.len();
         let mut times = vec![Vec::with_capacity(repeats); count];
         let step = &Step { slot: 0, ..*step };
-        rayon::scope(|_| {
+        awake(|| {
             let mut running = std::mem::take(&mut self.programs[program.0]);
             self.step(&mut running, step, |_| {});
             for _ in 0..repeats {

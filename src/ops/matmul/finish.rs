@@ -86,38 +86,6 @@ impl Finish {
         }
     }
 
-    /// What is left to do once `outputs[0]` holds the sums (of a posterior: its first half does), biases and slopes applied.
-    pub(super) fn apply<T: Real>(
-        &self,
-        step: &Step,
-        n: usize,
-        left: &[T],
-        more: &[View<'_, T>],
-        outputs: &mut [&mut [T]],
-    ) {
-        match *self {
-            Finish::Store | Finish::BiasActivation(_) | Finish::ActivationGradient(_) | Finish::Likelihood { .. } => {}
-            Finish::ColumnSums => {
-                let [_, sums] = outputs else { unreachable!("the planner gives it two outputs") };
-                let shape = Shape::new(left.len() / sums.len(), sums.len());
-                SumRows.reference(step, &[View { shape, values: left, bytes: &[] }], &mut [sums]);
-            }
-            Finish::Posterior { stream, samples, weight } => {
-                let posterior = more[0];
-                let shape = Shape::new(posterior.shape.rows, n);
-                let sums = outputs[0][..shape.len()].to_vec();
-                let d_z = View { shape, values: &sums, bytes: &[] };
-                ReparameteriseGradient { stream, samples }.reference(step, &[posterior, d_z], outputs);
-                let share = weight.value::<T>(step) / T::from_f64(f64::from(step.rows));
-                fill_rows(outputs[0], 2 * n, #[inline(always)] |row, d_posterior| {
-                    if row < step.rows as usize {
-                        kl::gradient_of_row(posterior.row(row), share, d_posterior, #[inline(always)] |d, x| *d = *d + x);
-                    }
-                });
-            }
-        }
-    }
-
     /// Links what defines `finish`.
     pub(super) fn link(&self, mut kernel: Kernel, more: &[Shape], [m, n]: [usize; 2]) -> Kernel {
         debug_assert!(m > 0 && n > 0);

@@ -15,7 +15,7 @@ pub use load::Load;
 pub use variant::Variant;
 
 use super::*;
-use crate::backend::cpu::{Matrix, multiply, multiply_beside, multiply_then};
+use crate::backend::cpu::{Matrix, multiply, multiply_beside, multiply_then, scratch};
 
 /// Which factor is stored transposed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +93,6 @@ impl Operation for Matmul {
         };
         let more = &inputs[2..];
         let (sums, second) = outputs.split_first_mut().expect("a product has an output");
-        let sums = &mut sums[..m * n];
         match self.finish {
             Finish::BiasActivation(activation) => {
                 let bias = more[0].values;
@@ -117,9 +116,24 @@ impl Operation for Matmul {
                     activation.slope_in_place(d, &y.row(row)[col..]);
                 });
             }
-            Finish::Store | Finish::ColumnSums | Finish::Posterior { .. } => multiply([m, n, k], sums, left, right),
+            Finish::Store => multiply([m, n, k], sums, left, right),
+            Finish::ColumnSums => {
+                multiply([m, n, k], sums, left, right);
+                let left = View { shape: Shape::new(k, m), values: &a, bytes: &[] };
+                SumRows.reference(step, &[left], second);
+            }
+            Finish::Posterior { stream, samples, weight } => scratch(m * n, |d_z| {
+                multiply([m, n, k], d_z, left, right);
+                let (posterior, d_z) = (more[0], View { shape: Shape::new(m, n), values: d_z, bytes: &[] });
+                ReparameteriseGradient { stream, samples }.reference(step, &[posterior, d_z], outputs);
+                let share = weight.value::<T>(step) / T::from_f64(f64::from(step.rows));
+                fill_rows(outputs[0], 2 * n, #[inline(always)] |row, d_posterior| {
+                    if row < step.rows as usize {
+                        kl::gradient_of_row(posterior.row(row), share, d_posterior, #[inline(always)] |d, x| *d = *d + x);
+                    }
+                });
+            }),
         }
-        self.finish.apply(step, n, &a, more, outputs);
     }
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {

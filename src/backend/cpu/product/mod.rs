@@ -13,7 +13,6 @@
 //! dense factors the two are about as fast (`cargo bench --bench kernels -- product` compares them).
 
 mod panels;
-mod room;
 mod sliver;
 mod terms;
 mod tile;
@@ -22,13 +21,14 @@ use std::cell::{Cell, RefCell};
 
 use pulp::{Simd, WithSimd};
 
+use super::room::Room;
 use crate::backend::unchecked::{Window, prefetch};
 use crate::ops::{FOUR, Real};
+use crate::simd::dispatch;
 use panels::{Panels, Shelf};
-use room::Room;
 use sliver::sliver;
 use terms::{CHUNK, Terms};
-use tile::{Corner, ROWS, VECTORS, columns, tile};
+use tile::{Corner, Extent, tile};
 
 /// Products of fewer multiplications stay on one thread: handing one over costs some microseconds.
 const WORTH_SHARING: usize = 100_000;
@@ -148,7 +148,7 @@ impl<T: Real, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> Part<'_, T, F> {
     /// halves side by side would both lay out the same slivers.
     fn share(self, parts: usize) {
         let (m, n) = (self.out.rows, self.out.cols);
-        let (by_rows, by_columns) = (m >= 4 * ROWS, n >= 2 * PIECE);
+        let (by_rows, by_columns) = (m >= 4 * self.b.tiles.rows, n >= 2 * PIECE);
         let wanted = parts > 1 || m >= 2 * TALL || n >= 2 * WIDE;
         if !wanted || !(by_rows || by_columns) {
             return self.run();
@@ -159,7 +159,7 @@ impl<T: Real, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> Part<'_, T, F> {
 
     fn cut(self, by_columns: bool) -> (Self, Self) {
         let Part { at: (row, col), out, beside, a, b, finish } = self;
-        let (length, edge) = if by_columns { (out.cols, PIECE) } else { (out.rows, ROWS) };
+        let (length, edge) = if by_columns { (out.cols, PIECE) } else { (out.rows, b.tiles.rows) };
         let half = (length / 2).next_multiple_of(edge);
         let ((out, other), besides, at) = match by_columns {
             // A piece is a multiple of FOUR.
@@ -177,7 +177,7 @@ impl<T: Real, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> Part<'_, T, F> {
         thread_local! {
             static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch::NONE) };
         }
-        SCRATCH.with_borrow_mut(|scratch| pulp::Arch::new().dispatch(Run { part: self, scratch }));
+        SCRATCH.with_borrow_mut(|scratch| dispatch(Run { part: self, scratch }));
     }
 }
 
@@ -192,6 +192,17 @@ impl<T: Real, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> WithSimd for Run<'
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        match Extent::of::<T, S>() {
+            Extent { rows: 8, vectors: 1, .. } => self.multiply::<S, 8, 1>(simd),
+            _ => self.multiply::<S, 6, 2>(simd),
+        }
+    }
+}
+
+impl<T: Real, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> Run<'_, '_, T, F> {
+    /// In tiles of `R` rows and `L` vectors.
+    #[inline(always)]
+    fn multiply<S: Simd, const R: usize, const L: usize>(self, simd: S) {
         let Run { part: Part { at: (row, col), mut out, mut beside, a, b, finish }, scratch } = self;
         let (m, blocks) = (out.rows, b.blocks().count());
         for (at, terms) in b.blocks().enumerate() {
@@ -200,10 +211,10 @@ impl<T: Real, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> WithSimd for Run<'
             while done < m {
                 let a = a.from(row + done, terms.start);
                 let rows = match m - done {
-                    ROWS.. => block.multiply::<ROWS>(a, done),
-                    4.. => block.multiply::<4>(a, done),
-                    2.. => block.multiply::<2>(a, done),
-                    _ => block.multiply::<1>(a, done),
+                    left if left >= R => block.multiply::<R, L>(a, done),
+                    4.. => block.multiply::<4, L>(a, done),
+                    2.. => block.multiply::<2, L>(a, done),
+                    _ => block.multiply::<1, L>(a, done),
                 };
                 if at + 1 == blocks {
                     for r in done..done + rows {
@@ -247,17 +258,17 @@ struct Block<'b, 'a, S, T> {
 impl<S: Simd, T: Real> Block<'_, '_, S, T> {
     /// `R` rows of the result from this one on, for `a` from that row on; `R`.
     #[inline(always)]
-    fn multiply<const R: usize>(&mut self, a: Matrix<'_, T>, row: usize) -> usize {
+    fn multiply<const R: usize, const L: usize>(&mut self, a: Matrix<'_, T>, row: usize) -> usize {
         let Scratch { sliver: values, terms: of_sliver } = &mut *self.scratch;
         let values = values.of(self.terms.next_multiple_of(CHUNK) * R);
         let sliver = sliver::<T, R>(a, self.terms, values, of_sliver);
-        let width = columns::<T, S>();
+        let width = L * T::count::<S>();
         for col in (0..self.out.cols).step_by(width) {
             let (panel, terms) = self.b.panel(self.at, self.terms, self.col + col);
             let to = Corner { out: &mut *self.out, row, col, add: self.at > 0 };
             let terms = terms.shorter(of_sliver);
             match panel.len() == self.terms * width {
-                true => tile::<T, S, R, VECTORS>(self.simd, terms, sliver, panel, to),
+                true => tile::<T, S, R, L>(self.simd, terms, sliver, panel, to),
                 false => tile::<T, S, R, 1>(self.simd, terms, sliver, panel, to),
             }
         }

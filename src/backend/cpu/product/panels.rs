@@ -7,11 +7,11 @@ use std::ops::Range;
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::room::Room;
+use super::super::room::Room;
 use super::terms::{CHUNK, Terms};
-use super::tile::{VECTORS, columns};
+use super::tile::Extent;
 use super::{BLOCK, Matrix};
-use crate::simd::Lanes;
+use crate::simd::{Lanes, dispatch};
 
 /// Columns that are laid out by a thread at a time: panels of any vectors fill them.
 const GROUP: usize = 128;
@@ -34,21 +34,22 @@ pub(super) struct Panels<'p, T> {
     count: usize,
     block: usize,
     cols: usize,
-    /// Columns of all panels but the last, see [`padded`].
-    width: usize,
+    /// The tiles that read them.
+    pub(super) tiles: Extent,
 }
 
 /// Columns of a panel for the next ones of `b`, of which there are so many: those of a tile, or as many vectors as it takes.
 #[inline(always)]
-fn padded(cols: usize, width: usize) -> usize {
-    cols.next_multiple_of(width / VECTORS).min(width)
+fn padded(cols: usize, tiles: Extent) -> usize {
+    cols.next_multiple_of(tiles.lanes).min(tiles.columns())
 }
 
 impl<'p, T: Lanes> Panels<'p, T> {
     /// Those of `b [count, cols]`, laid out by all threads if `shared`.
     pub(super) fn of(b: Matrix<'_, T>, count: usize, cols: usize, shelf: &'p mut Shelf, shared: bool) -> Panels<'p, T> {
         let block = count.div_ceil(count.div_ceil(BLOCK));
-        let width = pulp::Arch::new().dispatch(Width(PhantomData::<T>));
+        let tiles = dispatch(Tiles(PhantomData::<T>));
+        let width = tiles.columns();
         let (slot, panels, groups) = (block * width, GROUP / width, cols.div_ceil(GROUP));
         let slots = count.div_ceil(block) * groups * panels;
         if shelf.terms.len() < slots {
@@ -60,9 +61,9 @@ impl<'p, T: Lanes> Panels<'p, T> {
         parts.enumerate().for_each(|(at, (values, terms))| {
             let (from, col) = (at / groups * block, at % groups * GROUP);
             let (count, cols) = (block.min(count - from), GROUP.min(cols - col));
-            pulp::Arch::new().dispatch(Group { b: b.from(from, col), count, cols, slot, values, terms });
+            dispatch(Group { b: b.from(from, col), count, cols, slot, values, terms });
         });
-        Panels { values, terms, count, block, cols, width }
+        Panels { values, terms, count, block, cols, tiles }
     }
 
     /// The terms of each block.
@@ -74,20 +75,21 @@ impl<'p, T: Lanes> Panels<'p, T> {
     /// The panel that begins with this column, of a block of so many terms, with those in which it is not zero.
     #[inline(always)]
     pub(super) fn panel(&self, block: usize, terms: usize, col: usize) -> (&'p [T], &'p Terms) {
-        let at = (block * self.cols.next_multiple_of(GROUP) + col) / self.width;
-        let numbers = terms * padded(self.cols - col, self.width);
-        (&self.values[at * self.width * self.block..][..numbers], &self.terms[at])
+        let width = self.tiles.columns();
+        let at = (block * self.cols.next_multiple_of(GROUP) + col) / width;
+        let numbers = terms * padded(self.cols - col, self.tiles);
+        (&self.values[at * width * self.block..][..numbers], &self.terms[at])
     }
 }
 
-/// What tells how wide panels are.
-struct Width<T>(PhantomData<T>);
+/// What tells how large tiles are.
+struct Tiles<T>(PhantomData<T>);
 
-impl<T: Lanes> WithSimd for Width<T> {
-    type Output = usize;
+impl<T: Lanes> WithSimd for Tiles<T> {
+    type Output = Extent;
 
-    fn with_simd<S: Simd>(self, _: S) -> usize {
-        columns::<T, S>()
+    fn with_simd<S: Simd>(self, _: S) -> Extent {
+        Extent::of::<T, S>()
     }
 }
 
@@ -108,7 +110,8 @@ impl<T: Lanes> WithSimd for Group<'_, T> {
     fn with_simd<S: Simd>(self, _: S) {
         let Group { b, count, cols, slot, values, terms } = self;
         terms.iter_mut().for_each(Terms::clear);
-        let width = columns::<T, S>();
+        let tiles = Extent::of::<T, S>();
+        let width = tiles.columns();
         let (whole, last) = values.split_at_mut(cols / width * slot);
         if b.strides.1 == 1 {
             panels(b, count, width, slot, whole, terms);
@@ -118,7 +121,7 @@ impl<T: Lanes> WithSimd for Group<'_, T> {
             }
         }
         if let (left @ 1.., Some(terms)) = (cols % width, terms.get_mut(cols / width)) {
-            let width = padded(left, width);
+            let width = padded(left, tiles);
             ragged_panel(b.from(0, cols - left), left, width, &mut last[..count * width], terms);
         }
     }

@@ -43,7 +43,7 @@ fn fused() -> bool {
             bytemuck::cast_slice::<_, f64>(&[tiny])[0] != 0.0
         }
     }
-    pulp::Arch::new().dispatch(Fused)
+    dispatch(Fused)
 }
 
 /// Products of these factors, however they are stored, are bit for bit the sums they are said to be, on any threads, and
@@ -90,6 +90,20 @@ fn sums_are_bit_for_bit_what_they_are_said_to_be() {
         let (a, b) = (numbers(m * k, 1, 1), numbers(k * n, 1, 1));
         is_exact::<f32>(sizes, &a, &b);
         is_exact::<f64>(sizes, &a, &b);
+    }
+}
+
+/// Each factor is multiplied on AVX2 first, and then, on other threads, on the best vector units that there are.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn sums_are_the_same_on_older_vector_units() {
+    let Some(avx2) = pulp::x86::V3::try_new() else { return };
+    for sizes @ [m, n, k] in SIZES {
+        let (a, b) = (numbers(m * k, 3, 4), numbers(k * n, 1, 1));
+        crate::simd::tests::on(pulp::Arch::V3(avx2), || {
+            is_exact::<f32>(sizes, &a, &b);
+            is_exact::<f64>(sizes, &a, &b);
+        });
     }
 }
 

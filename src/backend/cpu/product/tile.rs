@@ -1,8 +1,9 @@
 //! The innermost loop: a tile of a product, in vector registers.
 //!
-//! A tile has [`ROWS`] rows or fewer, and columns that fill one or two vectors. Its 12 vectors of sums, with two of `b` and one
-//! of `a`, are the most that the 16 registers of AVX2 hold, and 12 sums at a time hide how long a multiply-add takes. Rows are
-//! short of columns because tiles with few rows find more terms to leave out ([`super::terms`]).
+//! Of a tile's sums there must be so many vectors that they hide how long a multiply-add takes: eight do, where there are two
+//! units that take four cycles. More rows, or more columns than fill a cache line, find fewer terms to leave out
+//! ([`super::terms`]), fewer rows take more loads. So with AVX-512 a tile has 8 rows of one vector, and all else 6 of two: with
+//! two vectors of `b` and one of `a`, its 12 sums are the most that the 16 registers of AVX2 hold.
 
 use pulp::{NullaryFnOnce, Simd};
 
@@ -11,14 +12,32 @@ use super::terms::CHUNK;
 use crate::backend::unchecked::Window;
 use crate::simd::Lanes;
 
-/// Rows of a tile, at most.
-pub(super) const ROWS: usize = 6;
-/// Vectors in a row of a tile, at most.
-pub(super) const VECTORS: usize = 2;
+/// How large tiles are, at most.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extent {
+    pub(super) rows: usize,
+    /// Vectors in a row.
+    pub(super) vectors: usize,
+    /// Numbers of a vector.
+    pub(super) lanes: usize,
+}
 
-/// Columns of a full tile, with these vectors of `T`.
-pub(super) fn columns<T: Lanes, S: Simd>() -> usize {
-    VECTORS * T::count::<S>()
+impl Extent {
+    /// With these vectors of `T`.
+    #[inline(always)]
+    pub(super) fn of<T: Lanes, S: Simd>() -> Extent {
+        const LINE: usize = 64; // bytes
+        let lanes = T::count::<S>();
+        match lanes * size_of::<T>() {
+            LINE => Extent { rows: 8, vectors: 1, lanes },
+            _ => Extent { rows: 6, vectors: 2, lanes },
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn columns(self) -> usize {
+        self.vectors * self.lanes
+    }
 }
 
 /// Where a tile's sums go.

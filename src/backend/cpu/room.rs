@@ -1,0 +1,38 @@
+//! Memory for what lives no longer than a dispatch: once it was large enough, steps allocate none.
+
+use std::cell::Cell;
+
+use crate::simd::Lanes;
+
+/// A cache line of any numbers: vectors that begin where lines do lie in one.
+#[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
+#[repr(C, align(64))]
+struct Line([u64; 8]);
+
+/// Memory for numbers of any kind; it keeps what it has.
+#[derive(Debug, Default)]
+pub(crate) struct Room(Vec<Line>);
+
+impl Room {
+    pub(crate) const NONE: Room = Room(Vec::new());
+
+    pub(crate) fn of<T: Lanes>(&mut self, count: usize) -> &mut [T] {
+        let lines = (count * size_of::<T>()).div_ceil(size_of::<Line>());
+        if self.0.len() < lines {
+            self.0.resize(lines, Line([0; 8]));
+        }
+        &mut bytemuck::cast_slice_mut(&mut self.0)[..count]
+    }
+}
+
+/// Calls `f` with so many numbers of this thread's, of any values.
+pub(crate) fn scratch<T: Lanes, R>(count: usize, f: impl FnOnce(&mut [T]) -> R) -> R {
+    thread_local! {
+        static ROOM: Cell<Room> = Cell::default();
+    }
+    // Taken away while it is used: what `f` calls may want some too.
+    let mut room = ROOM.take();
+    let result = f(room.of(count));
+    ROOM.set(room);
+    result
+}

@@ -1,0 +1,40 @@
+//! What a training step allocates on the CPU: nothing. In a binary of its own, as all its threads are counted.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
+use std::alloc::System;
+use vae_gpu::backend::cpu::Cpu;
+use vae_gpu::backend::{Device, MAX_STEPS};
+use vae_gpu::data::{Dataset, Synthetic};
+use vae_gpu::plan::{Arena, Fusion, Options};
+use vae_gpu::step::Step;
+use vae_gpu::train::bench::{Work, plan};
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Submissions allocate what they report; a longer one as often as a short one, so its steps none.
+#[test]
+fn a_step_allocates_nothing() {
+    rayon::ThreadPoolBuilder::new().num_threads(2).build_global().unwrap();
+    let work = Work { name: "small", hidden: 70, latent: 40, batch: 130 };
+    let data = Dataset::synthetic(Synthetic::Uniform, 1300, 784, 0);
+    for fuse in [Fusion::Ends, Fusion::None] {
+        let (model, plan) = plan(&work, &data, Options { fuse }).unwrap();
+        let mut session = Cpu::<f32>::new().session(model.layout(), &[data.train.resident()]).unwrap();
+        let program = session.load(plan).unwrap();
+        session.write_arena(Arena::Parameters, &model.layout().initial(0)).unwrap();
+        let steps: Vec<Step> =
+            (0..MAX_STEPS as u64).map(|index| Step { index, rows: 130, ..Step::default() }).collect();
+        let mut allocations = |count: usize| {
+            let region = Region::new(ALLOCATOR);
+            session.run(&[program], &steps[..count]).unwrap();
+            region.change().allocations + region.change().reallocations
+        };
+        // Each thread keeps what it needed once; which of the two takes which part is chance.
+        (0..6).for_each(|_| _ = allocations(MAX_STEPS));
+        let (one, many) = (allocations(1), allocations(MAX_STEPS));
+        assert!(one > 0, "nothing is counted");
+        assert_eq!(many, one, "{fuse:?}: {MAX_STEPS} steps allocate more than one does");
+    }
+}
