@@ -31,9 +31,10 @@ fn a_step_allocates_nothing() {
             session.run(&[program], &steps[..count]).unwrap();
             region.change().allocations + region.change().reallocations
         };
-        // Each thread keeps what it needed once; which of the two takes which part is chance.
-        (0..6).for_each(|_| _ = allocations(MAX_STEPS));
-        let (one, many) = (allocations(1), allocations(MAX_STEPS));
+        // A thread keeps what it needed once, and which of the two takes which part is chance; queues of the pool grow too. What
+        // a step allocates, every submission has.
+        let mut fewest = |steps: usize| (0..20).map(|_| allocations(steps)).min().unwrap();
+        let (one, many) = (fewest(1), fewest(MAX_STEPS));
         assert!(one > 0, "nothing is counted");
         assert_eq!(many, one, "{fuse:?}: {MAX_STEPS} steps allocate more than one does");
     }
