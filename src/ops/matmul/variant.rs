@@ -83,7 +83,7 @@ impl Variant {
 
     /// Whether it reads its factors by fours.
     pub(super) fn reads_by_fours(self) -> bool {
-        matches!(self, Variant::Subgroups | Variant::Tiled | Variant::Split)
+        matches!(self, Variant::Tiled | Variant::Split)
     }
 
     /// Workgroups for a result of `m` rows and `n` columns.
