@@ -18,14 +18,14 @@ pub(crate) fn dispatch<F: WithSimd>(f: F) -> F::Output {
 #[inline(always)]
 fn arch() -> Arch {
     #[cfg(test)]
-    if let Some(arch) = tests::THIS_THREADS.get() {
+    if let Some(arch) = testing::THIS_THREADS.get() {
         return arch;
     }
     Arch::new()
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+pub(crate) mod testing {
     use pulp::Arch;
     use std::cell::Cell;
 

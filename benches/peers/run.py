@@ -6,10 +6,10 @@
 
 All programs of a work run at once and take turns, each some tenths of a second long, in a new order each round; those
 whose turn it is not are stopped. So a machine whose speed wanders slows all of them, and each figure of a round has a
-neighbour in time to be compared with. Every turn has a part that does not count, and one that does. The first table has the medians over
-the rounds, and of the ratios of ours to each peer, round by round, the median and both quartiles. Ratios above 1 are in our
-favour. The second has the most memory that each program held, and the third the time from its start to the end of its
-first step, which comes before the turns.
+neighbour in time to be compared with. Every turn has a part that does not count, and one that does. The first table
+has the medians over the rounds, and of the ratios of ours to each peer, round by round, the median and both quartiles.
+Ratios above 1 are in our favour. The second has the most memory that each program held, and the third the time from
+its start to the end of its first step, which comes before the turns.
 
 `--peers` names those to run beside ours, of these:
 

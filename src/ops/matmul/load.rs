@@ -4,9 +4,9 @@
 //! gives, so that a loop computes each part once: for a batch read straight from the data set the first of them walks the
 //! epoch's permutation, which is far dearer than the load itself.
 //!
-//! Loops through workgroup memory read by fours: four rows (of the right factor: columns) at one term, which is what an
-//! invocation multiplies at a time. Where the factor is stored so that they lie side by side, as both are of a weight's
-//! gradient, a four is one load; where terms lie side by side it is four, each of which neighbouring invocations share.
+//! Loops whose invocations share what they load read by fours: four rows (of the right factor: columns) at one term, which
+//! is what an invocation multiplies at a time. Where the factor is stored so that they lie side by side, as both are of a
+//! weight's gradient, a four is one load; where terms lie side by side it is four, whose cache lines neighbours share.
 
 use std::borrow::Cow;
 

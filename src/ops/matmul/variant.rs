@@ -45,7 +45,8 @@ impl Variant {
         let [m, n, _] = size;
         match profile.products.get(&size) {
             Some(&variant) if variant.runs_on(profile) => variant,
-            _ if profile.software && profile.subgroups_of_eight => Variant::Subgroups,
+            // A tile of a single product of computed factors keeps Mesa's compiler (22.3) busy for ever.
+            _ if profile.software && profile.subgroups_of_eight && size != [1; 3] => Variant::Subgroups,
             _ if profile.software => Variant::Registers,
             _ if Variant::Tiled.groups(m, n) < FILLS => Variant::Split,
             _ => Variant::Tiled,
@@ -83,7 +84,7 @@ impl Variant {
 
     /// Whether it reads its factors by fours.
     pub(super) fn reads_by_fours(self) -> bool {
-        matches!(self, Variant::Tiled | Variant::Split)
+        matches!(self, Variant::Subgroups | Variant::Tiled | Variant::Split)
     }
 
     /// Workgroups for a result of `m` rows and `n` columns.
@@ -132,6 +133,7 @@ mod tests {
             assert_eq!(Variant::choose(&Profile::new(true), size), Variant::Registers);
             let eights = Profile { subgroups_of_eight: true, ..Profile::new(true) };
             assert_eq!(Variant::choose(&eights, size), Variant::Subgroups);
+            assert_eq!(Variant::choose(&eights, [1; 3]), Variant::Registers);
         }
         assert_eq!(Variant::choose(&Profile::new(false), [128, 400, 784]), Variant::Split);
         assert_eq!(Variant::choose(&Profile::new(false), [1024, 2048, 784]), Variant::Tiled);

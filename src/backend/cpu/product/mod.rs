@@ -21,14 +21,14 @@ use std::cell::{Cell, RefCell};
 
 use pulp::{Simd, WithSimd};
 
-use super::room::Room;
+use crate::backend::cpu::room::Room;
 use crate::backend::unchecked::{Window, prefetch};
 use crate::ops::{FOUR, Real};
 use crate::simd::dispatch;
 use panels::{Panels, Shelf};
 use sliver::sliver;
 use terms::{CHUNK, Terms};
-use tile::{Corner, Extent, tile};
+use tile::{Corner, Extent, OF_LINES, OF_PAIRS, tile};
 
 /// Products of fewer multiplications stay on one thread: handing one over costs some microseconds.
 const WORTH_SHARING: usize = 100_000;
@@ -192,9 +192,11 @@ impl<T: Real, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> WithSimd for Run<'
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        match Extent::of::<T, S>() {
-            Extent { rows: 8, vectors: 1, .. } => self.multiply::<S, 8, 1>(simd),
-            _ => self.multiply::<S, 6, 2>(simd),
+        let Extent { rows, vectors, .. } = Extent::of::<T, S>();
+        match [rows, vectors] {
+            OF_LINES => self.multiply::<S, { OF_LINES[0] }, { OF_LINES[1] }>(simd),
+            OF_PAIRS => self.multiply::<S, { OF_PAIRS[0] }, { OF_PAIRS[1] }>(simd),
+            other => unreachable!("no tile has {other:?} rows and vectors"),
         }
     }
 }

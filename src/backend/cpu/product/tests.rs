@@ -100,7 +100,7 @@ fn sums_are_the_same_on_older_vector_units() {
     let Some(avx2) = pulp::x86::V3::try_new() else { return };
     for sizes @ [m, n, k] in SIZES {
         let (a, b) = (numbers(m * k, 3, 4), numbers(k * n, 1, 1));
-        crate::simd::tests::on(pulp::Arch::V3(avx2), || {
+        crate::simd::testing::on(pulp::Arch::V3(avx2), || {
             is_exact::<f32>(sizes, &a, &b);
             is_exact::<f64>(sizes, &a, &b);
         });

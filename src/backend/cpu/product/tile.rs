@@ -12,6 +12,11 @@ use super::terms::CHUNK;
 use crate::backend::unchecked::Window;
 use crate::simd::Lanes;
 
+/// Rows of a tile, and vectors in a row: with vectors that fill a cache line,
+pub(super) const OF_LINES: [usize; 2] = [8, 1];
+/// and with shorter ones.
+pub(super) const OF_PAIRS: [usize; 2] = [6, 2];
+
 /// How large tiles are, at most.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Extent {
@@ -28,10 +33,8 @@ impl Extent {
     pub(super) fn of<T: Lanes, S: Simd>() -> Extent {
         const LINE: usize = 64; // bytes
         let lanes = T::count::<S>();
-        match lanes * size_of::<T>() {
-            LINE => Extent { rows: 8, vectors: 1, lanes },
-            _ => Extent { rows: 6, vectors: 2, lanes },
-        }
+        let [rows, vectors] = if lanes * size_of::<T>() == LINE { OF_LINES } else { OF_PAIRS };
+        Extent { rows, vectors, lanes }
     }
 
     #[inline(always)]
