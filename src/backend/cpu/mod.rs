@@ -1,5 +1,6 @@
 //! The CPU: every op's reference, in the order of the plan, in f32 or f64.
 
+mod awake;
 mod interpret;
 mod product;
 mod room;
@@ -11,6 +12,7 @@ pub(crate) use room::scratch;
 use super::*;
 use crate::ops::{Real, View};
 use crate::plan::Place;
+use awake::awake;
 use smallvec::SmallVec;
 use std::time::Instant;
 
@@ -232,8 +234,7 @@ impl<T: Real> Session for CpuSession<T> {
     fn submit(&mut self, programs: &[ProgramId], steps: &[Step]) -> Result<Submission> {
         assert!((1..=MAX_STEPS).contains(&steps.len()), "a submission has 1 to {MAX_STEPS} steps");
         self.metrics.fill(T::zero());
-        // On one of the pool's own threads: from outside, each parallel loop would put this one to sleep and wake it.
-        rayon::scope(|_| {
+        awake(|| {
             for (slot, step) in steps.iter().enumerate() {
                 for program in programs {
                     // Out of the session while it runs, so that both can be borrowed.
@@ -301,7 +302,7 @@ impl<T: Real> Session for CpuSession<T> {
         let count = self.programs[program.0].plan.dispatches.len();
         let mut times = vec![Vec::with_capacity(repeats); count];
         let step = &Step { slot: 0, ..*step };
-        rayon::scope(|_| {
+        awake(|| {
             let mut running = std::mem::take(&mut self.programs[program.0]);
             self.step(&mut running, step, |_| {});
             for _ in 0..repeats {

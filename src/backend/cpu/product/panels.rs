@@ -61,7 +61,7 @@ impl<'p, T: Lanes> Panels<'p, T> {
         parts.enumerate().for_each(|(at, (values, terms))| {
             let (from, col) = (at / groups * block, at % groups * GROUP);
             let (count, cols) = (block.min(count - from), GROUP.min(cols - col));
-            dispatch(Group { b: b.from(from, col), count, cols, slot, tiles, values, terms });
+            dispatch(Group { b: b.from(from, col), count, cols, slot, values, terms });
         });
         Panels { values, terms, count, block, cols, tiles }
     }
@@ -99,7 +99,6 @@ struct Group<'g, T> {
     count: usize,
     cols: usize,
     slot: usize,
-    tiles: Extent,
     values: &'g mut [T],
     terms: &'g mut [Terms],
 }
@@ -109,8 +108,10 @@ impl<T: Lanes> WithSimd for Group<'_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let Group { b, count, cols, slot, tiles, values, terms } = self;
+        let Group { b, count, cols, slot, values, terms } = self;
         terms.iter_mut().for_each(Terms::clear);
+        // Known as it is compiled: rows of a panel are then copied without a loop.
+        let tiles = Extent::of::<T, S>();
         let width = tiles.columns();
         let (whole, last) = values.split_at_mut(cols / width * slot);
         if b.strides.1 == 1 {
