@@ -63,8 +63,8 @@ pub struct Measurement {
     pub levels: usize,
     /// Multiplications and additions of the step's products; nothing else is counted.
     pub flops_per_step: u64,
-    /// Seconds that the step's products take alone, of factors without a zero, over the step's: 1 is a step that costs nothing
-    /// else. The CPU path leaves out terms that are zero, so that a step of sparse images may come out above it.
+    /// Seconds that the step's products take alone, of factors without a zero, over the step's, in turns of which this is the
+    /// median: 1 is a step that costs nothing else. The CPU path leaves out terms that are zero, so that a step of sparse images may come out above it.
     pub share_of_limit: f64,
     /// Seconds from the process's start to the end of the first step: reading data, opening the device, then this work's
     /// plan, buffers, kernels and one step. Of several works in a process, each is counted as if it were the first; what
@@ -81,6 +81,8 @@ pub struct Measurement {
 
 /// Steps between two looks at the clock, at most.
 const LONGEST: usize = 32;
+/// Turns that steps and their products take with each other.
+const LIMIT_TURNS: usize = 7;
 
 /// The configuration of a work.
 fn config(work: &Work) -> TrainConfig {
@@ -169,7 +171,12 @@ pub fn measure(
         times.push(run(&mut *session, part)?);
     }
     let step_s = median(&mut times);
-    let limit_s = products::seconds(device, &products, 3.0 * part)?;
+    // In turns, so that a machine whose speed wanders slows both.
+    let mut alone = products::Alone::new(device, &products)?;
+    let mut shares = Vec::new();
+    for _ in 0..LIMIT_TURNS {
+        shares.push(alone.seconds(part / 2.0)? / run(&mut *session, part / 2.0)?);
+    }
     let adapter = device.adapter();
     Ok(Measurement {
         work: work.name,
@@ -181,7 +188,7 @@ pub fn measure(
         dispatches_per_step,
         levels,
         flops_per_step: products.iter().map(|product| product.flops()).sum(),
-        share_of_limit: limit_s / step_s,
+        share_of_limit: median(&mut shares),
         first_step_s,
         device_bytes,
         peak_resident_bytes: peak_resident_bytes(),

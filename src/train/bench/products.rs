@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use crate::backend::{Data, Device, MAX_STEPS, ProgramId, median};
+use crate::backend::{Data, Device, MAX_STEPS, ProgramId, Session, median};
 use crate::error::Result;
 use crate::graph::{Graph, ParameterLayout, Shape};
 use crate::ops::{Op, Products, Transpose, Variant};
@@ -53,46 +53,58 @@ pub(super) fn of(plan: &Plan) -> Vec<Product> {
 /// How long a submission should last at least, in seconds, so that its own cost does not tell.
 const WORTH_TIMING: f64 = 0.02;
 
-/// Seconds that these products take on the device, one after another and nothing else: the median over about so many
-/// seconds of runs.
-pub(super) fn seconds(device: &dyn Device, products: &[Product], seconds: f64) -> Result<f64> {
-    let layout = ParameterLayout::default();
-    let none: [Data<'_>; 0] = [];
-    let mut session = device.session(&layout, &none)?;
-    let mut g = Graph::new(layout);
-    for (at, product) in products.iter().enumerate() {
-        let [a, b] = product.factors();
-        let a = g.input(&format!("a{at}"), a);
-        let b = g.input(&format!("b{at}"), b);
-        let c = g.matmul(a, b, product.transpose)?; // [m, n]
-        g.output(&format!("c{at}"), c);
+/// Products on a device, ready to run one after another and nothing else.
+pub(super) struct Alone {
+    session: Box<dyn Session>,
+    program: ProgramId,
+    /// How often they are run in a submission.
+    steps: usize,
+}
+
+impl Alone {
+    /// These, of factors without a zero.
+    pub(super) fn new(device: &dyn Device, products: &[Product]) -> Result<Alone> {
+        let layout = ParameterLayout::default();
+        let none: [Data<'_>; 0] = [];
+        let mut session = device.session(&layout, &none)?;
+        let mut g = Graph::new(layout);
+        for (at, product) in products.iter().enumerate() {
+            let [a, b] = product.factors();
+            let a = g.input(&format!("a{at}"), a);
+            let b = g.input(&format!("b{at}"), b);
+            let c = g.matmul(a, b, product.transpose)?; // [m, n]
+            g.output(&format!("c{at}"), c);
+        }
+        let program = session.load(compile(&g, Options::default())?)?;
+        for (at, product) in products.iter().enumerate() {
+            // Ordinary numbers: denormal ones are slow on some devices.
+            let [a, b] = product.factors();
+            session.write_input(program, &format!("a{at}"), &vec![0.5; a.len()])?;
+            session.write_input(program, &format!("b{at}"), &vec![0.25; b.len()])?;
+        }
+        let mut alone = Alone { session, program, steps: 1 };
+        alone.run()?; // drivers compile kernels on their first run, for longer than it lasts
+        alone.steps = (WORTH_TIMING / alone.run()?).ceil().clamp(1.0, MAX_STEPS as f64) as usize;
+        Ok(alone)
     }
-    let program: ProgramId = session.load(compile(&g, Options::default())?)?;
-    for (at, product) in products.iter().enumerate() {
-        // Ordinary numbers: denormal ones are slow on some devices.
-        let [a, b] = product.factors();
-        session.write_input(program, &format!("a{at}"), &vec![0.5; a.len()])?;
-        session.write_input(program, &format!("b{at}"), &vec![0.25; b.len()])?;
-    }
-    let step = Step { rows: 1, ..Step::default() };
-    let mut run = |steps: usize| -> Result<f64> {
-        let steps = vec![step; steps];
+
+    /// Seconds that they take all together: the mean of a submission's.
+    fn run(&mut self) -> Result<f64> {
+        let steps = vec![Step { rows: 1, ..Step::default() }; self.steps];
         let began = Instant::now();
-        session.run(&[program], &steps)?;
+        self.session.run(&[self.program], &steps)?;
         Ok(began.elapsed().as_secs_f64() / steps.len() as f64)
-    };
-    let began = Instant::now();
-    run(1)?; // drivers compile kernels on their first run, for longer than it lasts
-    let once = run(1)?;
-    if once > seconds {
-        return Ok(once);
     }
-    let steps = (WORTH_TIMING / once).ceil().clamp(4.0, MAX_STEPS as f64) as usize;
-    let mut times = Vec::new();
-    while times.len() < 3 || began.elapsed().as_secs_f64() < seconds {
-        times.push(run(steps)?);
+
+    /// Likewise: the median over about so many seconds.
+    pub(super) fn seconds(&mut self, seconds: f64) -> Result<f64> {
+        let began = Instant::now();
+        let mut times = vec![self.run()?];
+        while began.elapsed().as_secs_f64() < seconds {
+            times.push(self.run()?);
+        }
+        Ok(median(&mut times))
     }
-    Ok(median(&mut times))
 }
 
 /// `[m, n, k]` of the product that loops are compared on.
@@ -122,7 +134,7 @@ pub struct VariantSpeed {
 pub fn variants(device: &dyn Device, seconds: f64) -> Result<Vec<VariantSpeed>> {
     let product = Product { size: COMPARED, transpose: Transpose::Neither };
     let speed = |variant, device: &dyn Device| -> Result<VariantSpeed> {
-        let taken = self::seconds(device, &[product], seconds)?;
+        let taken = Alone::new(device, &[product])?.seconds(seconds)?;
         Ok(VariantSpeed {
             product: product.size,
             variant,

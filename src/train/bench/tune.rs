@@ -56,7 +56,7 @@ pub fn tune(
         let mut gflops = Vec::new();
         for variant in Variant::ALL {
             if let Some(device) = device.with_products(Products::from([(size, variant)])) {
-                let taken = products::seconds(&*device, &group, seconds)?;
+                let taken = products::Alone::new(&*device, &group)?.seconds(seconds)?;
                 gflops.push((variant, flops as f64 / taken / 1e9));
             }
         }
