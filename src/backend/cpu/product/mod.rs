@@ -160,7 +160,7 @@ impl<T: Real, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> Part<'_, T, F> {
     fn cut(self, by_columns: bool) -> (Self, Self) {
         let Part { at: (row, col), out, beside, a, b, finish } = self;
         let (length, edge) = if by_columns { (out.cols, PIECE) } else { (out.rows, b.tiles.rows) };
-        let half = (length / 2).next_multiple_of(edge);
+        let half = (length + edge) / (2 * edge) * edge; // the nearest to its middle
         let ((out, other), besides, at) = match by_columns {
             // A piece is a multiple of FOUR.
             true => {
