@@ -1,5 +1,5 @@
 // g = clip() gradient, m = b1 m + (1 - b1) g, v = b2 v + (1 - b2) g^2, p = decay p - step_size m / (sqrt(v) second_scale + eps)
-// Slices of the four arenas of a model, all [1, COUNT]; clip_*.wgsl binds the last three. One invocation an element.
+// Slices of the four arenas of a model, all [1, 4 COUNT]; clip_*.wgsl binds the last three. An invocation has four elements.
 
 override WORKGROUP: u32 = 128u;
 override COUNT: u32;
@@ -9,7 +9,7 @@ override GAIN1: f32;   // 1 - BETA1, rounded once
 override GAIN2: f32;   // 1 - BETA2
 override EPSILON: f32;
 
-@group(0) @binding(1) var<storage, read> gradient: array<f32>;
+@group(0) @binding(1) var<storage, read> gradient: array<vec4<f32>>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {

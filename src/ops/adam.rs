@@ -73,7 +73,8 @@ impl Operation for Adam {
     }
 
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &Profile) -> Kernel {
-        let mut kernel = Kernel::elementwise(fragment!("adam.wgsl"), inputs[0].len()).link(fragment!("step.wgsl"));
+        // Whole fours: arenas are padded to them.
+        let mut kernel = Kernel::elementwise(fragment!("adam.wgsl"), inputs[0].len() / FOUR).link(fragment!("step.wgsl"));
         kernel = kernel.link(match inputs.len() {
             1 => fragment!("clip_none.wgsl"),
             _ => fragment!("clip_factor.wgsl"),
