@@ -64,7 +64,8 @@ pub struct Measurement {
     /// Multiplications and additions of the step's products; nothing else is counted.
     pub flops_per_step: u64,
     /// Seconds that the step's products take alone, of factors without a zero, over the step's, in turns of which this is the
-    /// median: 1 is a step that costs nothing else. The CPU path leaves out terms that are zero, so that a step of sparse images may come out above it.
+    /// median: 1 is a step that costs nothing else. The CPU path leaves out terms that are zero, so that a step of sparse
+    /// images may come out above it.
     pub share_of_limit: f64,
     /// Seconds from the process's start to the end of the first step: reading data, opening the device, then this work's
     /// plan, buffers, kernels and one step. Of several works in a process, each is counted as if it were the first; what

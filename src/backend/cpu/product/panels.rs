@@ -110,7 +110,7 @@ impl<T: Lanes> WithSimd for Group<'_, T> {
     fn with_simd<S: Simd>(self, _: S) {
         let Group { b, count, cols, slot, values, terms } = self;
         terms.iter_mut().for_each(Terms::clear);
-        // Known as it is compiled: rows of a panel are then copied without a loop.
+        // Not handed over: known as it is compiled, it gives loops of fixed lengths.
         let tiles = Extent::of::<T, S>();
         let width = tiles.columns();
         let (whole, last) = values.split_at_mut(cols / width * slot);
