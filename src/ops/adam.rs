@@ -59,9 +59,10 @@ impl Operation for Adam {
                 vectorised(#[inline(always)] || {
                     for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(g) {
                         let g = g * factor;
-                        *m = b1 * *m + c1 * g;
-                        *v = b2 * *v + c2 * g * g;
-                        *p = decay * *p - step_size * *m / (v.sqrt() * scale + epsilon);
+                        // Not read again from where they are stored: what lies across two cache lines is slow to come back.
+                        let (first, second) = (b1 * *m + c1 * g, b2 * *v + c2 * g * g);
+                        *p = decay * *p - step_size * first / (second.sqrt() * scale + epsilon);
+                        (*m, *v) = (first, second);
                     }
                 });
             },

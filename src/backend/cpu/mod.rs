@@ -13,6 +13,7 @@ use super::*;
 use crate::ops::{Real, View};
 use crate::plan::Place;
 use awake::awake;
+use room::Numbers;
 use smallvec::SmallVec;
 use std::time::Instant;
 
@@ -70,8 +71,8 @@ type Few<X> = SmallVec<[X; 8]>;
 #[derive(Debug)]
 pub struct CpuSession<T> {
     layout: ParameterLayout,
-    arenas: [Vec<T>; 4],
-    metrics: Vec<T>,
+    arenas: [Numbers<T>; 4],
+    metrics: Numbers<T>,
     data: Vec<Held<T>>,
     programs: Vec<Program<T>>,
     traffic: Traffic,
@@ -101,7 +102,7 @@ impl<T: Real> Held<T> {
 #[derive(Debug, Default)]
 struct Program<T> {
     plan: Plan,
-    locals: Vec<Vec<T>>,
+    locals: Vec<Numbers<T>>,
 }
 
 impl<T: Real> CpuSession<T> {
@@ -109,8 +110,8 @@ impl<T: Real> CpuSession<T> {
     pub fn new(layout: &ParameterLayout, data: &[Data<'_>]) -> CpuSession<T> {
         CpuSession {
             layout: layout.clone(),
-            arenas: std::array::from_fn(|_| vec![T::zero(); layout.len()]),
-            metrics: vec![T::zero(); MAX_STEPS * METRICS],
+            arenas: std::array::from_fn(|_| Numbers::new(layout.len(), T::zero())),
+            metrics: Numbers::new(MAX_STEPS * METRICS, T::zero()),
             data: data.iter().map(Held::new).collect(),
             programs: Vec::new(),
             traffic: Traffic::default(),
@@ -146,7 +147,7 @@ impl<T: Real> CpuSession<T> {
         }
     }
 
-    fn take(&mut self, program: &mut Program<T>, place: Place) -> Vec<T> {
+    fn take(&mut self, program: &mut Program<T>, place: Place) -> Numbers<T> {
         std::mem::take(match place {
             Place::Arena(arena) => &mut self.arenas[arena as usize],
             Place::Metrics => &mut self.metrics,
@@ -155,7 +156,7 @@ impl<T: Real> CpuSession<T> {
         })
     }
 
-    fn put(&mut self, program: &mut Program<T>, place: Place, values: Vec<T>) {
+    fn put(&mut self, program: &mut Program<T>, place: Place, values: Numbers<T>) {
         match place {
             Place::Arena(arena) => self.arenas[arena as usize] = values,
             Place::Metrics => self.metrics = values,
@@ -169,7 +170,7 @@ impl<T: Real> CpuSession<T> {
         let dispatches = std::mem::take(&mut program.plan.dispatches);
         for (at, dispatch) in dispatches.iter().enumerate() {
             // The plan never lets an output share a buffer with an input, so taking outputs' buffers out is safe.
-            let mut taken: Few<(Place, Vec<T>)> = Few::new();
+            let mut taken: Few<(Place, Numbers<T>)> = Few::new();
             for output in &dispatch.outputs {
                 if taken.iter().all(|(place, _)| *place != output.place) {
                     taken.push((output.place, self.take(program, output.place)));
@@ -201,7 +202,7 @@ impl<T: Real> CpuSession<T> {
 }
 
 /// The outputs as parts of the buffers they lie in; several may lie in one, apart.
-fn parts<'a, T>(buffers: &'a mut [(Place, Vec<T>)], outputs: &[Slice]) -> Few<&'a mut [T]> {
+fn parts<'a, T: Real>(buffers: &'a mut [(Place, Numbers<T>)], outputs: &[Slice]) -> Few<&'a mut [T]> {
     let mut parts: Few<Option<&mut [T]>> = outputs.iter().map(|_| None).collect();
     for (place, values) in buffers {
         let mut inside: Few<usize> = (0..outputs.len()).filter(|&i| outputs[i].place == *place).collect();
@@ -226,7 +227,7 @@ impl<T: Real> Session for CpuSession<T> {
         check_datasets(&plan, &held)?;
         check_len("the plan's arenas", plan.layout.len(), self.layout.len())?;
         // Not a number until written: a dispatch that reads what no other wrote shows at once.
-        let locals = plan.locals.iter().map(|&len| vec![T::nan(); len]).collect();
+        let locals = plan.locals.iter().map(|&len| Numbers::new(len, T::nan())).collect();
         self.programs.push(Program { plan, locals });
         Ok(ProgramId(self.programs.len() - 1))
     }

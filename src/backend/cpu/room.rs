@@ -1,6 +1,9 @@
-//! Memory for what lives no longer than a dispatch: once it was large enough, steps allocate none.
+//! Memory that begins where cache lines do: of what a session holds, and of what lives no longer than a dispatch, of which
+//! steps allocate none once it was large enough.
 
 use std::cell::Cell;
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
 
 use crate::simd::Lanes;
 
@@ -22,6 +25,36 @@ impl Room {
             self.0.resize(lines, Line([0; 8]));
         }
         &mut bytemuck::cast_slice_mut(&mut self.0)[..count]
+    }
+}
+
+/// A list of numbers, of a length that stays.
+#[derive(Debug, Default)]
+pub(crate) struct Numbers<T> {
+    room: Room,
+    count: usize,
+    kind: PhantomData<T>,
+}
+
+impl<T: Lanes> Numbers<T> {
+    pub(crate) fn new(count: usize, value: T) -> Numbers<T> {
+        let mut numbers = Numbers { room: Room::NONE, count, kind: PhantomData };
+        numbers.room.of(count).fill(value);
+        numbers
+    }
+}
+
+impl<T: Lanes> Deref for Numbers<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &bytemuck::cast_slice(&self.room.0)[..self.count]
+    }
+}
+
+impl<T: Lanes> DerefMut for Numbers<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        self.room.of(self.count)
     }
 }
 
