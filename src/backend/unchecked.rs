@@ -55,6 +55,16 @@ impl<'a, T> Window<'a, T> {
         // SAFETY: these elements are the window's own, and borrowed as it is.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(row * self.stride), self.cols) }
     }
+
+    /// So many rows from this one on, each from this column on.
+    #[inline(always)]
+    pub(crate) fn corner<const R: usize>(&mut self, row: usize, col: usize) -> [&mut [T]; R] {
+        assert!(row + R <= self.rows && col <= self.cols, "a corner lies within the window");
+        // SAFETY: these elements are the window's own, and borrowed as it is; the rows share none.
+        std::array::from_fn(|r| unsafe {
+            std::slice::from_raw_parts_mut(self.start.add((row + r) * self.stride + col), self.cols - col)
+        })
+    }
 }
 
 /// Tells the CPU to fetch an element's cache line, where it can be told; beyond the values nothing is done.

@@ -165,21 +165,39 @@ fn store<T: Lanes, S: Simd, const R: usize, const L: usize>(
     to: &mut Corner<'_, '_, T>,
 ) {
     let Corner { ref mut out, row, col, add } = *to;
-    for (r, sums) in sums.iter().enumerate() {
-        let out = &mut out.row(row + r)[col..];
-        match T::vectors_mut::<S>(out).first_chunk_mut::<L>() {
-            Some(out) if add => {
-                for (out, &sum) in out.iter_mut().zip(sums) {
+    let whole = out.cols >= col + L * T::count::<S>();
+    let rows: [_; R] = out.corner(row, col);
+    // Loops of their own, and short ones, so that they are unrolled and sums go straight from registers to where they belong.
+    match (whole, add) {
+        (true, false) => {
+            for (r, out) in rows.into_iter().enumerate() {
+                lines::<T, S, L>(out).copy_from_slice(&sums[r]);
+            }
+        }
+        (true, true) => {
+            for (r, out) in rows.into_iter().enumerate() {
+                for (out, sum) in lines::<T, S, L>(out).iter_mut().zip(sums[r]) {
                     *out = T::sum(simd, *out, sum);
                 }
             }
-            Some(out) => *out = *sums,
-            // The last columns do not fill the vectors.
-            None => {
-                let sums = *sums; // elsewhere than in registers
-                let sums: &[T] = bytemuck::cast_slice(&sums);
-                out.iter_mut().zip(sums).for_each(|(out, &sum)| *out = if add { *out + sum } else { sum });
+        }
+        (false, _) => {
+            for (r, out) in rows.into_iter().enumerate() {
+                let sums = sums[r];
+                store_some(bytemuck::cast_slice(&sums), out, add);
             }
         }
     }
+}
+
+/// The first `L` vectors of a row.
+#[inline(always)]
+fn lines<T: Lanes, S: Simd, const L: usize>(row: &mut [T]) -> &mut [T::Vector<S>] {
+    &mut T::vectors_mut::<S>(row)[..L]
+}
+
+/// Of a row's sums, as many as `out` has.
+#[inline(never)]
+fn store_some<T: Lanes>(sums: &[T], out: &mut [T], add: bool) {
+    out.iter_mut().zip(sums).for_each(|(out, &sum)| *out = if add { *out + sum } else { sum });
 }
