@@ -46,16 +46,15 @@ impl Operation for Adam {
     }
 
     fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
-        use rayon::prelude::*;
         const PART: usize = 1 << 14;
         let [parameters, first, second] = outputs else { unreachable!("the planner gives adam three arenas") };
         let [b1, b2, epsilon] = [self.beta1, self.beta2, self.epsilon].map(T::from_f64);
         let [c1, c2] = [1.0 - self.beta1, 1.0 - self.beta2].map(T::from_f64);
         let [step_size, scale, decay] = [step.step_size, step.second_scale, step.decay].map(T::from_f64);
         let factor = inputs.get(1).map_or(T::one(), |factor| factor.values[0]);
-        let moments = first.par_chunks_mut(PART).zip(second.par_chunks_mut(PART));
-        parameters.par_chunks_mut(PART).zip(moments).zip(inputs[0].values.par_chunks(PART)).for_each(
-            |((p, (m, v)), g)| {
+        let moments = first.chunks_mut(PART).zip(second.chunks_mut(PART));
+        let parts = parameters.chunks_mut(PART).zip(moments).zip(inputs[0].values.chunks(PART));
+        each(parts, |((p, (m, v)), g)| {
                 vectorised(#[inline(always)] || {
                     for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(g) {
                         let g = g * factor;
@@ -65,8 +64,7 @@ impl Operation for Adam {
                         (*m, *v) = (first, second);
                     }
                 });
-            },
-        );
+        });
     }
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {

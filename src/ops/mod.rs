@@ -14,6 +14,7 @@ pub use case::{Case, Fill};
 pub use kernel::{ELEMENTWISE, Fragment, Kernel, Products, Profile, REDUCTION};
 pub use numbers::{Real, View};
 
+pub(crate) use crate::backend::cpu::each;
 pub(crate) use crate::simd::vectorised;
 pub(crate) use kernel::fragment;
 pub(crate) use numbers::{fill_heavy_rows, fill_rows, lane_sum, lane_sum_map, lane_sum_pairs, per_example};

@@ -1,10 +1,9 @@
 //! What references are written in: the numbers, the views they read, and loops whose result no thread count changes.
 
-use super::{Custom, elementary};
+use super::{Custom, each, elementary};
 use crate::graph::Shape;
 use crate::simd::{Lanes, vectorised};
 use crate::step::Step;
-use rayon::prelude::*;
 
 /// f32 or f64. The functions that references call are those of the C library in f64, and in f32 ones that vectorise
 /// (`elementary.rs`).
@@ -116,14 +115,14 @@ fn fill_rows_in_tasks<T: Send>(elements: usize, out: &mut [T], cols: usize, f: i
     };
     match alone {
         true => task((0, out)),
-        false => out.par_chunks_mut(cols * rows_a_task).enumerate().for_each(task),
+        false => each(out.chunks_mut(cols * rows_a_task).enumerate(), task),
     }
 }
 
 /// `out[r] = f(r)` where `f` sums over a row of `shape`: parallel by the work, not by the number of sums.
 pub(crate) fn per_example<T: Real>(out: &mut [T], shape: Shape, f: impl Fn(usize) -> T + Sync + Send) {
     let rows_a_task = 8192_usize.div_ceil(shape.cols);
-    out.par_chunks_mut(rows_a_task).enumerate().for_each(|(task, sums)| {
+    each(out.chunks_mut(rows_a_task).enumerate(), |(task, sums)| {
         vectorised(
             #[inline(always)]
             || {

@@ -15,13 +15,12 @@ impl Operation for SumRows {
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
-        use rayon::prelude::*;
         /// Columns a thread takes at a time, and elements from which handing them to others pays.
         const COLUMNS: usize = 128;
         const SHARED_FROM: usize = 1 << 18;
         let x = inputs[0];
         let columns = if x.values.len() < SHARED_FROM { x.shape.cols } else { COLUMNS };
-        outputs[0].par_chunks_mut(columns).enumerate().for_each(|(part, sums)| {
+        each(outputs[0].chunks_mut(columns).enumerate(), |(part, sums)| {
             vectorised(#[inline(always)] || {
                 sums.fill(T::zero());
                 for r in 0..x.shape.rows {

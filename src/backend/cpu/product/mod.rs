@@ -14,6 +14,7 @@
 
 mod panels;
 mod sliver;
+mod square;
 mod terms;
 mod tile;
 
@@ -22,6 +23,7 @@ use std::cell::{Cell, RefCell};
 use pulp::{Simd, WithSimd};
 
 use crate::backend::cpu::room::Room;
+use crate::backend::cpu::threads::join;
 use crate::backend::unchecked::{Window, prefetch};
 use crate::ops::{FOUR, Real};
 use crate::simd::dispatch;
@@ -154,7 +156,7 @@ impl<T: Real, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> Part<'_, T, F> {
             return self.run();
         }
         let (left, right) = self.cut(by_columns && (n >= MUCH_WIDER * m || !by_rows));
-        rayon::join(move || left.share(parts.div_ceil(2)), move || right.share(parts.div_ceil(2)));
+        join(move || left.share(parts.div_ceil(2)), move || right.share(parts.div_ceil(2)));
     }
 
     fn cut(self, by_columns: bool) -> (Self, Self) {
@@ -263,7 +265,7 @@ impl<S: Simd, T: Real> Block<'_, '_, S, T> {
     fn multiply<const R: usize, const L: usize>(&mut self, a: Matrix<'_, T>, row: usize) -> usize {
         let Scratch { sliver: values, terms: of_sliver } = &mut *self.scratch;
         let values = values.of(self.terms.next_multiple_of(CHUNK) * R);
-        let sliver = sliver::<T, R>(a, self.terms, values, of_sliver);
+        let sliver = sliver::<T, S, R>(self.simd, a, self.terms, values, of_sliver);
         let width = L * T::count::<S>();
         for col in (0..self.out.cols).step_by(width) {
             let (panel, terms) = self.b.panel(self.at, self.terms, self.col + col);

@@ -5,11 +5,12 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
-use rayon::prelude::*;
 
+use super::square::transposed;
 use super::terms::{CHUNK, Terms};
 use super::tile::Extent;
 use super::{BLOCK, Matrix};
+use crate::backend::cpu::each;
 use crate::backend::cpu::room::Room;
 use crate::simd::{Lanes, dispatch};
 
@@ -56,13 +57,16 @@ impl<'p, T: Lanes> Panels<'p, T> {
             shelf.terms.resize(slots, Terms::NONE);
         }
         let (values, terms) = (shelf.values.of(slots * slot), &mut shelf.terms[..slots]);
-        let least = if shared { 1 } else { usize::MAX };
-        let parts = values.par_chunks_mut(panels * slot).zip(terms.par_chunks_mut(panels)).with_min_len(least);
-        parts.enumerate().for_each(|(at, (values, terms))| {
+        let parts = values.chunks_mut(panels * slot).zip(terms.chunks_mut(panels)).enumerate();
+        let lay_out = |(at, (values, terms))| {
             let (from, col) = (at / groups * block, at % groups * GROUP);
             let (count, cols) = (block.min(count - from), GROUP.min(cols - col));
             dispatch(Group { b: b.from(from, col), count, cols, slot, values, terms });
-        });
+        };
+        match shared {
+            true => each(parts, lay_out),
+            false => parts.for_each(lay_out),
+        }
         Panels { values, terms, count, block, cols, tiles }
     }
 
@@ -107,7 +111,7 @@ impl<T: Lanes> WithSimd for Group<'_, T> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
+    fn with_simd<S: Simd>(self, simd: S) {
         let Group { b, count, cols, slot, values, terms } = self;
         terms.iter_mut().for_each(Terms::clear);
         // Not handed over: known as it is compiled, it gives loops of fixed lengths.
@@ -118,7 +122,7 @@ impl<T: Lanes> WithSimd for Group<'_, T> {
             panels(b, count, width, slot, whole, terms);
         } else {
             for (at, (panel, terms)) in whole.chunks_exact_mut(slot).zip(&mut *terms).enumerate() {
-                transposed_panel(b.from(0, at * width), width, &mut panel[..count * width], terms);
+                transposed_panel(simd, b.from(0, at * width), width, &mut panel[..count * width], terms);
             }
         }
         if let (left @ 1.., Some(terms)) = (cols % width, terms.get_mut(cols / width)) {
@@ -145,20 +149,23 @@ fn panels<T: Lanes>(b: Matrix<'_, T>, count: usize, width: usize, slot: usize, p
     // A few rows at a time across all panels: a panel at a time would fetch a new line, far from the last, for each row.
     for from in (0..count).step_by(CHUNK) {
         for (at, (panel, terms)) in panels.chunks_exact_mut(slot).zip(&mut *terms).enumerate() {
+            let mut marks = 0;
             for term in from..count.min(from + CHUNK) {
                 // The steps from row to row are too long for the CPU to foresee.
                 b.prefetch(term + CHUNK, at * width);
                 let row = &b.values[term * b.strides.0 + at * width..][..width];
                 panel[term * width..][..width].copy_from_slice(row);
-                terms.push(term, row.iter().fold(0, |marks, value| marks | value.mark()) == 0);
+                let zero = row.iter().fold(0, |marks, value| marks | value.mark()) == 0;
+                marks |= u8::from(!zero) << (term - from);
             }
+            terms.push_chunk(from, marks);
         }
     }
 }
 
 /// A panel of `width` columns of `b`, whose columns lie side by side; `panel` is `[terms, width]`.
 #[inline(always)]
-fn transposed_panel<T: Lanes>(b: Matrix<'_, T>, width: usize, panel: &mut [T], terms: &mut Terms) {
+fn transposed_panel<T: Lanes, S: Simd>(simd: S, b: Matrix<'_, T>, width: usize, panel: &mut [T], terms: &mut Terms) {
     let count = panel.len() / width;
     let column = |col: usize| &b.values[col * b.strides.1..][..count];
     let squares = if width.is_multiple_of(CHUNK) { count / CHUNK } else { 0 };
@@ -170,10 +177,9 @@ fn transposed_panel<T: Lanes>(b: Matrix<'_, T>, width: usize, panel: &mut [T], t
         for (at, rows) in panel.chunks_exact_mut(CHUNK * width).take(squares).enumerate() {
             // Columns are too short for the CPU to foresee the next ones.
             (0..CHUNK).for_each(|next| b.prefetch(at * CHUNK, col + CHUNK + next));
-            for (term, row) in rows.chunks_exact_mut(width).enumerate() {
-                for (to, column) in row[col..][..CHUNK].iter_mut().zip(columns) {
-                    *to = column[at][term];
-                }
+            let square = transposed(simd, columns.map(|column| column[at]));
+            for (row, values) in rows.chunks_exact_mut(width).zip(square) {
+                row[col..][..CHUNK].copy_from_slice(&values);
             }
         }
     }

@@ -1,6 +1,9 @@
 //! Rows of `a`, laid out as a *sliver* just before tiles read it, once for each panel.
 
+use pulp::Simd;
+
 use super::Matrix;
+use super::square::transposed;
 use super::terms::{CHUNK, Terms};
 use crate::simd::Lanes;
 
@@ -15,7 +18,8 @@ pub(super) enum Sliver<'s, T, const R: usize> {
 
 /// Lays out `R` rows of `a` in so many terms.
 #[inline(always)]
-pub(super) fn sliver<'s, T: Lanes, const R: usize>(
+pub(super) fn sliver<'s, T: Lanes, S: Simd, const R: usize>(
+    simd: S,
     a: Matrix<'_, T>,
     count: usize,
     values: &'s mut [T],
@@ -36,15 +40,11 @@ pub(super) fn sliver<'s, T: Lanes, const R: usize>(
     if terms.count() * CHUNK >= count * (CHUNK - 1) {
         return Sliver::Rows(&values.as_chunks().0.as_chunks().0[..count.div_ceil(CHUNK)]);
     }
-    let values = &mut values.as_chunks_mut().0[..count];
-    // A panel's list may have terms that this one has not.
-    values.fill([T::zero(); R]);
-    for &term in terms.listed() {
-        for (to, row) in values[usize::from(term)].iter_mut().zip(rows) {
-            *to = row[usize::from(term)];
-        }
+    for chunk in chunks {
+        let columns = transposed(simd, *chunk);
+        bytemuck::cast_slice_mut(chunk).copy_from_slice(&columns);
     }
-    Sliver::Columns(values)
+    Sliver::Columns(&values.as_chunks().0[..count])
 }
 
 /// [`sliver`] of a matrix whose rows lie side by side.

@@ -1,7 +1,10 @@
 //! Threads that stay awake while a submission runs.
 
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use std::time::{Duration, Instant};
+
+use rayon::Yield;
 
 /// How long a thread looks for work that does not come,
 const PATIENCE: Duration = Duration::from_millis(1);
@@ -27,13 +30,54 @@ pub(super) fn awake<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     })
 }
 
+/// Calls both, each on a thread of its own if another one has nothing to do.
+pub(super) fn join(left: impl FnOnce() + Send, right: impl FnOnce() + Send) {
+    let done = &AtomicBool::new(false);
+    rayon::join(
+        || {
+            left();
+            // As rayon would wait, which lets a thread sleep after a few microseconds.
+            while !done.load(Acquire) {
+                if rayon::yield_now() != Some(Yield::Executed) {
+                    std::hint::spin_loop();
+                }
+            }
+        },
+        || {
+            let _ends = Ends(done);
+            right();
+        },
+    );
+}
+
+/// Calls `f` with each of the items, which all threads take one after another.
+pub(crate) fn each<I: Iterator + Send>(items: I, f: impl Fn(I::Item) + Sync) {
+    fn spread(threads: usize, work: &(impl Fn() + Sync)) {
+        match threads {
+            0 | 1 => work(),
+            _ => join(|| spread(threads.div_ceil(2), work), || spread(threads / 2, work)),
+        }
+    }
+    let threads = match items.size_hint() {
+        (_, Some(0 | 1)) => 1,
+        _ => rayon::current_num_threads(),
+    };
+    let items = &Mutex::new(items);
+    let next = || items.lock().expect("no iterator panics").next();
+    spread(threads, &|| {
+        while let Some(item) = next() {
+            f(item);
+        }
+    });
+}
+
 /// Runs what others have to run.
 fn look(done: &AtomicBool) {
     let began = Instant::now();
     let mut last = began;
     while !done.load(Relaxed) && last.elapsed() < PATIENCE && began.elapsed() < STAY {
         match rayon::yield_now() {
-            Some(rayon::Yield::Executed) => last = Instant::now(),
+            Some(Yield::Executed) => last = Instant::now(),
             _ => std::thread::yield_now(),
         }
     }
@@ -44,7 +88,7 @@ struct Ends<'a>(&'a AtomicBool);
 
 impl Drop for Ends<'_> {
     fn drop(&mut self) {
-        self.0.store(true, Relaxed);
+        self.0.store(true, Release);
     }
 }
 
