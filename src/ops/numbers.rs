@@ -88,7 +88,7 @@ impl<'a, T> View<'a, T> {
 /// Elements a task of a loop that does little with each: fewer are cheaper on one thread than handed to others.
 const LIGHT: usize = 2048;
 /// The same for loops that compute some dozens of instructions for each, such as a normal number.
-const HEAVY: usize = 512;
+const HEAVY: usize = 256;
 
 /// Computes each row of `out` (`cols` columns) by `f(row, out_row)`, on all threads where it pays.
 pub(crate) fn fill_rows<T: Send>(out: &mut [T], cols: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {

@@ -86,18 +86,8 @@ impl Operation for ReparameteriseGradient {
 
     fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (posterior, d_z) = (inputs[0], inputs[1]);
-        let latent = d_z.shape.cols;
-        fill_heavy_rows(outputs[0], 2 * latent, #[inline(always)] |row, d_posterior| {
-            let logvar = &posterior.row(row)[latent..];
-            let (d_mean, d_logvar) = d_posterior.split_at_mut(latent);
-            d_mean.copy_from_slice(d_z.row(row));
-            let half = T::from_f64(0.5);
-            for (from, eps) in noise(self.stream, step, self.samples, row, latent) {
-                let terms = d_logvar[from..].iter_mut().zip(&d_mean[from..]).zip(&logvar[from..]);
-                for (((d, &d_mean), &logvar), eps) in terms.zip(eps) {
-                    *d = d_mean * half * (half * logvar).e_to() * T::from_f64(f64::from(eps));
-                }
-            }
+        fill_heavy_rows(outputs[0], posterior.shape.cols, #[inline(always)] |row, d_posterior| {
+            self.row(step, row, posterior.row(row), d_z.row(row), d_posterior);
         });
     }
 
@@ -118,6 +108,24 @@ impl Operation for ReparameteriseGradient {
                 Case::new(op, 2, &[([rows, 2 * latent], Fill::Normal), ([rows, latent], Fill::Normal)])
             })
             .to_vec()
+    }
+}
+
+impl ReparameteriseGradient {
+    /// A row of the value.
+    #[inline(always)]
+    pub(super) fn row<T: Real>(&self, step: &Step, row: usize, posterior: &[T], d_z: &[T], d_posterior: &mut [T]) {
+        let latent = d_z.len();
+        let logvar = &posterior[latent..];
+        let (d_mean, d_logvar) = d_posterior.split_at_mut(latent);
+        d_mean.copy_from_slice(d_z);
+        let half = T::from_f64(0.5);
+        for (from, eps) in noise(self.stream, step, self.samples, row, latent) {
+            let terms = d_logvar[from..].iter_mut().zip(&d_mean[from..]).zip(&logvar[from..]);
+            for (((d, &d_mean), &logvar), eps) in terms.zip(eps) {
+                *d = d_mean * half * (half * logvar).e_to() * T::from_f64(f64::from(eps));
+            }
+        }
     }
 }
 

@@ -17,7 +17,7 @@ impl Operation for SumRows {
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         /// Columns a thread takes at a time, and elements from which handing them to others pays.
         const COLUMNS: usize = 128;
-        const SHARED_FROM: usize = 1 << 18;
+        const SHARED_FROM: usize = 1 << 15;
         let x = inputs[0];
         let columns = if x.values.len() < SHARED_FROM { x.shape.cols } else { COLUMNS };
         each(outputs[0].chunks_mut(columns).enumerate(), |(part, sums)| {

@@ -124,10 +124,10 @@ impl Operation for Matmul {
             }
             Finish::Posterior { stream, samples, weight } => scratch(m * n, |d_z| {
                 multiply([m, n, k], d_z, left, right);
-                let (posterior, d_z) = (more[0], View { shape: Shape::new(m, n), values: d_z, bytes: &[] });
-                ReparameteriseGradient { stream, samples }.reference(step, &[posterior, d_z], outputs);
+                let (posterior, draw) = (more[0], ReparameteriseGradient { stream, samples });
                 let share = weight.value::<T>(step) / T::from_f64(f64::from(step.rows));
-                fill_rows(outputs[0], 2 * n, #[inline(always)] |row, d_posterior| {
+                fill_heavy_rows(outputs[0], 2 * n, #[inline(always)] |row, d_posterior| {
+                    draw.row(step, row, posterior.row(row), &d_z[row * n..][..n], d_posterior);
                     if row < step.rows as usize {
                         kl::gradient_of_row(posterior.row(row), share, d_posterior, #[inline(always)] |d, x| *d = *d + x);
                     }
