@@ -61,9 +61,10 @@ impl<'a, T> Window<'a, T> {
     pub(crate) fn corner<const R: usize>(&mut self, row: usize, col: usize) -> [&mut [T]; R] {
         assert!(row + R <= self.rows && col <= self.cols, "a corner lies within the window");
         // SAFETY: these elements are the window's own, and borrowed as it is; the rows share none.
-        std::array::from_fn(|r| unsafe {
-            std::slice::from_raw_parts_mut(self.start.add((row + r) * self.stride + col), self.cols - col)
-        })
+        unsafe {
+            let first = self.start.add(row * self.stride + col);
+            std::array::from_fn(|r| std::slice::from_raw_parts_mut(first.add(r * self.stride), self.cols - col))
+        }
     }
 }
 

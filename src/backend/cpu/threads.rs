@@ -1,4 +1,4 @@
-//! Threads that stay awake while a submission runs.
+//! Threads that stay awake while a submission runs, and what they share.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
@@ -10,6 +10,9 @@ use rayon::Yield;
 const PATIENCE: Duration = Duration::from_millis(1);
 /// and how long for work at all.
 const STAY: Duration = Duration::from_secs(1);
+
+/// How often a thread that waits for another one looks before it lets the system run what else there is.
+const SPINS: usize = 100;
 
 /// Runs `f` on one of the pool's threads, and keeps the others looking for its parallel loops. One that has gone to sleep
 /// takes some dozens of microseconds to wake, longer than many a dispatch, and a step has dozens of loops.
@@ -36,10 +39,13 @@ pub(super) fn join(left: impl FnOnce() + Send, right: impl FnOnce() + Send) {
     rayon::join(
         || {
             left();
-            // As rayon would wait, which lets a thread sleep after a few microseconds.
+            // As rayon would wait, but that it lets a thread sleep after some microseconds.
+            let mut tries = 0;
             while !done.load(Acquire) {
-                if rayon::yield_now() != Some(Yield::Executed) {
-                    std::hint::spin_loop();
+                match rayon::yield_now() {
+                    Some(Yield::Executed) => {}
+                    _ if tries < SPINS => tries += 1,
+                    _ => std::thread::yield_now(),
                 }
             }
         },
@@ -58,10 +64,7 @@ pub(crate) fn each<I: Iterator + Send>(items: I, f: impl Fn(I::Item) + Sync) {
             _ => join(|| spread(threads.div_ceil(2), work), || spread(threads / 2, work)),
         }
     }
-    let threads = match items.size_hint() {
-        (_, Some(0 | 1)) => 1,
-        _ => rayon::current_num_threads(),
-    };
+    let threads = rayon::current_num_threads().min(items.size_hint().1.unwrap_or(usize::MAX));
     let items = &Mutex::new(items);
     let next = || items.lock().expect("no iterator panics").next();
     spread(threads, &|| {
@@ -97,6 +100,7 @@ mod tests {
     use super::*;
     use rayon::prelude::*;
     use rayon::{ThreadPool, ThreadPoolBuilder};
+    use std::sync::atomic::AtomicUsize;
     use std::sync::mpsc;
 
     fn threads(count: usize) -> ThreadPool {
@@ -135,6 +139,26 @@ mod tests {
                 });
             });
         });
+    }
+
+    #[test]
+    fn each_item_is_taken_once() {
+        for count in [0, 1, 2, 3, 100] {
+            for pool in 1..4 {
+                let taken: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
+                let (pool, of_pool) = (threads(pool), &taken);
+                pool.install(|| each(of_pool.iter(), |times| _ = times.fetch_add(1, Relaxed)));
+                assert!(taken.iter().all(|times| times.load(Relaxed) == 1), "{count} items: {taken:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_panic_ends_the_wait_for_others() {
+        for bad in 0..4 {
+            let run = move || threads(2).install(|| each(0..4, |item| assert!(item != bad, "as is wanted")));
+            assert!(in_time(move || std::panic::catch_unwind(run).is_err()));
+        }
     }
 
     #[test]

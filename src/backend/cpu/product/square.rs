@@ -1,7 +1,5 @@
 //! Transposes of squares of numbers, in vector registers where there are instructions for it.
 
-use std::any::Any;
-
 use pulp::Simd;
 
 use super::terms::CHUNK;
@@ -21,9 +19,9 @@ pub(super) fn transposed<T: Lanes, S: Simd, const R: usize>(simd: S, rows: [[T; 
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::*;
     use pulp::core_arch::x86::Avx;
     use pulp::x86::{V3, V4};
+    use std::any::Any;
     use std::arch::x86_64::__m256;
 
     /// The instructions, where they are among the vector units'; known as it is compiled.
