@@ -30,7 +30,7 @@ use crate::simd::dispatch;
 use panels::{Panels, Shelf};
 use sliver::sliver;
 use terms::{CHUNK, Terms};
-use tile::{Corner, Extent, OF_LINES, OF_PAIRS, tile};
+use tile::{Extent, OF_LINES, OF_PAIRS, Row, tiles};
 
 /// Products of fewer multiplications stay on one thread: handing one over costs some microseconds.
 const WORTH_SHARING: usize = 100_000;
@@ -266,16 +266,13 @@ impl<S: Simd, T: Real> Block<'_, '_, S, T> {
         let Scratch { sliver: values, terms: of_sliver } = &mut *self.scratch;
         let values = values.of(self.terms.next_multiple_of(CHUNK) * R);
         let sliver = sliver::<T, S, R>(self.simd, a, self.terms, values, of_sliver);
-        let width = L * T::count::<S>();
-        for col in (0..self.out.cols).step_by(width) {
-            let (panel, terms) = self.b.panel(self.at, self.terms, self.col + col);
-            let to = Corner { out: &mut *self.out, row, col, add: self.at > 0 };
-            let terms = terms.shorter(of_sliver);
-            match panel.len() == self.terms * width {
-                true => tile::<T, S, R, L>(self.simd, terms, sliver, panel, to),
-                false => tile::<T, S, R, 1>(self.simd, terms, sliver, panel, to),
-            }
-        }
+        let Block { at, terms, col, b, .. } = *self;
+        let out = &mut *self.out;
+        tiles::<T, S, R, L>(
+            self.simd,
+            sliver,
+            Row { panels: b, block: at, terms, of_sliver, out, row, col, add: at > 0 },
+        );
         R
     }
 }

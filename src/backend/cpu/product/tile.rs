@@ -7,8 +7,9 @@
 
 use pulp::{NullaryFnOnce, Simd};
 
+use super::panels::Panels;
 use super::sliver::Sliver;
-use super::terms::CHUNK;
+use super::terms::{CHUNK, Terms};
 use crate::backend::unchecked::Window;
 use crate::simd::Lanes;
 
@@ -43,38 +44,39 @@ impl Extent {
     }
 }
 
-/// Where a tile's sums go.
-pub(super) struct Corner<'w, 'a, T> {
+/// What a sliver is multiplied by, and where the sums go.
+pub(super) struct Row<'p, 'w, 'a, T> {
+    pub(super) panels: Panels<'p, T>,
+    /// Which block of terms, and how many they are.
+    pub(super) block: usize,
+    pub(super) terms: usize,
+    /// The terms in which the sliver is not zero.
+    pub(super) of_sliver: &'p Terms,
     pub(super) out: &'w mut Window<'a, T>,
+    /// The first row of `out`, and which of the panels' columns its first one is.
     pub(super) row: usize,
     pub(super) col: usize,
     /// To what is there, instead of in its place.
     pub(super) add: bool,
 }
 
-/// A tile of `R` rows and `L` vectors: a sliver times a panel, `[terms, L]`, in these terms where the sliver does not go
-/// through all.
+/// A row of tiles of `R` rows and `L` vectors: a sliver times all panels of its part.
 #[inline(always)]
-pub(super) fn tile<T: Lanes, S: Simd, const R: usize, const L: usize>(
+pub(super) fn tiles<T: Lanes, S: Simd, const R: usize, const L: usize>(
     simd: S,
-    terms: &[u8],
     a: Sliver<'_, T, R>,
-    panel: &[T],
-    to: Corner<'_, '_, T>,
+    row: Row<'_, '_, '_, T>,
 ) {
-    let panel = T::vectors::<S>(panel).as_chunks().0;
     match a {
-        Sliver::Rows(a) => multiply(&mut Tile::<_, T, S, R, L> { simd, a, terms, panel, to }),
-        Sliver::Columns(a) => multiply(&mut Tile::<_, T, S, R, L> { simd, a, terms, panel, to }),
+        Sliver::Rows(a) => multiply(&mut Tiles::<_, T, S, R, L> { simd, a, row }),
+        Sliver::Columns(a) => multiply(&mut Tiles::<_, T, S, R, L> { simd, a, row }),
     }
 }
 
-struct Tile<'t, 'w, 'a, A: ?Sized, T: Lanes, S: Simd, const R: usize, const L: usize> {
+struct Tiles<'t, 'p, 'w, 'a, A: ?Sized, T: Lanes, S: Simd, const R: usize, const L: usize> {
     simd: S,
     a: &'t A,
-    terms: &'t [u8],
-    panel: &'t [[T::Vector<S>; L]],
-    to: Corner<'w, 'a, T>,
+    row: Row<'p, 'w, 'a, T>,
 }
 
 /// How a sliver's numbers lie, see [`Sliver`], and so how its terms are gone through.
@@ -124,22 +126,41 @@ impl<T: Lanes, S: Simd, const R: usize, const L: usize> Layout<T, S, R, L> for [
 
 /// On its own: inlined into what calls it, the compiler would keep the sums in memory.
 #[inline(never)]
-fn multiply<A: Layout<T, S, R, L> + ?Sized, T: Lanes, S: Simd, const R: usize, const L: usize>(
-    tile: &mut Tile<'_, '_, '_, A, T, S, R, L>,
-) {
-    tile.simd.vectorize(tile);
+fn multiply<A, T: Lanes, S: Simd, const R: usize, const L: usize>(tiles: &mut Tiles<'_, '_, '_, '_, A, T, S, R, L>)
+where
+    A: Layout<T, S, R, L> + Layout<T, S, R, 1> + ?Sized,
+{
+    tiles.simd.vectorize(tiles);
 }
 
-impl<A: Layout<T, S, R, L> + ?Sized, T: Lanes, S: Simd, const R: usize, const L: usize> NullaryFnOnce
-    for &mut Tile<'_, '_, '_, A, T, S, R, L>
+impl<A, T: Lanes, S: Simd, const R: usize, const L: usize> NullaryFnOnce for &mut Tiles<'_, '_, '_, '_, A, T, S, R, L>
+where
+    A: Layout<T, S, R, L> + Layout<T, S, R, 1> + ?Sized,
 {
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
-        let Tile { simd, a, terms, panel, ref mut to } = *self;
-        store(simd, a.sums(simd, terms, panel), to);
+        let Tiles { simd, a, row: Row { panels, block, terms, of_sliver, ref mut out, row, col, add } } = *self;
+        for at in (0..out.cols).step_by(L * T::count::<S>()) {
+            let (panel, of_panel) = panels.panel(block, terms, col + at);
+            let listed = of_panel.shorter(of_sliver);
+            let panel = T::vectors::<S>(panel);
+            let mut to = Corner { out: &mut **out, row, col: at, add };
+            match L == 1 || panel.len() == terms * L {
+                true => store::<T, S, R, L>(simd, a.sums(simd, listed, panel.as_chunks().0), &mut to),
+                false => store::<T, S, R, 1>(simd, a.sums(simd, listed, panel.as_chunks().0), &mut to),
+            }
+        }
     }
+}
+
+/// Where a tile's sums go.
+struct Corner<'w, 'a, T> {
+    out: &'w mut Window<'a, T>,
+    row: usize,
+    col: usize,
+    add: bool,
 }
 
 /// Adds a term. `a` is read row by row: all rows at once take more registers than there are.
