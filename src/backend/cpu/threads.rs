@@ -154,11 +154,11 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_ends_the_wait_for_others() {
-        for bad in 0..4 {
-            let run = move || threads(2).install(|| each(0..4, |item| assert!(item != bad, "as is wanted")));
-            assert!(in_time(move || std::panic::catch_unwind(run).is_err()));
-        }
+    fn a_panic_ends_the_wait_for_another_thread() {
+        let panics = |run: fn()| in_time(move || std::panic::catch_unwind(|| threads(2).install(run)).is_err());
+        assert!(panics(|| join(|| {}, || panic!("as is wanted"))));
+        assert!(panics(|| join(|| panic!("as is wanted"), || {})));
+        assert!(panics(|| each(0..4, |item| assert!(item < 3, "as is wanted"))));
     }
 
     #[test]
