@@ -55,15 +55,15 @@ impl Operation for Adam {
         let moments = first.chunks_mut(PART).zip(second.chunks_mut(PART));
         let parts = parameters.chunks_mut(PART).zip(moments).zip(inputs[0].values.chunks(PART));
         each(parts, |((p, (m, v)), g)| {
-                vectorised(#[inline(always)] || {
-                    for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(g) {
-                        let g = g * factor;
-                        // Not read again from where they are stored: what lies across two cache lines is slow to come back.
-                        let (first, second) = (b1 * *m + c1 * g, b2 * *v + c2 * g * g);
-                        *p = decay * *p - step_size * first / (second.sqrt() * scale + epsilon);
-                        (*m, *v) = (first, second);
-                    }
-                });
+            vectorised(#[inline(always)] || {
+                for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(g) {
+                    let g = g * factor;
+                    // Not read again from where they are stored: what lies across two cache lines is slow to come back.
+                    let (first, second) = (b1 * *m + c1 * g, b2 * *v + c2 * g * g);
+                    *p = decay * *p - step_size * first / (second.sqrt() * scale + epsilon);
+                    (*m, *v) = (first, second);
+                }
+            });
         });
     }
 

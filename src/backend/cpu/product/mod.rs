@@ -32,7 +32,7 @@ use sliver::sliver;
 use terms::{CHUNK, Terms};
 use tile::{Extent, OF_LINES, OF_PAIRS, Row, tiles};
 
-/// Products of fewer multiplications stay on one thread: handing one over costs some microseconds.
+/// Products of fewer multiplications stay on one thread: handing one over, twice, costs a microsecond or two.
 const WORTH_SHARING: usize = 100_000;
 /// Parts are cut in halves until they have fewer than twice these rows
 const TALL: usize = 256;

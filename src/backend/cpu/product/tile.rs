@@ -146,21 +146,13 @@ where
             let (panel, of_panel) = panels.panel(block, terms, col + at);
             let listed = of_panel.shorter(of_sliver);
             let panel = T::vectors::<S>(panel);
-            let mut to = Corner { out: &mut **out, row, col: at, add };
+            let to = out.corner(row, at);
             match L == 1 || panel.len() == terms * L {
-                true => store::<T, S, R, L>(simd, a.sums(simd, listed, panel.as_chunks().0), &mut to),
-                false => store::<T, S, R, 1>(simd, a.sums(simd, listed, panel.as_chunks().0), &mut to),
+                true => store::<T, S, R, L>(simd, a.sums(simd, listed, panel.as_chunks().0), to, add),
+                false => store::<T, S, R, 1>(simd, a.sums(simd, listed, panel.as_chunks().0), to, add),
             }
         }
     }
-}
-
-/// Where a tile's sums go.
-struct Corner<'w, 'a, T> {
-    out: &'w mut Window<'a, T>,
-    row: usize,
-    col: usize,
-    add: bool,
 }
 
 /// Adds a term. `a` is read row by row: all rows at once take more registers than there are.
@@ -179,15 +171,15 @@ fn add<T: Lanes, S: Simd, const R: usize, const L: usize>(
     }
 }
 
+/// Stores a tile's sums in these rows, or adds them to what is there.
 #[inline(always)]
 fn store<T: Lanes, S: Simd, const R: usize, const L: usize>(
     simd: S,
     sums: [[T::Vector<S>; L]; R],
-    to: &mut Corner<'_, '_, T>,
+    rows: [&mut [T]; R],
+    add: bool,
 ) {
-    let Corner { ref mut out, row, col, add } = *to;
-    let whole = out.cols >= col + L * T::count::<S>();
-    let rows: [_; R] = out.corner(row, col);
+    let whole = rows[0].len() >= L * T::count::<S>();
     // Loops of their own, and short ones, so that they are unrolled and sums go straight from registers to where they belong.
     match (whole, add) {
         (true, false) => {
