@@ -18,18 +18,17 @@ mod square;
 mod terms;
 mod tile;
 
+use std::array::from_mut;
 use std::cell::{Cell, RefCell};
 
 use pulp::{Simd, WithSimd};
 
-use crate::backend::cpu::room::Room;
 use crate::backend::cpu::threads::join;
 use crate::backend::unchecked::{Window, prefetch};
 use crate::ops::{FOUR, Real};
 use crate::simd::dispatch;
 use panels::{Panels, Shelf};
-use sliver::sliver;
-use terms::{CHUNK, Terms};
+use sliver::{AT_ONCE, Laid, lay_out};
 use tile::{Extent, OF_LINES, OF_PAIRS, Row, tiles};
 
 /// Products of fewer multiplications stay on one thread: handing one over, twice, costs a microsecond or two.
@@ -177,7 +176,7 @@ impl<T: Real, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> Part<'_, T, F> {
 
     fn run(self) {
         thread_local! {
-            static SCRATCH: RefCell<Scratch> = const { RefCell::new(Scratch::NONE) };
+            static SCRATCH: RefCell<[Laid; AT_ONCE]> = const { RefCell::new([Laid::NONE; AT_ONCE]) };
         }
         SCRATCH.with_borrow_mut(|scratch| dispatch(Run { part: self, scratch }));
     }
@@ -186,7 +185,7 @@ impl<T: Real, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> Part<'_, T, F> {
 /// A part to be computed by the vector units at hand.
 struct Run<'s, 'a, T, F> {
     part: Part<'a, T, F>,
-    scratch: &'s mut Scratch,
+    scratch: &'s mut [Laid; AT_ONCE],
 }
 
 impl<T: Real, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> WithSimd for Run<'_, '_, T, F> {
@@ -210,15 +209,16 @@ impl<T: Real, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> Run<'_, '_, T, F> 
         let Run { part: Part { at: (row, col), mut out, mut beside, a, b, finish }, scratch } = self;
         let (m, blocks) = (out.rows, b.blocks().count());
         for (at, terms) in b.blocks().enumerate() {
-            let mut block = Block { simd, at, terms: terms.len(), col, b, scratch: &mut *scratch, out: &mut out };
+            let mut block = Block { simd, at, terms: terms.len(), col, b, out: &mut out };
             let mut done = 0;
             while done < m {
                 let a = a.from(row + done, terms.start);
                 let rows = match m - done {
-                    left if left >= R => block.multiply::<R, L>(a, done),
-                    4.. => block.multiply::<4, L>(a, done),
-                    2.. => block.multiply::<2, L>(a, done),
-                    _ => block.multiply::<1, L>(a, done),
+                    left if left >= AT_ONCE * R && a.strides.1 != 1 => block.multiply::<R, L, _>(a, done, scratch),
+                    left if left >= R => block.multiply::<R, L, 1>(a, done, from_mut(&mut scratch[0])),
+                    4.. => block.multiply::<4, L, 1>(a, done, from_mut(&mut scratch[0])),
+                    2.. => block.multiply::<2, L, 1>(a, done, from_mut(&mut scratch[0])),
+                    _ => block.multiply::<1, L, 1>(a, done, from_mut(&mut scratch[0])),
                 };
                 if at + 1 == blocks {
                     for r in done..done + rows {
@@ -235,17 +235,6 @@ impl<T: Real, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> Run<'_, '_, T, F> 
     }
 }
 
-/// Where a thread lays out a sliver.
-#[derive(Debug)]
-struct Scratch {
-    sliver: Room,
-    terms: Terms,
-}
-
-impl Scratch {
-    const NONE: Scratch = Scratch { sliver: Room::NONE, terms: Terms::NONE };
-}
-
 /// Some terms of a part.
 struct Block<'b, 'a, S, T> {
     simd: S,
@@ -255,25 +244,26 @@ struct Block<'b, 'a, S, T> {
     /// The part's first column.
     col: usize,
     b: Panels<'b, T>,
-    scratch: &'b mut Scratch,
     out: &'b mut Window<'a, T>,
 }
 
 impl<S: Simd, T: Real> Block<'_, '_, S, T> {
-    /// `R` rows of the result from this one on, for `a` from that row on; `R`.
+    /// `N` times `R` rows of the result from this one on, for `a` from that row on; how many they are.
     #[inline(always)]
-    fn multiply<const R: usize, const L: usize>(&mut self, a: Matrix<'_, T>, row: usize) -> usize {
-        let Scratch { sliver: values, terms: of_sliver } = &mut *self.scratch;
-        let values = values.of(self.terms.next_multiple_of(CHUNK) * R);
-        let sliver = sliver::<T, S, R>(self.simd, a, self.terms, values, of_sliver);
-        let Block { at, terms, col, b, .. } = *self;
-        let out = &mut *self.out;
-        tiles::<T, S, R, L>(
-            self.simd,
-            sliver,
-            Row { panels: b, block: at, terms, of_sliver, out, row, col, add: at > 0 },
-        );
-        R
+    fn multiply<const R: usize, const L: usize, const N: usize>(
+        &mut self,
+        a: Matrix<'_, T>,
+        row: usize,
+        slivers: &mut [Laid; N],
+    ) -> usize {
+        let Block { simd, at, terms, col, b, .. } = *self;
+        lay_out::<T, S, R, N>(simd, a, terms, slivers);
+        for (sliver, row) in slivers.iter_mut().zip((row..).step_by(R)) {
+            let (a, of_sliver) = sliver.sliver(terms);
+            let out = &mut *self.out;
+            tiles::<T, S, R, L>(simd, a, Row { panels: b, block: at, terms, of_sliver, out, row, col, add: at > 0 });
+        }
+        N * R
     }
 }
 

@@ -5,7 +5,15 @@ use pulp::Simd;
 use super::Matrix;
 use super::square::transposed;
 use super::terms::{CHUNK, Terms};
+use crate::backend::cpu::room::Room;
 use crate::simd::Lanes;
+
+/// Slivers that are laid out at once where the columns of `a` lie side by side. One of them takes half a cache line of each
+/// term, and lines that lie as far apart as rows of a wide matrix share a few places in the caches: by the next sliver they
+/// would be gone.
+pub(super) const AT_ONCE: usize = 4;
+/// Terms whose values are fetched ahead: steps from row to row are too long for the CPU to foresee.
+const AHEAD: usize = 16;
 
 /// Rows of `a` in the terms of a block.
 #[derive(Clone, Copy)]
@@ -16,38 +24,90 @@ pub(super) enum Sliver<'s, T, const R: usize> {
     Columns(&'s [[T; R]]),
 }
 
-/// Lays out `R` rows of `a` in so many terms.
+/// A sliver as it was laid out, with the terms in which it is not zero, and its memory.
+#[derive(Debug)]
+pub(super) struct Laid {
+    values: Room,
+    /// See [`Sliver`].
+    in_rows: bool,
+    terms: Terms,
+}
+
+impl Laid {
+    pub(super) const NONE: Laid = Laid { values: Room::NONE, in_rows: false, terms: Terms::NONE };
+
+    /// The sliver, laid out in `R` rows and so many terms.
+    #[inline(always)]
+    pub(super) fn sliver<T: Lanes, const R: usize>(&mut self, count: usize) -> (Sliver<'_, T, R>, &Terms) {
+        let values = self.values.of(count.next_multiple_of(CHUNK) * R);
+        let sliver = match self.in_rows {
+            true => Sliver::Rows(values.as_chunks().0.as_chunks().0),
+            false => Sliver::Columns(&values.as_chunks().0[..count]),
+        };
+        (sliver, &self.terms)
+    }
+}
+
+/// Lays out slivers, one after another, of `R` rows of `a` each in so many terms.
 #[inline(always)]
-pub(super) fn sliver<'s, T: Lanes, S: Simd, const R: usize>(
+pub(super) fn lay_out<T: Lanes, S: Simd, const R: usize, const N: usize>(
     simd: S,
     a: Matrix<'_, T>,
     count: usize,
-    values: &'s mut [T],
-    terms: &mut Terms,
-) -> Sliver<'s, T, R> {
-    terms.clear();
+    slivers: &mut [Laid; N],
+) {
     if a.strides.1 != 1 {
-        let values = &mut values.as_chunks_mut().0[..count];
-        columns(a, values, terms);
-        return Sliver::Columns(values);
+        return columns::<T, R, N>(a, count, slivers);
     }
+    for (at, sliver) in slivers.iter_mut().enumerate() {
+        rows::<T, S, R>(simd, a.from(at * R, 0), count, sliver);
+    }
+}
+
+/// [`lay_out`] for a matrix whose columns lie side by side: a term's values do too.
+#[inline(always)]
+fn columns<T: Lanes, const R: usize, const N: usize>(a: Matrix<'_, T>, count: usize, slivers: &mut [Laid; N]) {
+    const LINE: usize = 64; // bytes
+    let mut slivers = slivers.each_mut().map(|Laid { values, in_rows, terms }| {
+        *in_rows = false;
+        terms.clear();
+        (&mut values.of(count.next_multiple_of(CHUNK) * R).as_chunks_mut::<R>().0[..count], terms)
+    });
+    for term in 0..count {
+        for line in (0..N * R).step_by(LINE / size_of::<T>()) {
+            a.prefetch(line, term + AHEAD);
+        }
+        let rows = &a.values[term * a.strides.1..][..N * R];
+        for ((values, terms), &rows) in slivers.iter_mut().zip(rows.as_chunks::<R>().0) {
+            values[term] = rows;
+            terms.push(term, rows.iter().fold(0, |marks, value| marks | value.mark()) == 0);
+        }
+    }
+}
+
+/// [`lay_out`] of a sliver of a matrix whose rows lie side by side.
+#[inline(always)]
+fn rows<T: Lanes, S: Simd, const R: usize>(simd: S, a: Matrix<'_, T>, count: usize, sliver: &mut Laid) {
+    let Laid { values, in_rows, terms } = sliver;
+    terms.clear();
+    let values = values.of(count.next_multiple_of(CHUNK) * R);
     let mut rows = [&[] as &[T]; R];
     for (at, row) in rows.iter_mut().enumerate() {
         *row = &a.values[at * a.strides.0..][..count];
     }
-    let chunks = &mut values.as_chunks_mut().0.as_chunks_mut().0[..count.div_ceil(CHUNK)];
+    let chunks = values.as_chunks_mut().0.as_chunks_mut().0;
     copy(rows, chunks, terms);
-    if terms.count() * CHUNK >= count * (CHUNK - 1) {
-        return Sliver::Rows(&values.as_chunks().0.as_chunks().0[..count.div_ceil(CHUNK)]);
+    *in_rows = terms.count() * CHUNK >= count * (CHUNK - 1);
+    if *in_rows {
+        return;
     }
     for chunk in chunks {
         let columns = transposed(simd, *chunk);
         bytemuck::cast_slice_mut(chunk).copy_from_slice(&columns);
     }
-    Sliver::Columns(&values.as_chunks().0[..count])
 }
 
-/// [`sliver`] of a matrix whose rows lie side by side.
+/// Lays rows out chunk by chunk.
 #[inline(always)]
 fn copy<T: Lanes, const R: usize>(rows: [&[T]; R], chunks: &mut [[[T; CHUNK]; R]], terms: &mut Terms) {
     let count = rows[0].len();
@@ -71,18 +131,5 @@ fn copy<T: Lanes, const R: usize>(rows: [&[T]; R], chunks: &mut [[[T; CHUNK]; R]
             to[..count % CHUNK].copy_from_slice(&row[count / CHUNK * CHUNK..]);
         }
         terms.push_all(count / CHUNK * CHUNK..count);
-    }
-}
-
-/// [`sliver`] of a matrix whose columns lie side by side: a term's values do too.
-#[inline(always)]
-fn columns<T: Lanes, const R: usize>(a: Matrix<'_, T>, values: &mut [[T; R]], terms: &mut Terms) {
-    for (term, to) in values.iter_mut().enumerate() {
-        let mut marks = 0;
-        for (to, &value) in to.iter_mut().zip(&a.values[term * a.strides.1..][..R]) {
-            *to = value;
-            marks |= value.mark();
-        }
-        terms.push(term, marks == 0);
     }
 }
