@@ -8,12 +8,12 @@ use super::terms::{CHUNK, Terms};
 use crate::backend::cpu::room::Room;
 use crate::simd::Lanes;
 
-/// Slivers that are laid out at once where the columns of `a` lie side by side. One of them takes half a cache line of each
-/// term, and lines that lie as far apart as rows of a wide matrix share a few places in the caches: by the next sliver they
-/// would be gone.
-pub(super) const AT_ONCE: usize = 4;
-/// Terms whose values are fetched ahead: steps from row to row are too long for the CPU to foresee.
-const AHEAD: usize = 16;
+/// Slivers that are laid out at once where the columns of `a` lie side by side. One of them takes a part of a cache line for
+/// each term, and the rows of a wide matrix share a few places in the caches: by the next sliver its lines would be gone.
+pub(super) const AT_ONCE: usize = 8;
+/// Terms whose values are fetched ahead: the steps from row to row are too long for the CPU to foresee. A line for each of
+/// them fits even where all share one place, that of eight lines in the first-level cache.
+const AHEAD: usize = 6;
 
 /// Rows of `a` in the terms of a block.
 #[derive(Clone, Copy)]
