@@ -1,9 +1,9 @@
 //! Products on the CPU, in the manner of Goto and van de Geijn (2008) and BLIS (Van Zee and van de Geijn, 2015).
 //!
 //! Threads first lay `b` out in panels ([`panels`]), all of it, and then take parts of the product. A part goes through its
-//! terms in blocks: those of its panels stay in the second-level cache while it lays `a` out in slivers ([`sliver`]), a few
-//! rows at a time, which stay in the first; a tile of the result is a sliver times a panel ([`tile`]). A *finish* changes each
-//! few rows once they are complete, while they lie in the cache.
+//! terms in blocks: those of its panels stay in the second-level cache while it lays `a` out in slivers ([`sliver`]) of a few
+//! rows each, one of which stays in the first; a tile of the result is a sliver times a panel ([`tile`]). A *finish* changes
+//! a few rows once they are complete, while they lie in the cache.
 //!
 //! A sum is that of its blocks' sums in their order, each a chain of multiply-adds in the order of the terms. It depends on
 //! the number of terms alone: not on threads, cuts, caches or how wide the vectors are, so that all CPUs with fused
