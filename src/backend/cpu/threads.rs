@@ -1,5 +1,6 @@
 //! Threads that stay awake while a submission runs, and what they share.
 
+use std::hint::spin_loop;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
 use std::time::{Duration, Instant};
@@ -44,7 +45,10 @@ pub(super) fn join(left: impl FnOnce() + Send, right: impl FnOnce() + Send) {
             while !done.load(Acquire) {
                 match rayon::yield_now() {
                     Some(Yield::Executed) => {}
-                    _ if tries < SPINS => tries += 1,
+                    _ if tries < SPINS => {
+                        tries += 1;
+                        spin_loop(); // leaves its core to a thread that shares it
+                    }
                     _ => std::thread::yield_now(),
                 }
             }

@@ -10,7 +10,7 @@
 //! multiply-adds give the same bits. What a finish adds up across columns it adds up within [`PIECE`]s, which no cut divides.
 //!
 //! The `gemm` crate, which was here before, cuts its sums by the caches it finds, and leaves out no term that is zero. On
-//! dense factors the two are about as fast (`cargo bench --bench kernels -- product` compares them).
+//! dense factors it takes about a quarter longer (`cargo bench --bench kernels -- product` compares them).
 
 mod panels;
 mod sliver;
