@@ -60,8 +60,9 @@ pub(super) fn join(left: impl FnOnce() + Send, right: impl FnOnce() + Send) {
     );
 }
 
-/// Calls `f` with each of the items, which all threads take one after another.
-pub(crate) fn each<I: Iterator + Send>(items: I, f: impl Fn(I::Item) + Sync) {
+/// Calls `f` with each of the items, which every other thread takes from the front and the rest from the back: what a thread
+/// wrote in one loop it mostly finds in its own caches in the next, and need not fetch from another core's.
+pub(crate) fn each<I: DoubleEndedIterator + Send>(items: I, f: impl Fn(I::Item) + Sync) {
     fn spread(threads: usize, work: &(impl Fn() + Sync)) {
         match threads {
             0 | 1 => work(),
@@ -70,9 +71,11 @@ pub(crate) fn each<I: Iterator + Send>(items: I, f: impl Fn(I::Item) + Sync) {
     }
     let threads = rayon::current_num_threads().min(items.size_hint().1.unwrap_or(usize::MAX));
     let items = &Mutex::new(items);
-    let next = || items.lock().expect("no iterator panics").next();
     spread(threads, &|| {
-        while let Some(item) = next() {
+        let from_front = rayon::current_thread_index().is_none_or(|thread| thread % 2 == 0);
+        let next = if from_front { I::next } else { I::next_back };
+        let take = || next(&mut items.lock().expect("no iterator panics"));
+        while let Some(item) = take() {
             f(item);
         }
     });
