@@ -12,6 +12,9 @@ use crate::simd::Lanes;
 #[repr(C, align(64))]
 struct Line([u64; 8]);
 
+/// Bytes of a cache line.
+pub(super) const LINE: usize = size_of::<Line>();
+
 /// Memory for numbers of any kind; it keeps what it has.
 #[derive(Debug, Default)]
 pub(crate) struct Room(Vec<Line>);
@@ -20,7 +23,7 @@ impl Room {
     pub(crate) const NONE: Room = Room(Vec::new());
 
     pub(crate) fn of<T: Lanes>(&mut self, count: usize) -> &mut [T] {
-        let lines = (count * size_of::<T>()).div_ceil(size_of::<Line>());
+        let lines = (count * size_of::<T>()).div_ceil(LINE);
         if self.0.len() < lines {
             self.0.resize(lines, Line([0; 8]));
         }

@@ -5,7 +5,7 @@ use pulp::Simd;
 use super::Matrix;
 use super::square::transposed;
 use super::terms::{CHUNK, Terms};
-use crate::backend::cpu::room::Room;
+use crate::backend::cpu::room::{LINE, Room};
 use crate::simd::Lanes;
 
 /// Slivers that are laid out at once where the columns of `a` lie side by side. One of them takes a part of a cache line for
@@ -39,13 +39,19 @@ impl Laid {
     /// The sliver, laid out in `R` rows and so many terms.
     #[inline(always)]
     pub(super) fn sliver<T: Lanes, const R: usize>(&mut self, count: usize) -> (Sliver<'_, T, R>, &Terms) {
-        let values = self.values.of(count.next_multiple_of(CHUNK) * R);
+        let values = of_chunks::<T, R>(&mut self.values, count);
         let sliver = match self.in_rows {
             true => Sliver::Rows(values.as_chunks().0.as_chunks().0),
             false => Sliver::Columns(&values.as_chunks().0[..count]),
         };
         (sliver, &self.terms)
     }
+}
+
+/// `R` rows of so many terms, and of those that make the last chunk whole.
+#[inline(always)]
+fn of_chunks<T: Lanes, const R: usize>(values: &mut Room, count: usize) -> &mut [T] {
+    values.of(count.next_multiple_of(CHUNK) * R)
 }
 
 /// Lays out slivers, one after another, of `R` rows of `a` each in so many terms.
@@ -67,11 +73,10 @@ pub(super) fn lay_out<T: Lanes, S: Simd, const R: usize, const N: usize>(
 /// [`lay_out`] for a matrix whose columns lie side by side: a term's values do too.
 #[inline(always)]
 fn columns<T: Lanes, const R: usize, const N: usize>(a: Matrix<'_, T>, count: usize, slivers: &mut [Laid; N]) {
-    const LINE: usize = 64; // bytes
     let mut slivers = slivers.each_mut().map(|Laid { values, in_rows, terms }| {
         *in_rows = false;
         terms.clear();
-        (&mut values.of(count.next_multiple_of(CHUNK) * R).as_chunks_mut::<R>().0[..count], terms)
+        (&mut of_chunks::<T, R>(values, count).as_chunks_mut::<R>().0[..count], terms)
     });
     for term in 0..count {
         for line in (0..N * R).step_by(LINE / size_of::<T>()) {
@@ -90,7 +95,7 @@ fn columns<T: Lanes, const R: usize, const N: usize>(a: Matrix<'_, T>, count: us
 fn rows<T: Lanes, S: Simd, const R: usize>(simd: S, a: Matrix<'_, T>, count: usize, sliver: &mut Laid) {
     let Laid { values, in_rows, terms } = sliver;
     terms.clear();
-    let values = values.of(count.next_multiple_of(CHUNK) * R);
+    let values = of_chunks::<T, R>(values, count);
     let mut rows = [&[] as &[T]; R];
     for (at, row) in rows.iter_mut().enumerate() {
         *row = &a.values[at * a.strides.0..][..count];

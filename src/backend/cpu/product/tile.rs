@@ -10,6 +10,7 @@ use pulp::{NullaryFnOnce, Simd};
 use super::panels::Panels;
 use super::sliver::Sliver;
 use super::terms::{CHUNK, Terms};
+use crate::backend::cpu::room::LINE;
 use crate::backend::unchecked::Window;
 use crate::simd::Lanes;
 
@@ -32,7 +33,6 @@ impl Extent {
     /// With these vectors of `T`.
     #[inline(always)]
     pub(super) fn of<T: Lanes, S: Simd>() -> Extent {
-        const LINE: usize = 64; // bytes
         let lanes = T::count::<S>();
         let [rows, vectors] = if lanes * size_of::<T>() == LINE { OF_LINES } else { OF_PAIRS };
         Extent { rows, vectors, lanes }
