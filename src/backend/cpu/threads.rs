@@ -60,8 +60,13 @@ pub(super) fn join(left: impl FnOnce() + Send, right: impl FnOnce() + Send) {
     );
 }
 
-/// Calls `f` with each of the items, which every other thread takes from the front and the rest from the back: what a thread
-/// wrote in one loop it mostly finds in its own caches in the next, and need not fetch from another core's.
+/// Whether this thread works from the front, as every other one does, or from the back. Each keeps to its end of what there is
+/// to do: what it wrote in one loop it mostly finds in its own caches in the next, and need not fetch from another core's.
+pub(super) fn from_front() -> bool {
+    rayon::current_thread_index().is_none_or(|thread| thread.is_multiple_of(2))
+}
+
+/// Calls `f` with each of the items, which threads take from the end that is [theirs](from_front).
 pub(crate) fn each<I: DoubleEndedIterator + Send>(items: I, f: impl Fn(I::Item) + Sync) {
     fn spread(threads: usize, work: &(impl Fn() + Sync)) {
         match threads {
@@ -72,8 +77,7 @@ pub(crate) fn each<I: DoubleEndedIterator + Send>(items: I, f: impl Fn(I::Item) 
     let threads = rayon::current_num_threads().min(items.size_hint().1.unwrap_or(usize::MAX));
     let items = &Mutex::new(items);
     spread(threads, &|| {
-        let from_front = rayon::current_thread_index().is_none_or(|thread| thread % 2 == 0);
-        let next = if from_front { I::next } else { I::next_back };
+        let next = if from_front() { I::next } else { I::next_back };
         let take = || next(&mut items.lock().expect("no iterator panics"));
         while let Some(item) = take() {
             f(item);

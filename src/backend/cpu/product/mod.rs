@@ -23,7 +23,7 @@ use std::cell::{Cell, RefCell};
 
 use pulp::{Simd, WithSimd};
 
-use crate::backend::cpu::threads::join;
+use crate::backend::cpu::threads::{from_front, join};
 use crate::backend::unchecked::{Window, prefetch};
 use crate::ops::{FOUR, Real};
 use crate::simd::dispatch;
@@ -145,8 +145,8 @@ struct Part<'a, T, F> {
 }
 
 impl<T: Real, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> Part<'_, T, F> {
-    /// Cuts a part that is too large, or is to be so many, in two, and runs both on all threads. Rows are cut before columns:
-    /// halves side by side would both lay out the same slivers.
+    /// Cuts a part that is too large, or is to be so many, in two, and runs both on all threads, the half at [its
+    /// end](from_front) on this one. Rows are cut before columns: halves side by side would both lay out the same slivers.
     fn share(self, parts: usize) {
         let (m, n) = (self.out.rows, self.out.cols);
         let (by_rows, by_columns) = (m >= 4 * self.b.tiles.rows, n >= 2 * PIECE);
@@ -155,7 +155,8 @@ impl<T: Real, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> Part<'_, T, F> {
             return self.run();
         }
         let (left, right) = self.cut(by_columns && (n >= MUCH_WIDER * m || !by_rows));
-        join(move || left.share(parts.div_ceil(2)), move || right.share(parts.div_ceil(2)));
+        let (here, there) = if from_front() { (left, right) } else { (right, left) };
+        join(move || here.share(parts.div_ceil(2)), move || there.share(parts.div_ceil(2)));
     }
 
     fn cut(self, by_columns: bool) -> (Self, Self) {

@@ -27,13 +27,15 @@ pub(super) struct Shelf {
 /// All panels of a matrix.
 #[derive(Clone, Copy)]
 pub(super) struct Panels<'p, T> {
-    /// A slot a panel, of as many numbers as a full panel of a full block has: for each block, those of its groups.
+    /// A slot a panel, of as many numbers as a full panel of a full block has: for each group, those of its blocks.
     values: &'p [T],
     /// A list a panel.
     terms: &'p [Terms],
     /// Terms of the matrix, and of all blocks but the last.
     count: usize,
     block: usize,
+    /// How many blocks.
+    depth: usize,
     cols: usize,
     /// The tiles that read them.
     pub(super) tiles: Extent,
@@ -51,15 +53,15 @@ impl<'p, T: Lanes> Panels<'p, T> {
         let block = count.div_ceil(count.div_ceil(BLOCK));
         let tiles = dispatch(Tiles(PhantomData::<T>));
         let width = tiles.columns();
-        let (slot, panels, groups) = (block * width, GROUP / width, cols.div_ceil(GROUP));
-        let slots = count.div_ceil(block) * groups * panels;
+        let (slot, panels, depth) = (block * width, GROUP / width, count.div_ceil(block));
+        let slots = cols.div_ceil(GROUP) * depth * panels;
         if shelf.terms.len() < slots {
             shelf.terms.resize(slots, Terms::NONE);
         }
         let (values, terms) = (shelf.values.of(slots * slot), &mut shelf.terms[..slots]);
         let parts = values.chunks_mut(panels * slot).zip(terms.chunks_mut(panels)).enumerate();
         let lay_out = |(at, (values, terms))| {
-            let (from, col) = (at / groups * block, at % groups * GROUP);
+            let (col, from) = (at / depth * GROUP, at % depth * block);
             let (count, cols) = (block.min(count - from), GROUP.min(cols - col));
             dispatch(Group { b: b.from(from, col), count, cols, slot, values, terms });
         };
@@ -67,7 +69,7 @@ impl<'p, T: Lanes> Panels<'p, T> {
             true => each(parts, lay_out),
             false => parts.for_each(lay_out),
         }
-        Panels { values, terms, count, block, cols, tiles }
+        Panels { values, terms, count, block, depth, cols, tiles }
     }
 
     /// The terms of each block.
@@ -80,7 +82,7 @@ impl<'p, T: Lanes> Panels<'p, T> {
     #[inline(always)]
     pub(super) fn panel(&self, block: usize, terms: usize, col: usize) -> (&'p [T], &'p Terms) {
         let width = self.tiles.columns();
-        let at = (block * self.cols.next_multiple_of(GROUP) + col) / width;
+        let at = ((col / GROUP * self.depth + block) * GROUP + col % GROUP) / width;
         let numbers = terms * padded(self.cols - col, self.tiles);
         (&self.values[at * width * self.block..][..numbers], &self.terms[at])
     }
