@@ -27,15 +27,15 @@ pub(super) struct Shelf {
 /// All panels of a matrix.
 #[derive(Clone, Copy)]
 pub(super) struct Panels<'p, T> {
-    /// A slot a panel, of as many numbers as a full panel of a full block has: for each group, those of its blocks.
+    /// A slot a panel, of as many numbers as a full panel of a full block has: group by group and block by block.
     values: &'p [T],
     /// A list a panel.
     terms: &'p [Terms],
     /// Terms of the matrix, and of all blocks but the last.
     count: usize,
     block: usize,
-    /// How many blocks.
-    depth: usize,
+    /// How far apart blocks are, and groups, in columns of full panels.
+    steps: (usize, usize),
     cols: usize,
     /// The tiles that read them.
     pub(super) tiles: Extent,
@@ -53,15 +53,20 @@ impl<'p, T: Lanes> Panels<'p, T> {
         let block = count.div_ceil(count.div_ceil(BLOCK));
         let tiles = dispatch(Tiles(PhantomData::<T>));
         let width = tiles.columns();
-        let (slot, panels, depth) = (block * width, GROUP / width, count.div_ceil(block));
-        let slots = cols.div_ceil(GROUP) * depth * panels;
+        let (slot, panels) = (block * width, GROUP / width);
+        let (blocks, groups) = (count.div_ceil(block), cols.div_ceil(GROUP));
+        let slots = blocks * groups * panels;
         if shelf.terms.len() < slots {
             shelf.terms.resize(slots, Terms::NONE);
         }
         let (values, terms) = (shelf.values.of(slots * slot), &mut shelf.terms[..slots]);
         let parts = values.chunks_mut(panels * slot).zip(terms.chunks_mut(panels)).enumerate();
+        // In the order in which `b` lies in memory: what a thread reads was mostly written at its own end.
+        let by_group = b.strides.1 != 1;
+        let steps = if by_group { (GROUP, blocks * GROUP) } else { (groups * GROUP, GROUP) };
         let lay_out = |(at, (values, terms))| {
-            let (col, from) = (at / depth * GROUP, at % depth * block);
+            let (of_block, of_group) = if by_group { (at % blocks, at / blocks) } else { (at / groups, at % groups) };
+            let (from, col) = (of_block * block, of_group * GROUP);
             let (count, cols) = (block.min(count - from), GROUP.min(cols - col));
             dispatch(Group { b: b.from(from, col), count, cols, slot, values, terms });
         };
@@ -69,7 +74,7 @@ impl<'p, T: Lanes> Panels<'p, T> {
             true => each(parts, lay_out),
             false => parts.for_each(lay_out),
         }
-        Panels { values, terms, count, block, depth, cols, tiles }
+        Panels { values, terms, count, block, steps, cols, tiles }
     }
 
     /// The terms of each block.
@@ -82,7 +87,7 @@ impl<'p, T: Lanes> Panels<'p, T> {
     #[inline(always)]
     pub(super) fn panel(&self, block: usize, terms: usize, col: usize) -> (&'p [T], &'p Terms) {
         let width = self.tiles.columns();
-        let at = ((col / GROUP * self.depth + block) * GROUP + col % GROUP) / width;
+        let at = (block * self.steps.0 + col / GROUP * self.steps.1 + col % GROUP) / width;
         let numbers = terms * padded(self.cols - col, self.tiles);
         (&self.values[at * width * self.block..][..numbers], &self.terms[at])
     }
