@@ -46,7 +46,7 @@ impl Operation for Adam {
     }
 
     fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
-        const PART: usize = 1 << 14;
+        const PART: usize = 1 << 13;
         let [parameters, first, second] = outputs else { unreachable!("the planner gives adam three arenas") };
         let [b1, b2, epsilon] = [self.beta1, self.beta2, self.epsilon].map(T::from_f64);
         let [c1, c2] = [1.0 - self.beta1, 1.0 - self.beta2].map(T::from_f64);

@@ -32,7 +32,8 @@ pub enum Effect {
     /// It computes a value. Those of its inputs that are parameters' gradients (consecutive ones) it reads as one input
     /// `[1, n]`, the slice of the gradient arena that holds them, with zeros in between; it comes before the others.
     Gradients,
-    /// It updates slices of the parameter and moment arenas in place. Its inputs are as those of [`Effect::Gradients`].
+    /// It updates slices of the parameter and moment arenas in place, each element by itself. Its inputs are as those of
+    /// [`Effect::Gradients`].
     Update,
     /// It updates the value of its first input, which the host wrote, in place: that is its output, and no input.
     Accumulate,

@@ -11,8 +11,8 @@ pub(crate) use room::scratch;
 pub(crate) use threads::each;
 
 use super::*;
-use crate::ops::{Real, View};
-use crate::plan::Place;
+use crate::ops::{Effect, Real, View};
+use crate::plan::{Dispatch, Place};
 use room::Numbers;
 use smallvec::SmallVec;
 use std::time::Instant;
@@ -178,14 +178,32 @@ impl<T: Real> CpuSession<T> {
                 }
             }
             let inputs: Few<View<'_, T>> = dispatch.inputs.iter().map(|input| self.view(program, input)).collect();
-            dispatch.op.reference(step, &inputs, &mut parts(&mut taken, &dispatch.outputs));
-            drop(inputs);
+            let mut outputs = parts(&mut taken, &dispatch.outputs);
+            match dispatch.op.effect() {
+                Effect::Update => self.update(step, dispatch, &inputs, &mut outputs),
+                _ => dispatch.op.reference(step, &inputs, &mut outputs),
+            }
+            drop((inputs, outputs));
             for (place, values) in taken {
                 self.put(program, place, values);
             }
             done(at);
         }
         program.plan.dispatches = dispatches;
+    }
+
+    /// Updates one parameter after another: threads take each from both ends, as they do the rows of its gradient's product
+    /// and the panels of the products that read it.
+    fn update(&self, step: &Step, dispatch: &Dispatch, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
+        let Slice { offset, shape, .. } = dispatch.outputs[0];
+        let spans = self.layout.ids().map(|id| self.layout.span(id));
+        for span in spans.filter(|span| (offset..offset + shape.len()).contains(&span.start)) {
+            let span = span.start - offset..span.end - offset;
+            let mut inputs = Few::from_slice(inputs);
+            inputs[0] = View { shape: Shape::new(1, span.len()), values: &inputs[0].values[span.clone()], bytes: &[] };
+            let mut outputs: Few<&mut [T]> = outputs.iter_mut().map(|arena| &mut arena[span.clone()]).collect();
+            dispatch.op.reference(step, &inputs, &mut outputs);
+        }
     }
 
     fn view<'a>(&'a self, program: &'a Program<T>, slice: &Slice) -> View<'a, T> {
