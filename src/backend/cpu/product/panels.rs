@@ -27,7 +27,8 @@ pub(super) struct Shelf {
 /// All panels of a matrix.
 #[derive(Clone, Copy)]
 pub(super) struct Panels<'p, T> {
-    /// A slot a panel, of as many numbers as a full panel of a full block has: group by group and block by block.
+    /// A slot a panel, of as many numbers as a full panel of a full block has: groups of a block, or blocks of a group, one
+    /// after another, in the order in which the matrix lies in memory.
     values: &'p [T],
     /// A list a panel.
     terms: &'p [Terms],
@@ -61,7 +62,7 @@ impl<'p, T: Lanes> Panels<'p, T> {
         }
         let (values, terms) = (shelf.values.of(slots * slot), &mut shelf.terms[..slots]);
         let parts = values.chunks_mut(panels * slot).zip(terms.chunks_mut(panels)).enumerate();
-        // In the order in which `b` lies in memory: what a thread reads was mostly written at its own end.
+        // What a thread reads was mostly written at its own end.
         let by_group = b.strides.1 != 1;
         let steps = if by_group { (GROUP, blocks * GROUP) } else { (groups * GROUP, GROUP) };
         let lay_out = |(at, (values, terms))| {
