@@ -12,7 +12,7 @@ pub use preset::{PRESETS, preset};
 pub use schedule::{BetaSchedule, Progress, RateSchedule};
 
 use crate::backend::Precision;
-use crate::data::{DataSource, ImageSize, Scale};
+use crate::data::{Background, Channels, DataSource, Header, ImageSize, Scale};
 use crate::error::{Error, Result};
 use crate::models::{Deviation, Initial, Loss, ModelConfig, ModelKind, Output, Penalty};
 use crate::ops::{Activation, Adam, Augment, Augmentation, Noise, Pixels};
@@ -120,9 +120,19 @@ pub struct TrainConfig {
     /// What a folder's images are resized to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image_size: Option<ImageSide>,
-    /// A table's column of labels, by name or by number from 0.
+    /// Channels of a folder's images; RGB where any is coloured, if it is not said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub channels: Option<Channels>,
+    /// What lies behind transparent pixels.
+    pub background: Background,
+    /// Whether a table's first line names its columns.
+    pub header: Header,
+    /// A table's column of labels: its name, its number from 0, or `none`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub label_column: Option<String>,
+    /// A table's columns that are left out, by name or number from 0.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub drop_columns: Vec<String>,
     /// Leave out what can't be read or is not finite.
     pub drop_bad: bool,
     /// What becomes of the data's values.
@@ -176,7 +186,11 @@ impl Default for TrainConfig {
             test_data: None,
             split: None,
             image_size: None,
+            channels: None,
+            background: Background::default(),
+            header: Header::Auto,
             label_column: None,
+            drop_columns: Vec::new(),
             drop_bad: false,
             scale: Scale::Auto,
             resident_limit: None,

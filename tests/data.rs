@@ -111,7 +111,10 @@ fn a_folder_of_grey_images_with_labels() {
     fs::write(data.join("ann/notes.txt"), "not an image").unwrap();
     fs::write(data.join(".hidden"), "").unwrap();
     let (printed, samples) = train(folder.path(), "faces", &["--split", "0.8"]);
-    names(&printed, &["48 + 12 examples of 12x10", "1 files that are no images are left out", "notes.txt"]);
+    names(
+        &printed,
+        &["48 + 12 examples of 12x10", "1 file (", "notes.txt) is no image, and is left out", "2 classes (ann, bob)"],
+    );
     assert!(samples.as_luma8().is_some());
     command(folder.path()).args(["encode", "run", "--device", "cpu", "--out", "codes.npy"]).assert().success();
     let labels = fs::read(folder.path().join("codes.labels.npy")).unwrap();
@@ -170,7 +173,7 @@ fn tables_are_scaled_and_samples_come_back_on_their_scale() {
     let folder = TempDir::new().unwrap();
     let mut text = "height;weight;class\n".to_owned();
     for at in 0..80 {
-        text += &format!("{};{};{}\n", 150 + at % 40, 0.001 * f64::from(at % 7), ["cat", "dog"][at as usize % 2]);
+        text += &format!("{};{};{}\n", 150 + at % 40, 0.001 * (at % 7) as f64, ["cat", "dog"][at % 2]);
     }
     fs::write(folder.path().join("people.csv"), text).unwrap();
     let gaussian = ["--loss", "mse", "--output", "identity", "--scale", "standard", "--epochs", "30", "--lr", "0.01"];
@@ -185,13 +188,14 @@ fn tables_are_scaled_and_samples_come_back_on_their_scale() {
     // The scale is the checkpoint's: commands apply it to the data they read, and a run that goes on keeps it.
     let scaling = || {
         let path = folder.path().join("run/checkpoints/last.safetensors");
-        vae_gpu::train::Checkpoint::load(&path).unwrap().header.scaling.unwrap()
+        vae_gpu::train::Checkpoint::load(&path).unwrap().header.schema.scaling.unwrap()
     };
     let fitted = scaling();
     fs::write(folder.path().join("giants.csv"), "height;weight\n".to_owned() + &"300;0.01\n250;0.02\n".repeat(20))
         .unwrap();
-    let resumed = ["train", "--resume", "run", "--data", "giants.csv", "--epochs", "2"];
-    command(folder.path()).args(resumed).assert().success();
+    let resumed = ["train", "--resume", "run", "--data", "giants.csv", "--epochs", "31"];
+    let printed = command(folder.path()).args(resumed).assert().success().get_output().stdout.clone();
+    names(&String::from_utf8(printed).unwrap(), &["they are not those the run had (72 training and 8 test examples"]);
     assert_eq!(scaling(), fitted);
     command(folder.path()).args(["eval", "run", "--device", "cpu", "--samples", "0"]).assert().success();
 }
@@ -210,8 +214,8 @@ fn a_test_set_of_its_own_file() {
         serde_json::from_slice::<serde_json::Value>(&printed).unwrap()["images"].as_u64()
     };
     assert_eq!(images(&[]), Some(17));
-    // Other data come with their own test set, here a tenth.
-    assert_eq!(images(&["--data", "a.csv"]), Some(4));
+    // Of other data all are read, where they have no sets of their own.
+    assert_eq!(images(&["--data", "a.csv"]), Some(40));
     fs::write(folder.path().join("b.csv"), "1,0\n0,1\n").unwrap();
     let (_, message) = refused(folder.path(), "a.csv", &["--test-data", "b.csv"]);
     names(&message, &["1x3", "1x2", "must be equal"]);
@@ -227,7 +231,7 @@ fn bad_images_are_named() {
     assert_eq!(code, 1);
     names(&message, &["bad.png", "can't be read as an image", "--drop-bad"]);
     let (printed, _) = train(folder.path(), "d", &["--drop-bad"]);
-    names(&printed, &["18 + 2 examples", "1 of 21 images can't be read and are left out"]);
+    names(&printed, &["18 + 2 examples", "1 image (", "bad.png: it can't be read as an image", "is left out"]);
     fs::write(data.join("bob/bad.pgm"), "P5 0 3 255\n").unwrap();
     names(&refused(folder.path(), "d", &[]).1, &["bad.p"]);
     fs::remove_file(data.join("bob/bad.png")).unwrap();
@@ -257,9 +261,12 @@ fn bad_numbers_are_named() {
     npz(&folder.path().join("nan.npz"), &[("x", &[40, 4], values.clone())]);
     let (code, message) = refused(folder.path(), "nan.npz", &[]);
     assert_eq!(code, 1);
-    names(&message, &["nan.npz", "example 2", "NaN as value 1", "1 of 40", "--drop-bad"]);
+    names(&message, &["nan.npz", "training example 2", "NaN as value 1", "1 of 40", "--drop-bad"]);
     let (printed, _) = train(folder.path(), "nan.npz", &["--drop-bad"]);
-    names(&printed, &["35 + 4 examples", "1 of 40 examples hold values that are not finite and are left out"]);
+    names(
+        &printed,
+        &["35 + 4 examples", "1 training example (number 2 from 0) holds values that are not finite, and is left out"],
+    );
     values[9] = 1.5;
     npz(&folder.path().join("range.npz"), &[("x", &[40, 4], values)]);
     let (code, message) = refused(folder.path(), "range.npz", &["--batch-size", "8"]);

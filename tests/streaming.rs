@@ -27,7 +27,7 @@ fn dataset(reals: bool) -> Dataset {
             false => Values::Bytes(bytes.collect()),
             true => Values::Reals(bytes.map(|byte| f32::from(byte) / 255.0).collect()),
         };
-        Images { size: ImageSize::grey(15, 20), pixels, labels: vec![0; count] }
+        Images::new(ImageSize::grey(15, 20), pixels)
     };
     let (train, test) = if reals { (1001, 77) } else { (4001, 3601) };
     Dataset::new("stripes", set(train), set(test))

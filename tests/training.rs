@@ -22,11 +22,8 @@ fn images(count: usize) -> Images {
         (255 / (1 + (row + image).abs_diff(col + 2 * (image % 3)) % 7)) as u8
     };
     let pixels = (0..count * 30).map(|i| pixel(i / 30, i % 30)).collect();
-    Images {
-        size: ImageSize::grey(6, 5),
-        pixels: Values::Bytes(pixels),
-        labels: (0..count).map(|i| (i % 3) as u8).collect(),
-    }
+    let labels = (0..count).map(|i| Some((i % 3) as u32)).collect();
+    Images { labels, ..Images::new(ImageSize::grey(6, 5), Values::Bytes(pixels)) }
 }
 
 fn config(epochs: u64) -> TrainConfig {

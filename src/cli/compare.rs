@@ -110,8 +110,13 @@ fn figures(runs: &[Run]) -> Vec<Vec<String>> {
     };
     let at_best = |set: &str, term: &str| {
         row(&format!("{set} {term}"), &|run| {
-            let value = run.best()?.losses.get(&format!("{set}_{term}"))?;
-            Some(format!("{value:.2}"))
+            let best = run.best()?;
+            let value = if set == "test" {
+                best.held_out_loss(term)
+            } else {
+                best.losses.get(&format!("{set}_{term}")).copied()
+            };
+            value.map(|value| format!("{value:.2}"))
         })
     };
     let mut terms: Vec<&str> = Vec::new();

@@ -4,15 +4,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::source::Source;
+use super::source::{Asked, Source};
 use super::{check_folder, device, say};
-use crate::data::DataSource;
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
 use crate::plan::Options;
 use crate::train::evaluate::{Evaluation, Request};
 
-/// Evaluate a trained model on the test set, in nats an image
+/// Evaluate a trained model on the test set or on other data, in nats an image
 ///
 /// The bound, its two terms, the importance-sampled log-likelihood (Burda et al. 2016), active units, squared error.
 #[derive(Debug, Args)]
@@ -23,12 +22,11 @@ pub(super) struct Eval {
     /// Posterior samples an image of the log-likelihood, 0 to 1000000; 0 leaves it out. Counts with a divisor near 50 are quickest
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
     samples: u32,
-    /// Evaluate the first N test images only
+    /// Evaluate the first N images only
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     images: Option<u32>,
-    /// Other data, as for train [default: the data of the run]
-    #[arg(long, value_name = "DATA")]
-    data: Option<DataSource>,
+    #[command(flatten)]
+    asked: Asked,
     /// Write the result as a JSON object too; - prints it in place of the table
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -41,20 +39,21 @@ impl Eval {
         if let (Some(file), false) = (&self.json, to_stdout) {
             check_folder(file)?;
         }
-        let (config, data) = found.data(self.data.as_ref())?;
-        let images = match self.images {
-            Some(count) => data.test.take_first(count as usize),
-            None => data.test,
-        };
+        let (config, mut examples) = found.examples(&self.asked)?;
+        if let Some(count) = self.images {
+            examples.images = examples.images.take_first(count as usize);
+        }
+        let images = &examples.images;
         let selected = device(self.source.device())?;
         if !to_stdout {
             found.say(&selected);
         }
+        found.say_examples(&examples, !to_stdout)?;
         let request = Request {
             model: &found.model,
             parameters: &found.checkpoint.parameters,
             config: &config,
-            images: &images,
+            images,
             samples: self.samples as usize,
         };
         let bar = super::progress::bar(images.count() as u64, "log-likelihood");

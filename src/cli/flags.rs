@@ -6,7 +6,7 @@ use toml::Table;
 
 use crate::backend::Precision;
 use crate::config::{BetaSchedule, Binarise, ImageSide, RateSchedule};
-use crate::data::{DataSource, Scale};
+use crate::data::{Background, Channels, DataSource, Header, Scale};
 use crate::error::{Error, Result};
 use crate::models::{Deviation, Initial, Loss, ModelKind, Output, Penalty};
 use crate::ops::{Activation, Augmentation, Noise};
@@ -117,7 +117,8 @@ pub(super) struct Flags {
     /// What products are computed in [default: f32]
     #[arg(long, value_enum)]
     precision: Option<Precision>,
-    /// Keep at most so many MiB of a data set on the device, and stream a larger one [default: what the device allows]
+    /// Keep at most so many MiB of a data set on the device, and stream a larger one; a larger .npy file is read in pieces
+    /// [default: what the device allows, 2048 in memory]
     #[arg(long, value_name = "MIB")]
     resident_limit: Option<u64>,
     /// A folder of images (sub-folders are labels) or of the four IDX files; a .npy, .npz (or FILE.npz:ARRAY), .csv or
@@ -133,9 +134,22 @@ pub(super) struct Flags {
     /// Resize a folder's images, as 64x64: height, then width [default: all have one size]
     #[arg(long, value_name = "HxW")]
     image_size: Option<ImageSide>,
-    /// A table's column of labels, by name or by number from 0 [default: one called label, class or target]
+    /// Read a folder's images as grey or as RGB [default: RGB where any is coloured]
+    #[arg(long, value_enum)]
+    channels: Option<Channels>,
+    /// Colour behind transparent pixels, as CSS writes it: white, #ff8000 [default: black]
+    #[arg(long, value_name = "COLOUR")]
+    background: Option<Background>,
+    /// Whether a table's first line names its columns [default: auto]
+    #[arg(long, value_enum)]
+    header: Option<Header>,
+    /// A table's column of labels, by name or number from 0, or none [default: one called label, class or target]
     #[arg(long, value_name = "COLUMN")]
     label_column: Option<String>,
+    /// A table's columns to leave out, by name or number from 0, as a list: id,4
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    drop_columns: Vec<String>,
     /// Leave out images that can't be read and examples that are not finite [default: false]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true")]
     drop_bad: Option<bool>,
@@ -145,6 +159,11 @@ pub(super) struct Flags {
 }
 
 impl Flags {
+    /// Whether data are named, so that it is meant where they are not those of a run.
+    pub(super) fn names_data(&self) -> bool {
+        self.data.is_some() || self.test_data.is_some()
+    }
+
     /// The keys given.
     pub(super) fn table(&self) -> Result<Table> {
         let kept = |error: toml::ser::Error| Error::Usage(format!("the flags can't be kept: {error}"));

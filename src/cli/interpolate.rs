@@ -4,9 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::source::{Source, check_index};
+use super::source::{Asked, Source, check_index};
 use super::{check_folder, say};
-use crate::data::DataSource;
 use crate::error::Result;
 use crate::plan::Options;
 use crate::train::generate::{Decoder, Encoder};
@@ -36,9 +35,8 @@ pub(super) struct Interpolate {
     /// How to get from one to the other
     #[arg(long, value_enum, default_value_t = Way::Spherical)]
     way: Way,
-    /// Other data, as for train [default: the data of the run]
-    #[arg(long, value_name = "DATA")]
-    data: Option<DataSource>,
+    #[command(flatten)]
+    asked: Asked,
     /// The picture [default: RUN/figures/interpolations.png]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -54,8 +52,8 @@ impl Interpolate {
         let found = self.source.find()?;
         let out = self.out.clone().unwrap_or_else(|| found.figure("interpolations.png"));
         check_folder(&out)?;
-        let (config, data) = found.data(self.data.as_ref())?;
-        let test = &data.test;
+        let (config, examples) = found.examples(&self.asked)?;
+        let test = &examples.images;
         let pairs = match self.pair.is_empty() {
             true => (0..8.min(test.count() / 2)).map(|row| (2 * row, 2 * row + 1)).collect(),
             false => self.pair.clone(),
@@ -66,10 +64,12 @@ impl Interpolate {
         let (selected, mut session) = self.source.session(&found)?;
         let encoder = Encoder::load(&mut *session, &found.model, 2, Options::default())?;
         found.say(&selected);
+        found.say_examples(&examples, true)?;
         let (header, steps) = (&found.checkpoint.header, self.steps as usize);
         let mut latents = Vec::new();
         for (from, to) in pairs {
-            let ends = [from, to].map(|index| test.shown(index..index + 1, config.binarise)).concat();
+            let end = |index: usize| test.shown(index..index + 1, config.binarise);
+            let ends = [end(from)?, end(to)?].concat();
             let codes = encoder.apply(&mut *session, &ends)?.means; // [2, latent]
             let (a, b) = codes.split_at(header.model.latent);
             for step in 0..steps {

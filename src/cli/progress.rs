@@ -93,7 +93,8 @@ impl Observer for Progress {
         }
         let speed = thousands(metrics.images_per_s.round());
         let (train, test) = (shown(train), shown(test));
-        say(format_args!("{}  train {train}  test {test}  {speed} images/s", self.label()));
+        let set = if metrics.held_out() == "val" { "validation" } else { "test" };
+        say(format_args!("{}  train {train}  {set} {test}  {speed} images/s", self.label()));
     }
 
     fn stopped_early(&mut self, epoch: u64, best: u64) {

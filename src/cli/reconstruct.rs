@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::source::Source;
+use super::source::{Asked, Source};
 use super::{check_folder, say};
-use crate::data::{DataSource, npy};
+use crate::data::npy;
 use crate::error::{Error, Result};
 use crate::plan::Options;
 use crate::plot::reconstructions;
@@ -28,9 +28,8 @@ pub(super) struct Reconstruct {
     /// Images: the first N of the test set, 1 to 10000
     #[arg(short = 'n', long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     count: u32,
-    /// Other data, as for train [default: the data of the run]
-    #[arg(long, value_name = "DATA")]
-    data: Option<DataSource>,
+    #[command(flatten)]
+    asked: Asked,
     /// The picture [default: RUN/figures/reconstructions-N.png]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -44,10 +43,10 @@ impl Reconstruct {
         let found = self.source.find()?;
         let out = self.out.clone().unwrap_or_else(|| found.figure(&format!("reconstructions-{}.png", self.count)));
         [Some(&out), self.npy.as_ref()].into_iter().flatten().try_for_each(|file| check_folder(file))?;
-        let (config, data) = found.data(self.data.as_ref())?;
-        let (header, test, count) = (&found.checkpoint.header, &data.test, self.count as usize);
+        let (config, examples) = found.examples(&self.asked)?;
+        let (header, test, count) = (&found.checkpoint.header, &examples.images, self.count as usize);
         if count > test.count() {
-            let (name, held) = (&data.name, test.count());
+            let (name, held) = (&examples.name, test.count());
             return Err(Error::Usage(format!(
                 "--count is {count}: {name} has {held} test images, it must be at most that"
             )));
@@ -55,7 +54,8 @@ impl Reconstruct {
         let (selected, mut session) = self.source.session(&found)?;
         let reconstructor = Reconstructor::load(&mut *session, &found.model, ROWS.min(count), Options::default())?;
         found.say(&selected);
-        let originals = test.shown(0..count, config.binarise); // [count, features]
+        found.say_examples(&examples, true)?;
+        let originals = test.shown(0..count, config.binarise)?; // [count, features]
         let means = reconstructor.apply(&mut *session, &originals)?;
         reconstructions(&originals, &means, header.size(), COLUMNS.min(count))?.save(&out)?;
         say(format_args!("{}", out.display()));

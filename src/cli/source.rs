@@ -1,5 +1,6 @@
 //! Which trained model a command works with: of a run, or of a file.
 
+use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -7,7 +8,7 @@ use clap::Args;
 use super::{RUNS, device, device_line, say};
 use crate::backend::{Data, Selected, Session};
 use crate::config::TrainConfig;
-use crate::data::{DataSource, Dataset};
+use crate::data::{DataSource, Dataset, Examples, Images, Set, report_examples};
 use crate::error::{Error, Result};
 use crate::models::Model;
 use crate::plan::Arena;
@@ -29,6 +30,17 @@ pub(super) struct Which {
     /// auto, cpu, gpu, or an adapter's index or name as `vae-gpu devices` lists them
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: String,
+}
+
+/// Which examples a command works with.
+#[derive(Debug, Args)]
+pub(super) struct Asked {
+    /// Other data, as for train, all of which are read in their order [default: the data of the run]
+    #[arg(long, value_name = "DATA")]
+    pub(super) data: Option<DataSource>,
+    /// Which of them [default: the test set; all, where other data have none]
+    #[arg(long, value_enum)]
+    pub(super) set: Option<Set>,
 }
 
 /// A checkpoint, and the run it is of.
@@ -93,7 +105,8 @@ impl Found {
         }
     }
 
-    /// The run's configuration, and its data or those named instead, which must have images of the model's size.
+    /// The run's configuration, and its data or those named instead, as sets to train on and to test. They are read as the
+    /// model's own were: on its scale, with its classes and columns.
     pub(super) fn data(&self, other: Option<&DataSource>) -> Result<(TrainConfig, Dataset)> {
         let mut config = self.config()?;
         if let Some(other) = other {
@@ -101,17 +114,52 @@ impl Found {
             config = TrainConfig { data: Some(other.clone()), test_data: None, split: None, ..config };
         }
         let header = &self.checkpoint.header;
-        let data = config.dataset_scaled(header.scaling.as_ref())?;
-        let size = data.test.size;
-        if size != header.size() {
-            return Err(Error::Usage(format!(
-                "{} has images of {size}, the model of {} has {}: they must be equal",
-                data.name,
-                self.path.display(),
-                header.size()
-            )));
+        let mut data = config.reading(Some(&header.schema)).read(config.data.as_ref())?;
+        if other.is_none() && data.fingerprint()? != header.data {
+            data.notes.push(format!("these are not the data that the model was trained on, which had {}", header.data));
+        }
+        let sets =
+            [("training", Some(&data.train)), ("validation", data.validation.as_ref()), ("test", Some(&data.test))];
+        for (what, images) in sets.into_iter().filter_map(|(what, images)| Some((what, images?))) {
+            config.check_range(&data.name, what, images)?;
         }
         Ok((config, data))
+    }
+
+    /// The run's configuration, and examples of its data or of those named instead: of the set asked for, else the test set,
+    /// or all where other data have none.
+    pub(super) fn examples(&self, asked: &Asked) -> Result<(TrainConfig, Examples)> {
+        let Some(other) = &asked.data else {
+            let (config, data) = self.data(None)?;
+            let Dataset { name, train, validation, test, notes, .. } = data;
+            let images = match asked.set.unwrap_or(Set::Test) {
+                Set::Train => train,
+                Set::Test => test,
+                Set::Validation => {
+                    validation.ok_or_else(|| Error::Usage(format!("{name}: it has no validation set")))?
+                }
+                Set::All => Images::joined([Some(train), validation, Some(test)].into_iter().flatten().collect()),
+            };
+            return Ok((config, Examples { name, images, notes }));
+        };
+        let config = self.config()?;
+        let examples = config.reading(Some(&self.checkpoint.header.schema)).read_set(Some(other), asked.set)?;
+        config.check_range(&examples.name, "its", &examples.images)?;
+        Ok((config, examples))
+    }
+
+    /// `data: ...`, a line for what was read and one for each note; to standard error where standard output is for others.
+    pub(super) fn say_examples(&self, examples: &Examples, to_stdout: bool) -> Result<()> {
+        let said = report_examples(&examples.images, &self.checkpoint.header.schema)?;
+        let lines = std::iter::once(format!("{}, {said}", examples.name)).chain(examples.notes.iter().cloned());
+        for line in lines {
+            if to_stdout {
+                say(format_args!("data: {line}"));
+            } else {
+                let _ = writeln!(stderr(), "data: {line}"); // whoever does not read it misses nothing else
+            }
+        }
+        Ok(())
     }
 
     /// Where a figure goes: into the run, or into the current folder for a file alone.

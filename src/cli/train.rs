@@ -53,7 +53,7 @@ pub(super) struct Train {
 impl Train {
     pub(super) fn run(self) -> Result<()> {
         let resumed = self.resume.as_deref().map(RunFolder::open).transpose()?;
-        let config = self.config(resumed.as_ref())?;
+        let mut config = self.config(resumed.as_ref())?;
         config.validate()?;
         if self.print_config {
             say(format_args!("{}", config.to_toml()?.trim_end()));
@@ -61,10 +61,23 @@ impl Train {
         }
         let lock = resumed.as_ref().map(RunFolder::lock).transpose()?;
         let from = resumed.as_ref().map(|run| load(run, &config)).transpose()?.flatten();
-        let data = match &from {
-            Some(checkpoint) => config.dataset_scaled(checkpoint.header.scaling.as_ref())?,
-            None => config.dataset()?,
-        };
+        let known = from.as_ref().map(|checkpoint| &checkpoint.header.schema);
+        let mut data = config.reading(known).read(config.data.as_ref())?;
+        if let Some(checkpoint) = &from {
+            let same = checkpoint.header.check_data(&data);
+            match (same, self.flags.names_data()) {
+                (Err(Error::Usage(_)), true) => {
+                    data.notes.push(format!(
+                        "they are not those the run had ({}); it goes on with them",
+                        checkpoint.header.data
+                    ));
+                }
+                (same, _) => same?,
+            }
+        }
+        if let Some(note) = fitting_batch(&mut config, data.train.count()) {
+            data.notes.push(note);
+        }
         config.validate_data(&data)?;
         let selected = device_with(&config.device, &Kept::of_user(), config.precision)?;
         let options = options(&*selected.device, self.no_fuse);
@@ -90,7 +103,7 @@ impl Train {
         }
 
         say(format_args!("{}", device_line(&selected)));
-        say(format_args!("data: {}, {}", data.name, report(&data)));
+        say(format_args!("data: {}, {}", data.name, report(&data)?));
         data.notes.iter().for_each(|note| say(format_args!("data: {note}")));
         if trainer.is_streamed() {
             say(format_args!("data: too large to stay on the device, batches are streamed to it"));
@@ -124,6 +137,15 @@ impl Train {
         let file = self.config.as_deref().map(TrainConfig::table).transpose()?;
         TrainConfig::layered([preset, file, Some(flags)].into_iter().flatten())
     }
+}
+
+/// Makes a batch no larger than the training set, and says so.
+fn fitting_batch(config: &mut TrainConfig, examples: usize) -> Option<String> {
+    if config.batch_size <= examples || examples == 0 {
+        return None;
+    }
+    let asked = std::mem::replace(&mut config.batch_size, examples);
+    Some(format!("a batch is all {examples} training examples, fewer than --batch-size {asked}"))
 }
 
 /// How to go on after a device failed or was lost.

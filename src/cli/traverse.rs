@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::source::{Source, check_index};
+use super::source::{Asked, Source, check_index};
 use super::{check_folder, say};
 use crate::backend::Session;
 use crate::config::TrainConfig;
-use crate::data::{DataSource, Images};
+use crate::data::Images;
 use crate::error::{Error, Result};
 use crate::models::Model;
 use crate::plan::Options;
@@ -36,9 +36,8 @@ pub(super) struct Traverse {
     /// How far to go to either side, in deviations
     #[arg(long, value_name = "X", default_value_t = 3.0)]
     range: f64,
-    /// Other data, as for train [default: the data of the run]
-    #[arg(long, value_name = "DATA")]
-    data: Option<DataSource>,
+    #[command(flatten)]
+    asked: Asked,
     /// The picture [default: RUN/figures/traversals.png]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -59,15 +58,17 @@ impl Traverse {
         let (mut center, mut unit) = (vec![0.0; latent], vec![1.0; latent]);
         let mut middle = center.clone();
         if self.image.is_some() || !found.model.has_prior() {
-            let (config, data) = found.data(self.data.as_ref())?;
+            let (config, examples) = found.examples(&self.asked)?;
+            found.say_examples(&examples, true)?;
             if !found.model.has_prior() {
-                (center, unit) = code_moments(&mut *session, &found.model, &config, &data.test)?;
+                (center, unit) = code_moments(&mut *session, &found.model, &config, &examples.images)?;
                 middle.clone_from(&center);
             }
             if let Some(image) = self.image {
-                check_index("--image", image, data.test.count())?;
+                check_index("--image", image, examples.images.count())?;
                 let encoder = Encoder::load(&mut *session, &found.model, 1, Options::default())?;
-                middle = encoder.apply(&mut *session, &data.test.shown(image..image + 1, config.binarise))?.means;
+                let shown = examples.images.shown(image..image + 1, config.binarise)?;
+                middle = encoder.apply(&mut *session, &shown)?.means;
                 if !found.model.has_prior() {
                     center.clone_from(&middle);
                 }
@@ -89,7 +90,7 @@ pub(super) fn code_moments(
     config: &TrainConfig,
     test: &Images,
 ) -> Result<(Vec<f32>, Vec<f32>)> {
-    let shown = test.shown(0..ENCODED.min(test.count()), config.binarise);
+    let shown = test.shown(0..ENCODED.min(test.count()), config.binarise)?;
     let encoder = Encoder::load(session, model, 1, Options::default())?;
     Ok(moments(&encoder.apply(session, &shown)?.means, model.config().latent))
 }

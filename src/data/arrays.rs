@@ -2,62 +2,121 @@
 //!
 //! Arrays are `[n, values]` (a table), `[n, height, width]`, or images of 1 or 3 channels with these last, as most
 //! programs have them, or second, as PyTorch does. Of an `.npz` the one named after a colon is read; without a name
-//! `x_train`, `x_test`, `y_train` and `y_test` (Keras' layout), or the only one that is no list of labels.
+//! `x_train`, `x_val`, `x_test` with their `y_` (Keras' layout), or the only one that is no list of labels. A `.npy` file
+//! that is larger than what is held in memory stays where it is, and is read row by row.
 
 use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 
 use npyz::npz::{NpzArchive, file_name_from_array_name};
 use zip::read::ZipFile;
 
-use super::npy::{Array, Header};
-use super::reading::Found;
-use super::{ImageSize, Images, Values};
+use super::labels::Labels;
+use super::npy::{Array, Content, Header};
+use super::numbers::Numbers;
+use super::raw::Raw;
+use super::reading::{Found, Set};
+use super::stored::Stored;
+use super::{ImageSize, idx};
 use crate::error::{Error, Result};
 
 /// Names under which an archive may hold the labels of its only array.
-const LABELS: [&str; 4] = ["labels", "label", "y", "target"];
+const LABELS: [&str; 6] = ["labels", "label", "y", "target", "targets", "classes"];
+/// What Keras' layout calls the sets.
+const SETS: [(Set, &[&str]); 3] =
+    [(Set::Train, &["train"]), (Set::Validation, &["val", "valid", "validation"]), (Set::Test, &["test"])];
 
-/// The array of a `.npy` file.
-pub(super) fn read_npy(path: &Path) -> Result<Found> {
-    let array = Array::read(path)?;
-    let table = array.shape.len() == 2;
-    let images = images(array, None).map_err(|reason| Error::format(path, reason))?;
-    Ok(Found { table, ..Found::one(path, images) })
+/// The array of a `.npy` file; one of more than `most` bytes is not held in memory.
+pub(super) fn read_npy(path: &Path, most: u64) -> Result<Found> {
+    let raw = |reason: String| Error::format(path, reason);
+    let mut file = BufReader::new(File::open(path).map_err(Error::io("reading", path))?);
+    let mut notes = Vec::new();
+    let (shape, content) = match stored(path, &mut file, most)? {
+        Some((shape, stored)) => {
+            notes.push(format!("{} bytes stay in their file, and are read as they are needed", stored.bytes()));
+            (shape, Content::Numbers(Numbers::Stored(stored)))
+        }
+        None => {
+            file.rewind().map_err(Error::io("reading", path))?;
+            let Array { shape, content } = Array::decode(file).map_err(raw)?;
+            (shape, content)
+        }
+    };
+    let table = shape.len() == 2;
+    let examples = examples(&shape, content).map_err(raw)?;
+    Ok(Found { name: idx::folder_name(path), sets: vec![(Set::All, examples)], table, notes })
 }
 
-/// The array `name` of a `.npz` file, or the one or two that its names tell.
+/// The rows of an array in C order that takes more than `most` bytes; none of a smaller one, or one that is not whole.
+fn stored(path: &Path, file: &mut BufReader<File>, most: u64) -> Result<Option<(Vec<usize>, Stored)>> {
+    let Ok(header) = Header::read(file) else { return Ok(None) };
+    let (Some(element), [count, row @ ..]) = (header.element(), header.shape.as_slice()) else { return Ok(None) };
+    let features = row.iter().try_fold(1, |features: usize, &len| features.checked_mul(len));
+    let Some((values, features)) = features.and_then(|features| Some((features.checked_mul(*count)?, features))) else {
+        return Ok(None);
+    };
+    let bytes = |size: usize| (values as u64).saturating_mul(size as u64);
+    let start = file.stream_position().map_err(Error::io("reading", path))?;
+    let file = file.get_ref().try_clone().map_err(Error::io("reading", path))?;
+    let held = file.metadata().map_err(Error::io("reading", path))?.len();
+    let is_whole = held >= start.saturating_add(bytes(element.size()));
+    match u32::try_from(*count) {
+        Ok(count) if bytes(element.size_in_memory()) > most && is_whole && !header.fortran && !row.is_empty() => {
+            Ok(Some((header.shape.clone(), Stored::new(file, path, start, element, features, count))))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The array `name` of a `.npz` file, or those that its names tell.
 pub(super) fn read_npz(path: &Path, name: Option<&str>) -> Result<Found> {
     let file = File::open(path).map_err(Error::io("reading", path))?;
     let broken = |error: std::io::Error| Error::format(path, format!("it is no whole .npz file: {error}"));
     let mut archive = Archive { path, archive: NpzArchive::new(BufReader::new(file)).map_err(broken)? };
     let names: Vec<String> = archive.archive.array_names().map(str::to_owned).collect();
     let holds = |name: &str| names.iter().any(|held| held == name);
+    let (mut sets, mut notes, mut table) = (Vec::new(), Vec::new(), false);
+    let mut add = |set: Set, data: &str, labels: Option<&str>, archive: &mut Archive<'_>| -> Result<()> {
+        let array = archive.array(data)?;
+        table = array.shape.len() == 2;
+        let refused = |reason| Error::format(path, format!("array {data:?}: {reason}"));
+        let mut examples = examples(&array.shape, array.content).map_err(refused)?;
+        if let Some(name) = labels {
+            let (of, note) = self::labels(archive.array(name)?, examples.count())
+                .map_err(|reason| Error::format(path, format!("array {name:?}: {reason}")))?;
+            examples.labels = of;
+            notes.extend(note.map(|note| format!("array {name:?}: {note}")));
+        }
+        sets.push((set, examples));
+        Ok(())
+    };
     if name.is_none() && holds("x_train") {
-        let mut set = |x: &str, y: &str| -> Result<Option<(Images, bool)>> {
-            let labels = if holds(y) { Some(y) } else { None };
-            holds(x).then(|| archive.images(x, labels)).transpose()
-        };
-        let test = set("x_test", "y_test")?.map(|(test, _)| test);
-        let Some((train, table)) = set("x_train", "y_train")? else { unreachable!("it holds x_train") };
-        return Ok(Found { test, table, ..Found::one(path, train) });
-    }
-    let labels = LABELS.into_iter().find(|&label| holds(label) && Some(label) != name);
-    let data = match name {
-        Some(name) if holds(name) => name,
-        Some(name) => return Err(archive.refuse(&names, &format!("there is no array {name:?}"))),
-        None => {
-            let mut others = names.iter().filter(|&held| Some(held.as_str()) != labels);
-            match (others.next(), others.next()) {
-                (Some(only), None) => only,
-                (None, _) => return Err(archive.refuse(&names, "there is no array of data")),
-                _ => return Err(archive.refuse(&names, "there are several arrays: name one, as in FILE.npz:NAME")),
+        for (set, words) in SETS {
+            for word in words {
+                let (x, y) = (format!("x_{word}"), format!("y_{word}"));
+                if holds(&x) {
+                    add(set, &x, holds(&y).then_some(&y), &mut archive)?;
+                }
             }
         }
-    };
-    let (images, table) = archive.images(data, labels)?;
-    Ok(Found { table, ..Found::one(path, images) })
+    } else {
+        let labels = LABELS.into_iter().find(|&label| holds(label) && Some(label) != name);
+        let data = match name {
+            Some(name) if holds(name) => name,
+            Some(name) => return Err(archive.refuse(&names, &format!("there is no array {name:?}"))),
+            None => {
+                let mut others = names.iter().filter(|&held| Some(held.as_str()) != labels);
+                match (others.next(), others.next()) {
+                    (Some(only), None) => only,
+                    (None, _) => return Err(archive.refuse(&names, "there is no array of data")),
+                    _ => return Err(archive.refuse(&names, "there are several arrays: name one, as in FILE.npz:NAME")),
+                }
+            }
+        };
+        add(Set::All, data, labels, &mut archive)?;
+    }
+    Ok(Found { name: idx::folder_name(path), sets, table, notes })
 }
 
 struct Archive<'p> {
@@ -83,17 +142,6 @@ impl Archive<'_> {
         array.map_err(|reason: String| Error::format(self.path, format!("array {name:?}: {reason}")))
     }
 
-    /// Images, and whether they are a table.
-    fn images(&mut self, name: &str, labels: Option<&str>) -> Result<(Images, bool)> {
-        let array = self.array(name)?;
-        let table = array.shape.len() == 2;
-        let labels = labels.map(|labels| self.array(labels)).transpose()?;
-        let path = self.path;
-        let images =
-            images(array, labels).map_err(|reason| Error::format(path, format!("array {name:?}: {reason}")))?;
-        Ok((images, table))
-    }
-
     /// An error that lists the arrays.
     fn refuse(&mut self, names: &[String], reason: &str) -> Error {
         let mut shape = |name: &str| self.open(name).and_then(|mut file| Ok(Header::read(&mut file)?.shape));
@@ -106,17 +154,16 @@ impl Archive<'_> {
     }
 }
 
-/// An array as images, with these labels.
-fn images(array: Array, labels: Option<Array>) -> Result<Images, String> {
-    let Array { shape, values } = array;
-    let (size, values) = match *shape.as_slice() {
-        [_, features] => (ImageSize::of_features(features), values),
-        [_, height, width] => (ImageSize::grey(height, width), values),
-        [_, height, width, channels @ (1 | 3)] => (ImageSize { height, width, channels }, values),
-        [_, channels @ (1 | 3), height, width] => {
-            let size = ImageSize { height, width, channels };
-            (size, interleaved(values, size))
-        }
+/// An array as examples without labels.
+fn examples(shape: &[usize], content: Content) -> Result<Raw, String> {
+    let Content::Numbers(numbers) = content else {
+        return Err("its values are texts: data must be numbers".to_owned());
+    };
+    let (size, channels_first) = match *shape {
+        [_, features] => (ImageSize::of_features(features), false),
+        [_, height, width] => (ImageSize::grey(height, width), false),
+        [_, height, width, channels @ (1 | 3)] => (ImageSize { height, width, channels }, false),
+        [_, channels @ (1 | 3), height, width] => (ImageSize { height, width, channels }, true),
         _ => {
             return Err(format!(
                 "its shape is {shape:?}: it must be [n, values], [n, height, width], [n, height, width, 1 or 3] or \
@@ -124,58 +171,65 @@ fn images(array: Array, labels: Option<Array>) -> Result<Images, String> {
             ));
         }
     };
-    let count = shape[0];
-    if count == 0 || size.features() == 0 {
+    if numbers.is_empty() {
         return Err(format!("its shape is {shape:?}: there is no value in it"));
     }
-    let labels = match labels {
-        None => vec![0; count],
-        Some(labels) if labels.values.len() == count => match labels.values {
-            Values::Bytes(labels) => labels,
-            Values::Reals(labels) => {
-                let label =
-                    |&label: &f32| (label.fract() == 0.0 && (0.0..256.0).contains(&label)).then_some(label as u8);
-                labels
-                    .iter()
-                    .map(label)
-                    .collect::<Option<_>>()
-                    .ok_or("its labels must be whole numbers from 0 to 255")?
-            }
-        },
-        Some(labels) => {
-            return Err(format!("it has {count} examples and {} labels: must be equal", labels.values.len()));
+    let white = numbers.are_bytes().then_some(255.0);
+    let numbers = match channels_first && size.channels > 1 {
+        true => {
+            let pixels = size.height * size.width;
+            numbers.permuted(size.features(), |at| at % size.channels * pixels + at / size.channels)
         }
+        false => numbers,
     };
-    Ok(Images { size, pixels: values, labels })
+    Ok(Raw { white, ..Raw::numbers(size, numbers) })
 }
 
-/// Channels that lie one after another, brought together pixel by pixel.
-fn interleaved(values: Values, size: ImageSize) -> Values {
-    fn sorted<T: Copy>(values: &[T], size: ImageSize) -> Vec<T> {
-        let pixels = size.height * size.width;
-        let image = |image: &[T]| -> Vec<T> {
-            (0..pixels).flat_map(|at| (0..size.channels).map(move |c| c * pixels + at)).map(|at| image[at]).collect()
-        };
-        values.chunks(size.features().max(1)).flat_map(image).collect()
+/// The labels of `count` examples, one each, or a row each with a one at its class; and what is to be said of them.
+fn labels(array: Array, count: usize) -> Result<(Labels, Option<&'static str>), String> {
+    let shape = array.shape;
+    let classes = match *shape.as_slice() {
+        [n] | [n, 1] if n == count => 1,
+        [n, classes] if n == count => classes,
+        _ => return Err(format!("its shape is {shape:?}: it must be [{count}], a label for each example")),
+    };
+    let numbers = match array.content {
+        Content::Texts(texts) if classes == 1 => return Ok((Labels::Texts(texts), None)),
+        Content::Texts(_) => {
+            return Ok((Labels::None, Some("several texts an example are no class: there are no labels")));
+        }
+        Content::Numbers(numbers) => numbers.converted(classes, |_, value| value),
+    };
+    if classes == 1 {
+        return Ok(match Labels::Numbers(numbers) {
+            labels if labels.are_real() => {
+                (Labels::None, Some("numbers that are not whole are no classes: examples have no labels"))
+            }
+            labels => (labels, None),
+        });
     }
-    match values {
-        Values::Bytes(bytes) => Values::Bytes(sorted(&bytes, size)),
-        Values::Reals(reals) => Values::Reals(sorted(&reals, size)),
-    }
+    let class = |row: &[f64]| {
+        let one = row.iter().position(|&value| value == 1.0)?;
+        row.iter().enumerate().all(|(at, &value)| at == one || value == 0.0).then_some(one as f64)
+    };
+    Ok(match numbers.chunks(classes.max(1)).map(class).collect::<Option<Vec<f64>>>() {
+        Some(numbers) => (Labels::Numbers(numbers), Some("a row with a one at each example's class: one-hot labels")),
+        None => (Labels::None, Some("several numbers an example are no class: examples have no labels")),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn bytes(shape: &[usize]) -> Array {
+    fn bytes(shape: &[usize]) -> Result<Raw, String> {
         let count = shape.iter().product::<usize>();
-        Array { shape: shape.to_vec(), values: Values::Bytes((0..count).map(|i| i as u8).collect()) }
+        examples(shape, Content::Numbers(Numbers::Bytes((0..count).map(|i| i as u8).collect())))
     }
 
     #[test]
     fn shapes_become_sizes() {
-        let size = |shape: &[usize]| images(bytes(shape), None).map(|images| images.size.to_string());
+        let size = |shape: &[usize]| bytes(shape).map(|examples| examples.size.to_string());
         assert_eq!(size(&[5, 16]).unwrap(), "4x4");
         assert_eq!(size(&[5, 6]).unwrap(), "1x6");
         assert_eq!(size(&[5, 2, 3]).unwrap(), "2x3");
@@ -188,15 +242,25 @@ mod tests {
 
     #[test]
     fn channels_that_come_first_are_brought_together() {
-        let first = images(bytes(&[2, 3, 1, 2]), None).unwrap();
-        assert_eq!(first.pixels, Values::Bytes(vec![0, 2, 4, 1, 3, 5, 6, 8, 10, 7, 9, 11]));
+        let first = bytes(&[2, 3, 1, 2]).unwrap();
+        assert_eq!(first.numbers, Numbers::Bytes(vec![0, 2, 4, 1, 3, 5, 6, 8, 10, 7, 9, 11]));
     }
 
     #[test]
-    fn labels_must_fit() {
-        let labels = |values: Vec<f32>| Some(Array { shape: vec![values.len()], values: Values::Reals(values) });
-        assert_eq!(images(bytes(&[2, 4]), labels(vec![7.0, 255.0])).unwrap().labels, [7, 255]);
-        assert!(images(bytes(&[2, 4]), labels(vec![7.0])).unwrap_err().contains("1 labels"));
-        assert!(images(bytes(&[2, 4]), labels(vec![7.0, 0.5])).unwrap_err().contains("whole numbers"));
+    fn labels_are_classes_or_none() {
+        let of = |shape: &[usize], values: Vec<f32>| {
+            labels(Array { shape: shape.to_vec(), content: Content::Numbers(Numbers::Floats(values)) }, 2)
+        };
+        assert_eq!(of(&[2], vec![7.0, 300.0]).unwrap(), (Labels::Numbers(vec![7.0, 300.0]), None));
+        assert_eq!(of(&[2, 1], vec![7.0, -1.0]).unwrap().0, Labels::Numbers(vec![7.0, -1.0]));
+        assert!(of(&[1], vec![7.0]).unwrap_err().contains("[2]"));
+        let (none, note) = of(&[2], vec![7.0, 0.5]).unwrap();
+        assert!(none == Labels::None && note.unwrap().contains("no classes"));
+        let (one_hot, note) = of(&[2, 3], vec![0.0, 1.0, 0.0, 0.0, 0.0, 1.0]).unwrap();
+        assert!(one_hot == Labels::Numbers(vec![1.0, 2.0]) && note.unwrap().contains("one-hot"));
+        assert_eq!(of(&[2, 2], vec![1.0, 1.0, 0.0, 0.0]).unwrap().0, Labels::None);
+        let texts = Content::Texts(vec!["b".to_owned(), "a".to_owned()]);
+        let (named, _) = labels(Array { shape: vec![2], content: texts }, 2).unwrap();
+        assert_eq!(named, Labels::Texts(vec!["b".to_owned(), "a".to_owned()]));
     }
 }

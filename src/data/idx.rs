@@ -1,4 +1,4 @@
-//! The IDX format of the MNIST files: a big-endian header, then bytes; plain or gzip-compressed.
+//! The IDX format of the MNIST files: a big-endian header, then numbers; plain or gzip-compressed.
 //!
 //! A header is a claim: sizes are computed with checked arithmetic, memory grows with the bytes that really arrive, and
 //! reading stops one byte after the promised end. A compressed file is decompressed as a stream under the same bound, and
@@ -6,101 +6,93 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use flate2::read::MultiGzDecoder;
 
-use crate::data::{Dataset, ImageSize, Images, Values};
+use super::ImageSize;
+use super::element::{Element, Kind};
+use super::idx_files::{Content, Files, Named};
+use super::labels::Labels;
+use super::numbers::Numbers;
+use super::raw::Raw;
+use super::reading::{Found, Set};
 use crate::error::{Error, Result};
 
-const IMAGE_MAGIC: u32 = 0x0000_0803; // unsigned bytes, 3 dimensions
-const LABEL_MAGIC: u32 = 0x0000_0801; // unsigned bytes, 1 dimension
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 /// Bytes that a compressed file may unpack to; a plain one may have as many as the system stores.
 const MOST_UNPACKED: u64 = 1 << 32;
 
-/// Bytes of an image file's header: the magic number and three dimensions, four bytes each.
-pub(super) const IMAGE_HEADER: usize = 16;
-/// Bytes of a label file's header: the magic number and the count.
-pub(super) const LABEL_HEADER: usize = 8;
-
-/// What the header of an image file says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ImageHeader {
-    pub(super) count: u32,
-    pub(super) height: u32,
-    pub(super) width: u32,
+/// What a file's header says: what its numbers are, and how many in each dimension.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    pub(super) element: Element,
+    pub(super) sizes: Vec<u32>,
 }
 
-/// Where the four files of a data set lie.
-#[derive(Debug)]
-pub(super) struct Files {
-    pub(super) train_images: PathBuf,
-    pub(super) train_labels: PathBuf,
-    pub(super) test_images: PathBuf,
-    pub(super) test_labels: PathBuf,
-}
-
-impl Files {
-    /// Whether a folder has one of the four at least, so that it is one of IDX files.
-    pub(super) fn are_in(dir: &Path) -> bool {
-        let stems =
-            [("train-images", "idx3"), ("train-labels", "idx1"), ("t10k-images", "idx3"), ("t10k-labels", "idx1")];
-        stems.iter().any(|(stem, kind)| locate(dir, stem, kind).is_ok())
-    }
-
-    /// Finds the four files in `dir`, under any of the allowed names.
-    pub(super) fn locate(dir: &Path) -> Result<Files> {
-        if !fs::metadata(dir).map_err(Error::io("reading", dir))?.is_dir() {
-            return Err(Error::format(dir, "is a file; a folder with the four IDX files is needed"));
+/// The sets of a folder, or of the family of files that one file's name is of.
+pub(super) fn read(path: &Path) -> Result<Found> {
+    let files = Files::locate(path)?;
+    let mut notes = Vec::new();
+    let mut sets = Vec::new();
+    for set in [Set::Train, Set::Validation, Set::Test] {
+        let (images, labels) = (files.get(set, Content::Images), files.get(set, Content::Labels));
+        match (images, labels) {
+            (Some(images), labels) => sets.push((set, examples(images, labels, &mut notes)?)),
+            (None, Some(labels)) => {
+                return Err(Error::format(&labels.path, "it has labels: the file of their images is missing"));
+            }
+            (None, None) => {}
         }
-        Ok(Files {
-            train_images: locate(dir, "train-images", "idx3")?,
-            train_labels: locate(dir, "train-labels", "idx1")?,
-            test_images: locate(dir, "t10k-images", "idx3")?,
-            test_labels: locate(dir, "t10k-labels", "idx1")?,
-        })
     }
-
-    /// Reads all four and checks that they fit together.
-    pub(super) fn read(&self) -> Result<Dataset> {
-        let (train, test) = rayon::join(
-            || read_images(&self.train_images, &self.train_labels),
-            || read_images(&self.test_images, &self.test_labels),
+    if files.prefix.to_lowercase().starts_with("emnist") {
+        notes.push(
+            "EMNIST's files hold each image mirrored at its diagonal: they are read as they are stored".to_owned(),
         );
-        let (train, test) = (train?, test?);
-        if train.size != test.size {
-            let reason = format!("images are {}, those of the training set {}: must be equal", test.size, train.size);
-            return Err(Error::format(&self.test_images, reason));
-        }
-        let dir = self.train_images.parent().unwrap_or(Path::new(""));
-        Ok(Dataset::new(folder_name(dir), train, test))
     }
+    let dir = if path.is_dir() { path } else { path.parent().unwrap_or(path) };
+    Ok(Found { name: folder_name(dir), sets, table: false, notes })
 }
 
-/// The last part of a folder's path, with `.` and `..` resolved where the system can.
+/// The examples of a file, and their labels if there is a file of them.
+pub(super) fn examples(images: &Named, labels: Option<&Named>, notes: &mut Vec<String>) -> Result<Raw> {
+    let (sizes, numbers) = decode(&images.path, open(&images.path)?)?;
+    let refused = |reason: String| Error::format(&images.path, reason);
+    let size = match *sizes.as_slice() {
+        [_, features] => ImageSize::of_features(features),
+        [_, height, width] => ImageSize::grey(height, width),
+        [_, height, width, channels @ (1 | 3)] => ImageSize { height, width, channels },
+        _ => {
+            let reason = format!("its sizes are {sizes:?}: examples have 2 to 4 of them, channels (1 or 3) last");
+            return Err(refused(reason));
+        }
+    };
+    let count = sizes[0];
+    let Some(labels) = labels else {
+        notes.push(format!("{} has no file of labels beside it: its examples have none", images.path.display()));
+        let white = matches!(numbers, Numbers::Bytes(_)).then_some(255.0);
+        return Ok(Raw { white, ..Raw::numbers(size, numbers) });
+    };
+    let (sizes, values) = decode(&labels.path, open(&labels.path)?)?;
+    if sizes.as_slice() != [count] {
+        let reason = match *sizes.as_slice() {
+            [found] => format!("{found} labels for the {count} images of {}: must be equal", images.path.display()),
+            _ => format!("its sizes are {sizes:?}: labels must have one, their count"),
+        };
+        return Err(Error::format(&labels.path, reason));
+    }
+    let labels = Labels::Numbers(values.converted(1, |_, value| value));
+    let white = matches!(numbers, Numbers::Bytes(_)).then_some(255.0);
+    Ok(Raw { white, labels, ..Raw::numbers(size, numbers) })
+}
+
+/// The last part of a path, with `.` and `..` resolved where the system can.
 pub(super) fn folder_name(dir: &Path) -> String {
     let resolved = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
     match resolved.file_name() {
         Some(name) => name.to_string_lossy().into_owned(),
         None => dir.display().to_string(),
     }
-}
-
-fn locate(dir: &Path, stem: &str, kind: &str) -> Result<PathBuf> {
-    let (usual, dotted) = (format!("{stem}-{kind}-ubyte"), format!("{stem}.{kind}-ubyte"));
-    let names = [&usual, &dotted, &format!("{usual}.gz"), &format!("{dotted}.gz")];
-    match names.iter().map(|name| dir.join(name)).find(|path| path.exists()) {
-        Some(path) => Ok(path),
-        None => Err(Error::format(
-            dir,
-            format!("a file is missing: allowed names are {}, {}, {} and {}", names[0], names[1], names[2], names[3]),
-        )),
-    }
-}
-
-fn read_images(images: &Path, labels: &Path) -> Result<Images> {
-    decode(images, open(images)?, labels, open(labels)?)
 }
 
 fn open(path: &Path) -> Result<Box<dyn Read>> {
@@ -113,85 +105,80 @@ fn is_gz(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "gz")
 }
 
-/// Decodes one set from two streams of plain IDX bytes; the paths are for messages only.
-pub(super) fn decode(
-    image_path: &Path,
-    mut image_bytes: impl Read,
-    label_path: &Path,
-    mut label_bytes: impl Read,
-) -> Result<Images> {
-    let header = read_image_header(image_path, &mut image_bytes)?;
-    let ImageHeader { count, height, width } = header;
-    let promised = header.pixels(image_path)?;
-    if promised > MOST_UNPACKED && is_gz(image_path) {
+/// Decodes a stream of plain IDX bytes to its end: sizes and numbers. The path is for messages only.
+pub(super) fn decode(path: &Path, mut reader: impl Read) -> Result<(Vec<usize>, Numbers)> {
+    let header = Header::read(path, &mut reader)?;
+    let promised = header.bytes(path)?;
+    if promised > MOST_UNPACKED && is_gz(path) {
         let reason = format!(
-            "header promises {promised} bytes of pixels: at most {MOST_UNPACKED} are unpacked from a .gz file; gunzip it, \
-             plain files may have any number"
+            "header promises {promised} bytes: at most {MOST_UNPACKED} are unpacked from a .gz file; gunzip it, plain files \
+             may have any number"
         );
-        return Err(Error::format(image_path, reason));
+        return Err(Error::format(path, reason));
     }
-    let what = format!("{promised} bytes of pixels ({count} images of {height}x{width})");
-    let pixels = read_exactly(image_path, image_bytes, promised, &what)?;
-
-    let label_count = read_label_header(label_path, &mut label_bytes)?;
-    if label_count != count {
-        let reason = format!("{label_count} labels for the {count} images of {}: must be equal", image_path.display());
-        return Err(Error::format(label_path, reason));
-    }
-    let labels = read_exactly(label_path, label_bytes, u64::from(count), &format!("{count} bytes of labels"))?;
-    Ok(Images { size: ImageSize::grey(height as usize, width as usize), pixels: Values::Bytes(pixels), labels })
+    let what = format!("{promised} bytes ({:?} numbers)", header.sizes);
+    let bytes = read_exactly(path, reader, promised, &what)?;
+    let numbers = match header.element.kind {
+        Kind::U8 => Numbers::Bytes(bytes),
+        _ => {
+            let count = bytes.len() / header.element.size();
+            header.element.read(&bytes[..], count).map_err(Error::io("reading", path))?
+        }
+    };
+    Ok((header.sizes.iter().map(|&size| size as usize).collect(), numbers))
 }
 
-impl ImageHeader {
-    /// Bytes of pixels that follow the header, where a number of 64 bits can hold them.
-    pub(super) fn pixels(self, path: &Path) -> Result<u64> {
-        let ImageHeader { count, height, width } = self;
-        (u64::from(height) * u64::from(width)).checked_mul(u64::from(count)).ok_or_else(|| {
-            Error::format(path, format!("header promises {count} images of {height}x{width}: too many bytes to count"))
+impl Header {
+    /// Reads the magic number, two zeros, the kind of number and how many dimensions, and their sizes.
+    pub(super) fn read(path: &Path, reader: &mut impl Read) -> Result<Header> {
+        let [zero, zero_too, kind, dimensions] = read_header::<4>(path, reader)?;
+        let element = match kind {
+            0x08 => Some(Kind::U8),
+            0x09 => Some(Kind::I8),
+            0x0b => Some(Kind::I16),
+            0x0c => Some(Kind::I32),
+            0x0d => Some(Kind::F32),
+            0x0e => Some(Kind::F64),
+            _ => None,
+        };
+        let element = element.filter(|_| [zero, zero_too] == [0, 0] && (1..=4).contains(&dimensions));
+        let Some(kind) = element else {
+            let hint = match [zero, zero_too] {
+                GZIP_MAGIC if is_gz(path) => {
+                    "; this is gzip data within gzip data: it was compressed twice, gunzip it once"
+                }
+                GZIP_MAGIC => "; this is gzip data, the file's name must end in .gz",
+                _ => "",
+            };
+            let found = u32::from_be_bytes([zero, zero_too, kind, dimensions]);
+            let reason = format!(
+                "magic number is {found:#010x}, must be 0x00000803 (unsigned bytes, 3 dimensions: images), 0x00000801 \
+                 (1 dimension: labels), or its like for other numbers (09, 0b to 0e) and up to 4 dimensions{hint}"
+            );
+            return Err(Error::format(path, reason));
+        };
+        let size = |_| Ok(u32::from_be_bytes(read_header::<4>(path, reader)?));
+        let sizes = (0..dimensions).map(size).collect::<Result<Vec<u32>>>()?;
+        if sizes.contains(&0) {
+            return Err(Error::format(path, format!("header promises {sizes:?} numbers: none of the sizes may be 0")));
+        }
+        Ok(Header { element: Element { kind, big_endian: true }, sizes })
+    }
+
+    /// Bytes that follow the header, where a number of 64 bits can hold them.
+    pub(super) fn bytes(&self, path: &Path) -> Result<u64> {
+        let sizes = self.sizes.iter().map(|&size| u64::from(size));
+        let bytes = sizes.fold(Some(self.element.size() as u64), |bytes, size| bytes?.checked_mul(size));
+        bytes.ok_or_else(|| {
+            Error::format(path, format!("header promises {:?} numbers: too many bytes to count", self.sizes))
         })
     }
 }
 
-pub(super) fn read_image_header(path: &Path, reader: &mut impl Read) -> Result<ImageHeader> {
-    let [magic, count, height, width] = read_header::<IMAGE_HEADER, 4>(path, reader)?;
-    check_magic(path, magic, IMAGE_MAGIC, "images: unsigned bytes, 3 dimensions")?;
-    if [count, height, width].contains(&0) {
-        let reason = format!("header promises {count} images of {height}x{width}: none of the three may be 0");
-        return Err(Error::format(path, reason));
-    }
-    Ok(ImageHeader { count, height, width })
-}
-
-/// Reads the header of a label file: how many labels follow.
-pub(super) fn read_label_header(path: &Path, reader: &mut impl Read) -> Result<u32> {
-    let [magic, count] = read_header::<LABEL_HEADER, 2>(path, reader)?;
-    check_magic(path, magic, LABEL_MAGIC, "labels: unsigned bytes, 1 dimension")?;
-    if count == 0 {
-        return Err(Error::format(path, "header promises 0 labels: at least 1 is needed"));
-    }
-    Ok(count)
-}
-
-fn read_header<const BYTES: usize, const WORDS: usize>(path: &Path, reader: &mut impl Read) -> Result<[u32; WORDS]> {
+fn read_header<const BYTES: usize>(path: &Path, reader: &mut impl Read) -> Result<[u8; BYTES]> {
     let mut bytes = Vec::with_capacity(BYTES);
     reader.take(BYTES as u64).read_to_end(&mut bytes).map_err(read_error(path))?;
-    if bytes.len() < BYTES {
-        let reason = format!("truncated: the header takes {BYTES} bytes, file has {}", bytes.len());
-        return Err(Error::format(path, reason));
-    }
-    let mut words = bytes.chunks_exact(4).map(|word| u32::from_be_bytes([word[0], word[1], word[2], word[3]]));
-    Ok(std::array::from_fn(|_| words.next().expect("4 bytes a word")))
-}
-
-fn check_magic(path: &Path, found: u32, allowed: u32, meaning: &str) -> Result<()> {
-    if found == allowed {
-        return Ok(());
-    }
-    let hint = match found.to_be_bytes() {
-        [a, b, ..] if [a, b] == GZIP_MAGIC => "; this is gzip data, the file's name must end in .gz",
-        _ => "",
-    };
-    Err(Error::format(path, format!("magic number is {found:#010x}, must be {allowed:#010x} ({meaning}){hint}")))
+    bytes.try_into().map_err(|_| Error::format(path, "truncated: the file ends within its header"))
 }
 
 /// Reads `promised` bytes to the end of the stream; `what` tells what they are.

@@ -7,41 +7,61 @@
 use std::fs::{self, File};
 use std::path::Path;
 
-use crate::data::idx::{
-    Files, IMAGE_HEADER, ImageHeader, LABEL_HEADER, folder_name, read_image_header, read_label_header,
-};
-use crate::data::{Dataset, ImageSize, Images, Values};
+use super::ImageSize;
+use super::element::Kind;
+use super::idx::{Header, folder_name};
+use super::labels::Labels;
+use super::raw::Raw;
+use super::reading::{Found, Set};
 use crate::error::{Error, Result};
 
 const TRAIN_COUNT: u32 = 60_000;
 const TEST_COUNT: u32 = 10_000;
 const SIDE: u32 = 28;
+/// The canonical names, and the sizes that their headers hold.
+const CANONICAL: [(&str, &[u32]); 4] = [
+    ("train-images-idx3-ubyte", &[TRAIN_COUNT, SIDE, SIDE]),
+    ("train-labels-idx1-ubyte", &[TRAIN_COUNT]),
+    ("t10k-images-idx3-ubyte", &[TEST_COUNT, SIDE, SIDE]),
+    ("t10k-labels-idx1-ubyte", &[TEST_COUNT]),
+];
 
 /// The embedded MNIST.
 #[cfg(mnist_embedded)]
-pub(super) fn embedded() -> Result<Dataset> {
-    use crate::data::idx::decode;
+pub(super) fn embedded() -> Result<Found> {
+    use super::idx::decode;
+    use super::numbers::Numbers;
     use flate2::read::MultiGzDecoder;
 
     macro_rules! file {
         ($name:literal) => {
-            (
+            decode(
                 Path::new(concat!("embedded ", $name)),
                 MultiGzDecoder::new(&include_bytes!(concat!("../../assets/mnist/", $name))[..]),
             )
+            .map(|(_, numbers)| numbers)
         };
     }
-    let read = |images: (&Path, _), labels: (&Path, _)| decode(images.0, images.1, labels.0, labels.1);
+    let set = |images: Numbers, labels: Numbers| {
+        let labels = Labels::Numbers(labels.converted(1, |_, value| value));
+        let size = ImageSize::grey(SIDE as usize, SIDE as usize);
+        Raw { white: Some(255.0), labels, ..Raw::numbers(size, images) }
+    };
     let (train, test) = rayon::join(
-        || read(file!("train-images-idx3-ubyte.gz"), file!("train-labels-idx1-ubyte.gz")),
-        || read(file!("t10k-images-idx3-ubyte.gz"), file!("t10k-labels-idx1-ubyte.gz")),
+        || Ok(set(file!("train-images-idx3-ubyte.gz")?, file!("train-labels-idx1-ubyte.gz")?)),
+        || Ok(set(file!("t10k-images-idx3-ubyte.gz")?, file!("t10k-labels-idx1-ubyte.gz")?)),
     );
-    Ok(Dataset::new("mnist", train?, test?))
+    Ok(Found {
+        name: "mnist".to_owned(),
+        sets: vec![(Set::Train, train?), (Set::Test, test?)],
+        table: false,
+        notes: Vec::new(),
+    })
 }
 
 /// The embedded MNIST, in a build that carries none.
 #[cfg(not(mnist_embedded))]
-pub(super) fn embedded() -> Result<Dataset> {
+pub(super) fn embedded() -> Result<Found> {
     Err(Error::Usage(
         "this build carries no data set (it was made without the feature embed-mnist, or from a package, which has no \
          data): pass --data, a folder of images or a file of arrays"
@@ -49,9 +69,9 @@ pub(super) fn embedded() -> Result<Dataset> {
     ))
 }
 
-/// Reads `files` through the crate `mnist`, or gives `None` where they are not the canonical four.
-pub(super) fn read_canonical(dir: &Path, files: &Files) -> Result<Option<Dataset>> {
-    let Some(base_path) = dir.to_str().filter(|_| is_canonical(files)) else {
+/// Reads the canonical four files of a folder through the crate `mnist`, or gives `None` where they are others.
+pub(super) fn read_canonical(dir: &Path) -> Result<Option<Found>> {
+    let Some(base_path) = dir.to_str().filter(|_| is_canonical(dir)) else {
         return Ok(None);
     };
     let read = mnist::MnistBuilder::new()
@@ -61,70 +81,66 @@ pub(super) fn read_canonical(dir: &Path, files: &Files) -> Result<Option<Dataset
         .validation_set_length(0)
         .test_set_length(TEST_COUNT)
         .finalize();
-    let size = ImageSize::grey(SIDE as usize, SIDE as usize);
-    let train = Images { size, pixels: Values::Bytes(read.trn_img), labels: read.trn_lbl };
-    let test = Images { size, pixels: Values::Bytes(read.tst_img), labels: read.tst_lbl };
-    for (images, count) in [(&train, TRAIN_COUNT), (&test, TEST_COUNT)] {
-        if images.count() != count as usize || images.pixels.len() != images.count() * images.features() {
+    let set = |pixels: Vec<u8>, labels: Vec<u8>, count: u32| {
+        let size = ImageSize::grey(SIDE as usize, SIDE as usize);
+        if labels.len() != count as usize || pixels.len() != labels.len() * size.features() {
             return Err(Error::format(dir, "files changed while they were read"));
         }
-    }
-    Ok(Some(Dataset::new(folder_name(dir), train, test)))
+        let labels = Labels::Numbers(labels.into_iter().map(f64::from).collect());
+        Ok(Raw { labels, ..Raw::bytes(size, pixels) })
+    };
+    let train = set(read.trn_img, read.trn_lbl, TRAIN_COUNT)?;
+    let test = set(read.tst_img, read.tst_lbl, TEST_COUNT)?;
+    let sets = vec![(Set::Train, train), (Set::Test, test)];
+    Ok(Some(Found { name: folder_name(dir), sets, table: false, notes: Vec::new() }))
 }
 
-/// Whether the crate `mnist` can read these files: names, headers and lengths. A fault found here is not reported: the
+/// Whether the crate `mnist` can read a folder's files: names, headers and lengths. A fault found here is not reported: the
 /// general reader meets it again and says what it is.
-fn is_canonical(files: &Files) -> bool {
-    let images = |path: &Path, name: &str, count: u32| {
-        let wanted = ImageHeader { count, height: SIDE, width: SIDE };
-        has_name(path, name)
-            && File::open(path).is_ok_and(|mut file| read_image_header(path, &mut file).is_ok_and(|h| h == wanted))
-            && wanted.pixels(path).is_ok_and(|pixels| has_length(path, IMAGE_HEADER as u64 + pixels))
-    };
-    let labels = |path: &Path, name: &str, count: u32| {
-        has_name(path, name)
-            && File::open(path).is_ok_and(|mut file| read_label_header(path, &mut file).is_ok_and(|c| c == count))
-            && has_length(path, LABEL_HEADER as u64 + u64::from(count))
-    };
-    images(&files.train_images, "train-images-idx3-ubyte", TRAIN_COUNT)
-        && labels(&files.train_labels, "train-labels-idx1-ubyte", TRAIN_COUNT)
-        && images(&files.test_images, "t10k-images-idx3-ubyte", TEST_COUNT)
-        && labels(&files.test_labels, "t10k-labels-idx1-ubyte", TEST_COUNT)
-}
-
-fn has_name(path: &Path, name: &str) -> bool {
-    path.file_name().is_some_and(|found| found == name)
-}
-
-fn has_length(path: &Path, bytes: u64) -> bool {
-    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.len() == bytes)
+fn is_canonical(dir: &Path) -> bool {
+    CANONICAL.iter().all(|(name, sizes)| {
+        let path = dir.join(name);
+        let header = File::open(&path).ok().and_then(|mut file| Header::read(&path, &mut file).ok());
+        header.is_some_and(|header| {
+            let length = header.bytes(&path).map(|bytes| 4 * (1 + sizes.len() as u64) + bytes);
+            header.element.kind == Kind::U8
+                && header.sizes == *sizes
+                && length
+                    .is_ok_and(|length| fs::metadata(&path).is_ok_and(|found| found.is_file() && found.len() == length))
+        })
+    })
 }
 
 #[cfg(all(test, mnist_embedded))]
 mod tests {
     use super::*;
+    use crate::data::numbers::Numbers;
 
-    fn bytes(images: &Images) -> &[u8] {
-        let Values::Bytes(bytes) = &images.pixels else { panic!("MNIST has bytes") };
+    fn bytes(set: &(Set, Raw)) -> &[u8] {
+        let Numbers::Bytes(bytes) = &set.1.numbers else { panic!("MNIST has bytes") };
         bytes
+    }
+
+    fn labels(set: &(Set, Raw)) -> Vec<u8> {
+        let Labels::Numbers(labels) = &set.1.labels else { panic!("MNIST has labels") };
+        labels.iter().map(|&label| label as u8).collect()
     }
 
     #[test]
     fn the_embedded_data_is_mnist() {
-        let mnist = Dataset::embedded().unwrap();
-        assert_eq!(mnist.name, "mnist");
-        assert_eq!((mnist.train.count(), mnist.test.count()), (60_000, 10_000));
-        for images in [&mnist.train, &mnist.test] {
-            assert_eq!((images.size, images.features()), (ImageSize::grey(28, 28), 784));
-            assert_eq!(images.pixels.len(), images.count() * 784);
+        let mnist = embedded().unwrap();
+        let [train, test] = mnist.sets.as_slice() else { panic!("MNIST has two sets") };
+        assert_eq!((mnist.name.as_str(), train.1.count(), test.1.count()), ("mnist", 60_000, 10_000));
+        for set in &mnist.sets {
+            assert_eq!((set.1.size, bytes(set).len()), (ImageSize::grey(28, 28), set.1.count() * 784));
         }
         let mut classes = [0; 10];
-        mnist.train.labels.iter().for_each(|&label| classes[usize::from(label)] += 1);
+        labels(train).into_iter().for_each(|label| classes[usize::from(label)] += 1);
         assert_eq!(classes, [5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]);
 
         // The published mean and standard deviation of the training pixels, scaled to [0, 1].
-        let sum = |power: i32| bytes(&mnist.train).iter().map(|&p| (f64::from(p) / 255.0).powi(power)).sum::<f64>();
-        let count = mnist.train.pixels.len() as f64;
+        let sum = |power: i32| bytes(train).iter().map(|&p| (f64::from(p) / 255.0).powi(power)).sum::<f64>();
+        let count = bytes(train).len() as f64;
         let mean = sum(1) / count;
         let deviation = (sum(2) / count - mean * mean).sqrt();
         assert!((mean - 0.1307).abs() < 5e-5, "{mean}");
@@ -133,31 +149,30 @@ mod tests {
 
     #[test]
     fn the_crate_and_the_own_reader_read_the_canonical_files_alike() {
-        let mnist = Dataset::embedded().unwrap();
+        let mnist = embedded().unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, magic: u32, dims: &[u32], bytes: &[u8]| {
-            let mut file = magic.to_be_bytes().to_vec();
+        let write = |name: &str, dims: &[u32], bytes: &[u8]| {
+            let mut file = vec![0, 0, 8, dims.len() as u8];
             dims.iter().for_each(|dim| file.extend(dim.to_be_bytes()));
             file.extend_from_slice(bytes);
             fs::write(folder.path().join(name), file).unwrap();
         };
-        write("train-images-idx3-ubyte", 0x803, &[60_000, 28, 28], bytes(&mnist.train));
-        write("train-labels-idx1-ubyte", 0x801, &[60_000], &mnist.train.labels);
-        write("t10k-images-idx3-ubyte", 0x803, &[10_000, 28, 28], bytes(&mnist.test));
-        write("t10k-labels-idx1-ubyte", 0x801, &[10_000], &mnist.test.labels);
-
-        let files = Files::locate(folder.path()).unwrap();
-        let own = files.read().unwrap();
-        let through_crate = read_canonical(folder.path(), &files).unwrap().expect("these are the canonical four");
-        assert!(own == through_crate, "the two readers differ");
-        assert!(own.train == mnist.train && own.test == mnist.test, "the files differ from the embedded data");
+        for (set, files) in mnist.sets.iter().zip(CANONICAL.as_chunks::<2>().0) {
+            write(files[0].0, files[0].1, bytes(set));
+            write(files[1].0, files[1].1, &labels(set));
+        }
+        let own = crate::data::idx::read(folder.path()).unwrap();
+        let through_crate = read_canonical(folder.path()).unwrap().expect("these are the canonical four");
+        assert!(own.sets == through_crate.sets, "the two readers differ");
+        assert!(own.sets == mnist.sets, "the files differ from the embedded data");
 
         // One byte too many: not for the crate, and our reader says why.
-        let mut longer = fs::read(&files.test_labels).unwrap();
+        let path = folder.path().join("t10k-labels-idx1-ubyte");
+        let mut longer = fs::read(&path).unwrap();
         longer.push(0);
-        fs::write(&files.test_labels, longer).unwrap();
-        assert!(read_canonical(folder.path(), &files).unwrap().is_none());
-        let error = Dataset::from_idx_dir(folder.path()).unwrap_err().to_string();
+        fs::write(&path, longer).unwrap();
+        assert!(read_canonical(folder.path()).unwrap().is_none());
+        let error = crate::data::idx::read(folder.path()).err().unwrap().to_string();
         assert!(error.contains("t10k-labels-idx1-ubyte") && error.contains("more bytes follow"), "{error}");
     }
 }
@@ -168,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_build_without_data_says_what_to_pass() {
-        let error = Dataset::embedded().unwrap_err();
+        let error = embedded().err().unwrap();
         assert!(matches!(error, Error::Usage(_)) && error.to_string().contains("--data"), "{error}");
     }
 }

@@ -1,32 +1,60 @@
 //! Data sets: what a model learns from, as packed bytes or reals on the host.
 //!
-//! A [`DataSource`] names one; each file format has a reader of its own, and [`Reading`] brings what they found into the
-//! form that training needs: two sets of one size, values that are numbers, and on request another [`Scale`]. Bytes stay
+//! A [`DataSource`] names one; each file format has a reader of its own, which finds numbers on the source's own scale, and
+//! [`Reading`] brings them into the form that training needs: sets of one size, values that are numbers, on the [`Scale`]
+//! asked for. What that form is, a [`Schema`], is kept with a trained model, and later data are brought to it. Bytes stay
 //! bytes, here and on the device; bringing them to [0, 1] and drawing binary pixels happen where a batch is read.
-//! Readers treat every file as hostile: sizes a header claims are checked before they are believed, and memory grows
-//! only with bytes that are really there. Nothing here downloads anything.
+//!
+//! Nothing is converted, guessed, left out or clipped without a word: what was is a note of the [`Dataset`]. Readers treat
+//! every file as hostile: sizes a header claims are checked before they are believed, and memory grows only with bytes that
+//! are really there. Nothing here downloads anything.
+//!
+//! | file | what it does |
+//! |---|---|
+//! | `folder`, `picture/` | image files: which there are, sets and classes; one file as its pages |
+//! | `table`, `header` | `.csv` and `.tsv` |
+//! | `npy`, `arrays`, `stored`, `element` | NumPy's files, in memory or in pieces |
+//! | `idx`, `idx_files`, `mnist` | MNIST and its family |
+//! | `reading`, `assemble`, `labels`, `scale`, `channels` | from what was found to sets in one form |
+//! | `schema`, `report`, `notes` | what is kept, and what is said |
 
 mod arrays;
+mod assemble;
+mod channels;
+mod element;
 mod folder;
+mod header;
 mod idx;
+mod idx_files;
+mod labels;
 mod mnist;
+pub(crate) mod notes;
 pub mod npy;
+mod numbers;
+mod picture;
+mod raw;
 mod reading;
 mod report;
 mod scale;
+mod schema;
 mod size;
 mod source;
+mod stored;
 mod synthetic;
 mod table;
 
-pub use reading::Reading;
-pub use report::report;
+pub use channels::Channels;
+use channels::luma;
+pub use header::Header;
+pub use picture::Background;
+pub use reading::{Examples, Reading, Set};
+pub use report::{report, report_examples};
 pub use scale::{Scale, Scaling};
+pub use schema::{Fingerprint, Schema};
 pub use size::ImageSize;
 pub use source::DataSource;
+pub use stored::Stored;
 pub use synthetic::Synthetic;
-
-use std::path::Path;
 
 use crate::error::Result;
 
@@ -37,22 +65,35 @@ pub enum Values {
     Bytes(Vec<u8>),
     /// Real numbers; where they are pixels, 0 = black, 1 = white.
     Reals(Vec<f32>),
+    /// Either of them, in a file that is too large for memory.
+    Stored(Stored),
 }
 
 impl Values {
+    /// Whether they are bytes.
+    pub fn are_bytes(&self) -> bool {
+        match self {
+            Values::Bytes(_) => true,
+            Values::Reals(_) => false,
+            Values::Stored(stored) => stored.is_bytes(),
+        }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         match self {
             Values::Bytes(bytes) => bytes.len(),
             Values::Reals(reals) => reals.len(),
+            Values::Stored(stored) => stored.len(),
         }
     }
 
-    /// Bytes they take in memory.
+    /// Bytes they take in memory, or would take.
     pub fn bytes(&self) -> usize {
         match self {
             Values::Bytes(bytes) => bytes.len(),
             Values::Reals(reals) => size_of_val(reals.as_slice()),
+            Values::Stored(stored) => stored.bytes(),
         }
     }
 
@@ -66,6 +107,7 @@ impl Values {
         match self {
             Values::Bytes(bytes) => bytes.truncate(len),
             Values::Reals(reals) => reals.truncate(len),
+            Values::Stored(stored) => stored.truncate(len),
         }
     }
 }
@@ -77,11 +119,23 @@ pub struct Images {
     pub size: ImageSize,
     /// `[count, features]`; the channels of a pixel stand together.
     pub pixels: Values,
-    /// `[count]`, the class of each image; which values occur is up to the data set.
-    pub labels: Vec<u8>,
+    /// `[count]`, the class of each image by its number in [`Schema::classes`]; none where it is not known.
+    pub labels: Vec<Option<u32>>,
+    /// `[count]`, the file that each image is from, below the folder that was read; empty where there are no such files.
+    pub names: Vec<String>,
 }
 
 impl Images {
+    /// Images without labels.
+    ///
+    /// # Panics
+    /// If the pixels are not those of whole images.
+    pub fn new(size: ImageSize, pixels: Values) -> Images {
+        let count = pixels.len() / size.features().max(1);
+        assert_eq!(count * size.features(), pixels.len(), "pixels of whole images of {size}");
+        Images { size, pixels, labels: vec![None; count], names: Vec::new() }
+    }
+
     /// How many images there are.
     pub fn count(&self) -> usize {
         self.labels.len()
@@ -97,46 +151,107 @@ impl Images {
     /// # Panics
     /// If a position is not below the count.
     pub fn select(&self, positions: &[usize]) -> Images {
-        fn rows<T: Copy>(values: &[T], features: usize, positions: &[usize]) -> Vec<T> {
-            positions.iter().flat_map(|&at| &values[at * features..][..features]).copied().collect()
-        }
+        use numbers::rows;
         let features = self.features();
         let pixels = match &self.pixels {
             Values::Bytes(bytes) => Values::Bytes(rows(bytes, features, positions)),
             Values::Reals(reals) => Values::Reals(rows(reals, features, positions)),
+            Values::Stored(stored) => Values::Stored(stored.select(positions)),
         };
-        Images { size: self.size, pixels, labels: rows(&self.labels, 1, positions) }
+        let names = if self.names.is_empty() { Vec::new() } else { rows(&self.names, 1, positions) };
+        Images { size: self.size, pixels, labels: rows(&self.labels, 1, positions), names }
     }
 
     /// The first `count` images, or all where there are fewer.
     pub fn take_first(mut self, count: usize) -> Images {
         self.labels.truncate(count);
+        self.names.truncate(count);
         self.pixels.truncate(self.labels.len() * self.features());
         self
     }
+
+    /// Calls `f` with the values of each image, bytes as numbers from 0 to 255.
+    pub(crate) fn each_row(&self, mut f: impl FnMut(&[f32])) -> Result<()> {
+        let features = self.features();
+        let mut row = vec![0.0; features];
+        match &self.pixels {
+            Values::Reals(reals) => reals.chunks(features).for_each(f),
+            Values::Bytes(bytes) => {
+                for bytes in bytes.chunks(features) {
+                    row.iter_mut().zip(bytes).for_each(|(to, &byte)| *to = f32::from(byte));
+                    f(&row);
+                }
+            }
+            Values::Stored(stored) => {
+                for at in 0..self.count() {
+                    stored.read_reals(at, &mut row)?;
+                    f(&row);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets of one size and type, one after another.
+    pub(crate) fn joined(sets: Vec<Images>) -> Images {
+        let mut sets = sets.into_iter();
+        let mut all = sets.next().unwrap_or_else(|| Images::new(ImageSize::grey(0, 0), Values::Bytes(Vec::new())));
+        for set in sets {
+            match (&mut all.pixels, set.pixels) {
+                (Values::Bytes(all), Values::Bytes(bytes)) => all.extend(bytes),
+                (Values::Reals(all), Values::Reals(reals)) => all.extend(reals),
+                (Values::Stored(all), Values::Stored(stored)) => all.extend(&stored),
+                _ => unreachable!("sets of one source have one type"),
+            }
+            all.labels.extend(set.labels);
+            all.names.extend(set.names);
+        }
+        all
+    }
+
+    /// Adds the values to a checksum.
+    fn sum(&self, sum: &mut flate2::Crc) -> Result<()> {
+        match &self.pixels {
+            Values::Bytes(bytes) => sum.update(bytes),
+            Values::Reals(reals) => sum.update(bytemuck::cast_slice(reals)),
+            Values::Stored(stored) if stored.is_bytes() => {
+                let mut row = vec![0; self.features()];
+                (0..self.count()).try_for_each(|at| {
+                    stored.read_bytes(at, &mut row)?;
+                    sum.update(&row);
+                    Ok(())
+                })?;
+            }
+            Values::Stored(_) => self.each_row(|row| sum.update(bytemuck::cast_slice(row)))?,
+        }
+        Ok(())
+    }
 }
 
-/// A training set and a test set of images of one size.
+/// A training set and a test set of images of one size, and a validation set where the source has one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Dataset {
     /// "mnist" for the embedded data, "uniform:1000x784" for made-up data, else the folder's or the file's name.
     pub name: String,
     /// What parameters are fitted to.
     pub train: Images,
+    /// What chooses the best epoch and ends training early, where it is not the test set.
+    pub validation: Option<Images>,
     /// What is only ever measured.
     pub test: Images,
     /// Columns are quantities of their own, each with its own range: a table's, not an image's.
     pub table: bool,
-    /// What was done to the values that the source holds, if anything.
-    pub scaling: Option<Scaling>,
-    /// What the reader left out, in words.
+    /// What the values, the classes and the columns are.
+    pub schema: Schema,
+    /// What was left out, converted, guessed or clipped, in words.
     pub notes: Vec<String>,
 }
 
 impl Dataset {
     /// A training and a test set as they are.
     pub fn new(name: impl Into<String>, train: Images, test: Images) -> Dataset {
-        Dataset { name: name.into(), train, test, table: false, scaling: None, notes: Vec::new() }
+        let schema = Schema::new(train.size, train.pixels.are_bytes());
+        Dataset { name: name.into(), train, validation: None, test, table: false, schema, notes: Vec::new() }
     }
 
     /// The MNIST digits that the binary carries: 60,000 training and 10,000 test images of 28x28.
@@ -147,23 +262,31 @@ impl Dataset {
     /// [`Error::Usage`](crate::error::Error::Usage) in a build without the feature `embed-mnist`, or from a
     /// package of the crate, which has no data.
     pub fn embedded() -> Result<Dataset> {
-        mnist::embedded()
+        Reading::default().read(None)
     }
 
-    /// Reads a folder with the four files of MNIST's layout (IDX), of any image size, each plain or with `.gz` added:
-    /// `train-images-idx3-ubyte`, `train-labels-idx1-ubyte`, `t10k-images-idx3-ubyte`, `t10k-labels-idx1-ubyte`. The
-    /// spelling `train-images.idx3-ubyte` is accepted too; a plain file is preferred to a compressed one.
+    /// What epochs are measured on: the validation set, or the test set where there is none.
+    pub fn held_out(&self) -> &Images {
+        self.validation.as_ref().unwrap_or(&self.test)
+    }
+
+    /// What tells these examples from others.
     ///
     /// # Errors
-    /// [`Error::Io`](crate::error::Error::Io) where the system fails to read, and
-    /// [`Error::Format`](crate::error::Error::Format) where a file is missing, is not IDX, is shorter or longer than
-    /// its header says, or where images and labels, or training and test images, do not fit together.
-    pub fn from_idx_dir(dir: &Path) -> Result<Dataset> {
-        let files = idx::Files::locate(dir)?;
-        match mnist::read_canonical(dir, &files)? {
-            Some(dataset) => Ok(dataset),
-            None => files.read(),
-        }
+    /// [`Error::Io`](crate::error::Error::Io) where values that stay in their file can't be read.
+    pub fn fingerprint(&self) -> Result<Fingerprint> {
+        let mut sum = flate2::Crc::new();
+        [Some(&self.train), self.validation.as_ref(), Some(&self.test)]
+            .into_iter()
+            .flatten()
+            .try_for_each(|set| set.sum(&mut sum))?;
+        let count = |set: &Images| set.count() as u64;
+        Ok(Fingerprint {
+            train: count(&self.train),
+            validation: self.validation.as_ref().map_or(0, count),
+            test: count(&self.test),
+            crc32: sum.sum(),
+        })
     }
 }
 
@@ -173,7 +296,8 @@ mod tests {
 
     fn three() -> Images {
         let pixels = Values::Bytes(vec![0, 1, 10, 11, 20, 21]);
-        Images { size: ImageSize::grey(1, 2), pixels, labels: vec![7, 8, 9] }
+        let names = ["a", "b", "c"].map(str::to_owned).to_vec();
+        Images { labels: vec![Some(7), None, Some(9)], names, ..Images::new(ImageSize::grey(1, 2), pixels) }
     }
 
     #[test]
@@ -185,7 +309,8 @@ mod tests {
     #[test]
     fn take_first_cuts_pixels_and_labels_alike() {
         let two = three().take_first(2);
-        assert_eq!((two.pixels, two.labels), (Values::Bytes(vec![0, 1, 10, 11]), vec![7, 8]));
+        assert_eq!((two.pixels, two.labels), (Values::Bytes(vec![0, 1, 10, 11]), vec![Some(7), None]));
+        assert_eq!(two.names, ["a", "b"]);
         let reals = Images { pixels: Values::Reals(vec![0.5; 6]), ..three() };
         assert_eq!(reals.take_first(1).pixels, Values::Reals(vec![0.5; 2]));
         assert_eq!(three().take_first(0).count(), 0);
@@ -195,6 +320,7 @@ mod tests {
     #[test]
     fn selected_images_keep_their_labels() {
         let chosen = three().select(&[2, 0]);
-        assert_eq!((chosen.pixels, chosen.labels), (Values::Bytes(vec![20, 21, 0, 1]), vec![9, 7]));
+        assert_eq!((chosen.pixels, chosen.labels), (Values::Bytes(vec![20, 21, 0, 1]), vec![Some(9), Some(7)]));
+        assert_eq!(chosen.names, ["c", "a"]);
     }
 }

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use npyz::WriterBuilder;
 
-use super::Values;
+use super::element::{self, Element};
+use super::numbers::Numbers;
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
 
@@ -37,12 +38,16 @@ pub fn read_f32(path: &Path) -> Result<(usize, usize, Vec<f32>)> {
 }
 
 fn decode(reader: impl Read) -> Result<(usize, usize, Vec<f32>), String> {
-    let Array { shape, values } = Array::decode(reader)?;
+    let Array { shape, content } = Array::decode(reader)?;
     let &[rows, cols] = shape.as_slice() else {
         return Err(format!("its shape is {shape:?}: an array of two dimensions is needed"));
     };
-    let Values::Reals(values) = values else {
-        return Err("its values are bytes: they must be floats".to_owned());
+    let values = match content {
+        Content::Numbers(numbers @ (Numbers::Floats(_) | Numbers::Doubles(_))) => {
+            numbers.converted(cols, |_, value| value as f32)
+        }
+        Content::Numbers(_) => return Err("its values are bytes: they must be floats".to_owned()),
+        Content::Texts(_) => return Err("its values are texts: they must be floats".to_owned()),
     };
     match values.iter().position(|value| !value.is_finite()) {
         Some(at) => Err(format!("value {at} is {}: values must be finite", values[at])),
@@ -50,64 +55,75 @@ fn decode(reader: impl Read) -> Result<(usize, usize, Vec<f32>), String> {
     }
 }
 
-/// Values an array may have: 4 GiB as f32.
-const MOST_VALUES: usize = 1 << 30;
+/// Bytes that an array may have in memory: a compressed one may unpack to very many.
+const MOST_BYTES: usize = 1 << 32;
 /// Bytes that a header's text may have; NumPy writes 118.
 const MOST_HEADER: u32 = 1 << 16;
 
-/// An array of any shape: unsigned bytes as they are, all other numbers as f32.
+/// What an array holds, in C order.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Content {
+    Numbers(Numbers),
+    Texts(Vec<String>),
+}
+
+/// An array of any shape.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Array {
     pub(super) shape: Vec<usize>,
-    pub(super) values: Values,
+    pub(super) content: Content,
 }
 
 impl Array {
-    pub(super) fn read(path: &Path) -> Result<Array> {
-        let file = File::open(path).map_err(Error::io("reading", path))?;
-        Array::decode(BufReader::new(file)).map_err(|reason| Error::format(path, reason))
-    }
-
     /// Memory grows with the values that are really there: the header may claim anything.
     pub(super) fn decode(mut reader: impl Read) -> Result<Array, String> {
-        let Header { descr, fortran, shape } = Header::read(&mut reader)?;
-        // Without its zeros, so that no product of some of its sizes is too large to count either.
-        let count = shape.iter().filter(|&&len| len > 0).try_fold(1, |count: usize, &len| count.checked_mul(len));
-        if count.is_none_or(|count| count > MOST_VALUES) {
-            return Err(format!("its header says {shape:?}: at most {MOST_VALUES} values are read"));
-        }
-        if fortran && shape.len() > 1 {
-            return Err("its order is Fortran's: numpy.ascontiguousarray gives the other".to_owned());
-        }
-        let count = shape.iter().product();
-        macro_rules! reals {
-            ($kind:ty) => {
-                Values::Reals(values::<$kind, f32>(reader, &descr, count, |value| value as f32)?)
-            };
-        }
-        let values = match descr.strip_prefix(['<', '>', '|']).unwrap_or_default() {
-            "u1" => Values::Bytes(values::<u8, u8>(reader, &descr, count, |value| value)?),
-            "b1" => Values::Reals(values::<bool, f32>(reader, &descr, count, |value| f32::from(u8::from(value)))?),
-            "i1" => reals!(i8),
-            "i2" => reals!(i16),
-            "i4" => reals!(i32),
-            "i8" => reals!(i64),
-            "u2" => reals!(u16),
-            "u4" => reals!(u32),
-            "u8" => reals!(u64),
-            "f4" => reals!(f32),
-            "f8" => reals!(f64),
-            _ => return Err(no_numbers(&descr)),
+        let header = Header::read(&mut reader)?;
+        let count = header.count()?;
+        let most = |size: usize| match count.checked_mul(size).is_none_or(|bytes| bytes > MOST_BYTES) {
+            true => Err(format!(
+                "its header says {:?}, more than {MOST_BYTES} bytes in memory: a larger array is read in pieces from a \
+                 .npy file in C order",
+                header.shape
+            )),
+            false => Ok(()),
         };
-        Ok(Array { shape, values })
+        let content = match header.kind()? {
+            Kind::Number(element) => {
+                most(element.size_in_memory())?;
+                let numbers = element.read(reader, count).map_err(broken)?;
+                Content::Numbers(match header.fortran {
+                    true => numbers.permuted_from_fortran(&header.shape),
+                    false => numbers,
+                })
+            }
+            Kind::Text { wide, big_endian, len } => {
+                if header.fortran && header.shape.len() > 1 {
+                    return Err("its texts are in Fortran's order: numpy.ascontiguousarray gives the other".to_owned());
+                }
+                most(len.saturating_mul(if wide { 4 } else { 1 }).max(size_of::<String>()))?;
+                Content::Texts(texts(reader, count, wide, big_endian, len)?)
+            }
+        };
+        Ok(Array { shape: header.shape, content })
     }
 }
 
-/// What stands before the values. npyz would read it as any literal of Python's, in a time that each bracket within another
-/// doubles, and into as much memory as its length claims: it is shown one of our own making instead.
+/// What the values of an array are.
+enum Kind {
+    Number(Element),
+    /// `S` (bytes) and `U` (UTF-32), padded with zeros to `len` characters.
+    Text {
+        wide: bool,
+        big_endian: bool,
+        len: usize,
+    },
+}
+
+/// What stands before the values. It is parsed here: a parser of any literal of Python's takes a time that each bracket within
+/// another doubles.
 pub(super) struct Header {
     descr: String,
-    fortran: bool,
+    pub(super) fortran: bool,
     pub(super) shape: Vec<usize>,
 }
 
@@ -129,7 +145,7 @@ impl Header {
         Header::parse(&String::from_utf8_lossy(&text))
     }
 
-    /// `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`, in any order.
+    /// `{'descr': '<f4', 'fortran_order': False, 'shape': (3, 4), }`, in any order; Python 2 writes `(3L, 4L)`.
     fn parse(text: &str) -> Result<Header, String> {
         let value = |key: &str| {
             let quoted = [format!("'{key}'"), format!("\"{key}\"")];
@@ -151,37 +167,84 @@ impl Header {
         let sizes = shape.strip_prefix('(').and_then(|shape| shape.split_once(')'));
         let sizes = sizes.and_then(|(sizes, _)| {
             let sizes = sizes.trim().trim_end_matches(',');
-            let size = |size: &str| size.trim().parse().ok();
+            let size = |size: &str| size.trim().trim_end_matches('L').parse().ok();
             if sizes.is_empty() { Some(Vec::new()) } else { sizes.split(',').map(size).collect() }
         });
         let shape = sizes.ok_or_else(|| format!("its shape is {shape:.40}: it must be sizes in brackets"))?;
         Ok(Header { descr: descr.to_owned(), fortran, shape })
     }
+
+    /// How many values there are.
+    fn count(&self) -> Result<usize, String> {
+        // Without its zeros, so that no product of some of its sizes is too large to count either.
+        let sizes = self.shape.iter().filter(|&&len| len > 0);
+        match sizes.copied().try_fold(1, |count: usize, len| count.checked_mul(len)) {
+            Some(count) if count <= isize::MAX as usize => Ok(self.shape.iter().product()),
+            _ => Err(format!("its header says {:?}: so many values can't be counted", self.shape)),
+        }
+    }
+
+    /// The kind of its numbers; none where they are texts.
+    pub(super) fn element(&self) -> Option<Element> {
+        match self.kind() {
+            Ok(Kind::Number(element)) => Some(element),
+            _ => None,
+        }
+    }
+
+    fn kind(&self) -> Result<Kind, String> {
+        let big_endian = self.descr.starts_with('>');
+        let name = self.descr.strip_prefix(['<', '>', '|', '=']).unwrap_or(&self.descr);
+        let kind = match name {
+            "b1" => element::Kind::Bool,
+            "u1" => element::Kind::U8,
+            "i1" => element::Kind::I8,
+            "u2" => element::Kind::U16,
+            "i2" => element::Kind::I16,
+            "u4" => element::Kind::U32,
+            "i4" => element::Kind::I32,
+            "u8" => element::Kind::U64,
+            "i8" => element::Kind::I64,
+            "f2" => element::Kind::F16,
+            "f4" => element::Kind::F32,
+            "f8" => element::Kind::F64,
+            _ => {
+                let len = name.strip_prefix(['S', 'U', 'a']).and_then(|len| len.parse().ok());
+                let len = len.filter(|&len: &usize| len <= MOST_HEADER as usize);
+                let len = len.ok_or_else(|| no_numbers(&self.descr))?;
+                return Ok(Kind::Text { wide: name.starts_with('U'), big_endian, len });
+            }
+        };
+        Ok(Kind::Number(Element { kind, big_endian }))
+    }
+}
+
+/// `count` texts of `len` characters each.
+fn texts(mut reader: impl Read, count: usize, wide: bool, big_endian: bool, len: usize) -> Result<Vec<String>, String> {
+    let mut texts = Vec::new();
+    let mut bytes = vec![0; len * if wide { 4 } else { 1 }];
+    for _ in 0..count {
+        reader.read_exact(&mut bytes).map_err(broken)?;
+        let text: String = match wide {
+            true => {
+                let word =
+                    |word: &[u8; 4]| if big_endian { u32::from_be_bytes(*word) } else { u32::from_le_bytes(*word) };
+                let character = |word| char::from_u32(word).unwrap_or(char::REPLACEMENT_CHARACTER);
+                bytes.as_chunks::<4>().0.iter().map(word).map(character).collect()
+            }
+            false => String::from_utf8_lossy(&bytes).into_owned(),
+        };
+        texts.push(text.trim_end_matches('\0').to_owned());
+    }
+    Ok(texts)
 }
 
 fn no_numbers(descr: &str) -> String {
-    format!("its values are {descr:.40}: they must be bool, integers, or floats of 32 or 64 bits")
+    format!("its values are {descr:.40}: they must be bool, integers, floats, or for labels texts")
 }
 
 fn broken(error: std::io::Error) -> String {
     format!("it is no whole .npy file: {error}")
-}
-
-/// `count` values of the kind `descr`, which is one that [`Array::decode`] knows.
-fn values<S: npyz::Deserialize, T>(
-    reader: impl Read,
-    descr: &str,
-    count: usize,
-    into: impl Fn(S) -> T,
-) -> Result<Vec<T>, String> {
-    let dict = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({count},), }}");
-    let header = [b"\x93NUMPY\x01\x00", &(dict.len() as u16).to_le_bytes()[..], dict.as_bytes()].concat();
-    let file = npyz::NpyFile::new(header.chain(reader)).map_err(broken)?;
-    let mut values = Vec::new();
-    for value in file.data::<S>().map_err(|error| error.to_string())? {
-        values.push(into(value.map_err(broken)?));
-    }
-    Ok(values)
 }
 
 fn encode(rows: usize, cols: usize, values: &[f32]) -> std::io::Result<Vec<u8>> {
@@ -233,10 +296,38 @@ mod tests {
             bytes.extend(dict.as_bytes());
             decode(&bytes[..]).unwrap_err()
         };
-        assert!(claims("(1099511627776, 1099511627776)").contains("at most"));
+        assert!(claims("(1099511627776, 1099511627776)").contains("can't be counted"));
+        assert!(claims("(1048576, 1025)").contains("4294967296 bytes"));
         assert!(claims("(1048576, 1024)").contains("whole"));
         assert!(claims("(0,)").contains("two dimensions"));
         assert!(decode(&encode(1, 1, &[f32::NAN]).unwrap()[..]).unwrap_err().contains("finite"));
+    }
+
+    fn array(descr: &str, fortran: bool, shape: &str, values: &[u8]) -> Result<Array, String> {
+        let order = if fortran { "True" } else { "False" };
+        let dict = format!("{{'descr': '{descr}', 'fortran_order': {order}, 'shape': {shape}, }}\n");
+        let header = [b"\x93NUMPY\x01\x00", &(dict.len() as u16).to_le_bytes()[..], dict.as_bytes()].concat();
+        Array::decode(&[&header, values].concat()[..])
+    }
+
+    #[test]
+    fn arrays_of_other_programs_are_read() {
+        // Python 2's shapes, half precision, big-endian numbers.
+        let read = array("<f2", false, "(2L, 1L)", &[0x00, 0x3c, 0x00, 0xb8]).unwrap();
+        assert_eq!((read.shape, read.content), (vec![2, 1], Content::Numbers(Numbers::Floats(vec![1.0, -0.5]))));
+        let read = array(">i8", false, "(1,)", &[0, 0, 0, 0, 0, 0, 1, 0]).unwrap();
+        assert_eq!(read.content, Content::Numbers(Numbers::Doubles(vec![256.0])));
+        // numpy.asfortranarray(numpy.arange(12).reshape(2, 3, 2)).tobytes("F")
+        let stored = [0, 6, 2, 8, 4, 10, 1, 7, 3, 9, 5, 11];
+        let read = array("|u1", true, "(2, 3, 2)", &stored).unwrap();
+        assert_eq!(read.content, Content::Numbers(Numbers::Bytes((0..12).collect())));
+        let read = array("<U2", false, "(2,)", &[97, 0, 0, 0, 0, 0, 0, 0, 0xe9, 0, 0, 0, 98, 0, 0, 0]).unwrap();
+        assert_eq!(read.content, Content::Texts(vec!["a".to_owned(), "éb".to_owned()]));
+        let read = array("|S3", false, "(2,)", b"catox\0").unwrap();
+        assert_eq!(read.content, Content::Texts(vec!["cat".to_owned(), "ox".to_owned()]));
+        for descr in ["<c8", "|O", "<M8[ns]", "|V8"] {
+            assert!(array(descr, false, "(1,)", &[0; 16]).unwrap_err().contains(descr), "{descr}");
+        }
     }
 
     /// NumPy's format, version 1.0: magic, version, header length, a Python dict padded to 64 bytes, the data.

@@ -1,10 +1,16 @@
-//! From a source to the two sets that training needs, whatever its format.
+//! From a source to the sets that training needs, whatever its format.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use super::assemble::{Part, assemble};
+use super::notes::Tally;
+use super::raw::Raw;
 use super::source::split_array;
-use super::{DataSource, Dataset, Images, Values, arrays, folder, idx, table};
+use super::{
+    Background, Channels, DataSource, Dataset, Header, Images, Scale, Schema, arrays, folder, idx, idx_files, mnist,
+    table,
+};
 use crate::error::{Error, Result};
 use crate::rng::Permutation;
 
@@ -12,14 +18,24 @@ use crate::rng::Permutation;
 const SPLIT: f64 = 0.9;
 /// An epoch that no run reaches: its order of the examples decides which are tested.
 const SPLIT_EPOCH: u64 = u64::MAX;
+/// Bytes that an array may have in memory where nothing else is said; a larger `.npy` is read in pieces.
+const IN_MEMORY: u64 = 1 << 31;
 
 /// How a source is read.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reading {
     /// Height and width that a folder's images are resized to.
     pub image_size: Option<(usize, usize)>,
-    /// A table's column of labels: its name, or its number from 0.
+    /// Channels that a folder's images are brought to; RGB where any is coloured, if it is not said.
+    pub channels: Option<Channels>,
+    /// What lies behind transparent pixels.
+    pub background: Background,
+    /// Whether a table's first line names its columns.
+    pub header: Header,
+    /// A table's column of labels: its name, its number from 0, or `none`.
     pub label_column: Option<String>,
+    /// A table's columns that are left out, by name or number from 0.
+    pub drop_columns: Vec<String>,
     /// Leave out what can't be read or is not finite, instead of failing.
     pub drop_bad: bool,
     /// The share of the examples that are trained on, where the source has no test set.
@@ -28,22 +44,75 @@ pub struct Reading {
     pub test_data: Option<DataSource>,
     /// Which examples the split tests, and made-up data, follow from it.
     pub seed: u32,
+    /// How values are scaled, by the training set's.
+    pub scale: Scale,
+    /// Bytes that an array may have in memory: a larger `.npy` file is read in pieces. 2 GiB where it is not said.
+    pub in_memory: Option<u64>,
+    /// What a trained model knows of its data: these are read as those were.
+    pub known: Option<Schema>,
 }
 
-/// What a reader found: one set, or two.
+/// Which examples of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
+pub enum Set {
+    /// All of them
+    All,
+    /// Those to train on
+    Train,
+    /// Those that choose the best epoch
+    Validation,
+    /// Those that are only ever measured
+    Test,
+}
+
+impl Set {
+    /// The set that a folder or file is called after: `train` or `training`, `val`, `valid` or `validation`, `test` or
+    /// `testing`, in any case.
+    pub(super) fn named(text: &str) -> Option<Set> {
+        match text.to_lowercase().as_str() {
+            "train" | "training" => Some(Set::Train),
+            "val" | "valid" | "validation" => Some(Set::Validation),
+            "test" | "testing" => Some(Set::Test),
+            _ => None,
+        }
+    }
+
+    /// `training`, `validation`, `test`; nothing of all.
+    fn adjective(self) -> &'static str {
+        match self {
+            Set::All => "",
+            Set::Train => "training ",
+            Set::Validation => "validation ",
+            Set::Test => "test ",
+        }
+    }
+}
+
+/// What a reader found: sets by what they are called; all examples together where they are not.
 pub(super) struct Found {
     pub(super) name: String,
-    pub(super) train: Images,
-    pub(super) test: Option<Images>,
+    pub(super) sets: Vec<(Set, Raw)>,
+    /// Columns are quantities of their own.
     pub(super) table: bool,
     pub(super) notes: Vec<String>,
 }
 
 impl Found {
-    /// The images of a file or folder.
-    pub(super) fn one(path: &Path, train: Images) -> Found {
-        Found { name: idx::folder_name(path), train, test: None, table: false, notes: Vec::new() }
+    fn take(&mut self, set: Set) -> Option<Raw> {
+        let at = self.sets.iter().position(|(found, _)| *found == set)?;
+        Some(self.sets.remove(at).1)
     }
+}
+
+/// Examples of a source that is no training set.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Examples {
+    /// The file's or the folder's name.
+    pub name: String,
+    /// The examples, in the source's order.
+    pub images: Images,
+    /// What was left out, converted or clipped, in words.
+    pub notes: Vec<String>,
 }
 
 impl Reading {
@@ -54,120 +123,201 @@ impl Reading {
     /// not fit together, values that are not finite; [`Error::Usage`] for an option that the source does not have.
     pub fn read(&self, source: Option<&DataSource>) -> Result<Dataset> {
         let began = Instant::now();
-        let mut found = self.find(source)?;
-        tracing::info!("read {} in {:.2} s", found.name, began.elapsed().as_secs_f64());
-        let mut test = match (&self.test_data, found.test.take()) {
-            (Some(other), _) => {
-                let other = self.find(Some(other))?;
-                found.notes.extend(other.notes);
-                Some(other.test.unwrap_or(other.train))
-            }
-            (None, test) => test,
+        let mut found = self.find(source, self.known.as_ref().map(|known| known.columns.as_slice()))?;
+        let path = shown(source, &found.name);
+        let (train, validation) = (found.take(Set::All).or(found.take(Set::Train)), found.take(Set::Validation));
+        let Some(train) = train else {
+            let reason = "it has no training set: one must be called train, or hold all examples";
+            return Err(Error::format(&path, reason));
         };
-        if self.split.is_some() && test.is_some() {
+        let mut test = found.take(Set::Test).map(|raw| (raw, path.clone()));
+        if let Some(other) = &self.test_data {
+            if test.is_some() {
+                found.notes.push("the test set that the data have is not read: --test-data names another".to_owned());
+            }
+            let (raw, notes) = self.other(other, &train)?;
+            found.notes.extend(notes);
+            test = Some((raw, shown(Some(other), "")));
+        }
+        if self.split.is_some() && (test.is_some() || validation.is_some()) {
             let why = if self.test_data.is_some() { "--test-data names it" } else { "the data have one" };
             return Err(Error::Usage(format!(
                 "--split makes a test set of the training data: {why}, it must not be given"
             )));
         }
-        let path = match source {
-            Some(DataSource::Path(path)) => path.as_path(),
-            _ => Path::new(&found.name),
+        let notes = &mut found.notes;
+        let train = self.finite(Part { set: Set::Train, raw: train, path: path.clone() }, notes)?;
+        let parts = match (validation, test) {
+            (None, None) => self.divide(train)?.into(),
+            (None, Some((raw, path))) => vec![train, self.finite(Part { set: Set::Test, raw, path }, notes)?],
+            (Some(raw), None) => {
+                notes.push("there is no test set: the validation set serves for reports too".to_owned());
+                vec![train, self.finite(Part { set: Set::Test, raw, path }, notes)?]
+            }
+            (Some(validation), Some((raw, test_path))) => vec![
+                train,
+                self.finite(Part { set: Set::Test, raw, path: test_path }, notes)?,
+                self.finite(Part { set: Set::Validation, raw: validation, path }, notes)?,
+            ],
         };
-        found.train = self.finite(found.train, path, "example", &mut found.notes)?;
-        if let Some(images) = test.take() {
-            let path = match &self.test_data {
-                Some(DataSource::Path(path)) => path.as_path(),
-                _ => path,
-            };
-            test = Some(self.finite(images, path, "test example", &mut found.notes)?);
-        }
-        let (train, test) = match test {
-            Some(test) => (found.train, test),
-            None => self.divide(&found.train, path)?,
+        let (mut images, schema) = assemble(self, parts, found.table, &mut found.notes)?;
+        let validation = (images.len() > 2).then(|| images.pop()).flatten();
+        let (Some(test), Some(train)) = (images.pop(), images.pop()) else {
+            unreachable!("there are two sets or three")
         };
-        if train.size != test.size {
-            let reason = format!("training examples are {}, test examples {}: must be equal", train.size, test.size);
-            return Err(Error::format(path, reason));
-        }
-        if train.dtype() != test.dtype() {
-            let reason = "one of the two sets has bytes, the other floats: both must have the same";
-            return Err(Error::format(path, reason));
-        }
-        Ok(Dataset { table: found.table, notes: found.notes, ..Dataset::new(found.name, train, test) })
+        tracing::info!("read {} in {:.2} s", found.name, began.elapsed().as_secs_f64());
+        Ok(Dataset { name: found.name, train, validation, test, table: found.table, schema, notes: found.notes })
     }
 
-    fn find(&self, source: Option<&DataSource>) -> Result<Found> {
+    /// Reads the examples of one set, or of all, as they come; where none is asked for, those of the test set if the source
+    /// has one, else all. Nothing is split off.
+    ///
+    /// # Errors
+    /// As [`Reading::read`], and where the source has no such set.
+    pub fn read_set(&self, source: Option<&DataSource>, set: Option<Set>) -> Result<Examples> {
+        let known: &[String] = self.known.as_ref().map_or(&[], |known| &known.columns);
+        let mut found = self.find(source, Some(known))?;
+        let path = shown(source, &found.name);
+        let has = |set: Set| found.sets.iter().any(|(held, _)| *held == set);
+        let set = set.unwrap_or(if has(Set::Test) { Set::Test } else { Set::All });
+        let count: usize = found.sets.iter().map(|(_, raw)| raw.count()).sum();
+        let wanted: Vec<Part> = match set {
+            Set::All => found.sets.drain(..).collect(),
+            set => found.take(set).map(|raw| (set, raw)).into_iter().collect::<Vec<_>>(),
+        }
+        .into_iter()
+        .map(|(set, raw)| Part { set, raw, path: path.clone() })
+        .collect();
+        if wanted.is_empty() {
+            return Err(Error::Usage(format!("{}: it has no {}set", path.display(), set.adjective())));
+        }
+        let taken: usize = wanted.iter().map(|part| part.raw.count()).sum();
+        if taken < count {
+            found.notes.push(format!(
+                "the {}set alone is read, {taken} of {count} examples (--set all for all)",
+                set.adjective()
+            ));
+        }
+        let parts = wanted.into_iter().map(|part| self.finite(part, &mut found.notes)).collect::<Result<Vec<_>>>()?;
+        let (images, _) = assemble(self, parts, found.table, &mut found.notes)?;
+        let images = Images::joined(images);
+        Ok(Examples { name: found.name, images, notes: found.notes })
+    }
+
+    /// The test set that another source is, or has.
+    fn other(&self, source: &DataSource, train: &Raw) -> Result<(Raw, Vec<String>)> {
+        let mut found = self.find(Some(source), Some(&train.columns))?;
+        let raw =
+            found.take(Set::Test).or(found.take(Set::All)).or(found.take(Set::Train)).or(found.take(Set::Validation));
+        match raw {
+            Some(raw) => Ok((raw, found.notes)),
+            None => Err(Error::format(&shown(Some(source), &found.name), "there is no example in it")),
+        }
+    }
+
+    /// What a source holds; of a table that is no training set only the columns that this has.
+    fn find(&self, source: Option<&DataSource>, columns: Option<&[String]>) -> Result<Found> {
         let path = match source {
             Some(DataSource::Path(path)) => path,
-            Some(DataSource::Synthetic { kind, count, features }) => {
+            Some(&DataSource::Synthetic { kind, count, features }) => {
                 self.fits("made-up data", false, false)?;
-                return Ok(Dataset::synthetic(*kind, *count, *features, self.seed).into());
+                return Ok(kind.found(count, features, self.seed));
             }
             None => {
                 self.fits("the embedded MNIST", false, false)?;
-                return Ok(Dataset::embedded()?.into());
+                return mnist::embedded();
             }
         };
         let (file, array) = split_array(path);
-        if std::fs::metadata(&file).map_err(Error::io("reading", &file))?.is_dir() {
-            if idx::Files::are_in(path) {
-                self.fits("a folder of IDX files", false, false)?;
-                return Ok(Dataset::from_idx_dir(path)?.into());
-            }
+        let is_folder = std::fs::metadata(&file).map_err(Error::io("reading", &file))?.is_dir();
+        if idx_files::are_at(path) {
+            self.fits("a folder of IDX files", false, false)?;
+            return match mnist::read_canonical(path)? {
+                Some(found) => Ok(found),
+                None => idx::read(path),
+            };
+        }
+        if is_folder {
             self.fits("a folder of images", true, false)?;
             return folder::read(path, self);
         }
         let kind = file.extension().map(|kind| kind.to_string_lossy().to_lowercase()).unwrap_or_default();
-        self.fits("a file of arrays", kind.is_empty(), kind == "csv" || kind == "tsv")?;
+        self.fits("a file of arrays", false, kind == "csv" || kind == "tsv")?;
         match kind.as_str() {
-            "npy" => arrays::read_npy(&file),
+            "npy" => arrays::read_npy(&file, self.in_memory.unwrap_or(IN_MEMORY)),
             "npz" => arrays::read_npz(&file, array.as_deref()),
-            "csv" | "tsv" => table::read(&file, self.label_column.as_deref()),
+            "csv" | "tsv" => table::read(&file, self, columns),
             _ => Err(Error::format(
                 path,
-                "data are .npy, .npz, .csv or .tsv files, or a folder of images or of the four IDX files",
+                "data are .npy, .npz, .csv or .tsv files, or a folder of images or of IDX files",
             )),
         }
     }
 
-    /// Refuses options that a kind of source does not have.
-    fn fits(&self, what: &str, image_size: bool, label_column: bool) -> Result<()> {
+    /// Refuses options that a kind of source does not have; a trained model's may belong to its own data alone.
+    fn fits(&self, what: &str, images: bool, table: bool) -> Result<()> {
+        if self.known.is_some() {
+            return Ok(());
+        }
         let refuse = |given: bool, option: &str, of: &str| match given {
             true => Err(Error::Usage(format!("{option} is for {of}: {what} has no use for it"))),
             false => Ok(()),
         };
-        refuse(self.image_size.is_some() && !image_size, "--image-size", "a folder of images")?;
-        refuse(self.label_column.is_some() && !label_column, "--label-column", "a .csv or .tsv file")
+        let folder = "a folder of images";
+        refuse(self.image_size.is_some() && !images, "--image-size", folder)?;
+        refuse(self.channels.is_some() && !images, "--channels", folder)?;
+        refuse(self.background != Background::default() && !images, "--background", folder)?;
+        let file = "a .csv or .tsv file";
+        refuse(self.label_column.is_some() && !table, "--label-column", file)?;
+        refuse(!self.drop_columns.is_empty() && !table, "--drop-columns", file)?;
+        refuse(self.header != Header::Auto && !table, "--header", file)
     }
 
     /// The examples whose values all are numbers, or an error where some are not and may not be left out.
-    fn finite(&self, images: Images, path: &Path, what: &str, notes: &mut Vec<String>) -> Result<Images> {
-        let Values::Reals(reals) = &images.pixels else { return Ok(images) };
-        let rows = || reals.chunks(images.features()).enumerate();
-        let good: Vec<usize> = rows().filter(|(_, row)| row.iter().all(|v| v.is_finite())).map(|(at, _)| at).collect();
-        let bad = images.count() - good.len();
-        if bad == 0 {
-            return Ok(images);
+    fn finite(&self, part: Part, notes: &mut Vec<String>) -> Result<Part> {
+        let Part { set, raw, path } = &part;
+        let (features, what) = (raw.size.features(), format!("{}example", set.adjective()));
+        let (mut bad, mut first, mut at) = (Vec::new(), None, 0);
+        if !raw.numbers.are_bytes() {
+            raw.numbers.each(|value| {
+                if !value.is_finite() {
+                    first.get_or_insert((at, value));
+                    if bad.last() != Some(&(at / features)) {
+                        bad.push(at / features);
+                    }
+                }
+                at += 1;
+            })?;
         }
-        if self.drop_bad && !good.is_empty() {
-            notes.push(format!("{bad} of {} {what}s hold values that are not finite and are left out", images.count()));
-            return Ok(images.select(&good));
+        let Some((at, value)) = first else { return Ok(part) };
+        let name = |row: usize| raw.names.get(row).map_or(String::new(), |name| format!(", {name}"));
+        if self.drop_bad && bad.len() < raw.count() {
+            let mut tally = Tally::default();
+            bad.iter().for_each(|&row| tally.add(format_args!("number {row} from 0{}", name(row))));
+            let values = "values that are not finite, and";
+            tally.note(&what, &format!("holds {values} is left out"), &format!("hold {values} are left out"), notes);
+            let good: Vec<usize> = (0..raw.count()).filter(|row| bad.binary_search(row).is_err()).collect();
+            let mut raw = raw.select(&good);
+            if raw.names.is_empty() {
+                raw.names = good.iter().map(|row| format!("row {row}")).collect();
+            }
+            return Ok(Part { raw, ..part });
         }
-        let first =
-            rows().find_map(|(at, row)| row.iter().position(|value| !value.is_finite()).map(|c| (at, c, row[c])));
-        let (row, column, value) = first.unwrap_or((0, 0, f32::NAN));
+        let (row, column) = (at / features, at % features);
+        let column = raw.columns.get(column).map_or(format!("{column}"), |name| format!("{column} ({name})"));
         let reason = format!(
-            "{what} {row} (from 0) holds {value} as value {column}; {bad} of {} {what}s hold such: values must be finite \
+            "{what} {row} (from 0{}) holds {value} as value {column}; {} of {} {what}s hold such: values must be finite \
              numbers; --drop-bad leaves the others in",
-            images.count()
+            name(row),
+            bad.len(),
+            raw.count()
         );
         Err(Error::format(path, reason))
     }
 
     /// Two sets out of one: which examples are tested follows from the seed.
-    fn divide(&self, images: &Images, path: &Path) -> Result<(Images, Images)> {
-        let (count, split) = (images.count(), self.split.unwrap_or(SPLIT));
+    fn divide(&self, part: Part) -> Result<[Part; 2]> {
+        let (count, split, path) = (part.raw.count(), self.split.unwrap_or(SPLIT), &part.path);
         let Ok(n) = u32::try_from(count) else {
             return Err(Error::format(path, format!("it has {count} examples: at most 2^32 - 1 may be")));
         };
@@ -180,12 +330,15 @@ impl Reading {
         let (train, test) = positions.split_at_mut(trained);
         train.sort_unstable();
         test.sort_unstable();
-        Ok((images.select(train), images.select(test)))
+        let of = |set: Set, positions: &[usize]| Part { set, raw: part.raw.select(positions), path: path.clone() };
+        Ok([of(Set::Train, train), of(Set::Test, test)])
     }
 }
 
-impl From<Dataset> for Found {
-    fn from(data: Dataset) -> Found {
-        Found { name: data.name, train: data.train, test: Some(data.test), table: data.table, notes: data.notes }
+/// The path of a source, for messages.
+fn shown(source: Option<&DataSource>, name: &str) -> PathBuf {
+    match source {
+        Some(DataSource::Path(path)) => path.clone(),
+        _ => Path::new(name).to_owned(),
     }
 }

@@ -1,22 +1,25 @@
-//! Bringing values to another range, and back.
+//! Bringing values to another range, and back. Fitted and applied in f64, so that numbers whose differences f32 does not
+//! hold, as seconds since 1970, keep them.
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dataset, Images, Values};
+use super::numbers::Numbers;
+use crate::error::Result;
 
-/// What becomes of a data set's values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+/// How values are scaled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scale {
-    /// Bytes become fractions of 255, other numbers stay
+    /// Pixels and bytes become fractions of white (255, or 65535 of 16 bits), other numbers stay
+    #[default]
     Auto,
     /// Everything is divided by 255
     #[serde(rename = "255")]
     #[value(name = "255")]
     By255,
-    /// The smallest value of the training set becomes 0, the largest 1
+    /// The smallest value of the training set becomes 0, the largest 1; other sets are clipped to that
     Minmax,
-    /// The training set's mean becomes 0, its deviation 1
+    /// The training set's mean becomes 0, its standard deviation 1
     Standard,
     /// Numbers stay as they are, bytes too
     None,
@@ -27,138 +30,164 @@ pub enum Scale {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Scaling {
     /// One, or one for each value of an example.
-    offsets: Vec<f32>,
+    offsets: Vec<f64>,
     /// As many; none is 0.
-    factors: Vec<f32>,
+    factors: Vec<f64>,
+    /// Whether scaled values are clipped to [0, 1].
+    #[serde(default)]
+    clip: bool,
 }
 
+/// A deviation of this share of the largest value is what f64 rounds away.
+const ROUNDING: f64 = 16.0 * f64::EPSILON;
+
 impl Scaling {
-    /// What brings a training set to this scale; nothing where its values stay as a batch reads them. A table's columns are
-    /// scaled each by itself, an image's values all alike; a constant is only moved.
-    pub fn fit(scale: Scale, data: &Dataset) -> Option<Scaling> {
-        let bytes = matches!(data.train.pixels, Values::Bytes(_));
-        let columns = if data.table { data.train.features() } else { 1 };
+    /// The scaling that a training set asks for; none where its values stay as a batch reads them. With several `columns`
+    /// each is scaled by itself; a constant is only moved. `white` is what counts as 1 where nothing is scaled.
+    pub(super) fn fit(scale: Scale, numbers: &Numbers, white: Option<f64>, columns: usize) -> Result<Option<Scaling>> {
         let (offsets, factors) = match scale {
-            Scale::Auto => return None,
-            Scale::By255 | Scale::None if bytes == (scale == Scale::By255) => return None,
+            Scale::Auto => return Ok(None),
+            Scale::By255 if white == Some(255.0) => return Ok(None),
+            Scale::None if white.is_none() => return Ok(None),
             Scale::By255 => (vec![0.0], vec![1.0 / 255.0]),
             Scale::None => (vec![0.0], vec![1.0]),
             Scale::Minmax => {
-                let (least, most) = ranges(&data.train, columns);
-                let factor = |(least, most): (&f32, &f32)| if most > least { 1.0 / (most - least) } else { 1.0 };
+                let Range { least, most } = Range::of(numbers, columns)?;
+                let factor = |(least, most): (&f64, &f64)| if most > least { 1.0 / (most - least) } else { 1.0 };
                 let factors = least.iter().zip(&most).map(factor).collect();
                 (least, factors)
             }
-            Scale::Standard => moments(&data.train, columns),
+            Scale::Standard => moments(numbers, columns)?,
         };
-        Some(Scaling { offsets, factors })
+        Ok(Some(Scaling { offsets, factors, clip: scale == Scale::Minmax }))
     }
 
     /// Whether it is one of examples of so many values.
     pub(crate) fn fits(&self, features: usize) -> bool {
-        let finite = |values: &[f32]| values.iter().all(|value| value.is_finite());
+        let finite = |values: &[f64]| values.iter().all(|value| value.is_finite());
         self.offsets.len() == self.factors.len()
             && (self.offsets.len() == 1 || self.offsets.len() == features)
             && finite(&self.offsets)
-            && self.factors.iter().all(|factor| factor.is_finite() && *factor != 0.0)
+            && finite(&self.factors)
+            && self.factors.iter().all(|factor| *factor != 0.0)
     }
 
-    /// Scales both sets, which then hold reals.
-    pub fn apply(self, mut data: Dataset) -> Dataset {
-        for images in [&mut data.train, &mut data.test] {
-            let mut reals = match std::mem::replace(&mut images.pixels, Values::Bytes(Vec::new())) {
-                Values::Bytes(bytes) => bytes.into_iter().map(f32::from).collect(),
-                Values::Reals(reals) => reals,
-            };
-            self.each(&mut reals, |value, offset, factor| (value - offset) * factor);
-            images.pixels = Values::Reals(reals);
-        }
-        data.scaling = Some(self);
-        data
+    /// A value of column `at`, scaled and not clipped.
+    pub(super) fn scaled(&self, at: usize, value: f64) -> f64 {
+        let at = if self.offsets.len() == 1 { 0 } else { at };
+        (value - self.offsets[at]) * self.factors[at]
+    }
+
+    /// Whether scaled values are clipped to [0, 1].
+    pub(super) fn clips(&self) -> bool {
+        self.clip
     }
 
     /// Brings scaled values `[n, features]` back.
     pub fn undo(&self, values: &mut [f32]) {
-        self.each(values, |value, offset, factor| value / factor + offset);
-    }
-
-    fn each(&self, values: &mut [f32], f: impl Fn(f32, f32, f32) -> f32) {
         for row in values.chunks_mut(self.offsets.len()) {
-            for ((value, &offset), &factor) in row.iter_mut().zip(&self.offsets).zip(&self.factors) {
-                *value = f(*value, offset, factor);
+            for ((value, offset), factor) in row.iter_mut().zip(&self.offsets).zip(&self.factors) {
+                *value = (f64::from(*value) / factor + offset) as f32;
             }
         }
     }
 }
 
-/// Calls `f(column, value)` for every value, in `columns` columns.
-fn each_value(images: &Images, columns: usize, mut f: impl FnMut(usize, f32)) {
-    let mut at = 0;
-    let mut next = |value: f32| {
-        f(at, value);
-        at = if at + 1 == columns { 0 } else { at + 1 };
-    };
-    match &images.pixels {
-        Values::Bytes(bytes) => bytes.iter().for_each(|&byte| next(f32::from(byte))),
-        Values::Reals(reals) => reals.iter().for_each(|&real| next(real)),
+/// The least and the largest value of each column.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Range {
+    pub(super) least: Vec<f64>,
+    pub(super) most: Vec<f64>,
+}
+
+impl Range {
+    pub(super) fn of(numbers: &Numbers, columns: usize) -> Result<Range> {
+        let mut range = Range { least: vec![f64::INFINITY; columns], most: vec![f64::NEG_INFINITY; columns] };
+        each_column(numbers, columns, |at, value| {
+            range.least[at] = range.least[at].min(value);
+            range.most[at] = range.most[at].max(value);
+        })?;
+        Ok(range)
+    }
+
+    /// The least and the largest value of all.
+    pub(super) fn whole(&self) -> [f64; 2] {
+        let least = self.least.iter().copied().fold(f64::INFINITY, f64::min);
+        [least, self.most.iter().copied().fold(f64::NEG_INFINITY, f64::max)]
     }
 }
 
-/// The least and the largest value of each of `columns` columns, whole examples being cut into them.
-pub(super) fn ranges(images: &Images, columns: usize) -> (Vec<f32>, Vec<f32>) {
-    let (mut least, mut most) = (vec![f32::INFINITY; columns], vec![f32::NEG_INFINITY; columns]);
-    each_value(images, columns, |at, value| {
-        least[at] = least[at].min(value);
-        most[at] = most[at].max(value);
-    });
-    (least, most)
+/// Calls `f(column, value)` for each value, whole examples being cut into `columns`.
+fn each_column(numbers: &Numbers, columns: usize, mut f: impl FnMut(usize, f64)) -> Result<()> {
+    let mut at = 0;
+    numbers.each(|value| {
+        f(at, value);
+        at = if at + 1 == columns { 0 } else { at + 1 };
+    })
 }
 
-/// The mean of each column, and one over its deviation.
-fn moments(images: &Images, columns: usize) -> (Vec<f32>, Vec<f32>) {
-    let count = (images.pixels.len() / columns) as f64;
+/// The mean of each column, and one over its standard deviation.
+fn moments(numbers: &Numbers, columns: usize) -> Result<(Vec<f64>, Vec<f64>)> {
+    let range = Range::of(numbers, columns)?;
+    let count = (numbers.len() / columns) as f64;
+    // Sums of differences from a value among them: no digit is lost where all are far from 0.
     let mut means = vec![0.0; columns];
-    each_value(images, columns, |at, value| means[at] += f64::from(value) / count);
+    each_column(numbers, columns, |at, value| means[at] += (value - range.least[at]) / count)?;
+    means.iter_mut().zip(&range.least).for_each(|(mean, least)| *mean += least);
     let mut variances = vec![0.0; columns];
-    each_value(images, columns, |at, value| variances[at] += (f64::from(value) - means[at]).powi(2) / count);
-    let factor = |variance: &f64| if *variance > 0.0 { (1.0 / variance.sqrt()) as f32 } else { 1.0 };
-    (means.iter().map(|&mean| mean as f32).collect(), variances.iter().map(factor).collect())
+    each_column(numbers, columns, |at, value| variances[at] += (value - means[at]).powi(2) / count)?;
+    let factor = |at: usize| {
+        let (least, most, deviation) = (range.least[at], range.most[at], variances[at].sqrt());
+        let constant = least == most || deviation <= ROUNDING * least.abs().max(most.abs());
+        if constant { 1.0 } else { 1.0 / deviation }
+    };
+    Ok((means, (0..columns).map(factor).collect()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::ImageSize;
 
-    fn data(pixels: Values, table: bool) -> Dataset {
-        let images = Images { size: ImageSize::grey(1, 2), labels: vec![0; pixels.len() / 2], pixels };
-        Dataset { table, ..Dataset::new("x", images.clone(), images) }
-    }
-
-    fn scaled(scale: Scale, pixels: Values, table: bool) -> (Vec<f32>, Scaling) {
-        let data = data(pixels, table);
-        let scaling = Scaling::fit(scale, &data).unwrap();
-        let data = scaling.clone().apply(data);
-        let Values::Reals(reals) = data.train.pixels else { panic!("scaled values are reals") };
-        (reals, scaling)
+    fn scaled(scale: Scale, numbers: Numbers, white: Option<f64>, columns: usize) -> (Vec<f64>, Scaling) {
+        let scaling = Scaling::fit(scale, &numbers, white, columns).unwrap().unwrap();
+        (numbers.converted(2, |at, value| scaling.scaled(at, value)), scaling)
     }
 
     #[test]
-    fn columns_of_tables_are_scaled_apart() {
-        let pixels = || Values::Reals(vec![0.0, 10.0, 2.0, 30.0]);
-        assert_eq!(scaled(Scale::Minmax, pixels(), true).0, [0.0, 0.0, 1.0, 1.0]);
-        assert_eq!(scaled(Scale::Minmax, pixels(), false).0, [0.0, 10.0 / 30.0, 2.0 / 30.0, 1.0]);
-        assert_eq!(scaled(Scale::Standard, pixels(), true).0, [-1.0, -1.0, 1.0, 1.0]);
-        assert_eq!(scaled(Scale::Minmax, Values::Reals(vec![7.0; 4]), true).0, [0.0; 4]);
+    fn tables_are_scaled_by_column_and_images_as_a_whole() {
+        let numbers = || Numbers::Floats(vec![10.0, 20.0, 12.0, 40.0]);
+        assert_eq!(scaled(Scale::Minmax, numbers(), None, 2).0, [0.0, 0.0, 1.0, 1.0]);
+        let close =
+            |got: Vec<f64>, wanted: [f64; 4]| assert!(got.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-15));
+        close(scaled(Scale::Minmax, numbers(), None, 1).0, [0.0, 10.0 / 30.0, 2.0 / 30.0, 1.0]);
+        assert_eq!(scaled(Scale::Standard, numbers(), None, 2).0, [-1.0, -1.0, 1.0, 1.0]);
+    }
+
+    #[test]
+    fn a_constant_is_only_moved() {
+        let (values, scaling) = scaled(Scale::Minmax, Numbers::Floats(vec![7.0; 4]), None, 2);
+        assert_eq!((values, scaling.factors), (vec![0.0; 4], vec![1.0; 2]));
+        // The mean of 0.1 is rounded, so that its differences from it are not 0.
+        let (values, scaling) = scaled(Scale::Standard, Numbers::Doubles(vec![0.1; 2000]), None, 2);
+        assert!(values.iter().all(|value| value.abs() < 1e-15) && scaling.factors == [1.0; 2], "{:?}", scaling.factors);
+        let numbers = Numbers::Doubles([1e9, 1e9 + 1e-7].repeat(10));
+        assert_eq!(scaled(Scale::Standard, numbers, None, 1).1.factors, [1.0]);
+    }
+
+    #[test]
+    fn differences_that_f32_does_not_hold_are_kept() {
+        let seconds = Numbers::Doubles((0..4).map(|second| 1_700_000_000.0 + f64::from(second)).collect());
+        assert_eq!(scaled(Scale::Minmax, seconds, None, 1).0, [0.0, 1.0 / 3.0, 2.0 / 3.0, 1.0]);
     }
 
     #[test]
     fn what_is_scaled_comes_back() {
-        let bytes = Values::Bytes(vec![0, 51, 255, 10]);
-        assert_eq!(scaled(Scale::None, bytes.clone(), false).0, [0.0, 51.0, 255.0, 10.0]);
+        let bytes = || Numbers::Bytes(vec![0, 51, 255, 10]);
+        assert_eq!(scaled(Scale::None, bytes(), Some(255.0), 1).0, [0.0, 51.0, 255.0, 10.0]);
         for scale in [Scale::Minmax, Scale::Standard] {
-            let (mut values, scaling) = scaled(scale, bytes.clone(), true);
+            let (values, scaling) = scaled(scale, bytes(), Some(255.0), 2);
             assert!(scaling.fits(2) && !scaling.fits(3));
+            let mut values: Vec<f32> = values.into_iter().map(|value| value as f32).collect();
             scaling.undo(&mut values);
             let wanted = [0.0, 51.0, 255.0, 10.0];
             assert!(values.iter().zip(wanted).all(|(a, b)| (a - b).abs() < 1e-4), "{values:?}");
@@ -166,11 +195,10 @@ mod tests {
     }
 
     #[test]
-    fn what_stays_is_not_touched() {
-        let bytes = || data(Values::Bytes(vec![0, 255]), false);
-        let reals = || data(Values::Reals(vec![0.0, 255.0]), false);
-        assert!(Scaling::fit(Scale::Auto, &bytes()).is_none() && Scaling::fit(Scale::Auto, &reals()).is_none());
-        assert!(Scaling::fit(Scale::By255, &bytes()).is_none() && Scaling::fit(Scale::None, &reals()).is_none());
-        assert!(Scaling::fit(Scale::By255, &reals()).is_some() && Scaling::fit(Scale::None, &bytes()).is_some());
+    fn values_that_stay_have_no_scaling() {
+        let fit = |scale, white| Scaling::fit(scale, &Numbers::Floats(vec![0.0, 255.0]), white, 1).unwrap();
+        assert!(fit(Scale::Auto, Some(255.0)).is_none() && fit(Scale::Auto, None).is_none());
+        assert!(fit(Scale::By255, Some(255.0)).is_none() && fit(Scale::None, None).is_none());
+        assert!(fit(Scale::By255, None).is_some() && fit(Scale::None, Some(255.0)).is_some());
     }
 }

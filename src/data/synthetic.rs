@@ -2,6 +2,9 @@
 
 use rayon::prelude::*;
 
+use super::numbers::Numbers;
+use super::raw::Raw;
+use super::reading::{Found, Set};
 use super::{DataSource, Dataset, ImageSize, Images, Values};
 use crate::rng::{Draw, Stream};
 
@@ -30,7 +33,7 @@ impl Dataset {
     ///
     /// Value `e` of training example `i` is the draw of example `i`, element `e` of [`Stream::Synthetic`] at step 0; test
     /// example `i` is example `count + i`. Its images are square where `features` is a square number, else one row of
-    /// pixels; every label is 0.
+    /// pixels; they have no labels.
     ///
     /// ```
     /// use vae_gpu::data::{Dataset, Synthetic};
@@ -38,21 +41,36 @@ impl Dataset {
     /// assert_eq!((data.train.count(), data.test.count(), data.train.size.height), (10, 10, 4));
     /// ```
     pub fn synthetic(kind: Synthetic, count: usize, features: usize, seed: u32) -> Dataset {
-        let draw = Draw { seed, stream: Stream::Synthetic, step: 0 };
         let size = ImageSize::of_features(features);
-        let images = |first: usize| {
+        let name = DataSource::Synthetic { kind, count, features }.to_string();
+        let [train, test] = kind.sets(count, features, seed).map(|reals| Images::new(size, Values::Reals(reals)));
+        Dataset::new(name, train, test)
+    }
+}
+
+impl Synthetic {
+    /// As a reader of files finds it.
+    pub(super) fn found(self, count: usize, features: usize, seed: u32) -> Found {
+        let size = ImageSize::of_features(features);
+        let [train, test] = self.sets(count, features, seed).map(|reals| Raw::numbers(size, Numbers::Floats(reals)));
+        let name = DataSource::Synthetic { kind: self, count, features }.to_string();
+        Found { name, sets: vec![(Set::Train, train), (Set::Test, test)], table: false, notes: Vec::new() }
+    }
+
+    /// The values of both sets, `[count, features]` each.
+    fn sets(self, count: usize, features: usize, seed: u32) -> [Vec<f32>; 2] {
+        let draw = Draw { seed, stream: Stream::Synthetic, step: 0 };
+        [0, count].map(|first| {
             let mut reals = vec![0.0; count * features];
             reals.par_chunks_mut(features.max(1)).enumerate().for_each(|(i, row)| {
                 let example = (first + i) as u32;
-                match kind {
+                match self {
                     Synthetic::Uniform => draw.uniforms(example, row),
                     Synthetic::Normal => draw.normals(example, row),
                 }
             });
-            Images { size, pixels: Values::Reals(reals), labels: vec![0; count] }
-        };
-        let name = DataSource::Synthetic { kind, count, features }.to_string();
-        Dataset::new(name, images(0), images(count))
+            reals
+        })
     }
 }
 
@@ -70,7 +88,7 @@ mod tests {
         let draw = Draw { seed: 5, stream: Stream::Synthetic, step: 0 };
         let data = Dataset::synthetic(Synthetic::Uniform, 3, 7, 5);
         assert_eq!((data.name.as_str(), data.train.size), ("uniform:3x7", ImageSize::grey(1, 7)));
-        assert_eq!((data.train.labels.as_slice(), data.test.count()), (&[0; 3][..], 3));
+        assert_eq!((data.train.labels.as_slice(), data.test.count()), (&[None; 3][..], 3));
         assert_eq!(reals(&data.train)[2 * 7 + 6], draw.uniform(2, 6));
         assert_eq!(reals(&data.test)[7], draw.uniform(4, 0));
         let data = Dataset::synthetic(Synthetic::Normal, 2, 9, 5);

@@ -86,12 +86,12 @@ fn properties(checkpoint: &Checkpoint) -> Vec<Property> {
     let header = &checkpoint.header;
     let mut pairs = vec![
         ("model", header.model.model.name().to_owned()),
-        ("height", header.height.to_string()),
-        ("width", header.width.to_string()),
-        ("channels", header.channels.to_string()),
+        ("height", header.size().height.to_string()),
+        ("width", header.size().width.to_string()),
+        ("channels", header.size().channels.to_string()),
         ("epoch", header.standing.epoch.to_string()),
     ];
-    if let Some(scaling) = header.scaling.as_ref().and_then(|scaling| serde_json::to_string(scaling).ok()) {
+    if let Some(scaling) = header.schema.scaling.as_ref().and_then(|scaling| serde_json::to_string(scaling).ok()) {
         pairs.push(("scaling", scaling));
     }
     pairs.into_iter().map(|(key, value)| Property { key: Some(key.to_owned()), value: Some(value) }).collect()

@@ -15,6 +15,9 @@ const SIDE: i32 = 640;
 const PADDING: f64 = 0.04;
 /// With more classes than this, names inside the map would only hide it.
 const MOST_NAMED: usize = 20;
+/// Characters of a class's name inside the map, and in the legend.
+const MARKED: usize = 3;
+const LISTED: usize = 18;
 
 /// Ten colours for ten classes; further classes use them again, paler, and are told apart by their names.
 const COLORS: [RGBColor; 10] = [
@@ -30,13 +33,17 @@ const COLORS: [RGBColor; 10] = [
     RGBColor(23, 190, 207),
 ];
 
+/// Points of no class.
+const UNLABELLED: RGBColor = RGBColor(70, 90, 120);
+
 /// Draws `points` (`[count]`, both latent coordinates of an image) with a colour for each class of `labels`
-/// (`[count]`), a legend, and, up to 20 classes, each class's number at its median. The axes have the same scale, so a
-/// latent that collapsed shows as a line. Points with a non-finite coordinate are left out; no points give bare axes.
+/// (`[count]`, by number in `names`, grey where an image has none), a legend where there are classes, and, up to 20 of them,
+/// the beginning of each one's name at its median. The axes have the same scale, so a latent that collapsed shows as a line.
+/// Points with a non-finite coordinate are left out; no points give bare axes.
 ///
 /// # Errors
 /// [`Error::Usage`] where `points` and `labels` differ in length, [`Error::Io`] where the drawing library fails.
-pub fn latent_map(points: &[[f32; 2]], labels: &[u8]) -> Result<Picture> {
+pub fn latent_map(points: &[[f32; 2]], labels: &[Option<u32>], names: &[String]) -> Result<Picture> {
     if points.len() != labels.len() {
         return Err(Error::Usage(format!(
             "latent map: {} points, {} labels: must be equal",
@@ -45,14 +52,15 @@ pub fn latent_map(points: &[[f32; 2]], labels: &[u8]) -> Result<Picture> {
         )));
     }
     // In the order given, so that no class hides another because of its number.
-    let shown: Vec<(f64, f64, u8)> = points
+    let shown: Vec<(f64, f64, Option<u32>)> = points
         .iter()
         .zip(labels)
         .map(|(&[x, y], &label)| (f64::from(x), f64::from(y), label))
         .filter(|&(x, y, _)| is_drawable(x) && is_drawable(y))
         .collect();
-    let mut classes: BTreeMap<u8, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
+    let mut classes: BTreeMap<u32, (Vec<f64>, Vec<f64>)> = BTreeMap::new();
     for &(x, y, label) in &shown {
+        let Some(label) = label else { continue };
         let (xs, ys) = classes.entry(label).or_default();
         xs.push(x);
         ys.push(y);
@@ -61,10 +69,10 @@ pub fn latent_map(points: &[[f32; 2]], labels: &[u8]) -> Result<Picture> {
     let x = Axis::new("latent 1", x_range, PADDING, 8, false);
     let y = Axis::new("latent 2", y_range, PADDING, 8, false);
 
-    let labels: Vec<u8> = classes.keys().copied().collect();
-    let names = legend_names(&labels);
+    let labels: Vec<u32> = classes.keys().copied().collect();
+    let lines = legend_names(&labels, names);
     let ((plot_width, height), names_width) =
-        checked("latent map", || Ok((Frame::outside(&y, SIDE, SIDE)?, legend_width(&names)?)))?;
+        checked("latent map", || Ok((Frame::outside(&y, SIDE, SIDE)?, legend_width(&lines)?)))?;
     canvas::picture("latent map", plot_width + names_width, height, |area| {
         let frame = Frame::paint(area, plot_width, height, &x, &y)?;
         let (opacity, radius) = dot_style(shown.len());
@@ -74,27 +82,41 @@ pub fn latent_map(points: &[[f32; 2]], labels: &[u8]) -> Result<Picture> {
         if classes.len() <= MOST_NAMED {
             for (&label, (xs, ys)) in &mut classes {
                 let at = frame.place(median(xs), median(ys));
-                dot(area, at, color(label).to_rgba(), fine(15))?;
+                dot(area, at, color(Some(label)).to_rgba(), fine(15))?;
                 dot(area, at, WHITE.to_rgba(), fine(13))?;
-                text(area, &label.to_string(), at, HPos::Center)?;
+                text(area, &shortened(&name(label, names), MARKED), at, HPos::Center)?;
             }
         }
-        legend(area, plot_width, &names, |index, at| match names[index].parse() {
-            Ok(label) => dot(area, at, color(label).to_rgba(), fine(7)),
-            Err(_) => Ok(()), // the line that counts the classes left out
+        legend(area, plot_width, &lines, |index, at| match labels.get(index) {
+            Some(&label) if index + 1 < lines.len() || labels.len() == lines.len() => {
+                dot(area, at, color(Some(label)).to_rgba(), fine(7))
+            }
+            _ => Ok(()), // the line that counts the classes left out
         })
     })
 }
 
+/// A class's name; its number where it has none.
+fn name(label: u32, names: &[String]) -> String {
+    names.get(label as usize).cloned().unwrap_or_else(|| label.to_string())
+}
+
+fn shortened(name: &str, most: usize) -> String {
+    match name.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
+    }
+}
+
 /// A line a class, and where they are too many for the height, a last line that counts the others.
-fn legend_names(labels: &[u8]) -> Vec<String> {
+fn legend_names(labels: &[u32], names: &[String]) -> Vec<String> {
     let lines = legend_lines(SIDE);
     let listed = if labels.len() > lines { lines - 1 } else { labels.len() };
-    let mut names: Vec<String> = labels[..listed].iter().map(u8::to_string).collect();
+    let mut all: Vec<String> = labels[..listed].iter().map(|&label| shortened(&name(label, names), LISTED)).collect();
     if listed < labels.len() {
-        names.push(format!("{} more", labels.len() - listed));
+        all.push(format!("{} more", labels.len() - listed));
     }
-    names
+    all
 }
 
 /// Widens the shorter of two ranges around its middle to the length of the longer.
@@ -118,9 +140,11 @@ fn dot_style(count: usize) -> (f64, i32) {
     }
 }
 
-fn color(label: u8) -> RGBColor {
-    let RGBColor(r, g, b) = COLORS[usize::from(label) % COLORS.len()];
-    let paler = |channel: u8| if usize::from(label) < COLORS.len() { channel } else { channel / 2 + 110 };
+fn color(label: Option<u32>) -> RGBColor {
+    let Some(label) = label else { return UNLABELLED };
+    let label = label as usize;
+    let RGBColor(r, g, b) = COLORS[label % COLORS.len()];
+    let paler = |channel: u8| if label < COLORS.len() { channel } else { channel / 2 + 110 };
     RGBColor(paler(r), paler(g), paler(b))
 }
 
@@ -140,31 +164,34 @@ mod tests {
 
     #[test]
     fn classes_are_drawn_in_their_colours() {
-        let picture = latent_map(&[[-1.0, 0.5], [2.0, 1.0], [f32::NAN, 0.0]], &[3, 5, 6]).unwrap();
+        let picture =
+            latent_map(&[[-1.0, 0.5], [2.0, 1.0], [f32::NAN, 0.0]], &[Some(3), Some(5), Some(6)], &[]).unwrap();
         assert!(has_color(&picture, COLORS[3]) && has_color(&picture, COLORS[5]));
         assert!(!has_color(&picture, COLORS[6]), "a point that is not finite has no place and no legend");
     }
 
     #[test]
     fn any_number_of_points_is_drawn() {
-        latent_map(&[], &[]).unwrap();
-        latent_map(&[[0.0, 0.0]], &[255]).unwrap();
+        latent_map(&[], &[], &[]).unwrap();
+        latent_map(&[[0.0, 0.0], [1.0, 0.0]], &[Some(255), None], &[]).unwrap();
         let extreme = [[f32::MAX, f32::MIN], [f32::MIN_POSITIVE, f32::INFINITY], [f32::MIN, f32::MAX]];
-        latent_map(&extreme, &[0, 1, 2]).unwrap();
+        latent_map(&extreme, &[Some(0), Some(1), None], &["a".to_owned(), "a long name of a class".to_owned()])
+            .unwrap();
         let spiral = |i: u16| [f32::from(i).sin() * f32::from(i), f32::from(i).cos() * f32::from(i)];
         let points: Vec<[f32; 2]> = (0..60_000).map(spiral).collect();
-        let labels: Vec<u8> = (0..60_000u32).map(|i| i as u8).collect();
-        latent_map(&points, &labels).unwrap();
-        assert!(matches!(latent_map(&points, &labels[1..]), Err(Error::Usage(_))));
+        let labels: Vec<Option<u32>> = (0..60_000u32).map(|i| Some(i % 300)).collect();
+        latent_map(&points, &labels, &[]).unwrap();
+        assert!(matches!(latent_map(&points, &labels[1..], &[]), Err(Error::Usage(_))));
     }
 
     #[test]
     fn the_legend_counts_classes_it_has_no_room_for() {
-        let all: Vec<u8> = (0..=255).collect();
-        let names = legend_names(&all);
+        let all: Vec<u32> = (0..=255).collect();
+        let names = legend_names(&all, &[]);
         assert_eq!(names.len(), legend_lines(SIDE));
         assert_eq!(names.last().unwrap(), &format!("{} more", 256 - (names.len() - 1)));
-        assert_eq!(legend_names(&all[..10]), ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+        assert_eq!(legend_names(&all[..3], &[]), ["0", "1", "2"]);
+        assert_eq!(legend_names(&all[..1], &["the name of a class is long".to_owned()]), ["the name of a clas…"]);
     }
 
     #[test]

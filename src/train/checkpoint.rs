@@ -4,7 +4,7 @@
 //! - Adam's moments are `adam.first.<name>` and `adam.second.<name>`, shaped like the weight. A reader who wants only
 //!   weights filters names that begin with `adam.`.
 //! - The metadata has one key, `vae-gpu`: a JSON object with the format, the architecture, what trains it, step, epoch,
-//!   the best epoch and image size. One key, because several have no fixed order in the file.
+//!   the best epoch, what the data are. One key, because several have no fixed order in the file.
 //!
 //! Nothing about time, place, device or the run's intended length is stored: equal training gives equal bytes, resumed
 //! or not. Files are read as hostile: whatever they hold, the answer is a checkpoint that fits itself, or an error.
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::tensor::{Tensor, safetensors, stored_shape};
 use crate::backend::Precision;
 use crate::config::{BetaSchedule, Binarise, RateSchedule, TrainConfig};
-use crate::data::{ImageSize, Scaling};
+use crate::data::{Dataset, Fingerprint, ImageSize, Schema};
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
 use crate::graph::ParameterLayout;
@@ -26,7 +26,7 @@ use crate::models::{Model, ModelConfig};
 use crate::ops::{Augmentation, Noise};
 use crate::train::metrics::Mean;
 
-const FORMAT: &str = "vae-gpu/2";
+const FORMAT: &str = "vae-gpu/3";
 const KEY: &str = "vae-gpu";
 /// Steps and epochs that a checkpoint may count: so many that f64 holds each count, and one more is no overflow.
 const MOST_STEPS: u64 = 1 << 53;
@@ -124,47 +124,45 @@ pub struct Header {
     pub train: Training,
     /// Where its training stands.
     pub standing: Standing,
-    /// Rows of pixels in an image.
-    pub height: usize,
-    /// Pixels in a row.
-    pub width: usize,
-    /// Values in a pixel; 1 where it is not said.
-    #[serde(default = "grey", skip_serializing_if = "is_grey")]
-    pub channels: usize,
-    /// What was done to the data's values before they were trained on, if anything.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub scaling: Option<Scaling>,
-}
-
-fn grey() -> usize {
-    1
-}
-
-fn is_grey(channels: &usize) -> bool {
-    *channels == 1
+    /// What the data are that it was trained on.
+    pub schema: Schema,
+    /// What tells these data from others.
+    pub data: Fingerprint,
 }
 
 impl Header {
     /// A header of this crate's format.
-    pub fn new(
-        model: ModelConfig,
-        train: Training,
-        standing: Standing,
-        size: ImageSize,
-        scaling: Option<Scaling>,
-    ) -> Header {
-        let ImageSize { height, width, channels } = size;
-        Header { format: FORMAT.to_owned(), model, train, standing, height, width, channels, scaling }
+    pub fn new(model: ModelConfig, train: Training, standing: Standing, schema: Schema, data: Fingerprint) -> Header {
+        Header { format: FORMAT.to_owned(), model, train, standing, schema, data }
     }
 
     /// The size of an image.
     pub fn size(&self) -> ImageSize {
-        ImageSize { height: self.height, width: self.width, channels: self.channels }
+        self.schema.size
+    }
+
+    /// Checks that these are the data it was trained on.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] that says what they were and what they are.
+    pub fn check_data(&self, data: &Dataset) -> Result<()> {
+        let (trained, found) = (self.data, data.fingerprint()?);
+        if trained == found {
+            return Ok(());
+        }
+        let values = Fingerprint { crc32: found.crc32, ..trained } == found;
+        let what =
+            if values { "as many examples, but not the same values or not in the same order" } else { "other counts" };
+        Err(Error::Usage(format!(
+            "{} is not what the run was trained on, {what}: it was {trained}, it is {found}; bring back the data that it had, \
+             or name these with --data to go on with them",
+            data.name
+        )))
     }
 
     /// Values of images as the model has them, as the data have them.
     pub fn unscaled(&self, mut values: Vec<f32>) -> Vec<f32> {
-        if let Some(scaling) = &self.scaling {
+        if let Some(scaling) = &self.schema.scaling {
             scaling.undo(&mut values);
         }
         values
@@ -288,12 +286,7 @@ fn checked(header: &Header, file_len: usize) -> Result<Model, String> {
         return Err(format!("its format is {:?}, this program reads {FORMAT:?}", header.format));
     }
     let Header { model, standing, .. } = header;
-    if header.size().checked_features() != Some(model.features) || ![1, 3].contains(&header.channels) {
-        return Err(format!("images of {} don't have the {} values of its model", header.size(), model.features));
-    }
-    if header.scaling.as_ref().is_some_and(|scaling| !scaling.fits(model.features)) {
-        return Err(format!("its scaling does not fit images of {} values", model.features));
-    }
+    header.schema.check(model.features)?;
     let wrong = |error: Error| format!("metadata `{KEY}`: {error}");
     header.train.config(model).validate().map_err(wrong)?;
     let within = standing.within.is_none_or(|mean| mean.is_finite()) && standing.steps_within() <= standing.step;
@@ -347,7 +340,8 @@ mod tests {
         let arena = |factor: f32| layout.initial(3).iter().map(|value| value * factor).collect();
         let train = Training::from(&TrainConfig::default());
         let standing = Standing { step: 938, epoch: 2, best_test_loss: 106.1 / 3.0, best_epoch: 1, within: None };
-        let header = Header::new(model, train, standing, ImageSize::grey(2, 3), None);
+        let data = Fingerprint { train: 60, validation: 0, test: 10, crc32: 7 };
+        let header = Header::new(model, train, standing, Schema::new(ImageSize::grey(2, 3), true), data);
         Checkpoint { header, parameters: arena(1.0), first: arena(2.0), second: arena(3.0) }
     }
 
@@ -391,12 +385,14 @@ mod tests {
             assert!(reason.contains(part), "{reason}");
         };
         refused(|header| header.format = "other".to_owned(), "format");
-        refused(|header| header.width = 4, "2x4");
-        refused(|header| header.channels = 3, "2x3 RGB");
+        refused(|header| header.schema.size.width = 4, "2x4");
+        refused(|header| header.schema.size.channels = 3, "2x3 RGB");
         refused(
-            |header| header.scaling = serde_json::from_str(r#"{"offsets": [1, 2], "factors": [1, 1]}"#).ok(),
+            |header| header.schema.scaling = serde_json::from_str(r#"{"offsets": [1, 2], "factors": [1, 1]}"#).ok(),
             "scaling",
         );
+        refused(|header| header.schema.white = Some(-1.0), "white");
+        refused(|header| header.schema.columns = vec![String::new()], "1 columns of 6");
         refused(|header| header.model.latent = 1, "encoder.2.weight");
         refused(|header| header.model.latent = 0, "latent");
         refused(|header| header.model.encoder = vec![usize::MAX], "--encoder");

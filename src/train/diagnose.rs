@@ -7,6 +7,7 @@ use std::ops::ControlFlow;
 use super::feed::Feed;
 use super::{Checkpoint, RunFolder, Trainer, first_parameters};
 use crate::backend::cpu::interpret;
+use crate::data::Values;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Source};
 use crate::models::Batches;
@@ -32,6 +33,9 @@ impl Trainer<'_> {
     }
 
     fn first_bad_value(&mut self, folder: &RunFolder, failed: u64) -> Result<Option<String>> {
+        if matches!(self.data.train.pixels, Values::Stored(_)) {
+            return Ok(None); // the steps that failed are computed again on all data, which are not in memory
+        }
         let path = folder.checkpoint("last");
         let start = match path.exists() {
             true => {
@@ -42,7 +46,7 @@ impl Trainer<'_> {
                 header.standing.step
             }
             false => {
-                let parameters = first_parameters(&self.config, &self.model, &self.data.train);
+                let parameters = first_parameters(&self.config, &self.model, &self.data.train)?;
                 let zero = vec![0.0; parameters.len()];
                 self.session.write_arena(Arena::Parameters, &parameters)?;
                 self.session.write_arena(Arena::FirstMoments, &zero)?;
@@ -62,11 +66,12 @@ impl Trainer<'_> {
             noise: self.config.noise,
             ..whole.batches(self.config.pixels())
         };
+        let first = whole.first();
         let graphs = self.model.training(&of, self.optimiser)?;
         for step in looked_at {
             let parameters = self.session.read_arena(Arena::Parameters)?;
             for graph in &graphs {
-                let values = interpret::<f32>(graph, step, &parameters, &[whole.data()], &HashMap::new())?;
+                let values = interpret::<f32>(graph, step, &parameters, &[first.data()], &HashMap::new())?;
                 if let Some(what) = first_not_finite(graph, &values) {
                     return Ok(Some(format!("the first value that is not finite is {what}, at step {}", step.index)));
                 }

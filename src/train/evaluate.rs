@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::Losses;
 use super::density::codes;
-use super::feed::Feed;
+use super::feed::{Feed, First};
 use super::generate::Reconstructor;
 use super::queue::Queue;
 use super::schedule::{batches, evaluation_steps};
@@ -92,7 +92,8 @@ impl Request<'_> {
         let of_losses = feed(0, ROWS)?;
         // Whole images serve both; batches that are brought one by one have a place for each size.
         let of_samples = feed(usize::from(of_losses.is_streamed()), IMPORTANCE_ROWS)?;
-        let sets = [of_losses.data(), of_samples.data()];
+        let sets = [of_losses.first(), of_samples.first()];
+        let sets = sets.each_ref().map(First::data);
         let mut session = device.session(model.layout(), &sets[..1 + of_samples.index()])?;
         let session = &mut *session;
         session.write_arena(Arena::Parameters, self.parameters)?;
@@ -136,7 +137,7 @@ impl Request<'_> {
         let reconstructor = Reconstructor::load(session, self.model, ROWS.min(count), options)?;
         let mut sum = 0.0;
         for first in (0..count).step_by(ROWS) {
-            let shown = self.images.shown(first..count.min(first + ROWS), self.config.binarise);
+            let shown = self.images.shown(first..count.min(first + ROWS), self.config.binarise)?;
             let decoded = reconstructor.apply(session, &shown)?;
             sum += shown.iter().zip(&decoded).map(|(x, y)| f64::from(x - y).powi(2)).sum::<f64>();
         }

@@ -53,7 +53,8 @@ pub fn term_curves(terms: &[&str], epochs: &[EpochMetrics]) -> Result<Picture> {
             .filter_map(|epoch| Some((epoch.epoch as f64, *epoch.losses.get(&format!("{set}_{term}"))?)))
             .collect(),
     };
-    let curves = terms.iter().flat_map(|term| ["train", "test"].map(|set| curve(set, term)));
+    let held_out = epochs.first().map_or("test", EpochMetrics::held_out);
+    let curves = terms.iter().flat_map(|term| ["train", held_out].map(|set| curve(set, term)));
     loss_curve(&curves.collect::<Vec<_>>())
 }
 
@@ -74,7 +75,7 @@ impl Figures {
     pub fn load(session: &mut dyn Session, model: &Model, data: &Dataset, options: Options) -> Result<Figures> {
         let (has_prior, autoencodes) = (model.has_prior(), model.config().model != ModelKind::Gan);
         let sampler = Sampler::load(session, model, SAMPLES, options)?;
-        let rows = |limit: usize| limit.min(data.test.count());
+        let rows = |limit: usize| limit.min(data.held_out().count());
         let mut reconstructor = None;
         let mut encoder = None;
         if autoencodes {
@@ -102,10 +103,10 @@ impl Figures {
         let mut figures = vec![Figure { name: "loss", picture: term_curves(&self.terms, epochs)? }];
         let mut drawn = |name, picture| figures.push(Figure { name, picture });
 
-        let test = &data.test;
+        let test = data.held_out();
         let shown = |images: &Images, count: usize| images.shown(0..count.min(images.count()), config.binarise);
         if let Some(reconstructor) = &self.reconstructor {
-            let originals = shown(test, RECONSTRUCTIONS); // [count, features]
+            let originals = shown(test, RECONSTRUCTIONS)?; // [count, features]
             let means = reconstructor.apply(session, &originals)?;
             let columns = originals.len() / test.features();
             drawn("reconstructions", reconstructions(&originals, &means, test.size, columns)?);
@@ -113,7 +114,7 @@ impl Figures {
 
         let density = |session: &mut dyn Session| match &self.encoder {
             Some(encoder) => {
-                let codes = encoder.apply(session, &shown(&data.train, FITTED))?;
+                let codes = encoder.apply(session, &shown(&data.train, FITTED)?)?;
                 Density::fit(DensityKind::Gaussian, &codes.means, config.latent, config.seed)
             }
             None => Err(crate::Error::Usage("a model without a prior must have an encoder".to_owned())),
@@ -123,7 +124,7 @@ impl Figures {
 
         if let (Some(encoder), 2) = (&self.encoder, config.latent) {
             let codes = encoder.apply_to(session, test, config.binarise)?;
-            drawn("latent", latent_map(codes.means.as_chunks::<2>().0, &test.labels)?);
+            drawn("latent", latent_map(codes.means.as_chunks::<2>().0, &test.labels, &data.schema.classes)?);
         }
         Ok(figures)
     }

@@ -88,7 +88,7 @@ impl Encoder {
     pub fn apply_to(&self, session: &mut dyn Session, images: &Images, binarise: Binarise) -> Result<Codes> {
         let (mut means, mut deviations) = (Vec::new(), None);
         for first in (0..images.count()).step_by(self.mapping.rows) {
-            let shown = images.shown(first..images.count().min(first + self.mapping.rows), binarise);
+            let shown = images.shown(first..images.count().min(first + self.mapping.rows), binarise)?;
             let part = self.apply(session, &shown)?;
             means.extend(part.means);
             if let Some(part) = part.deviations {

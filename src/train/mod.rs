@@ -36,7 +36,7 @@ pub use run::{EpochMetrics, RunFolder, newest_run};
 
 use crate::backend::{Device, ProgramId, Session, Traffic};
 use crate::config::TrainConfig;
-use crate::data::{Dataset, Images};
+use crate::data::{Dataset, Fingerprint, Images};
 use crate::error::{Error, Result};
 use crate::models::{Batches, Model, Optimiser};
 use crate::ops::Order;
@@ -80,6 +80,8 @@ pub struct Trainer<'d> {
     trace_steps: u64,
     trace: Vec<TracedStep>,
     optimiser: Optimiser,
+    /// Of the data, once a checkpoint has asked for it.
+    fingerprint: Option<Fingerprint>,
     /// The step whose losses were not finite.
     failed: Option<u64>,
     /// Whether the observer wanted to stop when it was last asked.
@@ -127,11 +129,11 @@ impl<'d> Trainer<'d> {
             }
         }
         let (pixels, augment, noise) = (config.pixels(), config.augment(data.train.size), config.noise);
-        let evaluation_batch = config.batch_size.min(data.test.count());
+        let evaluation_batch = config.batch_size.min(data.held_out().count());
         let limit = config.data_limit(device);
         let feeds = [
             Feed::new(&data.train, 0, config.batch_size, Order::Shuffled, limit)?,
-            Feed::new(&data.test, 1, evaluation_batch, Order::Stored, limit)?,
+            Feed::new(data.held_out(), 1, evaluation_batch, Order::Stored, limit)?,
         ];
         let of = |index: usize| Batches { augment, noise, ..feeds[index].batches(pixels) };
         let optimiser = Optimiser { adam: config.adam(), clip: config.clip_norm };
@@ -143,12 +145,14 @@ impl<'d> Trainer<'d> {
         let all: Vec<_> = plans.iter().chain([&evaluation]).collect();
         fit::check(device, model.layout(), &all, config.batch_size)?;
 
-        let mut session = device.session(model.layout(), &feeds.map(|feed| feed.data()))?;
+        let first = feeds.map(|feed| feed.first());
+        let mut session = device.session(model.layout(), &first.each_ref().map(feed::First::data))?;
+        drop(first);
         let training = plans.into_iter().map(|plan| session.load(plan)).collect::<Result<Vec<_>>>()?;
         let evaluation = session.load(evaluation)?;
         let figures = Figures::load(&mut *session, &model, data, options)?;
         match from {
-            None => session.write_arena(Arena::Parameters, &first_parameters(config, &model, &data.train))?,
+            None => session.write_arena(Arena::Parameters, &first_parameters(config, &model, &data.train)?)?,
             Some(checkpoint) => {
                 session.write_arena(Arena::Parameters, &checkpoint.parameters)?;
                 session.write_arena(Arena::FirstMoments, &checkpoint.first)?;
@@ -174,6 +178,7 @@ impl<'d> Trainer<'d> {
             trace_steps: 0,
             trace: Vec::new(),
             optimiser,
+            fingerprint: None,
             failed: None,
             stopping: false,
         })
@@ -314,7 +319,7 @@ impl<'d> Trainer<'d> {
             within: None,
         });
         let mut losses = train.named("train_");
-        losses.append(&mut test.named("test_"));
+        losses.append(&mut test.named(&format!("{}_", self.held_out())));
         let last = steps.last().copied().unwrap_or_default();
         let line = EpochMetrics {
             epoch,
@@ -368,14 +373,20 @@ impl<'d> Trainer<'d> {
         Ok(mean)
     }
 
-    /// The mean losses over the test set.
+    /// What epochs are measured on: `val` or `test`, the beginning of the names of its metrics.
+    fn held_out(&self) -> &'static str {
+        if self.data.validation.is_some() { "val" } else { "test" }
+    }
+
+    /// The mean losses over the validation set, or the test set where there is none.
     ///
     /// # Errors
     /// [`Error::NonFinite`] where a loss is not finite, else what the device fails with.
     pub fn evaluate(&mut self) -> Result<Losses> {
         let epoch = self.epoch() + 1;
-        let steps = evaluation_steps(&self.config, self.data.test.count() as u32, self.evaluation_batch);
-        let place = |step: &Step| format!("test images from {} on, after epoch {epoch}", step.first);
+        let steps = evaluation_steps(&self.config, self.data.held_out().count() as u32, self.evaluation_batch);
+        let set = self.held_out();
+        let place = |step: &Step| format!("{set} images from {} on, after epoch {epoch}", step.first);
         self.queue.mean(&mut *self.session, &self.feeds[1], self.evaluation, &steps, self.model.terms(), place)
     }
 
@@ -387,15 +398,13 @@ impl<'d> Trainer<'d> {
         let Some(standing) = self.standing else {
             return Err(Error::Usage("there is no checkpoint before the first epoch: train one".to_owned()));
         };
-        let model = self.model.config().clone();
+        let fingerprint = match self.fingerprint {
+            Some(fingerprint) => fingerprint,
+            None => *self.fingerprint.insert(self.data.fingerprint()?),
+        };
+        let (model, train) = (self.model.config().clone(), Training::from(&self.config));
         Ok(Checkpoint {
-            header: Header::new(
-                model,
-                Training::from(&self.config),
-                standing,
-                self.data.train.size,
-                self.data.scaling.clone(),
-            ),
+            header: Header::new(model, train, standing, self.data.schema.clone(), fingerprint),
             parameters: self.session.read_arena(Arena::Parameters)?,
             first: self.session.read_arena(Arena::FirstMoments)?,
             second: self.session.read_arena(Arena::SecondMoments)?,
@@ -404,14 +413,14 @@ impl<'d> Trainer<'d> {
 }
 
 /// The parameter arena at the first step.
-fn first_parameters(config: &TrainConfig, model: &Model, images: &Images) -> Vec<f32> {
+fn first_parameters(config: &TrainConfig, model: &Model, images: &Images) -> Result<Vec<f32>> {
     let mut arena = model.layout().initial(config.seed);
     if config.bias_from_mean {
         let bias = model.layout().get(model.output_bias());
-        let means = setup::means(images, config.binarise);
+        let means = setup::means(images, config.binarise)?;
         for (bias, mean) in arena[bias.offset..][..bias.shape.len()].iter_mut().zip(means) {
             *bias = config.output_bias(mean) as f32;
         }
     }
-    arena
+    Ok(arena)
 }

@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 pub struct EpochMetrics {
     pub epoch: u64,
     pub step: u64,
-    /// `train_loss`, `test_loss` and so on: each of the model's terms, on the training and the test set.
+    /// `train_loss`, `test_loss` and so on: each of the model's terms, on the training and the test set; where there is a
+    /// validation set, `val_loss` and so on in place of the test set's.
     #[serde(flatten)]
     pub losses: BTreeMap<String, f64>,
     pub lr: f64,
@@ -30,6 +31,18 @@ pub struct EpochMetrics {
     pub submissions: u64,
     pub bytes_to_device: u64,
     pub bytes_from_device: u64,
+}
+
+impl EpochMetrics {
+    /// The set that the epoch was measured on: `val`, or `test` where there was no validation set.
+    pub fn held_out(&self) -> &'static str {
+        if self.losses.keys().any(|name| name.starts_with("val_")) { "val" } else { "test" }
+    }
+
+    /// A term on the set that the epoch was measured on.
+    pub fn held_out_loss(&self, term: &str) -> Option<f64> {
+        self.losses.get(&format!("{}_{term}", self.held_out())).copied()
+    }
 }
 
 /// A run's folder.

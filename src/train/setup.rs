@@ -8,22 +8,26 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::run::RunFolder;
 use crate::backend::{self, Data, Device};
 use crate::config::{Binarise, ImageSide, TrainConfig};
-use crate::data::{Dataset, Images, Reading, Scaling, Values};
+use crate::data::{Dataset, Images, Reading, Schema, Values};
 use crate::error::{Error, Result};
 use crate::graph::{DType, Shape};
 use crate::models::{Loss, ModelKind, Output};
 
 impl Images {
-    /// How the pixels are stored.
+    /// How the pixels are stored on a device.
     pub fn dtype(&self) -> DType {
-        self.resident().dtype()
+        if self.pixels.are_bytes() { DType::U8 } else { DType::Real }
     }
 
     /// The set as a session takes it.
+    ///
+    /// # Panics
+    /// For pixels that stay in their file: these are streamed.
     pub fn resident(&self) -> Data<'_> {
         let values = match &self.pixels {
             Values::Bytes(bytes) => backend::Values::Bytes(bytes),
             Values::Reals(reals) => backend::Values::Reals(reals),
+            Values::Stored(_) => panic!("pixels in a file are not resident"),
         };
         Data { shape: Shape::new(self.count(), self.features()), values }
     }
@@ -31,17 +35,32 @@ impl Images {
     /// These images as a model is shown them outside training, `[range, features]`: bytes over 255, reals as they are;
     /// 0 or 1 where they are thresholded.
     ///
+    /// # Errors
+    /// [`Error::Io`] where pixels that stay in their file can't be read.
+    ///
     /// # Panics
     /// If the range does not lie within the images.
-    pub fn shown(&self, range: Range<usize>, binarise: Binarise) -> Vec<f32> {
+    pub fn shown(&self, range: Range<usize>, binarise: Binarise) -> Result<Vec<f32>> {
         let features = self.features();
-        let range = range.start * features..range.end * features;
-        match &self.pixels {
-            Values::Bytes(bytes) => {
-                bytes[range].iter().map(|&byte| binarise.shown(f32::from(byte) * (1.0 / 255.0))).collect()
+        let values = range.start * features..range.end * features;
+        let byte = |&byte: &u8| binarise.shown(f32::from(byte) * (1.0 / 255.0));
+        let real = |&real: &f32| binarise.shown(real);
+        Ok(match &self.pixels {
+            Values::Bytes(bytes) => bytes[values].iter().map(byte).collect(),
+            Values::Reals(reals) => reals[values].iter().map(real).collect(),
+            Values::Stored(stored) if stored.is_bytes() => {
+                let mut all = vec![0; values.len()];
+                let mut rows = range.zip(all.chunks_mut(features));
+                rows.try_for_each(|(row, to)| stored.read_bytes(row, to))?;
+                all.iter().map(byte).collect()
             }
-            Values::Reals(reals) => reals[range].iter().map(|&real| binarise.shown(real)).collect(),
-        }
+            Values::Stored(stored) => {
+                let mut all = vec![0.0; values.len()];
+                let mut rows = range.zip(all.chunks_mut(features));
+                rows.try_for_each(|(row, to)| stored.read_reals(row, to))?;
+                all.iter().map(real).collect()
+            }
+        })
     }
 }
 
@@ -51,35 +70,26 @@ impl TrainConfig {
     /// # Errors
     /// Those of [`Reading::read`].
     pub fn dataset(&self) -> Result<Dataset> {
-        let data = self.unscaled_dataset()?;
-        Ok(match Scaling::fit(self.scale, &data) {
-            Some(scaling) => scaling.apply(data),
-            None => data,
-        })
+        self.reading(None).read(self.data.as_ref())
     }
 
-    /// The data, scaled as a checkpoint's were, if they were.
-    ///
-    /// # Errors
-    /// As [`TrainConfig::dataset`].
-    pub fn dataset_scaled(&self, scaling: Option<&Scaling>) -> Result<Dataset> {
-        let data = self.unscaled_dataset()?;
-        Ok(match scaling {
-            Some(scaling) => scaling.clone().apply(data),
-            None => data,
-        })
-    }
-
-    fn unscaled_dataset(&self) -> Result<Dataset> {
-        let reading = Reading {
+    /// How data are read: as the configuration says, and in the form that a trained model knows.
+    pub fn reading(&self, known: Option<&Schema>) -> Reading {
+        Reading {
             image_size: self.image_size.map(|ImageSide { height, width }| (height, width)),
+            channels: self.channels,
+            background: self.background,
+            header: self.header,
             label_column: self.label_column.clone(),
+            drop_columns: self.drop_columns.clone(),
             drop_bad: self.drop_bad,
             split: self.split,
             test_data: self.test_data.clone(),
             seed: self.seed,
-        };
-        reading.read(self.data.as_ref())
+            scale: self.scale,
+            in_memory: self.resident_limit.map(|mebibytes| mebibytes.saturating_mul(1 << 20)),
+            known: known.cloned(),
+        }
     }
 
     /// Bytes of a data set that may stay on a device.
@@ -93,7 +103,9 @@ impl TrainConfig {
     /// # Errors
     /// [`Error::Usage`] where a set is empty, too large to be counted in 32 bits, or smaller than a batch.
     pub fn validate_data(&self, data: &Dataset) -> Result<()> {
-        for (what, images) in [("training", &data.train), ("test", &data.test)] {
+        let sets =
+            [("training", Some(&data.train)), ("validation", data.validation.as_ref()), ("test", Some(&data.test))];
+        for (what, images) in sets.into_iter().filter_map(|(what, images)| Some((what, images?))) {
             let (count, features) = (images.count(), images.features());
             if count == 0 || u32::try_from(count).is_err() || features == 0 {
                 return Err(Error::Usage(format!(
@@ -101,8 +113,8 @@ impl TrainConfig {
                     data.name
                 )));
             }
+            self.check_range(&data.name, what, images)?;
         }
-        self.check_range(data)?;
         let size = data.train.size;
         if let Some(augment) = self.augment
             && (data.table || augment.shift as usize >= size.height.max(size.width))
@@ -120,22 +132,27 @@ impl TrainConfig {
         Ok(())
     }
 
-    /// Probabilities lie in [0, 1].
-    fn check_range(&self, data: &Dataset) -> Result<()> {
-        let probabilities = self.loss == Loss::Bce && self.model != ModelKind::Gan || self.binarise != Binarise::None;
-        for (what, images) in [("training", &data.train), ("test", &data.test)] {
-            let Values::Reals(reals) = &images.pixels else { continue };
-            let outside = |value: &f32| !value.is_finite() || probabilities && !(0.0..=1.0).contains(value);
-            if let Some(at) = reals.iter().position(outside) {
-                let (example, value, name) = (at / images.features(), reals[at], &data.name);
-                let allowed = if probabilities { "in [0, 1] with --loss bce or --binarise" } else { "finite" };
-                return Err(Error::Usage(format!(
-                    "{name}: {what} example {example} holds {value}: a value must be {allowed}; --scale minmax or 255 brings \
-                     values there, --loss mse or gaussian takes any finite one"
-                )));
-            }
+    /// Checks that values are what the loss takes: probabilities lie in [0, 1].
+    ///
+    /// # Errors
+    /// [`Error::Usage`] that names the first value that is not; [`Error::Io`] where it can't be read.
+    pub fn check_range(&self, name: &str, what: &str, images: &Images) -> Result<()> {
+        if images.pixels.are_bytes() {
+            return Ok(());
         }
-        Ok(())
+        let probabilities = self.loss == Loss::Bce && self.model != ModelKind::Gan || self.binarise != Binarise::None;
+        let outside = |value: &f32| !value.is_finite() || probabilities && !(0.0..=1.0).contains(value);
+        let (mut example, mut found) = (0, None);
+        images.each_row(|row| {
+            found = found.or_else(|| Some((example, *row.iter().find(|value| outside(value))?)));
+            example += 1;
+        })?;
+        let Some((example, value)) = found else { return Ok(()) };
+        let allowed = if probabilities { "in [0, 1] with --loss bce or --binarise" } else { "finite" };
+        Err(Error::Usage(format!(
+            "{name}: {what} example {example} holds {value}: a value must be {allowed}; --scale minmax or 255 brings values \
+             there, --loss mse or gaussian takes any finite one"
+        )))
     }
 
     /// The output's bias that gives this mean before any weight counts.
@@ -152,16 +169,16 @@ impl TrainConfig {
 const SUMMED: usize = 1000;
 
 /// The mean of each feature over the examples, as a model is shown them.
-pub(super) fn means(images: &Images, binarise: Binarise) -> Vec<f64> {
+pub(super) fn means(images: &Images, binarise: Binarise) -> Result<Vec<f64>> {
     let (count, features) = (images.count(), images.features());
     let mut sums = vec![0.0; features];
     for first in (0..count).step_by(SUMMED) {
-        let values = images.shown(first..count.min(first + SUMMED), binarise);
+        let values = images.shown(first..count.min(first + SUMMED), binarise)?;
         for row in values.chunks(features) {
             sums.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value));
         }
     }
-    sums.into_iter().map(|sum| sum / count as f64).collect()
+    Ok(sums.into_iter().map(|sum| sum / count as f64).collect())
 }
 
 impl RunFolder {
@@ -209,14 +226,13 @@ mod tests {
 
     #[test]
     fn images_are_shown_as_they_are_trained_on() {
-        let bytes =
-            Images { size: ImageSize::grey(1, 2), pixels: Values::Bytes(vec![0, 51, 127, 128]), labels: vec![0, 0] };
+        let bytes = Images::new(ImageSize::grey(1, 2), Values::Bytes(vec![0, 51, 127, 128]));
         let reals = Images { pixels: Values::Reals(vec![-1.5, 0.2, 0.49, 0.5]), ..bytes.clone() };
         assert_eq!((bytes.dtype(), reals.dtype()), (DType::U8, DType::Real));
-        assert_eq!(bytes.shown(0..1, Binarise::None), [0.0, 51.0 * (1.0 / 255.0)]);
-        assert_eq!(bytes.shown(1..2, Binarise::Threshold), [0.0, 1.0]);
-        assert_eq!(reals.shown(0..2, Binarise::Bernoulli), [-1.5, 0.2, 0.49, 0.5]);
-        assert_eq!(reals.shown(1..2, Binarise::Threshold), [0.0, 1.0]);
+        assert_eq!(bytes.shown(0..1, Binarise::None).unwrap(), [0.0, 51.0 * (1.0 / 255.0)]);
+        assert_eq!(bytes.shown(1..2, Binarise::Threshold).unwrap(), [0.0, 1.0]);
+        assert_eq!(reals.shown(0..2, Binarise::Bernoulli).unwrap(), [-1.5, 0.2, 0.49, 0.5]);
+        assert_eq!(reals.shown(1..2, Binarise::Threshold).unwrap(), [0.0, 1.0]);
     }
 
     #[test]

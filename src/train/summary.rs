@@ -37,7 +37,7 @@ pub struct Summary {
     pub epochs: u64,
     /// The epoch with the lowest test loss; the last, for a model whose losses do not rank epochs. None before the first.
     pub best_epoch: Option<u64>,
-    /// The test loss after it, in nats an image where the model's likelihood is.
+    /// The test loss after it, in nats an image where the model's likelihood is; the validation set's where there is one.
     pub best_test_loss: Option<f64>,
     /// Seconds of training, without evaluation.
     pub seconds: f64,
@@ -59,9 +59,8 @@ impl Run {
         // The terms do not depend on how many pixels an image has.
         let terms = Model::new(config.architecture(1)).map_err(refused)?.terms().to_vec();
         let epochs = folder.metrics()?;
-        let key = format!("test_{}", terms[0]);
-        if let Some(at) = epochs.iter().position(|line| !line.losses.contains_key(&key)) {
-            let reason = format!("line {}: it has no {key}, the loss of {}", at + 1, config.model.name());
+        if let Some(at) = epochs.iter().position(|line| line.held_out_loss(terms[0]).is_none()) {
+            let reason = format!("line {}: it has no test_{}, the loss of {}", at + 1, terms[0], config.model.name());
             return Err(Error::format(&path.join("metrics.jsonl"), reason));
         }
         Ok(Run { folder, config, epochs, terms })
@@ -75,9 +74,9 @@ impl Run {
         name.map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
     }
 
-    /// The test loss after an epoch of this run.
+    /// The test loss after an epoch of this run; the validation set's where there is one.
     pub fn test_loss(&self, epoch: &EpochMetrics) -> f64 {
-        epoch.losses.get(&format!("test_{}", self.terms[0])).copied().unwrap_or(f64::NAN)
+        epoch.held_out_loss(self.terms[0]).unwrap_or(f64::NAN)
     }
 
     /// The epoch of [`Summary::best_epoch`].

@@ -8,6 +8,7 @@
 
 use vae_gpu::backend::{Device, cpu::Cpu};
 use vae_gpu::config::TrainConfig;
+use vae_gpu::data::{Fingerprint, ImageSize, Schema};
 use vae_gpu::graph::Graph;
 use vae_gpu::models::{Deviation, Loss, Model, ModelConfig, ModelKind, Output};
 use vae_gpu::ops::Activation;
@@ -52,7 +53,8 @@ pub fn checkpoint(model: &ModelConfig) -> Checkpoint {
     let layout = Model::new(model.clone()).unwrap().layout().clone();
     let train = Training::from(&TrainConfig::default());
     let standing = Standing { step: 10, epoch: 1, best_test_loss: 1.0, best_epoch: 1, within: None };
-    let header = Header::new(model.clone(), train, standing, vae_gpu::data::ImageSize::grey(FEATURES / 4, 4), None);
+    let schema = Schema::new(ImageSize::grey(FEATURES / 4, 4), true);
+    let header = Header::new(model.clone(), train, standing, schema, Fingerprint::default());
     let moments = vec![0.25; layout.len()];
     Checkpoint { header, parameters: layout.initial(3), first: moments.clone(), second: moments }
 }

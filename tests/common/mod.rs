@@ -70,7 +70,7 @@ pub fn dataset(case: &Case) -> Option<Images> {
         Fill::Reals => Values::Reals(elements.map(|e| draw.uniform(0, e)).collect()),
         _ => return None,
     };
-    Some(Images { size: ImageSize::grey(1, shape.cols), pixels, labels: vec![0; shape.rows] })
+    Some(Images::new(ImageSize::grey(1, shape.cols), pixels))
 }
 
 /// All inputs by name.

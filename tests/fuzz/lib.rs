@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use flate2::Crc;
 use tempfile::TempDir;
 use vae_gpu::config::TrainConfig;
-use vae_gpu::data::{DataSource, ImageSize, Reading};
+use vae_gpu::data::{DataSource, Fingerprint, ImageSize, Reading, Schema};
 use vae_gpu::models::{Model, ModelConfig};
 use vae_gpu::train::Checkpoint;
 use vae_gpu::train::checkpoint::{Header, Standing, Training};
@@ -54,7 +54,8 @@ pub fn checkpoint() -> Checkpoint {
     let arena = Model::new(model.clone()).unwrap().layout().initial(3);
     let config = TrainConfig { noise: Some("mask:0.25".parse().unwrap()), ..TrainConfig::default() };
     let standing = Standing { step: 938, epoch: 2, best_test_loss: 35.5, best_epoch: 1, within: None };
-    let header = Header::new(model, Training::from(&config), standing, ImageSize::grey(2, 2), None);
+    let schema = Schema { classes: vec!["cat".to_owned()], ..Schema::new(ImageSize::grey(2, 2), true) };
+    let header = Header::new(model, Training::from(&config), standing, schema, Fingerprint::default());
     Checkpoint { header, parameters: arena.clone(), first: arena.clone(), second: arena }
 }
 

@@ -17,6 +17,7 @@ use crate::files::write_atomic;
 use crate::models::{Model, ModelKind};
 use crate::plan::Options;
 use crate::plot::Picture;
+use crate::train::EpochMetrics;
 use crate::train::evaluate::{Evaluation, Request};
 use crate::train::figures::{Figure, Figures, term_curves};
 use crate::train::generate::Decoder;
@@ -84,6 +85,7 @@ impl Report {
         sections.extend(pictures(figures, &config));
         sections.push(traversals);
         sections.push(times(&run));
+        sections.push(data_section(&data)?);
         sections.push(options(&config)?);
         let page = Page { title: run.name(), lines: lines(&run, &found, &data), sections };
         write_atomic(&out, page.html()?.as_bytes())?;
@@ -107,6 +109,12 @@ fn lines(run: &Run, found: &Found, data: &Dataset) -> Vec<String> {
     ]
 }
 
+/// What was read, and what was left out, converted, guessed or clipped.
+fn data_section(data: &Dataset) -> Result<Section> {
+    let said = std::iter::once(crate::data::report(data)?).chain(data.notes.iter().cloned());
+    Ok(Section::table("Data", "As it was read for this page.", said.map(|line| Row::new("", line)).collect()))
+}
+
 /// The terms after the best and the last epoch.
 fn losses(run: &Run) -> Section {
     let shown: Vec<_> = run.best().into_iter().chain(run.epochs.last()).collect();
@@ -119,7 +127,8 @@ fn losses(run: &Run) -> Section {
         row(String::new(), &|at| ["best", "last"][at].to_owned()),
         row("epoch".to_owned(), &|at| shown[at].epoch.to_string()),
     ];
-    for set in ["test", "train"] {
+    let held_out = run.epochs.first().map_or("test", EpochMetrics::held_out);
+    for set in [held_out, "train"] {
         for term in &run.terms {
             let key = format!("{set}_{term}");
             rows.push(row(format!("{set} {term}"), &|at| {
@@ -129,6 +138,10 @@ fn losses(run: &Run) -> Section {
     }
     let note = match run.config.model {
         ModelKind::Gan => "Means over images; they do not rank epochs, so that the best is the last.",
+        _ if held_out == "val" => {
+            "Means over images, in nats where the likelihood is; the best epoch has the lowest loss on the \
+                                   validation set."
+        }
         _ => "Means over images, in nats where the likelihood is; the best epoch has the lowest test loss.",
     };
     Section::table("Losses", note, rows)

@@ -1,0 +1,285 @@
+//! Sets brought to one form: the training set's, or that of the data which a model was trained on. Columns by their names,
+//! channels, white, classes, scale; and what is said where that changes anything.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::channels::Channels;
+use super::labels::{Classes, Labels};
+use super::notes::{counted, quoted};
+use super::numbers::Numbers;
+use super::raw::Raw;
+use super::reading::{Reading, Set};
+use super::scale::{Range, Scale, Scaling};
+use super::{Images, Schema, Values};
+use crate::error::{Error, Result};
+
+/// A largest value below this share of white is said.
+const DARK: f64 = 0.5;
+/// A range of this share of the training data's, or less, is said.
+const NARROW: f64 = 0.02;
+/// Steps between the least and the largest value of a column that f32 must tell apart.
+const STEPS: f64 = 256.0;
+/// What rounding may bring beyond a range.
+const ROUNDING: f64 = 1e-9;
+
+/// A set on its way.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub(super) set: Set,
+    pub(super) raw: Raw,
+    /// Where it is from, for messages.
+    pub(super) path: PathBuf,
+}
+
+/// The sets in the form of the first, which is trained on, or of what `reading` says is known.
+///
+/// # Errors
+/// [`Error::Format`] where a set can't be brought to it.
+pub(super) fn assemble(
+    reading: &Reading,
+    mut parts: Vec<Part>,
+    table: bool,
+    notes: &mut Vec<String>,
+) -> Result<(Vec<Images>, Schema)> {
+    let form = match &reading.known {
+        Some(known) => known.clone(),
+        None => {
+            let Raw { size, white, ref columns, .. } = parts[0].raw;
+            Schema { white, columns: columns.clone(), ..Schema::new(size, false) }
+        }
+    };
+    for part in &mut parts {
+        part.raw = match_columns(part, &form.columns, notes)?;
+        part.raw = match_channels(part, &form, notes)?;
+        let (found, wanted) = (part.raw.size, form.size);
+        if found != wanted {
+            let of = if reading.known.is_some() { "the model's are" } else { "training examples are" };
+            let reason = format!("{}s are {found}, {of} {wanted}: must be equal", noun(part.set));
+            return Err(Error::format(&part.path, reason));
+        }
+    }
+    let ratios: Vec<f64> = parts.iter().map(|part| match_white(part, &form, notes)).collect();
+    for (part, &ratio) in parts.iter_mut().zip(&ratios).filter(|(_, ratio)| **ratio != 1.0) {
+        part.raw.numbers = match std::mem::replace(&mut part.raw.numbers, Numbers::Bytes(Vec::new())) {
+            Numbers::Stored(_) => return Err(Error::format(&part.path, "its white is not that of the training data")),
+            numbers => Numbers::Doubles(numbers.converted(1, |_, value| value * ratio)),
+        };
+    }
+    let columns = if table { form.size.features() } else { 1 };
+    let schema = match &reading.known {
+        Some(_) => {
+            if parts[0].set != Set::Train {
+                say_of_range(&parts, &form, notes)?;
+            }
+            form
+        }
+        None => {
+            let numbers = &parts[0].raw.numbers;
+            let range = range(numbers)?;
+            let scaling = Scaling::fit(reading.scale, numbers, form.white, columns)?;
+            let schema = Schema { range, scaling, ..form };
+            say_of_scale(reading.scale, &parts[0], &schema, table, notes)?;
+            schema
+        }
+    };
+    let sets: Vec<(&Labels, usize)> = parts.iter().map(|part| (&part.raw.labels, part.raw.count())).collect();
+    let classes = Classes::number(&sets, &schema.classes, notes);
+    let schema = Schema { classes: classes.names, ..schema };
+    for part in parts.iter().filter(|part| part.set != Set::Train || reading.known.is_some()) {
+        say_of_clipping(part, &schema, notes)?;
+    }
+    // Bytes stay bytes where they mean in all sets what a batch reads in them.
+    let bytes = schema.scaling.is_none()
+        && schema.white == Some(255.0)
+        && parts.iter().zip(&ratios).all(|(part, &ratio)| part.raw.numbers.are_bytes() && ratio == 1.0);
+    let images = parts.into_iter().zip(classes.of).map(|(part, labels)| Images {
+        size: schema.size,
+        pixels: values(part.raw.numbers, bytes, &schema),
+        labels,
+        names: part.raw.names,
+    });
+    Ok((images.collect(), schema.clone()))
+}
+
+/// `training example`, `example`.
+fn noun(set: Set) -> &'static str {
+    match set {
+        Set::All => "example",
+        Set::Train => "training example",
+        Set::Validation => "validation example",
+        Set::Test => "test example",
+    }
+}
+
+/// A table's columns in this order.
+fn match_columns(part: &mut Part, wanted: &[String], notes: &mut Vec<String>) -> Result<Raw> {
+    let raw = std::mem::replace(&mut part.raw, Raw::numbers(super::ImageSize::grey(0, 0), Numbers::Bytes(Vec::new())));
+    if wanted.is_empty() || raw.columns == wanted {
+        return Ok(raw);
+    }
+    if raw.columns.is_empty() {
+        if raw.size.features() == wanted.len() && part.set != Set::Train {
+            notes.push(format!("{}s have no names of columns: they are taken in their order", noun(part.set)));
+        }
+        return Ok(raw);
+    }
+    let places: Option<Vec<usize>> =
+        wanted.iter().map(|name| raw.columns.iter().position(|found| found == name)).collect();
+    let Some(places) = places else {
+        let missing: Vec<String> =
+            wanted.iter().filter(|name| !raw.columns.contains(name)).map(|name| quoted(name)).collect();
+        let found: Vec<String> = raw.columns.iter().take(10).map(|name| quoted(name)).collect();
+        let reason = format!(
+            "it lacks {} of the training data, {} the first; it has {}: columns are matched by name",
+            counted(missing.len(), "column"),
+            missing[0],
+            if found.is_empty() { "none of them".to_owned() } else { found.join(", ") }
+        );
+        return Err(Error::format(&part.path, reason));
+    };
+    if places.iter().enumerate().any(|(at, &place)| at != place) && raw.columns.len() == wanted.len() {
+        notes.push(format!("columns of {}s are brought into the training data's order, by name", noun(part.set)));
+    }
+    let features = raw.size.features();
+    let Numbers::Doubles(all) = raw.numbers else {
+        return Err(Error::format(&part.path, "its columns can't be moved"));
+    };
+    let values = all.chunks(features).flat_map(|row| places.iter().map(|&at| row[at])).collect();
+    let size = super::ImageSize::of_features(wanted.len());
+    Ok(Raw { size, numbers: Numbers::Doubles(values), columns: wanted.to_vec(), ..raw })
+}
+
+/// Pixels with the channels that are wanted.
+fn match_channels(part: &mut Part, form: &Schema, notes: &mut Vec<String>) -> Result<Raw> {
+    let raw = std::mem::replace(&mut part.raw, Raw::numbers(form.size, Numbers::Bytes(Vec::new())));
+    let (found, wanted) = (raw.size, form.size);
+    if found.channels == wanted.channels || (found.height, found.width) != (wanted.height, wanted.width) {
+        return Ok(raw);
+    }
+    if let Numbers::Stored(_) = raw.numbers {
+        let [found, wanted] = [found.channels, wanted.channels].map(Channels::name);
+        let reason = format!("it is {found} and read in pieces: it must be {wanted}, as what is trained on");
+        return Err(Error::format(&part.path, reason));
+    }
+    notes.push(format!(
+        "{} are {}, and are brought to {}",
+        counted(raw.count(), noun(part.set)),
+        Channels::name(found.channels),
+        Channels::name(wanted.channels)
+    ));
+    Ok(raw.with_channels(wanted.channels))
+}
+
+/// What a set's numbers are multiplied by to mean what the training data's mean.
+fn match_white(part: &Part, form: &Schema, notes: &mut Vec<String>) -> f64 {
+    let Some(white) = part.raw.white else { return 1.0 };
+    let ratio = match form.white {
+        Some(wanted) => wanted / white,
+        // Numbers in [0, 1] may be pixels, and pixels are shares of white.
+        None if part.raw.pictures && form.scaling.is_none() && form.range[0] >= 0.0 && form.range[1] <= 1.0 => {
+            1.0 / white
+        }
+        None => 1.0,
+    };
+    if ratio != 1.0 {
+        let wanted = form.white.unwrap_or(1.0);
+        notes.push(format!("{}s have {white} for white, and are brought to {wanted}", noun(part.set)));
+    }
+    ratio
+}
+
+/// The least and the largest number.
+fn range(numbers: &Numbers) -> Result<[f64; 2]> {
+    if let Numbers::Bytes(bytes) = numbers {
+        let least = bytes.iter().copied().min().unwrap_or(0);
+        return Ok([least, bytes.iter().copied().max().unwrap_or(0)].map(f64::from));
+    }
+    Ok(Range::of(numbers, 1)?.whole())
+}
+
+/// Says what looks like another scale than the training data's.
+fn say_of_range(parts: &[Part], form: &Schema, notes: &mut Vec<String>) -> Result<()> {
+    for part in parts {
+        let ([least, most], [low, high]) = (range(&part.raw.numbers)?, form.range);
+        let span = high - low;
+        let far = most > high + span || least < low - span;
+        if far || (most - least < NARROW * span && most < low + DARK * span) {
+            notes.push(format!(
+                "{}s hold values from {least} to {most}, the training data from {low} to {high}: another scale?",
+                noun(part.set)
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Says what training on these values would not show.
+fn say_of_scale(scale: Scale, train: &Part, schema: &Schema, table: bool, notes: &mut Vec<String>) -> Result<()> {
+    let [_, most] = schema.range;
+    if let (Some(white), Scale::Auto) = (schema.white, scale) {
+        let what = if white == 255.0 { "byte" } else { "value" };
+        if most < DARK * white {
+            notes.push(format!(
+                "the largest {what} is {most} of {white}: what is trained on is dark; --scale minmax brings it to [0, 1]"
+            ));
+        }
+    }
+    let Numbers::Doubles(_) = train.raw.numbers else { return Ok(()) };
+    let columns = if table { schema.size.features() } else { 1 };
+    let Range { least, most } = Range::of(&train.raw.numbers, columns)?;
+    let coarse: Vec<usize> = (0..columns)
+        .filter(|&at| {
+            let (low, high) = (schema.value(at, least[at]), schema.value(at, most[at]));
+            let unit = f64::from(f32::EPSILON) * low.abs().max(high.abs());
+            least[at] < most[at] && (high - low).abs() < STEPS * unit
+        })
+        .collect();
+    if let Some(&first) = coarse.first() {
+        let name = train.raw.columns.get(first).map_or(first.to_string(), |name| name.clone());
+        notes.push(format!(
+            "values of {} ({} the first) lie so close together that f32 hardly tells them apart: --scale minmax or standard \
+             does",
+            counted(coarse.len(), "column"),
+            quoted(&name).trim_matches('"')
+        ));
+    }
+    Ok(())
+}
+
+/// Says how many values are clipped to the training set's range.
+fn say_of_clipping(part: &Part, schema: &Schema, notes: &mut Vec<String>) -> Result<()> {
+    let Some(scaling) = schema.scaling.as_ref().filter(|scaling| scaling.clips()) else { return Ok(()) };
+    let (features, mut at, mut clipped) = (schema.size.features(), 0, 0);
+    part.raw.numbers.each(|number| {
+        let value = scaling.scaled(at, number);
+        clipped += usize::from(!(-ROUNDING..=1.0 + ROUNDING).contains(&value));
+        at = if at + 1 == features { 0 } else { at + 1 };
+    })?;
+    if clipped > 0 {
+        notes.push(format!(
+            "{clipped} of {} of {}s lie outside the training set's range, and are clipped to it (--scale minmax)",
+            counted(part.raw.numbers.len(), "value"),
+            noun(part.set)
+        ));
+    }
+    Ok(())
+}
+
+/// Numbers as a model has them.
+fn values(numbers: Numbers, bytes: bool, schema: &Schema) -> Values {
+    let clip = schema.scaling.as_ref().is_some_and(Scaling::clips);
+    let form = schema.clone();
+    let value = move |at: usize, number: f64| {
+        let value = form.value(at, number);
+        (if clip { value.clamp(0.0, 1.0) } else { value }) as f32
+    };
+    let as_they_are = schema.scaling.is_none() && schema.white.is_none();
+    match numbers {
+        Numbers::Bytes(all) if bytes => Values::Bytes(all),
+        Numbers::Stored(stored) if bytes => Values::Stored(stored),
+        Numbers::Stored(stored) => Values::Stored(stored.converted(Arc::new(value))),
+        Numbers::Floats(all) if as_they_are => Values::Reals(all),
+        numbers => Values::Reals(numbers.converted(schema.size.features(), value)),
+    }
+}
