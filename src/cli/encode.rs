@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use super::say;
 use super::source::Source;
-use super::{check_folder, say};
 use crate::data::{DataSource, Images, npy};
 use crate::error::Result;
+use crate::files::check_target;
 use crate::plan::Options;
 use crate::train::generate::Encoder;
 
@@ -46,7 +47,7 @@ pub(super) struct Encode {
 impl Encode {
     pub(super) fn run(self) -> Result<()> {
         let found = self.source.find()?;
-        check_folder(&self.out)?;
+        check_target(&self.out)?;
         let (config, data) = found.data(self.data.as_ref())?;
         let images: &Images = match self.set {
             Set::Train => &data.train,

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::say;
 use super::source::{Source, check_index};
-use super::{check_folder, say};
 use crate::data::DataSource;
 use crate::error::Result;
+use crate::files::check_target;
 use crate::plan::Options;
 use crate::train::generate::{Decoder, Encoder};
 use crate::train::image_grid;
@@ -53,7 +54,7 @@ impl Interpolate {
     pub(super) fn run(self) -> Result<()> {
         let found = self.source.find()?;
         let out = self.out.clone().unwrap_or_else(|| found.figure("interpolations.png"));
-        check_folder(&out)?;
+        check_target(&out)?;
         let (config, data) = found.data(self.data.as_ref())?;
         let test = &data.test;
         let pairs = match self.pair.is_empty() {

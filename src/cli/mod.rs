@@ -25,7 +25,6 @@ mod traverse;
 use std::error::Error as _;
 use std::fmt::{Arguments, Display};
 use std::io::{IsTerminal, Write, stderr};
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -174,16 +173,6 @@ fn thousands(number: impl Display) -> String {
 /// Columns of the squarest grid of `count` images.
 fn square(count: usize) -> usize {
     (1..).find(|columns| columns * columns >= count).unwrap_or(count)
-}
-
-/// Checks, before the work, that a file can be written into its folder.
-fn check_folder(file: &Path) -> Result<()> {
-    match file.parent() {
-        Some(folder) if folder != Path::new("") && !folder.is_dir() => {
-            Err(Error::io("writing", file)(std::io::Error::from(std::io::ErrorKind::NotFound)))
-        }
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

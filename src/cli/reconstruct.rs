@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::say;
 use super::source::Source;
-use super::{check_folder, say};
 use crate::data::{DataSource, npy};
 use crate::error::{Error, Result};
+use crate::files::check_target;
 use crate::plan::Options;
 use crate::plot::reconstructions;
 use crate::train::generate::Reconstructor;
@@ -43,7 +44,7 @@ impl Reconstruct {
     pub(super) fn run(self) -> Result<()> {
         let found = self.source.find()?;
         let out = self.out.clone().unwrap_or_else(|| found.figure(&format!("reconstructions-{}.png", self.count)));
-        [Some(&out), self.npy.as_ref()].into_iter().flatten().try_for_each(|file| check_folder(file))?;
+        [Some(&out), self.npy.as_ref()].into_iter().flatten().try_for_each(|file| check_target(file))?;
         let (config, data) = found.data(self.data.as_ref())?;
         let (header, test, count) = (&found.checkpoint.header, &data.test, self.count as usize);
         if count > test.count() {

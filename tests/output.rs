@@ -1,0 +1,84 @@
+//! Where the program's output goes: a standard output that fails is told, and results are written to what the user named.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+const TRAIN: [&str; 12] = [
+    "--data",
+    "uniform:40x16",
+    "--hidden",
+    "4",
+    "--latent",
+    "2",
+    "--batch-size",
+    "20",
+    "--epochs",
+    "3",
+    "--device",
+    "cpu",
+];
+
+fn vae_gpu(folder: &Path, args: &[&str], stdout: impl Into<Stdio>) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vae-gpu"));
+    command.current_dir(folder).env("VAE_GPU_PROFILE", "none").args(args); // never the user's own profile
+    command.stdout(stdout).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap()
+}
+
+fn train(folder: &Path, name: &str) {
+    let output = vae_gpu(folder, &[&["train", "--quiet", "--out", name], &TRAIN[..]].concat(), Stdio::piped());
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_result_is_written_through_standard_output() {
+    let folder = tempfile::tempdir().unwrap();
+    train(folder.path(), "run");
+    let path = folder.path().join("all.txt");
+    fs::write(&path, "first\n").unwrap();
+    let args = ["eval", "run", "--device", "cpu", "--samples", "0", "--json", "/dev/stdout"];
+    for append in [true, false] {
+        let open = File::options().write(true).append(append).truncate(!append).open(&path).unwrap();
+        let before = fs::read_to_string(&path).unwrap();
+        assert!(vae_gpu(folder.path(), &args, open).status.success());
+        let text = fs::read_to_string(&path).unwrap();
+        let printed = text.strip_prefix(&before).unwrap();
+        let (table, rest) = printed.split_at(printed.find('{').unwrap());
+        let (json, last) = rest.split_at(rest.rfind('}').unwrap() + 1);
+        assert!(table.starts_with("device: ") && table.contains("squared error"), "{text}");
+        assert!(serde_json::from_str::<serde_json::Value>(json).unwrap()["mse"].is_number());
+        assert_eq!(last.trim(), "/dev/stdout");
+    }
+}
+
+#[test]
+fn results_go_to_what_the_user_named() {
+    let folder = tempfile::tempdir().unwrap();
+    train(folder.path(), "run");
+    let at = |name: &str| folder.path().join(name);
+    std::os::unix::fs::symlink("real.png", at("link.png")).unwrap();
+    assert!(Command::new("mkfifo").arg(at("pipe.npy")).status().unwrap().success());
+    let reader = std::thread::spawn({
+        let pipe = at("pipe.npy");
+        move || fs::read(pipe).unwrap()
+    });
+    let args = ["reconstruct", "run", "--device", "cpu", "--out", "link.png", "--npy", "pipe.npy"];
+    assert!(vae_gpu(folder.path(), &args, Stdio::piped()).status.success());
+    assert!(reader.join().unwrap().starts_with(b"\x93NUMPY"));
+    assert!(at("link.png").is_symlink() && fs::read(at("real.png")).unwrap().starts_with(b"\x89PNG"));
+
+    fs::write(at("kept.png"), "mine").unwrap();
+    let mut permissions = fs::metadata(at("kept.png")).unwrap().permissions();
+    permissions.set_readonly(true);
+    fs::set_permissions(at("kept.png"), permissions).unwrap();
+    let refused = vae_gpu(folder.path(), &["sample", "run", "--device", "cpu", "--out", "kept.png"], Stdio::piped());
+    let told = String::from_utf8(refused.stderr).unwrap();
+    assert!(refused.stdout.is_empty(), "it is refused before the work");
+    assert!(
+        refused.status.code() == Some(1) && told.contains("writing kept.png") && told.contains("read-only"),
+        "{told}"
+    );
+    assert_eq!(fs::read(at("kept.png")).unwrap(), b"mine");
+}
