@@ -32,6 +32,53 @@ fn train(folder: &Path, name: &str) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
+/// Commands that print.
+const PRINTING: [&[&str]; 10] = [
+    &["--help"],
+    &["--version"],
+    &["train", "--help"],
+    &["train", "--print-config"],
+    &["completions", "zsh"],
+    &["man"],
+    &["devices"],
+    &["runs", "."],
+    &["runs", ".", "--json"],
+    &["eval", "run", "--device", "cpu", "--samples", "0", "--json", "-"],
+];
+
+#[test]
+fn a_standard_output_that_is_full_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    train(folder.path(), "run");
+    let training = [&["train", "--out", "other"], &TRAIN[..]].concat();
+    for args in PRINTING.into_iter().chain([training.as_slice()]) {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let output = vae_gpu(folder.path(), args, full);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{args:?}: {told}");
+        assert_eq!(told.matches("error: writing standard output: No space left on device").count(), 1, "{told}");
+    }
+    let lines = fs::read_to_string(folder.path().join("other/metrics.jsonl")).unwrap();
+    assert_eq!(lines.lines().count(), 3, "training goes on");
+
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let wrong = vae_gpu(folder.path(), &["sample", "run", "--device", "no such", "--out", "x.png"], full);
+    assert_eq!(wrong.status.code(), Some(2), "the command's own error has its code");
+}
+
+#[test]
+fn a_reader_who_has_gone_away_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    train(folder.path(), "run");
+    for args in PRINTING {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = vae_gpu(folder.path(), args, writer);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success() && !told.contains("error"), "{args:?}: {told}");
+    }
+}
+
 #[test]
 fn a_result_is_written_through_standard_output() {
     let folder = tempfile::tempdir().unwrap();
