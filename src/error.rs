@@ -88,3 +88,33 @@ impl Error {
 
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A path as a word of a command for a POSIX shell: quoted where it must be, and no option.
+pub(crate) fn shell_word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let text = if text.starts_with('-') { format!("./{text}") } else { text };
+    match shlex::try_quote(&text) {
+        Ok(word) if cfg!(unix) => word.into_owned(),
+        _ => text, // elsewhere no quotes are every shell's, and no path holds what can't be quoted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_path_is_one_word_for_a_shell() {
+        for plain in ["runs/vae-20250101-000000", "/tmp/a_b.c"] {
+            assert_eq!(shell_word(Path::new(plain)), plain);
+        }
+        for path in ["my run's", "a b", "$HOME", "\"", "`id`", "a\nb", "*", "é", "-rf", "--out"] {
+            let word = shell_word(Path::new(path));
+            let command = format!("printf %s {word}");
+            let echoed = std::process::Command::new("sh").args(["-c", &command]).output().unwrap().stdout;
+            let wanted = if path.starts_with('-') { format!("./{path}") } else { path.to_owned() };
+            assert_eq!(String::from_utf8(echoed).unwrap(), wanted, "{word}");
+        }
+    }
+}

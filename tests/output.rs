@@ -100,6 +100,34 @@ fn a_result_is_written_through_standard_output() {
     }
 }
 
+/// The command that a line of output ends with.
+fn hint(text: &str, before: &str) -> String {
+    let line = text.lines().find(|line| line.contains(before)).unwrap_or_else(|| panic!("{before}: {text}"));
+    line.split_once(before).unwrap().1.to_owned()
+}
+
+#[test]
+fn commands_that_are_proposed_can_be_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = "my run's $HOME";
+    let output = vae_gpu(folder.path(), &[&["train", "--out", name], &TRAIN[..]].concat(), Stdio::piped());
+    let command = hint(&String::from_utf8(output.stdout).unwrap(), "look at samples with: vae-gpu ");
+    let binary = env!("CARGO_BIN_EXE_vae-gpu");
+    let shell = |command: &str| {
+        let mut sh = Command::new("sh");
+        sh.args(["-c", command]).current_dir(folder.path()).env("VAE_GPU_PROFILE", "none");
+        sh.stdout(Stdio::null()).status().unwrap().success()
+    };
+    assert!(shell(&format!("'{binary}' {command} --device cpu")), "{command}");
+    assert!(folder.path().join(name).join("figures/samples-seed0.png").exists());
+
+    let again = vae_gpu(folder.path(), &[&["train", "--out", name], &TRAIN[..]].concat(), Stdio::piped());
+    let text = String::from_utf8(again.stderr).unwrap();
+    let command = hint(&text, "use ").replace(" to go on with it", "");
+    assert!(shell(&format!("'{binary}' train {command} --epochs 4 --quiet")), "{command}");
+    assert!(text.contains(&format!("--out {name}: it already holds a run")), "{text}");
+}
+
 #[test]
 fn results_go_to_what_the_user_named() {
     let folder = tempfile::tempdir().unwrap();
