@@ -178,6 +178,19 @@ fn flags_win_over_files_and_files_over_presets() {
     assert.code(1).stderr(predicate::str::contains("mine.toml").and(predicate::str::contains("latnet")));
 }
 
+#[test]
+fn a_run_that_stops_early_has_its_last_figures() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["train", "--data", "uniform:40x16", "--hidden", "4", "--latent", "2", "--batch-size", "20"];
+    let early = ["--epochs", "1000", "--patience", "1", "--lr", "0.5", "--out", "run", "--device", "cpu"];
+    let assert = vae_gpu(folder.path()).args(args).args(early).assert().success();
+    assert.stdout(predicate::str::contains("stopped after epoch"));
+    // It took less than the second before which none are drawn but the last.
+    for figure in ["loss", "samples", "reconstructions", "latent"] {
+        assert!(folder.path().join(format!("run/figures/{figure}.png")).exists(), "{figure}");
+    }
+}
+
 /// The lines of `vae-gpu bench` with these flags, as JSON.
 fn bench(flags: &[&str]) -> Vec<serde_json::Value> {
     bench_told(flags, "")
