@@ -178,6 +178,36 @@ fn flags_win_over_files_and_files_over_presets() {
     assert.code(1).stderr(predicate::str::contains("mine.toml").and(predicate::str::contains("latnet")));
 }
 
+/// `rows` examples of 4 values each.
+fn table(path: &Path, rows: usize) {
+    let rows = (0..rows).map(|row| format!("{},{},1,{}\n", row % 2, row / 2 % 2, row / 4 % 2));
+    std::fs::write(path, rows.collect::<String>()).unwrap();
+}
+
+#[test]
+fn a_small_test_set_is_shown_whole_or_told() {
+    let folder = tempfile::tempdir().unwrap();
+    table(&folder.path().join("ten.csv"), 10);
+    table(&folder.path().join("thirty.csv"), 30);
+    let run = |args: &[&str]| vae_gpu(folder.path()).args(args).args(["--device", "cpu"]).assert();
+    let small = ["--hidden", "4", "--latent", "2", "--batch-size", "5", "--epochs", "1", "--quiet"];
+    run(&[&["train", "--data", "ten.csv", "--out", "run"], &small[..]].concat()).success();
+
+    let two = "interpolate needs two test images: ten.csv has 1; name other data with --data";
+    run(&["interpolate", "run"]).code(2).stderr(predicate::str::contains(two));
+    run(&["interpolate", "run", "--data", "thirty.csv"]).success();
+    run(&["interpolate", "run", "--pair", "0,0"]).success();
+
+    run(&["reconstruct", "run"]).success().stdout(predicate::str::contains("images: all 1 test images of ten.csv"));
+    run(&["reconstruct", "run", "--data", "thirty.csv"]).success();
+    for (name, there) in [("1", true), ("3", true), ("16", false)] {
+        assert_eq!(folder.path().join(format!("run/figures/reconstructions-{name}.png")).exists(), there, "{name}");
+    }
+    run(&["reconstruct", "run", "-n", "2"]).code(2).stderr(predicate::str::contains("--count is 2: ten.csv has 1"));
+    let enough = run(&["reconstruct", "run", "--data", "uniform:40x4"]).success();
+    enough.stdout(predicate::str::contains("reconstructions-16.png").and(predicate::str::contains("images:").not()));
+}
+
 #[test]
 fn a_run_that_stops_early_has_its_last_figures() {
     let folder = tempfile::tempdir().unwrap();

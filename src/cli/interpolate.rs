@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::say;
 use super::source::{Source, check_index};
 use crate::data::DataSource;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::files::check_target;
 use crate::plan::Options;
 use crate::train::generate::{Decoder, Encoder};
@@ -57,6 +57,13 @@ impl Interpolate {
         check_target(&out)?;
         let (config, data) = found.data(self.data.as_ref())?;
         let test = &data.test;
+        if self.pair.is_empty() && test.count() < 2 {
+            return Err(Error::Usage(format!(
+                "interpolate needs two test images: {} has {}; name other data with --data",
+                data.name,
+                test.count()
+            )));
+        }
         let pairs = match self.pair.is_empty() {
             true => (0..8.min(test.count() / 2)).map(|row| (2 * row, 2 * row + 1)).collect(),
             false => self.pair.clone(),
