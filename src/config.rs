@@ -13,7 +13,7 @@ pub use schedule::{BetaSchedule, Progress, RateSchedule};
 
 use crate::backend::Precision;
 use crate::data::{DataSource, ImageSize, Scale};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown_toml};
 use crate::models::{Deviation, Initial, Loss, ModelConfig, ModelKind, Output, Penalty};
 use crate::ops::{Activation, Adam, Augment, Augmentation, Noise, Pixels};
 use crate::rng::Stream;
@@ -202,9 +202,10 @@ impl TrainConfig {
     pub fn table(path: &Path) -> Result<Table> {
         let text = std::fs::read_to_string(path).map_err(Error::io("reading", path))?;
         let bad = |reason: String| Error::format(path, reason);
-        let table: Table = toml::from_str(&text).map_err(|error| bad(error.to_string()))?;
+        let table: Table = toml::from_str(&text).map_err(|error| bad(shown_toml(&error)))?;
         // Names the line of a wrong key or value.
-        toml::from_str::<TrainConfig>(&text).map_err(|error| bad(format!("{error}{}", nearest(&table))))?;
+        toml::from_str::<TrainConfig>(&text)
+            .map_err(|error| bad(format!("{}{}", shown_toml(&error), nearest(&table))))?;
         Ok(table)
     }
 
@@ -296,7 +297,8 @@ fn nearest(table: &Table) -> String {
 }
 
 fn from_table(table: Table) -> Result<TrainConfig> {
-    toml::Value::Table(table).try_into().map_err(|error| Error::Usage(format!("configuration: {error}")))
+    let bad = |error: toml::de::Error| Error::Usage(format!("configuration: {}", shown_toml(&error)));
+    toml::Value::Table(table).try_into().map_err(bad)
 }
 
 #[cfg(test)]
@@ -338,6 +340,8 @@ mod tests {
         assert!(!message("qqq = 3").contains("did you mean"));
         let error = message("latent = \"two\"");
         assert!(error.contains("line 1") && error.contains("string") && !error.contains("did you mean"), "{error}");
+        let error = message(&format!("latent = \"{}\"", "x".repeat(1 << 20)));
+        assert!(error.contains("line 1") && error.contains("expected usize") && error.len() < 2000, "{error}");
     }
 
     #[test]

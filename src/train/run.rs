@@ -3,7 +3,7 @@
 use super::Checkpoint;
 use super::metrics::json_lines;
 use crate::config::TrainConfig;
-use crate::error::{Error, Result, shell_word};
+use crate::error::{Error, Result, shell_word, shown_reason};
 use crate::files::{is_part, write_atomic};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -143,7 +143,7 @@ impl RunFolder {
                 Err(error) => {
                     return Err(Error::format(
                         &path,
-                        format!("line {}: {error}", index + 1),
+                        format!("line {}: {}", index + 1, shown_reason(&error.to_string())),
                     ));
                 }
             }
