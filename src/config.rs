@@ -1,6 +1,7 @@
 //! What a training run is told: defaults, then a preset, then a TOML file, then flags; written back into its folder.
 
 mod augment;
+mod beside;
 mod image_side;
 mod noise;
 mod preset;
@@ -187,7 +188,7 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
-    /// Reads a TOML file; what it leaves out has its default.
+    /// Reads a TOML file; what it leaves out has its default. Paths of data are relative to the file.
     ///
     /// # Errors
     /// Where the file cannot be read, or holds an unknown key or a wrong value; the message names the line.
@@ -195,18 +196,19 @@ impl TrainConfig {
         from_table(TrainConfig::table(path)?)
     }
 
-    /// A TOML file's keys, each of which is known and has a value of the right kind.
+    /// A TOML file's keys, each of which is known and has a value of the right kind; paths of data are absolute.
     ///
     /// # Errors
     /// As [`TrainConfig::load`].
     pub fn table(path: &Path) -> Result<Table> {
-        let text = std::fs::read_to_string(path).map_err(Error::io("reading", path))?;
-        let bad = |reason: String| Error::format(path, reason);
-        let table: Table = toml::from_str(&text).map_err(|error| bad(shown_toml(&error)))?;
-        // Names the line of a wrong key or value.
-        toml::from_str::<TrainConfig>(&text)
-            .map_err(|error| bad(format!("{}{}", shown_toml(&error), nearest(&table))))?;
+        let mut table = read_table(path)?;
+        beside::resolve(&mut table, path)?;
         Ok(table)
+    }
+
+    /// Reads the file of a run: [`TrainConfig::load`], but for paths of data, which stay as the run was told them.
+    pub(crate) fn load_of_run(path: &Path) -> Result<TrainConfig> {
+        from_table(read_table(path)?)
     }
 
     /// Defaults, overlaid by each table in turn.
@@ -283,6 +285,16 @@ impl TrainConfig {
     pub fn adam(&self) -> Adam {
         Adam { beta1: self.adam_beta1, beta2: self.adam_beta2, epsilon: self.adam_epsilon }
     }
+}
+
+/// A TOML file's keys as they are written.
+fn read_table(path: &Path) -> Result<Table> {
+    let text = std::fs::read_to_string(path).map_err(Error::io("reading", path))?;
+    let bad = |reason: String| Error::format(path, reason);
+    let table: Table = toml::from_str(&text).map_err(|error| bad(shown_toml(&error)))?;
+    // Names the line of a wrong key or value.
+    toml::from_str::<TrainConfig>(&text).map_err(|error| bad(format!("{}{}", shown_toml(&error), nearest(&table))))?;
+    Ok(table)
 }
 
 /// Which key the first unknown one may be meant for, as the end of a message.

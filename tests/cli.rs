@@ -185,6 +185,28 @@ fn table(path: &Path, rows: usize) {
 }
 
 #[test]
+fn a_file_names_data_beside_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = std::fs::canonicalize(folder.path()).unwrap();
+    std::fs::create_dir(root.join("recipes")).unwrap();
+    table(&root.join("recipes/there.csv"), 20);
+    table(&root.join("here.csv"), 10);
+    let text = "data = 'there.csv'\ntest-data = '../here.csv'\nhidden = [4]\nlatent = 2\nbatch-size = 10\nepochs = 1\n";
+    std::fs::write(root.join("recipes/mine.toml"), text).unwrap();
+    let run = |args: &[&str]| vae_gpu(&root).args(args).args(["--device", "cpu"]).assert();
+    run(&["train", "--config", "recipes/mine.toml", "--out", "run"]).success();
+    let written = std::fs::read_to_string(root.join("run/config.toml")).unwrap();
+    for (key, file) in [("data", "recipes/there.csv"), ("test-data", "here.csv")] {
+        let line = format!("{key} = {:?}", root.join(file));
+        assert!(written.lines().any(|found| found == line), "{line}: {written}");
+    }
+    run(&["train", "--config", "recipes/mine.toml", "--data", "here.csv", "--out", "other"]).success();
+    std::fs::remove_file(root.join("recipes/there.csv")).unwrap();
+    let missing = run(&["train", "--config", "recipes/mine.toml", "--out", "none"]);
+    missing.code(1).stderr(predicate::str::contains("recipes/there.csv"));
+}
+
+#[test]
 fn a_small_test_set_is_shown_whole_or_told() {
     let folder = tempfile::tempdir().unwrap();
     table(&folder.path().join("ten.csv"), 10);

@@ -27,7 +27,7 @@ pub(super) struct Train {
     /// A configuration by name
     #[arg(long, value_name = "NAME", conflicts_with = "resume", value_parser = PRESETS.iter().map(|preset| preset.0).collect::<Vec<_>>())]
     preset: Option<String>,
-    /// TOML file with values for these flags (batch-size = 64); every run folder holds one
+    /// TOML file with values for these flags (batch-size = 64), paths of data relative to it; every run folder holds one
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Folder for the run [default: runs/MODEL-DATE-TIME]

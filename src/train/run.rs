@@ -109,7 +109,7 @@ impl RunFolder {
 
     /// The run's configuration.
     pub fn config(&self) -> Result<TrainConfig> {
-        TrainConfig::load(&self.path.join("config.toml"))
+        TrainConfig::load_of_run(&self.path.join("config.toml"))
     }
 
     /// The path of `checkpoints/NAME.safetensors`.
