@@ -108,7 +108,7 @@ pub(crate) fn shown_toml(error: &toml::de::Error) -> String {
     place + &shown_reason(reason) + "\n"
 }
 
-/// What a reader says is wrong, where it quotes what it read: a long quotation is cut in its middle.
+/// What a reader says is wrong, where it may quote what it read: a long text is cut in its middle.
 pub(crate) fn shown_reason(reason: &str) -> String {
     // What is expected is the program's own text, and may be a list of all keys.
     let (found, expected) = reason.split_at(reason.rfind(", expected one of ").unwrap_or(reason.len()));

@@ -9,7 +9,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::Density;
-use crate::error::{Error, Result, shown, shown_reason};
+use crate::error::{Error, Result, shown_reason};
 use crate::files::write_atomic;
 
 const FORMAT: &str = "vae-gpu-density/1";
@@ -54,22 +54,19 @@ impl Density {
     /// [`Error::Io`] where it can't be read, [`Error::Format`] where it is no such file or does not fit itself.
     pub fn load(path: &Path, of: &str) -> Result<Option<Density>> {
         let bytes = std::fs::read(path).map_err(Error::io("reading", path))?;
-        read(&bytes, of).map_err(|reason| Error::format(path, reason))
+        read(&bytes, of).map_err(|reason| Error::format(path, shown_reason(&reason)))
     }
 }
 
 fn read(bytes: &[u8], of: &str) -> Result<Option<Density>, String> {
-    let broken = |error: safetensors::SafeTensorError| {
-        format!("it is no whole safetensors file: {}", shown_reason(&error.to_string()))
-    };
+    let broken = |error: safetensors::SafeTensorError| format!("it is no whole safetensors file: {error}");
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
     let tensors = SafeTensors::deserialize(bytes).map_err(broken)?;
     let text = metadata.metadata().as_ref().and_then(|metadata| metadata.get(KEY));
     let text = text.ok_or_else(|| format!("it has no metadata `{KEY}`: it must be a density of this program"))?;
-    let header: Header = serde_json::from_str(text)
-        .map_err(|error| format!("metadata `{KEY}`: {}", shown_reason(&error.to_string())))?;
+    let header: Header = serde_json::from_str(text).map_err(|error| format!("metadata `{KEY}`: {error}"))?;
     if header.format != FORMAT {
-        return Err(format!("its format is {:?}, this program reads {FORMAT:?}", shown(&header.format)));
+        return Err(format!("its format is {:?}, this program reads {FORMAT:?}", header.format));
     }
     if header.of != of {
         return Ok(None);

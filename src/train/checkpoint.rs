@@ -19,7 +19,7 @@ use super::tensor::{Tensor, safetensors, stored_shape};
 use crate::backend::Precision;
 use crate::config::{BetaSchedule, Binarise, RateSchedule, TrainConfig};
 use crate::data::{ImageSize, Scaling};
-use crate::error::{Error, Result, shown, shown_reason};
+use crate::error::{Error, Result, shown_reason};
 use crate::files::write_atomic;
 use crate::graph::ParameterLayout;
 use crate::models::{Model, ModelConfig};
@@ -218,20 +218,17 @@ impl Checkpoint {
     /// or where its tensors are not those of the architecture it names.
     pub fn load(path: &Path) -> Result<Checkpoint> {
         let bytes = std::fs::read(path).map_err(Error::io("reading", path))?;
-        Checkpoint::from_bytes(&bytes).map_err(|reason| Error::format(path, reason))
+        Checkpoint::from_bytes(&bytes).map_err(|reason| Error::format(path, shown_reason(&reason)))
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Checkpoint, String> {
-        let broken = |error: safetensors::SafeTensorError| {
-            format!("it is no whole safetensors file: {}", shown_reason(&error.to_string()))
-        };
+        let broken = |error: safetensors::SafeTensorError| format!("it is no whole safetensors file: {error}");
         let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
         let tensors = SafeTensors::deserialize(bytes).map_err(broken)?;
         let text = metadata.metadata().as_ref().and_then(|metadata| metadata.get(KEY));
         let text =
             text.ok_or_else(|| format!("it has no metadata `{KEY}`: it must be a checkpoint of this program"))?;
-        let header: Header = serde_json::from_str(text)
-            .map_err(|error| format!("metadata `{KEY}`: {}", shown_reason(&error.to_string())))?;
+        let header: Header = serde_json::from_str(text).map_err(|error| format!("metadata `{KEY}`: {error}"))?;
         let model = checked(&header, bytes.len())?;
         let layout = model.layout();
         let expected = 3 * layout.parameters().len();
@@ -260,8 +257,9 @@ impl Checkpoint {
         if ours == wanted {
             return Ok(());
         }
-        let another =
-            |reason: String| Err(Error::format(path, format!("a checkpoint of another architecture: {reason}")));
+        let another = |reason: String| {
+            Err(Error::format(path, format!("a checkpoint of another architecture: {}", shown_reason(&reason))))
+        };
         let held = Model::new(ours.clone())?;
         for at in 0..held.layout().parameters().len().max(model.layout().parameters().len()) {
             let named = |layout: &ParameterLayout| {
@@ -288,7 +286,7 @@ impl Checkpoint {
 /// The header's model; refuses what would break arithmetic or ask for more memory than the file has.
 fn checked(header: &Header, file_len: usize) -> Result<Model, String> {
     if header.format != FORMAT {
-        return Err(format!("its format is {:?}, this program reads {FORMAT:?}", shown(&header.format)));
+        return Err(format!("its format is {:?}, this program reads {FORMAT:?}", header.format));
     }
     let Header { model, standing, .. } = header;
     if header.size().checked_features() != Some(model.features) || ![1, 3].contains(&header.channels) {
