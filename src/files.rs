@@ -260,6 +260,21 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
+    fn files_in_shared_memory_are_files() {
+        use std::os::unix::fs::MetadataExt;
+        let Ok(folder) = tempfile::tempdir_in("/dev/shm") else {
+            eprintln!("SKIPPED: /dev/shm can't be written");
+            return;
+        };
+        let path = folder.path().join("last.safetensors");
+        write_atomic(&path, b"old").unwrap();
+        let old = File::open(&path).unwrap();
+        write_atomic(&path, b"new").unwrap();
+        assert_ne!(fs::metadata(&path).unwrap().ino(), old.metadata().unwrap().ino(), "replaced, not written over");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
     fn a_descriptor_is_added_to() {
         use std::os::fd::AsRawFd;
         let folder = tempfile::tempdir().unwrap();

@@ -201,6 +201,10 @@ fn a_file_names_data_beside_itself() {
         assert!(written.lines().any(|found| found == line), "{line}: {written}");
     }
     run(&["train", "--config", "recipes/mine.toml", "--data", "here.csv", "--out", "other"]).success();
+    // What comes through a pipe has no folder but the working directory.
+    let piped = ["train", "--config", "/dev/stdin", "--print-config"];
+    let printed = vae_gpu(&root).args(piped).write_stdin("data = 'here.csv'").assert().success();
+    printed.stdout(predicate::str::contains(format!("data = {:?}", root.join("here.csv"))));
     std::fs::remove_file(root.join("recipes/there.csv")).unwrap();
     let missing = run(&["train", "--config", "recipes/mine.toml", "--out", "none"]);
     missing.code(1).stderr(predicate::str::contains("recipes/there.csv"));
@@ -226,6 +230,9 @@ fn a_small_test_set_is_shown_whole_or_told() {
         assert_eq!(folder.path().join(format!("run/figures/reconstructions-{name}.png")).exists(), there, "{name}");
     }
     run(&["reconstruct", "run", "-n", "2"]).code(2).stderr(predicate::str::contains("--count is 2: ten.csv has 1"));
+    run(&["reconstruct", "run", "--data", "uniform:1000x4", "-n", "1000", "--out", "many.png"]).success();
+    let many = image::open(folder.path().join("many.png")).unwrap();
+    assert!(many.height() < 2 * many.width(), "{} {}", many.width(), many.height());
     let enough = run(&["reconstruct", "run", "--data", "uniform:40x4"]).success();
     enough.stdout(predicate::str::contains("reconstructions-16.png").and(predicate::str::contains("images:").not()));
 }

@@ -54,6 +54,8 @@ mod tests {
             std::fs::write(&path, format!("data = '{written}'\ntest-data = '{written}'\n")).unwrap();
             let table = TrainConfig::table(&path).unwrap();
             assert_eq!([&table["data"], &table["test-data"]], [&wanted.as_str().into(); 2], "{written}");
+            let of_run = TrainConfig::load_of_run(&path).unwrap();
+            assert_eq!(of_run.data, Some(written.parse().unwrap()), "a run's file is not moved");
             let again = root.join("again.toml");
             std::fs::write(&again, table.to_string()).unwrap();
             assert_eq!(TrainConfig::table(&again).unwrap(), table, "{written}");
