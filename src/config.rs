@@ -1,6 +1,7 @@
 //! What a training run is told: defaults, then a preset, then a TOML file, then flags; written back into its folder.
 
 mod augment;
+mod beside;
 mod image_side;
 mod noise;
 mod preset;
@@ -13,7 +14,7 @@ pub use schedule::{BetaSchedule, Progress, RateSchedule};
 
 use crate::backend::Precision;
 use crate::data::{Background, Channels, DataSource, Header, ImageSize, Scale};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown_toml};
 use crate::models::{Deviation, Initial, Loss, ModelConfig, ModelKind, Output, Penalty};
 use crate::ops::{Activation, Adam, Augment, Augmentation, Noise, Pixels};
 use crate::rng::Stream;
@@ -201,7 +202,7 @@ impl Default for TrainConfig {
 }
 
 impl TrainConfig {
-    /// Reads a TOML file; what it leaves out has its default.
+    /// Reads a TOML file; what it leaves out has its default. Paths of data are relative to the file.
     ///
     /// # Errors
     /// Where the file cannot be read, or holds an unknown key or a wrong value; the message names the line.
@@ -209,17 +210,19 @@ impl TrainConfig {
         from_table(TrainConfig::table(path)?)
     }
 
-    /// A TOML file's keys, each of which is known and has a value of the right kind.
+    /// A TOML file's keys, each of which is known and has a value of the right kind; paths of data are absolute.
     ///
     /// # Errors
     /// As [`TrainConfig::load`].
     pub fn table(path: &Path) -> Result<Table> {
-        let text = std::fs::read_to_string(path).map_err(Error::io("reading", path))?;
-        let bad = |reason: String| Error::format(path, reason);
-        let table: Table = toml::from_str(&text).map_err(|error| bad(error.to_string()))?;
-        // Names the line of a wrong key or value.
-        toml::from_str::<TrainConfig>(&text).map_err(|error| bad(format!("{error}{}", nearest(&table))))?;
+        let mut table = read_table(path)?;
+        beside::resolve(&mut table, path)?;
         Ok(table)
+    }
+
+    /// Reads the file of a run: [`TrainConfig::load`], but for paths of data, which stay as the run was told them.
+    pub(crate) fn load_of_run(path: &Path) -> Result<TrainConfig> {
+        from_table(read_table(path)?)
     }
 
     /// Defaults, overlaid by each table in turn.
@@ -298,6 +301,16 @@ impl TrainConfig {
     }
 }
 
+/// A TOML file's keys as they are written.
+fn read_table(path: &Path) -> Result<Table> {
+    let text = std::fs::read_to_string(path).map_err(Error::io("reading", path))?;
+    let bad = |reason: String| Error::format(path, reason);
+    let table: Table = toml::from_str(&text).map_err(|error| bad(shown_toml(&error)))?;
+    // Names the line of a wrong key or value.
+    toml::from_str::<TrainConfig>(&text).map_err(|error| bad(format!("{}{}", shown_toml(&error), nearest(&table))))?;
+    Ok(table)
+}
+
 /// Which key the first unknown one may be meant for, as the end of a message.
 fn nearest(table: &Table) -> String {
     let known = serde_aux::prelude::serde_introspect::<TrainConfig>();
@@ -310,7 +323,8 @@ fn nearest(table: &Table) -> String {
 }
 
 fn from_table(table: Table) -> Result<TrainConfig> {
-    toml::Value::Table(table).try_into().map_err(|error| Error::Usage(format!("configuration: {error}")))
+    let bad = |error: toml::de::Error| Error::Usage(format!("configuration: {}", shown_toml(&error)));
+    toml::Value::Table(table).try_into().map_err(bad)
 }
 
 #[cfg(test)]
@@ -352,6 +366,8 @@ mod tests {
         assert!(!message("qqq = 3").contains("did you mean"));
         let error = message("latent = \"two\"");
         assert!(error.contains("line 1") && error.contains("string") && !error.contains("did you mean"), "{error}");
+        let error = message(&format!("latent = \"{}\"", "x".repeat(1 << 20)));
+        assert!(error.contains("line 1") && error.contains("expected usize") && error.len() < 2000, "{error}");
     }
 
     #[test]

@@ -178,6 +178,78 @@ fn flags_win_over_files_and_files_over_presets() {
     assert.code(1).stderr(predicate::str::contains("mine.toml").and(predicate::str::contains("latnet")));
 }
 
+/// `rows` examples of 4 values each.
+fn table(path: &Path, rows: usize) {
+    let rows = (0..rows).map(|row| format!("{},{},1,{}\n", row % 2, row / 2 % 2, row / 4 % 2));
+    std::fs::write(path, rows.collect::<String>()).unwrap();
+}
+
+#[test]
+fn a_file_names_data_beside_itself() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = std::fs::canonicalize(folder.path()).unwrap();
+    std::fs::create_dir(root.join("recipes")).unwrap();
+    table(&root.join("recipes/there.csv"), 20);
+    table(&root.join("here.csv"), 10);
+    let text = "data = 'there.csv'\ntest-data = '../here.csv'\nhidden = [4]\nlatent = 2\nbatch-size = 10\nepochs = 1\n";
+    std::fs::write(root.join("recipes/mine.toml"), text).unwrap();
+    let run = |args: &[&str]| vae_gpu(&root).args(args).args(["--device", "cpu"]).assert();
+    run(&["train", "--config", "recipes/mine.toml", "--out", "run"]).success();
+    let written = std::fs::read_to_string(root.join("run/config.toml")).unwrap();
+    for (key, file) in [("data", "recipes/there.csv"), ("test-data", "here.csv")] {
+        let line = format!("{key} = {:?}", root.join(file));
+        assert!(written.lines().any(|found| found == line), "{line}: {written}");
+    }
+    run(&["train", "--config", "recipes/mine.toml", "--data", "here.csv", "--out", "other"]).success();
+    // What comes through a pipe has no folder but the working directory.
+    let piped = ["train", "--config", "/dev/stdin", "--print-config"];
+    let printed = vae_gpu(&root).args(piped).write_stdin("data = 'here.csv'").assert().success();
+    printed.stdout(predicate::str::contains(format!("data = {:?}", root.join("here.csv"))));
+    std::fs::remove_file(root.join("recipes/there.csv")).unwrap();
+    let missing = run(&["train", "--config", "recipes/mine.toml", "--out", "none"]);
+    missing.code(1).stderr(predicate::str::contains("recipes/there.csv"));
+}
+
+#[test]
+fn a_small_test_set_is_shown_whole_or_told() {
+    let folder = tempfile::tempdir().unwrap();
+    table(&folder.path().join("ten.csv"), 10);
+    table(&folder.path().join("thirty.csv"), 30);
+    let run = |args: &[&str]| vae_gpu(folder.path()).args(args).args(["--device", "cpu"]).assert();
+    let small = ["--hidden", "4", "--latent", "2", "--batch-size", "5", "--epochs", "1", "--quiet"];
+    run(&[&["train", "--data", "ten.csv", "--out", "run"], &small[..]].concat()).success();
+
+    let two = "interpolate needs two test images: ten.csv has 1; name other data with --data";
+    run(&["interpolate", "run"]).code(2).stderr(predicate::str::contains(two));
+    run(&["interpolate", "run", "--data", "thirty.csv"]).success();
+    run(&["interpolate", "run", "--pair", "0,0"]).success();
+
+    run(&["reconstruct", "run"]).success().stdout(predicate::str::contains("images: all 1 test images of ten.csv"));
+    run(&["reconstruct", "run", "--data", "thirty.csv"]).success();
+    for (name, there) in [("1", true), ("3", true), ("16", false)] {
+        assert_eq!(folder.path().join(format!("run/figures/reconstructions-{name}.png")).exists(), there, "{name}");
+    }
+    run(&["reconstruct", "run", "-n", "2"]).code(2).stderr(predicate::str::contains("--count is 2: ten.csv has 1"));
+    run(&["reconstruct", "run", "--data", "uniform:1000x4", "-n", "1000", "--out", "many.png"]).success();
+    let many = image::open(folder.path().join("many.png")).unwrap();
+    assert!(many.height() < 2 * many.width(), "{} {}", many.width(), many.height());
+    let enough = run(&["reconstruct", "run", "--data", "uniform:40x4"]).success();
+    enough.stdout(predicate::str::contains("reconstructions-16.png").and(predicate::str::contains("images:").not()));
+}
+
+#[test]
+fn a_run_that_stops_early_has_its_last_figures() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["train", "--data", "uniform:40x16", "--hidden", "4", "--latent", "2", "--batch-size", "20"];
+    let early = ["--epochs", "1000", "--patience", "1", "--lr", "0.5", "--out", "run", "--device", "cpu"];
+    let assert = vae_gpu(folder.path()).args(args).args(early).assert().success();
+    assert.stdout(predicate::str::contains("stopped after epoch"));
+    // It took less than the second before which none are drawn but the last.
+    for figure in ["loss", "samples", "reconstructions", "latent"] {
+        assert!(folder.path().join(format!("run/figures/{figure}.png")).exists(), "{figure}");
+    }
+}
+
 /// The lines of `vae-gpu bench` with these flags, as JSON.
 fn bench(flags: &[&str]) -> Vec<serde_json::Value> {
     bench_told(flags, "")

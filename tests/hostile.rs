@@ -13,7 +13,10 @@ use npyz::WriterBuilder;
 use tempfile::TempDir;
 use vae_gpu::config::TrainConfig;
 use vae_gpu::data::{DataSource, Reading};
+use vae_gpu::density::Density;
+use vae_gpu::error::Error;
 use vae_gpu::rng::{Draw, Stream};
+use vae_gpu::train::{Checkpoint, RunFolder};
 
 /// Damaged files of each kind.
 fn tries() -> u32 {
@@ -167,6 +170,41 @@ fn configurations() {
             let _ = config.validate();
         }
     }
+}
+
+/// A message never shows the rest of a file.
+#[test]
+fn messages_are_short() {
+    let folder = TempDir::new().unwrap();
+    let long = "x".repeat(1 << 20);
+    let write = |name: &str, text: &[u8]| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let short = |error: Error, part: &str| {
+        let text = error.to_string();
+        assert!(text.len() < 3000 && text.contains(part), "{} bytes: {}", text.len(), text.split_at(200).0);
+    };
+    let safetensors = |key: &str, metadata: serde_json::Value| {
+        let header = serde_json::json!({ "__metadata__": { key: metadata.to_string() } }).to_string();
+        [&(header.len() as u64).to_le_bytes()[..], header.as_bytes()].concat()
+    };
+    let config = |line: String| TrainConfig::load(&write("config.toml", line.as_bytes())).unwrap_err();
+    short(config(format!("latent = \"{long}\"")), "line 1");
+    short(config(format!("seed = 1\n{long} = 1")), "line 2");
+    short(config(format!("data = \"uniform:{long}\"")), "NxD");
+    for metadata in
+        [serde_json::json!({ "format": long }), serde_json::json!({ "format": [&long] }), serde_json::json!(long)]
+    {
+        let checkpoint = write("last.safetensors", &safetensors("vae-gpu", metadata.clone()));
+        short(Checkpoint::load(&checkpoint).unwrap_err(), "last.safetensors");
+        let density = write("density.safetensors", &safetensors("vae-gpu-density", metadata));
+        short(Density::load(&density, "").unwrap_err(), "density.safetensors");
+    }
+    write("config.toml", b"");
+    write("metrics.jsonl", format!("{{\"epoch\": \"{long}\"}}\n").as_bytes());
+    short(RunFolder::open(folder.path()).unwrap().metrics().unwrap_err(), "line 1");
 }
 
 /// Headers that claim more than there is, or could be.

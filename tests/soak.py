@@ -40,7 +40,7 @@ def resident(process):
 
 
 def endurance(device):
-    """200,000 steps of a tiny model: growth of memory after the first epoch, and speed of the last epochs over the first."""
+    """200,000 steps of a tiny model: growth of memory after the first figures, and speed of the last epochs over the first."""
     binary = json.loads(
         subprocess.run(["cargo", "metadata", "--format-version", "1", "--no-deps"], cwd=ROOT, capture_output=True).stdout
     )["target_directory"] + "/release/vae-gpu"
@@ -50,21 +50,24 @@ def endurance(device):
         examples = STEPS // EPOCHS * BATCH
         train = f"train --device {device} --data uniform:{examples}x8 --hidden 8 --latent 2 --batch-size {BATCH} --epochs {EPOCHS}"
         process = subprocess.Popen([binary, *train.split(), "--quiet", "--out", str(run)])
-        held = {}
+        held, drawn = {}, None
         while process.poll() is None:
             metrics = run / "metrics.jsonl"
             epochs = metrics.read_text().count("\n") if metrics.exists() else 0
             memory = resident(process)
             if memory:
                 held.setdefault(epochs, []).append(memory)
+            if drawn is None and (run / "figures" / "samples.png").exists():
+                drawn = epochs
             time.sleep(0.2)
         if process.returncode:
             return f"{STEPS:,} steps", f"it ended with {process.returncode}"
         lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
         seconds = [line["seconds"] for line in lines]
         first, last = sorted(seconds[1:6])[2], sorted(seconds[-5:])[2]
-        # The first epoch draws its figures last: what it holds then is what every epoch may.
-        growth = max(held[max(held)]) / max(held[1]) - 1
+        # Figures are drawn first after an epoch that ends a second or more after the run began: what is held then is what
+        # may be held ever after.
+        growth = max(held[max(held)]) / max(held[max(drawn or 1, 1)]) - 1
         memory = " ".join(str(max(held[epoch]) // 1024) for epoch in sorted(held))
         print(f"{device}: {lines[-1]['step']:,} steps, MiB by epoch {memory}; an epoch took {first:.2f} s at first, "
               f"{last:.2f} s at last", flush=True)

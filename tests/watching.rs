@@ -232,16 +232,18 @@ fn tensorboard_gets_every_epoch_once() {
             assert_eq!((*channels, image.color().channel_count()), if tag == "latent" { (3, 3) } else { (1, 1) });
         }
     }
-    // The first ten, with 3 for both times, and the last.
-    let epochs: Vec<u64> = [1, 2, 3, 3, 4, 5, 6, 7, 8, 9, 10, 12].to_vec();
+    // Which epochs have pictures depends on how long they take; the last of each session has.
+    let epochs = shown["samples"].clone();
     assert_eq!(shown, ["latent", "reconstructions", "samples"].map(|tag| (tag, epochs.clone())).into());
-    let samples: Vec<&Vec<u8>> = all[0]
+    assert!([2, 3, 12].iter().all(|last| epochs.contains(last)), "{epochs:?}");
+    let samples: Vec<&Vec<u8>> = all
         .iter()
+        .flatten()
         .flat_map(|event| &event.images)
         .filter(|image| image.0 == "samples")
         .map(|image| &image.2)
         .collect();
-    assert!(samples[0] != samples[1], "the model moves, and so do its samples");
+    assert!(samples[0] != samples[samples.len() - 1], "the model moves, and so do its samples");
 }
 
 #[test]

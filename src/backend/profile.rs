@@ -5,7 +5,7 @@
 //! it is asked for: [`Kept::default`] is nowhere.
 
 use super::Adapter;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown, shown_toml};
 use crate::files::write_atomic;
 use crate::ops::{Products, Variant};
 use serde::Deserialize;
@@ -142,13 +142,14 @@ impl Kept {
             (Err(error), Kept::Folder(_)) if error.kind() == ErrorKind::NotFound => return Ok(Found::Nothing),
             (text, _) => text.map_err(Error::io("reading profile", &path))?,
         };
-        let bad = |error: toml::de::Error| Error::format(&path, format!("the profile is damaged: {error}"));
+        let bad =
+            |error: toml::de::Error| Error::format(&path, format!("the profile is damaged: {}", shown_toml(&error)));
         let header: Header = toml::from_str(&text).map_err(bad)?;
         let ours = [env!("CARGO_PKG_VERSION"), adapter.name.as_str(), adapter.driver.as_deref().unwrap_or_default()];
         let theirs = [header.version.as_str(), &header.adapter, &header.driver];
         for (what, (theirs, ours)) in ["version", "adapter", "driver"].iter().zip(theirs.iter().zip(&ours)) {
             if theirs != ours {
-                let why = format!("it was measured with {what} {theirs:?}, this is {ours:?}");
+                let why = format!("it was measured with {what} {:?}, this is {ours:?}", shown(theirs));
                 return Ok(Found::Unused { path, why });
             }
         }
@@ -242,6 +243,11 @@ mod tests {
             let Found::Unused { why, .. } = kept.find(&other).unwrap() else { panic!("{other:?}") };
             assert!(why.contains(named), "{why}");
         }
+        let long = Adapter { name: "x".repeat(1 << 20), ..adapter() };
+        let other = Kept::File(kept.write(&long, &[]).unwrap());
+        let Found::Unused { why, .. } = other.find(&adapter()).unwrap() else { panic!("it is of another adapter") };
+        assert!(why.len() < 1000, "{why}");
+        kept.write(&adapter(), &choices()).unwrap();
         // Another version may have loops that this one has never heard of.
         let text = std::fs::read_to_string(&path).unwrap();
         let version = format!("version = \"{}\"", env!("CARGO_PKG_VERSION"));
@@ -265,11 +271,13 @@ mod tests {
             ("\ndriver", "\nmaker", "line", "driver"),
             ("[products]", "colour = 1\n[products]", "line 7", "products"),
             ("[products]", "[products", "line 7", "]"),
+            ("[products]", &format!("colour = {}\n[products]", "1".repeat(1 << 20)), "line 7", "colour"),
         ];
         for (from, to, line, rule) in damages {
             assert!(whole.contains(from), "{whole}");
             std::fs::write(&path, whole.replacen(from, to, 1)).unwrap();
             let error = kept.find(&adapter()).unwrap_err().to_string();
+            assert!(error.len() < 1000, "{error}");
             for part in ["mine.toml", line, rule] {
                 assert!(error.contains(part), "{to}: {part}: {error}");
             }

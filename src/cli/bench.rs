@@ -6,11 +6,12 @@ use std::time::Instant;
 use clap::Args;
 use serde::Serialize;
 
-use super::{check_folder, device_line, device_with, options, say, thousands};
+use super::{device_line, device_with, options, say, thousands};
 use crate::backend::cpu::Cpu;
 use crate::backend::{Device, Kept, Precision};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
+use crate::files::check_target;
 use crate::ops::Variant;
 use crate::plan::{Fusion, Options};
 use crate::train::bench::kernels::{self, KernelTime};
@@ -122,7 +123,7 @@ impl Bench {
             kept.write(&adapter, &[])?; // says why it can't, before the work
         }
         if let Some(file) = &self.profile {
-            check_folder(file)?;
+            check_target(file)?;
         }
         if !self.json {
             say(format_args!("{}", device_line(&selected)));

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{check_folder, say, table, thousands};
+use super::{say, table, thousands};
 use crate::error::{Error, Result};
+use crate::files::check_target;
 use crate::plot::{Curve, loss_curve};
 use crate::train::summary::{Run, architecture};
 
@@ -44,7 +45,7 @@ pub(super) struct Compare {
 
 impl Compare {
     pub(super) fn run(self) -> Result<()> {
-        check_folder(&self.out)?;
+        check_target(&self.out)?;
         let runs = self.runs.iter().map(|path| Run::read(path)).collect::<Result<Vec<_>>>()?;
         for (run, path) in runs.iter().zip(&self.runs) {
             if run.epochs.is_empty() {

@@ -1,11 +1,9 @@
 //! `vae-gpu completions`.
 
-use std::io::Write;
-
 use clap::{Args, CommandFactory};
 use clap_complete::{Shell, generate};
 
-use super::Cli;
+use super::{Cli, output};
 use crate::error::Result;
 
 /// Print the completion script of a shell
@@ -19,9 +17,9 @@ pub(super) struct Completions {
 
 impl Completions {
     pub(super) fn run(self) -> Result<()> {
-        let mut script = Vec::new(); // a reader who goes away early is no reason to stop
+        let mut script = Vec::new();
         generate(self.shell, &mut Cli::command(), env!("CARGO_PKG_NAME"), &mut script);
-        let _ = std::io::stdout().write_all(&script);
+        output::print(&script);
         Ok(())
     }
 }

@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::source::{Source, Which};
-use super::{check_folder, say, square};
+use super::{say, square};
 use crate::data::npy;
 use crate::error::{Error, Result};
+use crate::files::check_target;
 use crate::plan::Options;
 use crate::train::generate::Decoder;
 use crate::train::image_grid;
@@ -41,7 +42,7 @@ impl Decode {
         let source = Source::new(self.run, self.which);
         let found = source.find()?;
         let out = self.out.clone().unwrap_or_else(|| self.codes.with_extension("png"));
-        [Some(&out), self.npy.as_ref()].into_iter().flatten().try_for_each(|file| check_folder(file))?;
+        [Some(&out), self.npy.as_ref()].into_iter().flatten().try_for_each(|file| check_target(file))?;
         let (count, width, codes) = npy::read_f32(&self.codes)?;
         let header = &found.checkpoint.header;
         if width != header.model.latent || count == 0 {

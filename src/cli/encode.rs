@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::say;
 use super::source::{Asked, Source};
-use super::{check_folder, say};
 use crate::data::{Images, npy};
 use crate::error::{Error, Result};
-use crate::files::write_atomic;
+use crate::files::{check_target, write_atomic};
 use crate::plan::Options;
 use crate::train::generate::Encoder;
 
@@ -35,7 +35,7 @@ pub(super) struct Encode {
 impl Encode {
     pub(super) fn run(self) -> Result<()> {
         let found = self.source.find()?;
-        check_folder(&self.out)?;
+        check_target(&self.out)?;
         let (config, examples) = found.examples(&self.asked)?;
         let images = &examples.images;
         let (count, latent) = (images.count(), found.checkpoint.header.model.latent);

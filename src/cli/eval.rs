@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::source::{Asked, Source};
-use super::{check_folder, device, say};
+use super::{device, say};
 use crate::error::{Error, Result};
-use crate::files::write_atomic;
+use crate::files::{check_target, write_atomic};
 use crate::plan::Options;
 use crate::train::evaluate::{Evaluation, Request};
 
@@ -37,7 +37,7 @@ impl Eval {
         let found = self.source.find()?;
         let to_stdout = self.json.as_deref().is_some_and(|file| file.as_os_str() == "-");
         if let (Some(file), false) = (&self.json, to_stdout) {
-            check_folder(file)?;
+            check_target(file)?;
         }
         let (config, mut examples) = found.examples(&self.asked)?;
         if let Some(count) = self.images {

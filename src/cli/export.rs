@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
-use super::{RUNS, check_folder, say};
+use super::{RUNS, say};
 use crate::error::{Error, Result};
 use crate::export::Format;
+use crate::files::check_target;
 use crate::train::{Checkpoint, RunFolder, newest_run};
 
 /// Which of a run's checkpoints.
@@ -49,7 +50,10 @@ impl Export {
             Which::Last => "last",
         });
         if let Some(out) = &self.out {
-            check_folder(out)?;
+            match self.format {
+                Format::Onnx if out.is_dir() => {}
+                _ => check_target(out)?,
+            }
         }
         let checkpoint = Checkpoint::load(&path)?;
         let out = match (self.out, self.format) {

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::say;
 use super::source::{Asked, Source, check_index};
-use super::{check_folder, say};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::files::check_target;
 use crate::plan::Options;
 use crate::train::generate::{Decoder, Encoder};
 use crate::train::image_grid;
@@ -51,9 +52,16 @@ impl Interpolate {
     pub(super) fn run(self) -> Result<()> {
         let found = self.source.find()?;
         let out = self.out.clone().unwrap_or_else(|| found.figure("interpolations.png"));
-        check_folder(&out)?;
+        check_target(&out)?;
         let (config, examples) = found.examples(&self.asked)?;
         let test = &examples.images;
+        if self.pair.is_empty() && test.count() < 2 {
+            return Err(Error::Usage(format!(
+                "interpolate needs two test images: {} has {}; name other data with --data",
+                examples.name,
+                test.count()
+            )));
+        }
         let pairs = match self.pair.is_empty() {
             true => (0..8.min(test.count() / 2)).map(|row| (2 * row, 2 * row + 1)).collect(),
             false => self.pair.clone(),

@@ -1,12 +1,11 @@
 //! `vae-gpu man`.
 
-use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{Args, Command, CommandFactory};
 use clap_mangen::Man as Page;
 
-use super::{Cli, say};
+use super::{Cli, output, say};
 use crate::error::{Error, Result};
 use crate::files::write_atomic;
 
@@ -25,7 +24,7 @@ impl Man {
         root.build();
         let Some(folder) = &self.out else {
             let (_, text) = page(&root)?;
-            let _ = std::io::stdout().write_all(&text); // a reader who goes away early is no reason to stop
+            output::print(&text);
             return Ok(());
         };
         let commands = root.get_subcommands().filter(|command| !command.is_hide_set());

@@ -12,6 +12,7 @@ mod flags;
 mod interpolate;
 mod interrupt;
 mod man;
+mod output;
 mod progress;
 mod reconstruct;
 mod report;
@@ -23,9 +24,8 @@ mod train;
 mod traverse;
 
 use std::error::Error as _;
-use std::fmt::{Arguments, Display};
+use std::fmt::Display;
 use std::io::{IsTerminal, Write, stderr};
-use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -34,6 +34,7 @@ use clap::{Parser, Subcommand};
 use crate::backend::{Device, DeviceChoice, Kept, Precision, Selected, select_precision};
 use crate::error::{Error, Result};
 use crate::plan::{Fusion, Options};
+use output::say;
 
 /// Where runs lie unless said otherwise.
 const RUNS: &str = "runs";
@@ -69,10 +70,32 @@ enum Command {
     Man(man::Man),
 }
 
-/// Parses the process's arguments, runs the command, prints an error with its causes; 0, or [`Error::exit_code`]. The
-/// process has run since `started`.
+/// Parses the process's arguments, runs the command, prints an error with its causes; 0, [`Error::exit_code`], or 1 where
+/// only standard output failed. The process has run since `started`.
 pub fn main(started: Instant) -> ExitCode {
-    let cli = Cli::parse();
+    let code = match Cli::try_parse() {
+        Ok(cli) => run(cli, started),
+        // A wrong command line, or the help or version that was asked for.
+        Err(text) => {
+            let printed = text.print();
+            if !text.use_stderr() {
+                output::keep(printed);
+            }
+            u8::try_from(text.exit_code()).unwrap_or(2)
+        }
+    };
+    let code = match output::finish() {
+        Ok(()) => code,
+        Err(error) => {
+            let _ = writeln!(stderr(), "error: writing standard output: {error}"); // there is nowhere left to report to
+            if code == 0 { 1 } else { code }
+        }
+    };
+    ExitCode::from(code)
+}
+
+/// Runs the command; the exit code.
+fn run(cli: Cli, started: Instant) -> u8 {
     listen(cli.verbose);
     let done = match cli.command {
         Command::Train(command) => command.run(),
@@ -93,11 +116,11 @@ pub fn main(started: Instant) -> ExitCode {
         Command::Man(command) => command.run(),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(error) => {
             let kind = if matches!(error, Error::Interrupted { .. }) { "stopped" } else { "error" };
-            let _ = writeln!(stderr(), "{kind}: {}", told(&error)); // there is nowhere left to report to
-            ExitCode::from(error.exit_code())
+            let _ = writeln!(stderr(), "{kind}: {}", told(&error)); // as above
+            error.exit_code()
         }
     }
 }
@@ -123,11 +146,6 @@ fn told(error: &Error) -> String {
         cause = error.source();
     }
     text
-}
-
-/// Prints a line; a reader who has gone away is no reason to stop.
-fn say(line: Arguments<'_>) {
-    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// How plans that run many times are compiled for a device.
@@ -174,16 +192,6 @@ fn thousands(number: impl Display) -> String {
 /// Columns of the squarest grid of `count` images.
 fn square(count: usize) -> usize {
     (1..).find(|columns| columns * columns >= count).unwrap_or(count)
-}
-
-/// Checks, before the work, that a file can be written into its folder.
-fn check_folder(file: &Path) -> Result<()> {
-    match file.parent() {
-        Some(folder) if folder != Path::new("") && !folder.is_dir() => {
-            Err(Error::io("writing", file)(std::io::Error::from(std::io::ErrorKind::NotFound)))
-        }
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

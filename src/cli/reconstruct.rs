@@ -5,16 +5,19 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::source::{Asked, Source};
-use super::{check_folder, say};
+use super::{say, square};
 use crate::data::npy;
 use crate::error::{Error, Result};
+use crate::files::check_target;
 use crate::plan::Options;
 use crate::plot::reconstructions;
 use crate::train::generate::Reconstructor;
 
 /// Images that are decoded at a time.
 const ROWS: usize = 256;
-/// Images in a row of the picture.
+/// Images unless said otherwise, where there are so many.
+const COUNT: usize = 16;
+/// Images in a row of the picture, at least where there are so many.
 const COLUMNS: usize = 16;
 
 /// Show test images above what a trained model makes of them
@@ -25,9 +28,9 @@ const COLUMNS: usize = 16;
 pub(super) struct Reconstruct {
     #[command(flatten)]
     source: Source,
-    /// Images: the first N of the test set, 1 to 10000
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    count: u32,
+    /// Images: the first N of the test set, 1 to 10000 [default: 16, or all where there are fewer]
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    count: Option<u32>,
     #[command(flatten)]
     asked: Asked,
     /// The picture [default: RUN/figures/reconstructions-N.png]
@@ -41,23 +44,30 @@ pub(super) struct Reconstruct {
 impl Reconstruct {
     pub(super) fn run(self) -> Result<()> {
         let found = self.source.find()?;
-        let out = self.out.clone().unwrap_or_else(|| found.figure(&format!("reconstructions-{}.png", self.count)));
-        [Some(&out), self.npy.as_ref()].into_iter().flatten().try_for_each(|file| check_folder(file))?;
+        [&self.out, &self.npy].into_iter().flatten().try_for_each(|file| check_target(file))?;
         let (config, examples) = found.examples(&self.asked)?;
-        let (header, test, count) = (&found.checkpoint.header, &examples.images, self.count as usize);
-        if count > test.count() {
-            let (name, held) = (&examples.name, test.count());
+        let (header, test, name) = (&found.checkpoint.header, &examples.images, &examples.name);
+        let held = test.count();
+        let count = self.count.map_or(COUNT.min(held), |count| count as usize);
+        if count > held {
             return Err(Error::Usage(format!(
-                "--count is {count}: {name} has {held} test images, it must be at most that"
+                "--count is {count}: {} has {held} test images, it must be at most that",
+                name
             )));
         }
+        let out = self.out.clone().unwrap_or_else(|| found.figure(&format!("reconstructions-{count}.png")));
+        check_target(&out)?;
         let (selected, mut session) = self.source.session(&found)?;
         let reconstructor = Reconstructor::load(&mut *session, &found.model, ROWS.min(count), Options::default())?;
         found.say(&selected);
         found.say_examples(&examples, true)?;
+        if self.count.is_none() && count < COUNT {
+            say(format_args!("images: all {count} of {name}"));
+        }
         let originals = test.shown(0..count, config.binarise)?; // [count, features]
         let means = reconstructor.apply(&mut *session, &originals)?;
-        reconstructions(&originals, &means, header.size(), COLUMNS.min(count))?.save(&out)?;
+        let columns = square(2 * count).max(COLUMNS).min(count);
+        reconstructions(&originals, &means, header.size(), columns)?.save(&out)?;
         say(format_args!("{}", out.display()));
         if let Some(file) = &self.npy {
             npy::write_f32(file, count, test.features(), &header.unscaled(means))?;

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::source::{Found, Source};
-use super::{check_folder, say, square};
+use super::{say, square};
 use crate::backend::Session;
 use crate::data::npy;
 use crate::density::{Density, DensityKind};
 use crate::error::{Error, Result};
+use crate::files::check_target;
 use crate::plan::Options;
 use crate::train::generate::Sampler;
 use crate::train::{density, image_grid};
@@ -47,7 +48,7 @@ impl Sample {
     pub(super) fn run(self) -> Result<()> {
         let found = self.source.find()?;
         let out = self.out.clone().unwrap_or_else(|| found.figure(&format!("samples-seed{}.png", self.seed)));
-        [Some(&out), self.npy.as_ref()].into_iter().flatten().try_for_each(|file| check_folder(file))?;
+        [Some(&out), self.npy.as_ref()].into_iter().flatten().try_for_each(|file| check_target(file))?;
         let (selected, mut session) = self.source.session(&found)?;
         found.say(&selected);
         let count = self.count as usize;

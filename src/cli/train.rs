@@ -11,7 +11,7 @@ use super::{RUNS, device_line, device_with, options, say, thousands};
 use crate::backend::Kept;
 use crate::config::{PRESETS, TrainConfig, preset};
 use crate::data::report;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shell_word};
 use crate::files::write_atomic;
 use crate::models::{Model, ModelKind};
 use crate::train::{Checkpoint, Ended, RunFolder, Trainer};
@@ -27,7 +27,7 @@ pub(super) struct Train {
     /// A configuration by name
     #[arg(long, value_name = "NAME", conflicts_with = "resume", value_parser = PRESETS.iter().map(|preset| preset.0).collect::<Vec<_>>())]
     preset: Option<String>,
-    /// TOML file with values for these flags (batch-size = 64); every run folder holds one
+    /// TOML file with values for these flags (batch-size = 64), paths of data relative to it; every run folder holds one
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Folder for the run [default: runs/MODEL-DATE-TIME]
@@ -119,8 +119,8 @@ impl Train {
         let mut progress = Progress::new(config.epochs, interrupt.clone());
         let ended = trainer.run(&folder, &mut progress).map_err(|error| go_on(error, &folder))?;
         report_stop(ended, &interrupt, &folder)?;
-        let path = folder.path().display();
-        say(format_args!("the run is in {path}; look at samples with: vae-gpu sample {path}"));
+        let (path, word) = (folder.path().display(), shell_word(folder.path()));
+        say(format_args!("the run is in {path}; look at samples with: vae-gpu sample {word}"));
         Ok(())
     }
 
@@ -150,7 +150,7 @@ fn fitting_batch(config: &mut TrainConfig, examples: usize) -> Option<String> {
 
 /// How to go on after a device failed or was lost.
 fn go_on(error: Error, folder: &RunFolder) -> Error {
-    let path = folder.path().display();
+    let path = shell_word(folder.path());
     match error {
         Error::Device { device, reason } => {
             let reason = format!(
@@ -166,7 +166,7 @@ fn go_on(error: Error, folder: &RunFolder) -> Error {
 /// What a run that was stopped ends with.
 fn report_stop(ended: Ended, interrupt: &Interrupt, folder: &RunFolder) -> Result<()> {
     let Ended::Stopped { step, epoch } = ended else { return Ok(()) };
-    let path = folder.path().display();
+    let path = shell_word(folder.path());
     let reason = format!("after step {step}, in epoch {epoch}; go on with: vae-gpu train --resume {path}");
     Err(Error::Interrupted { signal: interrupt.signal().unwrap_or_default(), reason })
 }

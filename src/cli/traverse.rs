@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::say;
 use super::source::{Asked, Source, check_index};
-use super::{check_folder, say};
 use crate::backend::Session;
 use crate::config::TrainConfig;
 use crate::data::Images;
 use crate::error::{Error, Result};
+use crate::files::check_target;
 use crate::models::Model;
 use crate::plan::Options;
 use crate::train::generate::{Decoder, Encoder};
@@ -50,7 +51,7 @@ impl Traverse {
         }
         let found = self.source.find()?;
         let out = self.out.clone().unwrap_or_else(|| found.figure("traversals.png"));
-        check_folder(&out)?;
+        check_target(&out)?;
         let (header, steps) = (&found.checkpoint.header, self.steps as usize);
         let latent = header.model.latent;
         let (selected, mut session) = self.source.session(&found)?;

@@ -28,7 +28,7 @@ mod idx;
 mod idx_files;
 mod labels;
 mod mnist;
-pub(crate) mod notes;
+mod notes;
 pub mod npy;
 mod numbers;
 mod picture;

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::Path;
 
+use crate::error::shown;
+
 /// `1 image`, `2 images`.
 pub(super) fn counted(count: usize, noun: &str) -> String {
     let plural = match noun.strip_suffix('s').is_some() || noun.ends_with('x') {
@@ -12,13 +14,9 @@ pub(super) fn counted(count: usize, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}{plural}") }
 }
 
-/// Text of an input as a message shows it: its beginning, quoted.
-pub(crate) fn quoted(text: &str) -> String {
-    const SHOWN: usize = 60;
-    match text.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{:?}...", &text[..end]),
-        None => format!("{text:?}"),
-    }
+/// Text of an input as a message quotes it: its beginning where it is long.
+pub(super) fn quoted(text: &str) -> String {
+    format!("{:?}", shown(text))
 }
 
 /// How many of a kind there are, and which came first.
@@ -62,12 +60,5 @@ mod tests {
         tally.note("image", "is left out", "are left out", &mut notes);
         assert_eq!(notes, ["1 image (a.png) is left out", "2 images (the first is a.png) are left out"]);
         assert_eq!([counted(1, "class"), counted(3, "class")], ["1 class", "3 classes"]);
-    }
-
-    #[test]
-    fn a_message_shows_the_beginning_of_a_long_text() {
-        assert_eq!(quoted("a\"b"), "\"a\\\"b\"");
-        let long = quoted(&"é".repeat(1000));
-        assert!(long.ends_with("...") && long.chars().count() == 65, "{long}");
     }
 }

@@ -9,7 +9,7 @@ use safetensors::tensor::{Dtype, TensorView};
 use serde::{Deserialize, Serialize};
 
 use super::Density;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown_reason};
 use crate::files::write_atomic;
 
 const FORMAT: &str = "vae-gpu-density/1";
@@ -54,7 +54,7 @@ impl Density {
     /// [`Error::Io`] where it can't be read, [`Error::Format`] where it is no such file or does not fit itself.
     pub fn load(path: &Path, of: &str) -> Result<Option<Density>> {
         let bytes = std::fs::read(path).map_err(Error::io("reading", path))?;
-        read(&bytes, of).map_err(|reason| Error::format(path, reason))
+        read(&bytes, of).map_err(|reason| Error::format(path, shown_reason(&reason)))
     }
 }
 

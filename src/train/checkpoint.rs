@@ -19,7 +19,7 @@ use super::tensor::{Tensor, safetensors, stored_shape};
 use crate::backend::Precision;
 use crate::config::{BetaSchedule, Binarise, RateSchedule, TrainConfig};
 use crate::data::{Dataset, Fingerprint, ImageSize, Schema};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shown_reason};
 use crate::files::write_atomic;
 use crate::graph::ParameterLayout;
 use crate::models::{Model, ModelConfig};
@@ -216,7 +216,7 @@ impl Checkpoint {
     /// or where its tensors are not those of the architecture it names.
     pub fn load(path: &Path) -> Result<Checkpoint> {
         let bytes = std::fs::read(path).map_err(Error::io("reading", path))?;
-        Checkpoint::from_bytes(&bytes).map_err(|reason| Error::format(path, reason))
+        Checkpoint::from_bytes(&bytes).map_err(|reason| Error::format(path, shown_reason(&reason)))
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Checkpoint, String> {
@@ -255,8 +255,9 @@ impl Checkpoint {
         if ours == wanted {
             return Ok(());
         }
-        let another =
-            |reason: String| Err(Error::format(path, format!("a checkpoint of another architecture: {reason}")));
+        let another = |reason: String| {
+            Err(Error::format(path, format!("a checkpoint of another architecture: {}", shown_reason(&reason))))
+        };
         let held = Model::new(ours.clone())?;
         for at in 0..held.layout().parameters().len().max(model.layout().parameters().len()) {
             let named = |layout: &ParameterLayout| {

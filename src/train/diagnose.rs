@@ -8,7 +8,7 @@ use super::feed::Feed;
 use super::{Checkpoint, RunFolder, Trainer, first_parameters};
 use crate::backend::cpu::interpret;
 use crate::data::Values;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shell_word};
 use crate::graph::{Graph, Source};
 use crate::models::Batches;
 use crate::ops::Order;
@@ -25,7 +25,7 @@ impl Trainer<'_> {
             // The fault that is reported is the first one.
             Err(second) => format!("; it could not be replayed: {second}"),
         };
-        let (path, rate) = (folder.path().display(), self.config.lr / 10.0);
+        let (path, rate) = (shell_word(folder.path()), self.config.lr / 10.0);
         Error::NonFinite(format!(
             "{reason}{found}; go on from there with a lower rate, vae-gpu train --resume {path} --lr {rate}, or with \
              --clip-norm 1"

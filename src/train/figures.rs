@@ -1,4 +1,4 @@
-//! The pictures of a run: drawn anew after each epoch for its folder and for TensorBoard, and again for a report.
+//! The pictures of a run: drawn anew while it goes on for its folder and for TensorBoard, and again for a report.
 
 use super::generate::{Encoder, Reconstructor, Sampler};
 use super::run::EpochMetrics;

@@ -7,6 +7,7 @@ pub mod bench;
 pub mod checkpoint;
 pub mod density;
 mod diagnose;
+mod drawing;
 pub mod evaluate;
 mod feed;
 pub mod figures;
@@ -43,8 +44,9 @@ use crate::ops::Order;
 use crate::plan::{Arena, Options, compile};
 use crate::step::Step;
 use checkpoint::{Header, Standing, Training};
+use drawing::Drawing;
 use feed::Feed;
-use figures::{Figure, Figures};
+use figures::Figures;
 use metrics::Mean;
 use queue::Queue;
 use schedule::{batches, evaluation_steps, training_steps};
@@ -220,14 +222,15 @@ impl<'d> Trainer<'d> {
     }
 
     /// Trains up to the configured epoch, or until its patience is over; after each epoch evaluates and brings the folder
-    /// up to date. In the end a model without a prior gets the density of its codes. Where it is asked to stop, it does after
-    /// the submissions under way, and the last checkpoint holds it there.
+    /// up to date: metrics and checkpoints always, figures as often as takes a tenth of the time, and after the last. In the
+    /// end a model without a prior gets the density of its codes. Where it is asked to stop, it does after the submissions
+    /// under way, and the last checkpoint holds it there.
     ///
     /// # Errors
     /// [`Error::NonFinite`] where a loss is not finite, with the first value that was not: what the folder held after the
     /// last epoch stays. Else what the device or the file system fails with.
     pub fn run(&mut self, folder: &RunFolder, observer: &mut dyn Observer) -> Result<Ended> {
-        let mut ended = Ended::Done;
+        let (mut ended, mut drawing) = (Ended::Done, Drawing::begin());
         let mut lines = folder.metrics()?;
         lines.retain(|line| line.epoch <= self.epoch());
         let mut events = EventFile::begin(folder, self.epoch())?;
@@ -250,15 +253,10 @@ impl<'d> Trainer<'d> {
                 let path = folder.path().join("steps.jsonl");
                 crate::files::write_atomic(&path, metrics::json_lines(&path, &self.trace)?.as_bytes())?;
             }
-            let began = Instant::now();
             let checkpoint = self.checkpoint()?;
             folder.save(&checkpoint, checkpoint.header.standing.best_epoch == line.epoch)?;
-            let figures = self.figures.draw(&mut *self.session, &self.config, self.data, &lines)?;
-            for Figure { name, picture } in &figures {
-                picture.save(&folder.figure(&format!("{name}.png")))?;
-            }
-            events.pictures(line.epoch, &figures, line.epoch == self.config.epochs)?;
-            tracing::info!("epoch {}: saved and drawn in {:.2} s", line.epoch, began.elapsed().as_secs_f64());
+            let last = self.epoch() >= self.config.epochs || self.out_of_patience().is_some() || self.stopping;
+            self.draw(&mut drawing, folder, &mut events, &lines, last)?;
             observer.epoch_finished(&line, train, test);
             // An epoch of two submissions is over before it can be broken off.
             if self.stopping && self.epoch() < self.config.epochs {

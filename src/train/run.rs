@@ -3,7 +3,7 @@
 use super::Checkpoint;
 use super::metrics::json_lines;
 use crate::config::TrainConfig;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shell_word, shown_reason};
 use crate::files::{is_part, write_atomic};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -58,9 +58,10 @@ impl RunFolder {
     /// [`Error::Usage`] where the folder already holds a run; [`Error::Io`] where it cannot be made.
     pub fn create(path: &Path, config: &TrainConfig) -> Result<RunFolder> {
         if path.join("config.toml").exists() {
-            let path = path.display();
             return Err(Error::Usage(format!(
-                "--out {path}: it already holds a run; use --resume {path} to go on with it"
+                "--out {}: it already holds a run; use --resume {} to go on with it",
+                path.display(),
+                shell_word(path)
             )));
         }
         let run = RunFolder { path: path.to_owned() };
@@ -121,7 +122,7 @@ impl RunFolder {
 
     /// The run's configuration.
     pub fn config(&self) -> Result<TrainConfig> {
-        TrainConfig::load(&self.path.join("config.toml"))
+        TrainConfig::load_of_run(&self.path.join("config.toml"))
     }
 
     /// The path of `checkpoints/NAME.safetensors`.
@@ -152,7 +153,12 @@ impl RunFolder {
             match serde_json::from_slice(whole.unwrap_or(line)) {
                 Ok(line) => lines.push(line),
                 Err(_) if whole.is_none() => break,
-                Err(error) => return Err(Error::format(&path, format!("line {}: {error}", index + 1))),
+                Err(error) => {
+                    return Err(Error::format(
+                        &path,
+                        format!("line {}: {}", index + 1, shown_reason(&error.to_string())),
+                    ));
+                }
             }
         }
         Ok(lines)

@@ -4,8 +4,8 @@
 //! holds them: `tensorboard --logdir runs` shows every run under its own name. They are always written, as the figures are:
 //! an epoch takes about 170 bytes, and whoever has no TensorBoard need not know of them. A step is an epoch, from 1.
 //!
-//! Pictures come at epochs 1 to 10, then 20, 30, ..., 100, 200, ..., and at the last: nine in each power of ten, so that a
-//! run of thousands of epochs stays small.
+//! Pictures come with the first figures that are drawn at or after epochs 1 to 10, then 20, 30, ..., 100, 200, ..., and with
+//! the last: nine in each power of ten, so that a run of thousands of epochs stays small.
 //!
 //! A resumed run begins another file, which TensorBoard reads after the first, as files are read in the order of their
 //! names. Each file begins by saying at which epoch its session starts; what an interrupted run wrote from that epoch on
@@ -90,6 +90,8 @@ struct Image {
 pub(super) struct EventFile {
     path: PathBuf,
     file: File,
+    /// The epoch of the last pictures.
+    shown: u64,
 }
 
 impl EventFile {
@@ -102,7 +104,7 @@ impl EventFile {
         let name = format!("events.out.tfevents.{:010}.{:09}.vae-gpu", now.as_secs(), now.subsec_nanos());
         let path = folder.path().join(name);
         let file = OpenOptions::new().append(true).create_new(true).open(&path).map_err(Error::io("making", &path))?;
-        let mut events = EventFile { path, file };
+        let mut events = EventFile { path, file, shown: done };
         events.write(Event { file_version: Some(VERSION.to_owned()), ..Event::default() })?;
         let session_log = Some(SessionLog { status: START });
         events.write(Event { step: done as i64 + 1, session_log, ..Event::default() })?;
@@ -126,14 +128,15 @@ impl EventFile {
         self.write(Event { step: line.epoch as i64, summary: Some(Summary { value }), ..Event::default() })
     }
 
-    /// Adds the figures that show the model, where it is an epoch for them or the last.
+    /// Adds the figures that show the model, where an epoch for them has passed since the last ones, or a session ends.
     ///
     /// # Errors
     /// [`Error::Io`] where a picture can't be encoded or the file not be written.
     pub(super) fn pictures(&mut self, epoch: u64, figures: &[Figure], last: bool) -> Result<()> {
-        if !last && !has_pictures(epoch) {
+        if !last && !(self.shown + 1..=epoch).any(has_pictures) {
             return Ok(());
         }
+        self.shown = epoch;
         let shown = figures.iter().filter(|figure| figure.name != "loss").map(|Figure { name, picture }| {
             Ok(Value { tag: (*name).to_owned(), image: Some(image(picture)?), ..Value::default() })
         });
@@ -187,6 +190,22 @@ mod tests {
         let with: Vec<u64> = (1..=1000).filter(|&epoch| has_pictures(epoch)).collect();
         assert_eq!(with[..12], [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 30]);
         assert_eq!((with.len(), with[17], with[18], with[27]), (28, 90, 100, 1000));
+    }
+
+    #[test]
+    fn pictures_of_an_epoch_come_with_the_next_that_are_drawn() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunFolder::create(&folder.path().join("run"), &crate::config::TrainConfig::default()).unwrap();
+        let mut events = EventFile::begin(&run, 4).unwrap();
+        let mut added = |epoch, last| {
+            let before = events.file.metadata().unwrap().len();
+            events.pictures(epoch, &[], last).unwrap();
+            events.file.metadata().unwrap().len() > before
+        };
+        for (epoch, wanted) in [(5, true), (11, true), (12, false), (19, false), (25, true), (29, false), (30, true)] {
+            assert_eq!(added(epoch, false), wanted, "{epoch}");
+        }
+        assert!(added(31, true), "the last has pictures");
     }
 
     #[test]

@@ -8,12 +8,12 @@ use clap::Args;
 
 use super::source::{Found, Source};
 use super::traverse::{code_moments, traversed};
-use super::{check_folder, eval, say, thousands};
+use super::{eval, say, thousands};
 use crate::backend::Session;
 use crate::config::TrainConfig;
 use crate::data::{DataSource, Dataset};
 use crate::error::{Error, Result};
-use crate::files::write_atomic;
+use crate::files::{check_target, write_atomic};
 use crate::models::{Model, ModelKind};
 use crate::plan::Options;
 use crate::plot::Picture;
@@ -58,7 +58,7 @@ impl Report {
         };
         let run = Run::read(folder.path())?;
         let out = self.out.clone().unwrap_or_else(|| folder.path().join("report.html"));
-        check_folder(&out)?;
+        check_target(&out)?;
         let (config, data) = found.data(self.data.as_ref())?;
         found.checkpoint.check_model(&found.path, &Model::new(config.architecture(data.test.features()))?)?;
         let (selected, mut session) = self.source.session(&found)?;

@@ -155,6 +155,7 @@ fn frames(bytes: &[u8], format: ImageFormat, most: u64) -> Result<Option<Vec<Dyn
         decoder.set_limits(limits(most))?;
         Ok(decoder)
     };
+    let mut is_grey = false;
     let frames = match format {
         ImageFormat::Gif => {
             let mut decoder = GifDecoder::new(reader).map_err(unreadable)?;
@@ -176,6 +177,7 @@ fn frames(bytes: &[u8], format: ImageFormat, most: u64) -> Result<Option<Vec<Dyn
             if !decoder.is_apng().map_err(unreadable)? {
                 return Ok(None);
             }
+            is_grey = !decoder.color_type().has_color();
             decoder.apng().map_err(unreadable)?.into_frames()
         }
         _ => return Ok(None),
@@ -187,7 +189,8 @@ fn frames(bytes: &[u8], format: ImageFormat, most: u64) -> Result<Option<Vec<Dyn
         if taken > most {
             return Err(format!("its frames take more than {most} bytes: a file of {} bytes may not", bytes.len()));
         }
-        images.push(DynamicImage::ImageRgba8(image));
+        let image = DynamicImage::ImageRgba8(image);
+        images.push(if is_grey { image.into_luma_alpha8().into() } else { image });
     }
     if images.is_empty() {
         return Err("it has no frame".to_owned());
