@@ -30,7 +30,10 @@ fn kinds_and_orders_of_numbers_are_read() {
     let columns: Vec<u8> = [0.0f64, 0.5, 1.0, 1.5, 2.0, 2.5].iter().flat_map(|value| value.to_be_bytes()).collect();
     assert_eq!(of(">f8", true, "(2, 3)", &columns), [0.0, 1.0, 2.0, 0.5, 1.5, 2.5]);
     assert_eq!(of("|b1", false, "(2, 1)", &[0, 1]), [0.0, 1.0]);
-    assert_eq!(of("|u1", false, "(2, 2)", &[0, 51, 255, 102]), [0.0, 0.2, 1.0, 0.4]);
+    assert_eq!(
+        of("|u1", false, "(2, 2)", &[0, 51, 255, 102]),
+        [0.0, 51.0, 255.0, 102.0].map(|byte| byte * (1.0 / 255.0))
+    );
 }
 
 #[test]
