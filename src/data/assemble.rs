@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::channels::Channels;
 use super::labels::{Classes, Labels};
-use super::notes::{counted, quoted};
+use super::notes::{counted, digits, quoted};
 use super::numbers::Numbers;
 use super::raw::Raw;
 use super::reading::{Reading, Set};
@@ -20,6 +20,8 @@ const DARK: f64 = 0.5;
 const NARROW: f64 = 0.02;
 /// Steps between the least and the largest value of a column that f32 must tell apart.
 const STEPS: f64 = 256.0;
+/// Rows from which on a square of whole numbers is a picture.
+const SQUARE: usize = 4;
 /// What rounding may bring beyond a range.
 const ROUNDING: f64 = 1e-9;
 
@@ -77,7 +79,12 @@ pub(super) fn assemble(
         None => {
             let numbers = &parts[0].raw.numbers;
             let range = range(numbers)?;
-            let scaling = Scaling::fit(reading.scale, numbers, form.white, columns)?;
+            let scaling = match reading.scale {
+                Scale::Auto if reading.probabilities && form.white.is_none() && (range[0] < 0.0 || range[1] > 1.0) => {
+                    Some(bring_to_unit(&parts[0], range, columns, notes)?)
+                }
+                scale => Scaling::fit(scale, numbers, form.white, columns)?,
+            };
             let schema = Schema { range, scaling, ..form };
             say_of_scale(reading.scale, &parts[0], &schema, table, notes)?;
             schema
@@ -205,6 +212,7 @@ fn say_of_range(parts: &[Part], form: &Schema, notes: &mut Vec<String>) -> Resul
         let span = high - low;
         let far = most > high + span || least < low - span;
         if far || (most - least < NARROW * span && most < low + DARK * span) {
+            let [least, most, low, high] = [least, most, low, high].map(digits);
             notes.push(format!(
                 "{}s hold values from {least} to {most}, the training data from {low} to {high}: another scale?",
                 noun(part.set)
@@ -212,6 +220,27 @@ fn say_of_range(parts: &[Part], form: &Schema, notes: &mut Vec<String>) -> Resul
         }
     }
     Ok(())
+}
+
+/// Numbers that are no probabilities, brought to [0, 1] as `--scale minmax` does it. Whole numbers from 0 on that fill a
+/// square are the pixels of one picture: all have the same white.
+fn bring_to_unit(train: &Part, [least, most]: [f64; 2], columns: usize, notes: &mut Vec<String>) -> Result<Scaling> {
+    let size = train.raw.size;
+    let [shown_least, shown_most] = [least, most].map(digits);
+    let mut whole = least >= 0.0;
+    train.raw.numbers.each(|value| whole &= value.fract() == 0.0)?;
+    let pixels = columns == 1 || whole && size.height >= SQUARE && size.height == size.width;
+    let (scaling, how) = match (pixels, whole) {
+        (true, true) => (Scaling::by_largest(most), format!("{most} is white")),
+        (true, false) => (Scaling::minmax(&train.raw.numbers, 1)?, "all alike (--scale minmax)".to_owned()),
+        (false, _) => {
+            (Scaling::minmax(&train.raw.numbers, columns)?, "each column by itself (--scale minmax)".to_owned())
+        }
+    };
+    notes.push(format!(
+        "values from {shown_least} to {shown_most} are brought to [0, 1], which --loss bce needs: {how}"
+    ));
+    Ok(scaling)
 }
 
 /// Says what training on these values would not show.

@@ -167,8 +167,8 @@ impl Header {
 
     /// Bytes that follow the header, where a number of 64 bits can hold them.
     pub(super) fn bytes(&self, path: &Path) -> Result<u64> {
-        let sizes = self.sizes.iter().map(|&size| u64::from(size));
-        let bytes = sizes.fold(Some(self.element.size() as u64), |bytes, size| bytes?.checked_mul(size));
+        let mut sizes = self.sizes.iter().map(|&size| u64::from(size));
+        let bytes = sizes.try_fold(self.element.size() as u64, u64::checked_mul);
         bytes.ok_or_else(|| {
             Error::format(path, format!("header promises {:?} numbers: too many bytes to count", self.sizes))
         })

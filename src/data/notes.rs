@@ -19,6 +19,12 @@ pub(super) fn quoted(text: &str) -> String {
     format!("{:?}", shown(text))
 }
 
+/// A number with as many digits as it needs: those of f32 where it is one.
+pub(super) fn digits(value: f64) -> String {
+    let narrow = value as f32;
+    if f64::from(narrow) == value { narrow.to_string() } else { value.to_string() }
+}
+
 /// How many of a kind there are, and which came first.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {

@@ -46,6 +46,8 @@ pub struct Reading {
     pub seed: u32,
     /// How values are scaled, by the training set's.
     pub scale: Scale,
+    /// Whether values must lie in [0, 1]: [`Scale::Auto`] brings numbers there that do not.
+    pub probabilities: bool,
     /// Bytes that an array may have in memory: a larger `.npy` file is read in pieces. 2 GiB where it is not said.
     pub in_memory: Option<u64>,
     /// What a trained model knows of its data: these are read as those were.

@@ -10,7 +10,8 @@ use crate::error::Result;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scale {
-    /// Pixels and bytes become fractions of white (255, or 65535 of 16 bits), other numbers stay
+    /// Pixels and bytes become fractions of white (255, or 65535 of 16 bits); other numbers stay, or where bce needs
+    /// them in [0, 1] are brought there and that is said
     #[default]
     Auto,
     /// Everything is divided by 255
@@ -51,15 +52,23 @@ impl Scaling {
             Scale::None if white.is_none() => return Ok(None),
             Scale::By255 => (vec![0.0], vec![1.0 / 255.0]),
             Scale::None => (vec![0.0], vec![1.0]),
-            Scale::Minmax => {
-                let Range { least, most } = Range::of(numbers, columns)?;
-                let factor = |(least, most): (&f64, &f64)| if most > least { 1.0 / (most - least) } else { 1.0 };
-                let factors = least.iter().zip(&most).map(factor).collect();
-                (least, factors)
-            }
+            Scale::Minmax => return Scaling::minmax(numbers, columns).map(Some),
             Scale::Standard => moments(numbers, columns)?,
         };
-        Ok(Some(Scaling { offsets, factors, clip: scale == Scale::Minmax }))
+        Ok(Some(Scaling { offsets, factors, clip: false }))
+    }
+
+    /// The least value of each column becomes 0, the largest 1.
+    pub(super) fn minmax(numbers: &Numbers, columns: usize) -> Result<Scaling> {
+        let Range { least: offsets, most } = Range::of(numbers, columns)?;
+        let factor = |(least, most): (&f64, &f64)| if most > least { 1.0 / (most - least) } else { 1.0 };
+        let factors = offsets.iter().zip(&most).map(factor).collect();
+        Ok(Scaling { offsets, factors, clip: true })
+    }
+
+    /// 0 stays 0, and this value becomes 1.
+    pub(super) fn by_largest(most: f64) -> Scaling {
+        Scaling { offsets: vec![0.0], factors: vec![1.0 / most], clip: true }
     }
 
     /// Whether it is one of examples of so many values.

@@ -87,6 +87,7 @@ impl TrainConfig {
             test_data: self.test_data.clone(),
             seed: self.seed,
             scale: self.scale,
+            probabilities: self.takes_probabilities(),
             in_memory: self.resident_limit.map(|mebibytes| mebibytes.saturating_mul(1 << 20)),
             known: known.cloned(),
         }
@@ -132,6 +133,11 @@ impl TrainConfig {
         Ok(())
     }
 
+    /// Whether values must lie in [0, 1].
+    fn takes_probabilities(&self) -> bool {
+        self.loss == Loss::Bce && self.model != ModelKind::Gan || self.binarise != Binarise::None
+    }
+
     /// Checks that values are what the loss takes: probabilities lie in [0, 1].
     ///
     /// # Errors
@@ -140,7 +146,7 @@ impl TrainConfig {
         if images.pixels.are_bytes() {
             return Ok(());
         }
-        let probabilities = self.loss == Loss::Bce && self.model != ModelKind::Gan || self.binarise != Binarise::None;
+        let probabilities = self.takes_probabilities();
         let outside = |value: &f32| !value.is_finite() || probabilities && !(0.0..=1.0).contains(value);
         let (mut example, mut found) = (0, None);
         images.each_row(|row| {

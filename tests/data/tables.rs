@@ -122,10 +122,18 @@ fn an_index_is_left_out_and_said() {
 }
 
 #[test]
-fn digits_of_eight_by_eight_train_with_no_further_flag_once_they_are_scaled() {
+fn numbers_outside_the_unit_range_are_brought_there_where_the_loss_needs_it() {
     let folder = TempDir::new().unwrap();
     let line = |at: usize| (0..64).map(|pixel| ((at * 7 + pixel * 3) % 17).to_string()).collect::<Vec<_>>().join(",");
     table(&folder, "digits.csv", &(0..60).map(|at| line(at) + "\n").collect::<String>());
-    let (printed, _) = train(folder.path(), "digits.csv", &["--scale", "minmax"]);
-    names(&printed, &["54 + 6 examples of 8x8: floats, scaled, from 0 to 1"]);
+    let (printed, _) = train(folder.path(), "digits.csv", &[]);
+    names(&printed, &["54 + 6 examples of 8x8: floats, scaled, from 0 to 1", "values from 0 to 16", "16 is white"]);
+    let probabilities = Reading { probabilities: true, ..Reading::default() };
+    let data = read(&probabilities, &folder.path().join("digits.csv"));
+    let first = data.train.pixels.clone();
+    assert!(values(&data.train)[..3].iter().all(|value| (value * 16.0).fract() == 0.0), "{first:?}");
+    let path = table(&folder, "people.csv", "height,weight\n100,50\n200,70\n150,60\n");
+    let data = read(&Reading { split: Some(0.99), ..probabilities }, &path);
+    let all = [values(&data.train), values(&data.test)].concat();
+    assert!(all.chunks(2).all(|row| row[0] == row[1] && [0.0, 0.5, 1.0].contains(&row[0])), "{all:?}");
 }
