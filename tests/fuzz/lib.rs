@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use flate2::Crc;
 use tempfile::TempDir;
 use vae_gpu::config::TrainConfig;
-use vae_gpu::data::{DataSource, Fingerprint, ImageSize, Reading, Schema};
+use vae_gpu::data::{DataSource, Fingerprint, ImageSize, Images, Reading, Scale, Schema, Set};
 use vae_gpu::models::{Model, ModelConfig};
 use vae_gpu::train::Checkpoint;
 use vae_gpu::train::checkpoint::{Header, Standing, Training};
@@ -26,16 +26,23 @@ pub fn write(name: &str, bytes: &[u8]) -> PathBuf {
     path
 }
 
-/// Reads data with and without leaving out what is not finite; what is read must have as many values as it says.
+/// Reads data as they are, and once more on another scale without what is not finite; then as data for a model that was
+/// trained on them. What is read must have as many values as it says.
 pub fn read_data(path: &Path, reading: Reading) {
-    for drop_bad in [false, true] {
-        match (Reading { drop_bad, ..reading.clone() }).read(Some(&DataSource::Path(path.to_owned()))) {
+    let source = DataSource::Path(path.to_owned());
+    let check = |set: &Images| {
+        assert!(set.count() > 0 && set.names.len() <= set.count());
+        assert_eq!(set.pixels.len(), set.count() * set.features());
+    };
+    for (drop_bad, scale) in [(false, Scale::Auto), (true, Scale::Standard)] {
+        let reading = Reading { drop_bad, scale, probabilities: drop_bad, ..reading.clone() };
+        match reading.read(Some(&source)) {
             Ok(data) => {
-                for set in [&data.train, &data.test] {
-                    assert!(set.count() > 0);
-                    assert_eq!(set.pixels.len(), set.count() * set.features());
-                }
+                [Some(&data.train), Some(&data.test), data.validation.as_ref()].into_iter().flatten().for_each(check);
                 assert_eq!(data.train.size, data.test.size);
+                let known = Reading { known: Some(data.schema), ..reading };
+                let again = known.read_set(Some(&source), Some(Set::All)).expect("data fit the model of them");
+                check(&again.images);
             }
             Err(error) => assert!(!error.to_string().is_empty()),
         }

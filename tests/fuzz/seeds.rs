@@ -28,6 +28,8 @@ fn main() {
 
     let (images, labels) = idx(5, 3, 2);
     save("idx", "good", &joined(&labels, &images));
+    let reals: Vec<u8> = [0, 0, 13, 2, 0, 0, 0, 5, 0, 0, 0, 2].into_iter().chain([63, 0, 0, 0].repeat(10)).collect();
+    save("idx", "reals", &joined(&labels, &reals));
     save("idx_gzip", "good", &joined(&gzip(&labels), &gzip(&images)));
     let members = [gzip(&images[..20]), gzip(&images[20..])].concat();
     save("idx_gzip", "members", &joined(&gzip(&labels), &members));
@@ -44,6 +46,18 @@ fn main() {
             }
         }
     }
+    for (name, kind, order, shape, size) in [
+        ("half", "<f2", "False", "(6L, 4L)", 2),
+        ("columns", ">f8", "True", "(6, 4)", 8),
+        ("text", "<U3", "False", "(6,)", 12),
+        ("bytes", "|S2", "False", "(6, 4)", 2),
+    ] {
+        let dict = format!("{{'descr': '{kind}', 'fortran_order': {order}, 'shape': {shape}, }}\n");
+        let header = [b"\x93NUMPY\x01\x00", &(dict.len() as u16).to_le_bytes()[..], dict.as_bytes()].concat();
+        let npy = [header, (0..24 * size).map(|byte| byte as u8 % 60).collect()].concat();
+        save("npy", name, &npy);
+        save("npz_arrays", name, &joined(&npy, &array::<u8>(&[6, 4])));
+    }
     let (x, y) = (array::<u8>(&[6, 4]), array::<u8>(&[6]));
     save("npz", "keras", &npz(&[("x_train", &x), ("x_test", &x), ("y_train", &y), ("y_test", &y)]));
 
@@ -54,8 +68,13 @@ fn main() {
         save("table", &choice.to_string(), &[&[choice], text.as_bytes()].concat());
     }
 
-    let formats = [
-        ImageFormat::Png,
+    let ascending = "name,2019,2020,2021\nx,0.5,NA,1\ny,2,-,0.25\n";
+    let index = ",a,b\n0,0.5,?\n1,2,1\n2,1,1\n";
+    for (name, text) in [("ascending", ascending), ("index", index)] {
+        save("table", name, &[&[200], text.as_bytes()].concat());
+    }
+
+    let formats = [        ImageFormat::Png,
         ImageFormat::Jpeg,
         ImageFormat::Bmp,
         ImageFormat::Gif,
@@ -73,6 +92,16 @@ fn main() {
                     save("image", &format!("{choice}{name}"), &[&[choice], bytes.get_ref().as_slice()].concat());
                 }
             }
+        }
+    }
+    // Turned, transparent, of 16 bits, of several pages.
+    let pictures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fixtures/pictures");
+    for entry in std::fs::read_dir(pictures).unwrap().map(|entry| entry.unwrap().path()) {
+        let kinds = ["png", "jpg", "bmp", "gif", "pgm", "tif", "webp"];
+        let kind = entry.extension().and_then(|kind| kinds.iter().position(|known| kind == *known));
+        if let Some(choice) = kind {
+            let name = entry.file_name().unwrap().to_string_lossy().into_owned();
+            save("image", &name, &[&[choice as u8], &std::fs::read(&entry).unwrap()[..]].concat());
         }
     }
     save("image", "plain", b"\x04P2 3 2 255 1 2 3 4 5 6");

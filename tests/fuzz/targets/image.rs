@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use vae_gpu::data::Reading;
+use vae_gpu::data::{Channels, Reading};
 use vae_gpu_fuzz::{folder, read_data};
 
 const KINDS: [&str; 7] = ["png", "jpg", "bmp", "gif", "pnm", "tiff", "webp"];
@@ -17,5 +17,7 @@ fuzz_target!(|input: &[u8]| {
         std::fs::write(images.join(format!("{name}.{kind}")), bytes).unwrap();
     }
     let image_size = (*choice >= 128).then_some((3, 5));
-    read_data(&images, Reading { image_size, ..Reading::default() });
+    let channels = [None, Some(Channels::Grey), Some(Channels::Rgb)][usize::from(choice / KINDS.len() as u8) % 3];
+    let background = ["black", "#ff8000"][usize::from(choice / 64) % 2].parse().unwrap();
+    read_data(&images, Reading { image_size, channels, background, ..Reading::default() });
 });
