@@ -3,8 +3,6 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -119,7 +117,7 @@ fn killed_runs_go_on_to_the_same_bytes() {
     succeeded(start(folder, "whole"));
     let whole = began.elapsed();
     let wanted = result(folder, "whole");
-    let kills = common::tries("VAE_GPU_KILLS", 8);
+    let kills = crate::common::tries("VAE_GPU_KILLS", 8);
     let moments = Draw { seed: 6, stream: Stream::Synthetic, step: 0 };
     let (mut killed, mut run) = (0, 0);
     while killed < kills {

@@ -1,9 +1,7 @@
 //! What becomes of a run whose device fails: it says so, and goes on elsewhere.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
-use common::gpu;
+use crate::common::gpu;
 use std::fs;
 use tempfile::TempDir;
 use vae_gpu::Error;

@@ -4,14 +4,11 @@
 //! because of their size: `tests/interop/onnx` (tract) and `tests/interop/onnx_check.py` (onnx, onnxruntime).
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "common/exports.rs"]
-mod exports;
-
 use std::collections::HashMap;
 use std::path::Path;
 
+use crate::common::exports::{self, COUNT, LATENT, checkpoint, models, networks, values};
 use assert_cmd::Command;
-use exports::{COUNT, LATENT, checkpoint, models, networks, values};
 use predicates::prelude::*;
 use prost::Message;
 use vae_gpu::config::TrainConfig;

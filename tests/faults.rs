@@ -2,10 +2,8 @@
 //! ladder.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
-use common::cases::{folded, on_gpu, reference, rows};
-use common::{Tolerance, gpu};
+use crate::common::cases::{folded, on_gpu, reference, rows};
+use crate::common::{Tolerance, gpu};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use vae_gpu::backend::cpu::Cpu;
 use vae_gpu::backend::gpu::GpuOptions;

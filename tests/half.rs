@@ -2,9 +2,7 @@
 //! has none.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
-use common::{Tolerance, a_step, gpu};
+use crate::common::{Tolerance, a_step, gpu};
 use std::collections::HashMap;
 use vae_gpu::backend::cpu::{Cpu, interpret};
 use vae_gpu::backend::gpu::{Gpu, GpuOptions, adapters, link};

@@ -2,8 +2,6 @@
 //! `VAE_GPU_HOSTILE=100000` tries as many of each; `tests/fuzz/run.sh` tries those that find new paths through a reader.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -20,7 +18,7 @@ use vae_gpu::train::{Checkpoint, RunFolder};
 
 /// Damaged files of each kind.
 fn tries() -> u32 {
-    common::tries("VAE_GPU_HOSTILE", 300)
+    crate::common::tries("VAE_GPU_HOSTILE", 300)
 }
 
 /// A file with some bytes changed, cut, or repeated: another for each `number`.

@@ -2,10 +2,8 @@
 //! reports a broken one. Rungs 1, 5 and 7 of the ladder.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
-use common::cases::{folded, on_gpu, reference, rows};
-use common::{Tolerance, a_step, gpu};
+use crate::common::cases::{folded, on_gpu, reference, rows};
+use crate::common::{Tolerance, a_step, gpu};
 use vae_gpu::backend::cpu::CpuSession;
 use vae_gpu::backend::gpu::{GpuOptions, link};
 use vae_gpu::backend::{Device, Session};

@@ -1,12 +1,10 @@
 //! The crate as a library: ops of other crates, and a device that the host owns.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use common::{Tolerance, a_step, fill, inputs};
+use crate::common::{Tolerance, a_step, fill, inputs};
 use vae_gpu::backend::Device;
 use vae_gpu::backend::cpu::{Cpu, interpret};
 use vae_gpu::backend::gpu::{Gpu, GpuOptions, wgpu};
@@ -84,7 +82,7 @@ fn both(case: &Case, device: &dyn Device) -> Result<(Vec<f64>, Vec<f64>)> {
 
 #[test]
 fn an_op_of_another_crate_runs_as_any_other() {
-    let gpu = common::gpu(GpuOptions { checks: true, ..GpuOptions::default() });
+    let gpu = crate::common::gpu(GpuOptions { checks: true, ..GpuOptions::default() });
     let devices = std::iter::once(Box::new(Cpu::<f32>::new()) as Box<dyn Device>);
     for device in devices.chain(gpu.map(|gpu| Box::new(gpu) as Box<dyn Device>)) {
         for case in Shift::cases() {
@@ -126,7 +124,7 @@ fn equal_ops_of_another_crate_are_equal_and_named() {
 
 /// A device as a host opens one, whose own handler counts the errors that reach it; none without an adapter.
 fn hosts(limits: wgpu::Limits) -> Option<(wgpu::Device, wgpu::Queue, Arc<AtomicUsize>)> {
-    common::gpu(GpuOptions::default())?; // says why it is skipped
+    crate::common::gpu(GpuOptions::default())?; // says why it is skipped
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
     let adapter = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY)).swap_remove(0);
     let descriptor = wgpu::DeviceDescriptor { required_limits: limits, ..Default::default() };

@@ -2,9 +2,7 @@
 //! what sets it apart.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
-use common::{Tolerance, a_step, gpu};
+use crate::common::{Tolerance, a_step, gpu};
 use std::collections::HashMap;
 use vae_gpu::backend::cpu::{Cpu, CpuSession, interpret};
 use vae_gpu::backend::gpu::GpuOptions;

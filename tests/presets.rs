@@ -3,9 +3,7 @@
 //! Ten steps each; `VAE_GPU_PRESET_STEPS=100 cargo test --release --test presets -- --nocapture` takes more and prints.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
-use common::gpu;
+use crate::common::gpu;
 use vae_gpu::backend::gpu::GpuOptions;
 use vae_gpu::backend::{Device, cpu::Cpu};
 use vae_gpu::config::{PRESETS, TrainConfig, preset};

@@ -2,10 +2,8 @@
 //! another adapter's does not, and compiled kernels come back.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
+use crate::common::{Tolerance, a_step, gpu};
 use assert_cmd::Command;
-use common::{Tolerance, a_step, gpu};
 use predicates::prelude::*;
 use std::path::{Path, PathBuf};
 use vae_gpu::backend::gpu::{Gpu, GpuOptions};

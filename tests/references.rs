@@ -2,9 +2,7 @@
 //! 3 and 4 of the ladder; no adapter needed.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
-use common::{Tolerance, a_step, dataset, inputs};
+use crate::common::{Tolerance, a_step, dataset, inputs};
 use std::collections::{HashMap, HashSet};
 use vae_gpu::backend::cpu::{CpuSession, interpret};
 use vae_gpu::backend::{Data, Session, Values};

@@ -2,9 +2,7 @@
 //! of a part of the parameters, clipped and decaying updates, accumulation in place.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
-use common::{Tolerance, a_step, gpu};
+use crate::common::{Tolerance, a_step, gpu};
 use vae_gpu::backend::Device;
 use vae_gpu::backend::cpu::Cpu;
 use vae_gpu::backend::gpu::GpuOptions;

@@ -1,9 +1,7 @@
 //! Data that are streamed to a device, and images that are augmented there.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
-use common::gpu;
+use crate::common::gpu;
 use std::path::Path;
 use vae_gpu::backend::cpu::Cpu;
 use vae_gpu::backend::gpu::GpuOptions;

@@ -1,9 +1,7 @@
 //! Whole training steps: GPU against CPU. Rung 6 of the ladder.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod common;
-
-use common::{Tolerance, gpu};
+use crate::common::{Tolerance, gpu};
 use vae_gpu::backend::gpu::GpuOptions;
 use vae_gpu::backend::{Device, cpu::Cpu};
 use vae_gpu::config::TrainConfig;

@@ -178,7 +178,8 @@ fn examples(shape: &[usize], content: Content) -> Result<Raw, String> {
     let numbers = match channels_first && size.channels > 1 {
         true => {
             let pixels = size.height * size.width;
-            numbers.permuted(size.features(), |at| at % size.channels * pixels + at / size.channels)
+            let from = (0..size.features()).map(|at| at % size.channels * pixels + at / size.channels).collect();
+            numbers.permuted(size.features(), from)
         }
         false => numbers,
     };

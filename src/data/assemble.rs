@@ -8,10 +8,11 @@ use super::channels::Channels;
 use super::labels::{Classes, Labels};
 use super::notes::{counted, digits, quoted};
 use super::numbers::Numbers;
+use super::picture::WHITE_REAL;
 use super::raw::Raw;
 use super::reading::{Reading, Set};
 use super::scale::{Range, Scale, Scaling};
-use super::{Images, Schema, Values};
+use super::{ImageSize, Images, Schema, Values};
 use crate::error::{Error, Result};
 
 /// A largest value below this share of white is said.
@@ -20,6 +21,8 @@ const DARK: f64 = 0.5;
 const NARROW: f64 = 0.02;
 /// Steps between the least and the largest value of a column that f32 must tell apart.
 const STEPS: f64 = 256.0;
+/// Columns that a message lists.
+const LISTED: usize = 10;
 /// Rows from which on a square of whole numbers is a picture.
 const SQUARE: usize = 4;
 /// What rounding may bring beyond a range.
@@ -40,7 +43,7 @@ pub(super) struct Part {
 /// [`Error::Format`] where a set can't be brought to it.
 pub(super) fn assemble(
     reading: &Reading,
-    mut parts: Vec<Part>,
+    parts: Vec<Part>,
     table: bool,
     notes: &mut Vec<String>,
 ) -> Result<(Vec<Images>, Schema)> {
@@ -51,23 +54,20 @@ pub(super) fn assemble(
             Schema { white, columns: columns.clone(), ..Schema::new(size, false) }
         }
     };
-    for part in &mut parts {
-        part.raw = match_columns(part, &form.columns, notes)?;
-        part.raw = match_channels(part, &form, notes)?;
-        let (found, wanted) = (part.raw.size, form.size);
-        if found != wanted {
-            let of = if reading.known.is_some() { "the model's are" } else { "training examples are" };
-            let reason = format!("{}s are {found}, {of} {wanted}: must be equal", noun(part.set));
-            return Err(Error::format(&part.path, reason));
-        }
-    }
-    let ratios: Vec<f64> = parts.iter().map(|part| match_white(part, &form, notes)).collect();
-    for (part, &ratio) in parts.iter_mut().zip(&ratios).filter(|(_, ratio)| **ratio != 1.0) {
-        part.raw.numbers = match std::mem::replace(&mut part.raw.numbers, Numbers::Bytes(Vec::new())) {
-            Numbers::Stored(_) => return Err(Error::format(&part.path, "its white is not that of the training data")),
-            numbers => Numbers::Doubles(numbers.converted(1, |_, value| value * ratio)),
-        };
-    }
+    let parts: Vec<Part> = parts
+        .into_iter()
+        .map(|part| {
+            let part = match_columns(part, &form.columns, notes)?;
+            let part = match_channels(part, &form, notes)?;
+            let (found, wanted) = (part.raw.size, form.size);
+            if found != wanted {
+                let of = if reading.known.is_some() { "the model's are" } else { "training examples are" };
+                let reason = format!("{}s are {found}, {of} {wanted}: must be equal", noun(part.set));
+                return Err(Error::format(&part.path, reason));
+            }
+            match_white(part, &form, notes)
+        })
+        .collect::<Result<_>>()?;
     let columns = if table { form.size.features() } else { 1 };
     let schema = match &reading.known {
         Some(_) => {
@@ -80,7 +80,7 @@ pub(super) fn assemble(
             let numbers = &parts[0].raw.numbers;
             let range = range(numbers)?;
             let scaling = match reading.scale {
-                Scale::Auto if reading.probabilities && form.white.is_none() && (range[0] < 0.0 || range[1] > 1.0) => {
+                Scale::Auto if reading.probabilities && is_outside(range, form.white) => {
                     Some(bring_to_unit(&parts[0], range, columns, notes)?)
                 }
                 scale => Scaling::fit(scale, numbers, form.white, columns)?,
@@ -99,7 +99,7 @@ pub(super) fn assemble(
     // Bytes stay bytes where they mean in all sets what a batch reads in them.
     let bytes = schema.scaling.is_none()
         && schema.white == Some(255.0)
-        && parts.iter().zip(&ratios).all(|(part, &ratio)| part.raw.numbers.are_bytes() && ratio == 1.0);
+        && parts.iter().all(|part| part.raw.numbers.are_bytes());
     let images = parts.into_iter().zip(classes.of).map(|(part, labels)| Images {
         size: schema.size,
         pixels: values(part.raw.numbers, bytes, &schema),
@@ -120,67 +120,59 @@ fn noun(set: Set) -> &'static str {
 }
 
 /// A table's columns in this order.
-fn match_columns(part: &mut Part, wanted: &[String], notes: &mut Vec<String>) -> Result<Raw> {
-    let raw = std::mem::replace(&mut part.raw, Raw::numbers(super::ImageSize::grey(0, 0), Numbers::Bytes(Vec::new())));
+fn match_columns(part: Part, wanted: &[String], notes: &mut Vec<String>) -> Result<Part> {
+    let (raw, what) = (&part.raw, noun(part.set));
     if wanted.is_empty() || raw.columns == wanted {
-        return Ok(raw);
+        return Ok(part);
     }
     if raw.columns.is_empty() {
         if raw.size.features() == wanted.len() && part.set != Set::Train {
-            notes.push(format!("{}s have no names of columns: they are taken in their order", noun(part.set)));
+            notes.push(format!("{what}s have no names of columns: they are taken in their order"));
         }
-        return Ok(raw);
+        return Ok(part);
     }
-    let places: Option<Vec<usize>> =
-        wanted.iter().map(|name| raw.columns.iter().position(|found| found == name)).collect();
-    let Some(places) = places else {
-        let missing: Vec<String> =
-            wanted.iter().filter(|name| !raw.columns.contains(name)).map(|name| quoted(name)).collect();
-        let found: Vec<String> = raw.columns.iter().take(10).map(|name| quoted(name)).collect();
+    let missing: Vec<String> =
+        wanted.iter().filter(|name| !raw.columns.contains(name)).map(|name| quoted(name)).collect();
+    if let Some(first) = missing.first() {
+        let found: Vec<String> = raw.columns.iter().take(LISTED).map(|name| quoted(name)).collect();
         let reason = format!(
-            "it lacks {} of the training data, {} the first; it has {}: columns are matched by name",
+            "it lacks {} of the training data, {first} the first; it has {}: columns are matched by name",
             counted(missing.len(), "column"),
-            missing[0],
-            if found.is_empty() { "none of them".to_owned() } else { found.join(", ") }
+            found.join(", ")
         );
         return Err(Error::format(&part.path, reason));
-    };
-    if places.iter().enumerate().any(|(at, &place)| at != place) && raw.columns.len() == wanted.len() {
-        notes.push(format!("columns of {}s are brought into the training data's order, by name", noun(part.set)));
     }
-    let features = raw.size.features();
-    let Numbers::Doubles(all) = raw.numbers else {
-        return Err(Error::format(&part.path, "its columns can't be moved"));
-    };
-    let values = all.chunks(features).flat_map(|row| places.iter().map(|&at| row[at])).collect();
-    let size = super::ImageSize::of_features(wanted.len());
-    Ok(Raw { size, numbers: Numbers::Doubles(values), columns: wanted.to_vec(), ..raw })
+    if let Some(twice) = wanted.iter().enumerate().find_map(|(at, name)| wanted[..at].contains(name).then_some(name)) {
+        let reason = format!("two columns are called {}: they can't be matched by name", quoted(twice));
+        return Err(Error::format(&part.path, reason));
+    }
+    let place = |name: &String| raw.columns.iter().position(|found| found == name).unwrap_or(0);
+    let places: Vec<usize> = wanted.iter().map(place).collect();
+    notes.push(format!("columns of {what}s are brought into the training data's order, by name"));
+    let Part { set, raw, path } = part;
+    let numbers = raw.numbers.permuted(raw.size.features(), places);
+    let size = ImageSize::of_features(wanted.len());
+    Ok(Part { set, raw: Raw { size, numbers, columns: wanted.to_vec(), ..raw }, path })
 }
 
 /// Pixels with the channels that are wanted.
-fn match_channels(part: &mut Part, form: &Schema, notes: &mut Vec<String>) -> Result<Raw> {
-    let raw = std::mem::replace(&mut part.raw, Raw::numbers(form.size, Numbers::Bytes(Vec::new())));
-    let (found, wanted) = (raw.size, form.size);
+fn match_channels(part: Part, form: &Schema, notes: &mut Vec<String>) -> Result<Part> {
+    let (found, wanted) = (part.raw.size, form.size);
     if found.channels == wanted.channels || (found.height, found.width) != (wanted.height, wanted.width) {
-        return Ok(raw);
+        return Ok(part);
     }
-    if let Numbers::Stored(_) = raw.numbers {
-        let [found, wanted] = [found.channels, wanted.channels].map(Channels::name);
-        let reason = format!("it is {found} and read in pieces: it must be {wanted}, as what is trained on");
+    let [is, becomes] = [found.channels, wanted.channels].map(Channels::name);
+    if let Numbers::Stored(_) = part.raw.numbers {
+        let reason = format!("it is {is} and read in pieces: it must be {becomes}, as what is trained on");
         return Err(Error::format(&part.path, reason));
     }
-    notes.push(format!(
-        "{} are {}, and are brought to {}",
-        counted(raw.count(), noun(part.set)),
-        Channels::name(found.channels),
-        Channels::name(wanted.channels)
-    ));
-    Ok(raw.with_channels(wanted.channels))
+    notes.push(format!("{} are {is}, and are brought to {becomes}", counted(part.raw.count(), noun(part.set))));
+    Ok(Part { raw: part.raw.with_channels(wanted.channels), ..part })
 }
 
-/// What a set's numbers are multiplied by to mean what the training data's mean.
-fn match_white(part: &Part, form: &Schema, notes: &mut Vec<String>) -> f64 {
-    let Some(white) = part.raw.white else { return 1.0 };
+/// Numbers that mean what the training data's mean.
+fn match_white(part: Part, form: &Schema, notes: &mut Vec<String>) -> Result<Part> {
+    let Some(white) = part.raw.white else { return Ok(part) };
     let ratio = match form.white {
         Some(wanted) => wanted / white,
         // Numbers in [0, 1] may be pixels, and pixels are shares of white.
@@ -189,11 +181,18 @@ fn match_white(part: &Part, form: &Schema, notes: &mut Vec<String>) -> f64 {
         }
         None => 1.0,
     };
-    if ratio != 1.0 {
-        let wanted = form.white.unwrap_or(1.0);
-        notes.push(format!("{}s have {white} for white, and are brought to {wanted}", noun(part.set)));
+    if ratio == 1.0 {
+        return Ok(part);
     }
-    ratio
+    let wanted = form.white.unwrap_or(1.0);
+    notes.push(format!("{}s have {white} for white, and are brought to {wanted}", noun(part.set)));
+    if let Numbers::Stored(_) = part.raw.numbers {
+        let reason =
+            format!("its white is {white} and it is read in pieces: its white must be {wanted}, the training data's");
+        return Err(Error::format(&part.path, reason));
+    }
+    let numbers = Numbers::Doubles(part.raw.numbers.converted(1, |_, value| value * ratio));
+    Ok(Part { raw: Raw { numbers, ..part.raw }, ..part })
 }
 
 /// The least and the largest number.
@@ -220,6 +219,11 @@ fn say_of_range(parts: &[Part], form: &Schema, notes: &mut Vec<String>) -> Resul
         }
     }
     Ok(())
+}
+
+/// Whether numbers are no shares of white and no probabilities.
+fn is_outside([least, most]: [f64; 2], white: Option<f64>) -> bool {
+    white.is_none_or(|white| white == WHITE_REAL) && (least < 0.0 || most > 1.0)
 }
 
 /// Numbers that are no probabilities, brought to [0, 1] as `--scale minmax` does it. Whole numbers from 0 on that fill a

@@ -84,12 +84,11 @@ impl Numbers {
         }
     }
 
-    /// The same values in another order within each row of `features`: value `at` of a row is the old value `from(at)`.
-    pub(super) fn permuted(self, features: usize, from: impl Fn(usize) -> usize) -> Numbers {
+    /// The same values in another order within each row of `features`: value `at` of a row is the old value `from[at]`.
+    pub(super) fn permuted(self, features: usize, from: Vec<usize>) -> Numbers {
         fn sorted<T: Copy>(values: &[T], features: usize, from: &[usize]) -> Vec<T> {
             values.chunks(features).flat_map(|row| from.iter().map(|&at| row[at])).collect()
         }
-        let from: Vec<usize> = (0..features).map(from).collect();
         match self {
             Numbers::Bytes(bytes) => Numbers::Bytes(sorted(&bytes, features, &from)),
             Numbers::Floats(floats) => Numbers::Floats(sorted(&floats, features, &from)),

@@ -39,7 +39,7 @@ pub struct Scaling {
     clip: bool,
 }
 
-/// A deviation of this share of the largest value is what f64 rounds away.
+/// A deviation or a range of this share of the largest value is what f64 rounds away.
 const ROUNDING: f64 = 16.0 * f64::EPSILON;
 
 impl Scaling {
@@ -61,7 +61,10 @@ impl Scaling {
     /// The least value of each column becomes 0, the largest 1.
     pub(super) fn minmax(numbers: &Numbers, columns: usize) -> Result<Scaling> {
         let Range { least: offsets, most } = Range::of(numbers, columns)?;
-        let factor = |(least, most): (&f64, &f64)| if most > least { 1.0 / (most - least) } else { 1.0 };
+        let factor = |(&least, &most): (&f64, &f64)| match most - least <= ROUNDING * least.abs().max(most.abs()) {
+            true => 1.0,
+            false => 1.0 / (most - least),
+        };
         let factors = offsets.iter().zip(&most).map(factor).collect();
         Ok(Scaling { offsets, factors, clip: true })
     }

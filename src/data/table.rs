@@ -81,7 +81,8 @@ fn parse(bytes: &[u8], tabs: bool, wanted: Wanted<'_>, notes: &mut Vec<String>) 
     let columns = first.len();
     let mut roles = roles(&names, columns, wanted, notes)?;
 
-    let (mut values, mut labels, mut lines) = (Vec::new(), Vec::new(), 0);
+    let (mut values, mut labels, mut lines) = (Vec::new(), Vec::new(), 0u32);
+    let mut starts = vec![0.0; columns];
     let mut counts: Vec<bool> = roles.iter().enumerate().map(|(at, role)| *role == Role::Unnamed || at == 0).collect();
     for record in head.iter().skip(usize::from(named)).cloned().map(Ok).chain(records) {
         let record = record?;
@@ -95,12 +96,15 @@ fn parse(bytes: &[u8], tabs: bool, wanted: Wanted<'_>, notes: &mut Vec<String>) 
                 Role::LeftOut => {}
                 Role::Value | Role::Unnamed => {
                     let value = if is_missing(cell) { f64::NAN } else { number(cell, line, column, &names)? };
-                    counts[column] &= value == lines as f64;
+                    // From 0 on as pandas counts, or from 1 as R does.
+                    starts[column] = if lines == 0 { value } else { starts[column] };
+                    counts[column] &=
+                        [0.0, 1.0].contains(&starts[column]) && value == starts[column] + f64::from(lines);
                     values.push(value);
                 }
             }
         }
-        lines += 1;
+        lines = lines.saturating_add(1);
     }
     let is_value = |role: &Role| matches!(role, Role::Value | Role::Unnamed);
     let kept: Vec<usize> = (0..columns).filter(|&column| is_value(&roles[column])).collect();
@@ -121,6 +125,11 @@ fn parse(bytes: &[u8], tabs: bool, wanted: Wanted<'_>, notes: &mut Vec<String>) 
                 "column {column} counts the lines, as an index does: --drop-columns {column} leaves it out"
             ));
         }
+    }
+    if let Some(column) = roles.iter().position(|role| *role == Role::Unnamed) {
+        notes.push(format!(
+            "column {column} has no name, and is read like others: --drop-columns {column} leaves it out"
+        ));
     }
     if features == 0 || kept_values.is_empty() {
         return Err("it has no line of numbers".to_owned());
@@ -270,6 +279,10 @@ mod tests {
         let (values, raw, notes) = read(",a,b\n0,5,6\n1,7,8\n2,9,10\n", false, PLAIN);
         assert_eq!((values, raw.columns), (vec![5.0, 6.0, 7.0, 8.0, 9.0, 10.0], vec!["a".to_owned(), "b".to_owned()]));
         assert!(notes[0].contains("an index, which is left out"), "{notes:?}");
+        let (values, _, notes) = read(",a,b\n1,5,6\n2,7,8\n3,9,10\n", false, PLAIN);
+        assert!(values.len() == 6 && notes[0].contains("left out"), "{notes:?}");
+        let (values, _, notes) = read(",a\n7,5\n2,7\n3,9\n", false, PLAIN);
+        assert!(values.len() == 6 && notes[0].contains("column 0 has no name, and is read like others"), "{notes:?}");
         let (values, _, notes) = read("0,5\n1,7\n2,9\n", false, PLAIN);
         assert!(values.len() == 6 && notes[0].contains("--drop-columns 0"), "{notes:?}");
         let (values, _, notes) = read("step,a\n0,5\n1,7\n2,9\n", false, PLAIN);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use vae_gpu::data::{Reading, Scale, Values};
 
-use crate::common::{all, npz, read, says, values};
+use super::common::{all, npz, read, says, values};
 
 /// A `.npy` file of this header's dictionary and these bytes.
 pub(crate) fn npy(path: &Path, descr: &str, fortran: bool, shape: &str, bytes: &[u8]) -> PathBuf {

@@ -7,7 +7,7 @@ use image::{GrayImage, Luma};
 use tempfile::TempDir;
 use vae_gpu::data::{Images, Reading, Values};
 
-use crate::common::{all, command, names, read, says, train, unread};
+use super::common::{all, command, names, read, says, train, unread};
 
 /// Images of 2x2 that hold `value`, at these paths.
 fn pictures(folder: &Path, files: &[(&str, u8)]) {

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use tempfile::TempDir;
 
-use crate::arrays::npy;
-use crate::common::{command, names, spots, train};
+use super::arrays::npy;
+use super::common::{command, names, spots, train};
 
 fn codes(folder: &Path, more: &[&str]) -> (Vec<f32>, String) {
     let encode = ["encode", "run", "--device", "cpu", "--out", "codes.npy"];
@@ -59,7 +59,7 @@ fn the_same_numbers_have_the_same_codes_whatever_their_type() {
 fn files_and_classes_stand_beside_the_codes() {
     let folder = TempDir::new().unwrap();
     let root = folder.path();
-    crate::common::faces(&root.join("faces"), 20);
+    super::common::faces(&root.join("faces"), 20);
     train(root, "faces", &[]);
     // Of other pictures all are read, in the order of their names; a class of its own has none.
     let new = root.join("new");
@@ -149,7 +149,7 @@ fn a_batch_larger_than_the_data_is_all_of_them() {
 fn a_report_says_what_was_read() {
     let folder = TempDir::new().unwrap();
     let root = folder.path();
-    crate::common::faces(&root.join("faces"), 20);
+    super::common::faces(&root.join("faces"), 20);
     fs::write(root.join("faces/ann/notes.txt"), "").unwrap();
     train(root, "faces", &[]);
     command(root).args(["report", "run", "--device", "cpu"]).assert().success();

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use vae_gpu::data::{Channels, Reading, Values};
 
-use crate::common::{all, says, unread, values};
+use super::common::{all, says, unread, values};
 
 fn fixtures() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pictures")
@@ -71,7 +71,7 @@ fn what_was_done_to_pictures_is_said() {
 fn more_bits_are_shares_of_their_own_white_or_scaled() {
     use vae_gpu::data::Scale;
     let folder = folder_of("words.png", 4);
-    let read = |scale| crate::common::read(&Reading { scale, ..Reading::default() }, folder.path());
+    let read = |scale| super::common::read(&Reading { scale, ..Reading::default() }, folder.path());
     let auto = values(&read(Scale::Auto).train);
     let (least, most) = (4097.0_f32, 48_317.0_f32); // the least and the largest value of the file
     assert!((auto[0] - least / 65_535.0).abs() < 1e-6, "{}", auto[0]);

@@ -6,7 +6,7 @@ use std::path::Path;
 use image::{DynamicImage, GrayImage, RgbImage, RgbaImage};
 use tempfile::TempDir;
 
-use crate::common::{command, faces, fractions, idx, names, npz, refused, spots, train};
+use super::common::{command, faces, fractions, idx, names, npz, refused, spots, train};
 
 #[test]
 fn idx_files_of_any_size() {

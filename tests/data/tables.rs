@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 use vae_gpu::data::{DataSource, Header, Reading, Scale};
 
-use crate::common::{all, names, read, says, train, unread, values};
+use super::common::{all, names, read, says, train, unread, values};
 
 fn table(folder: &TempDir, name: &str, text: &str) -> PathBuf {
     let path = folder.path().join(name);
@@ -50,6 +50,9 @@ fn columns_of_a_test_set_are_matched_by_name_or_refused() {
     assert_eq!((data.schema.classes.join(" "), data.test.labels), ("ant bee cow".to_owned(), vec![Some(2), Some(1)]));
     let other = table(&folder, "other.csv", "a,d\n0.5,0.6\n");
     names(&unread(&beside(other), &train), &["other.csv", "lacks 1 column", "\"b\"", "matched by name"]);
+    let twice = table(&folder, "twice.csv", "a,a,b\n0.1,0.2,0.3\n0.4,0.5,0.6\n");
+    let moved = table(&folder, "moved.csv", "b,a,a\n0.1,0.2,0.3\n");
+    names(&unread(&beside(moved), &twice), &["moved.csv", "two columns are called \"a\""]);
     let nameless = table(&folder, "nameless.csv", "0.9,0.5\n0.8,0.7\n");
     let data = read(&beside(nameless), &train);
     assert_eq!(values(&data.test), [0.9, 0.5, 0.8, 0.7]);

@@ -1,6 +1,4 @@
 //! Other people's data: what is read of each kind of source, value by value; what is said of it; and each fault, named.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 mod arrays;
 mod common;
 mod folders;

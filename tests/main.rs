@@ -1,0 +1,33 @@
+//! All integration tests in one binary: linking the library once takes a minute, and one stripped file travels to a machine
+//! with a GPU. `cargo test --release --test main NAME` runs those of a file or of a name.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod architecture;
+mod cli;
+mod common;
+mod crash;
+mod data;
+mod determinism;
+mod device;
+mod export;
+mod faults;
+mod fusion;
+mod half;
+mod hostile;
+mod kernels;
+mod library;
+mod licences;
+mod models;
+mod output;
+mod presets;
+mod profiles;
+mod random_graphs;
+mod random_models;
+mod references;
+mod rng;
+mod second_derivative;
+mod sessions;
+mod shell;
+mod streaming;
+mod training;
+mod watching;
