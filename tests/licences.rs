@@ -1,5 +1,5 @@
 //! The licences of everything that is linked: each is one that this crate's own go with, and `assets/licences.md` lists them.
-//! `VAE_GPU_WRITE_LICENCES=1 cargo test --test licences` writes that file anew.
+//! `VAE_GPU_WRITE_LICENCES=1 cargo test --test main licences` writes that file anew.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -85,7 +85,7 @@ fn licences_are_compatible_and_listed() {
     }
     let mut wanted =
         "# Licences of what this program links or is built with\n\nWritten by `VAE_GPU_WRITE_LICENCES=1 cargo test \
-                      --test licences`; of optional parts and other systems too.\n\n| crate | licence |\n|---|---|\n"
+                      --test main licences`; of optional parts and other systems too.\n\n| crate | licence |\n|---|---|\n"
             .to_owned();
     linked.iter().for_each(|(package, licence)| wanted.push_str(&format!("| {package} | {licence} |\n")));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("assets/licences.md");
@@ -93,7 +93,10 @@ fn licences_are_compatible_and_listed() {
         std::fs::write(&path, &wanted).unwrap();
     }
     let found = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(found == wanted, "assets/licences.md is out of date: VAE_GPU_WRITE_LICENCES=1 cargo test --test licences");
+    assert!(
+        found == wanted,
+        "assets/licences.md is out of date: VAE_GPU_WRITE_LICENCES=1 cargo test --test main licences"
+    );
 }
 
 #[test]

@@ -24,6 +24,7 @@ const TRAIN: [&str; 12] = [
 fn vae_gpu(folder: &Path, args: &[&str], stdout: impl Into<Stdio>) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vae-gpu"));
     command.current_dir(folder).env("VAE_GPU_PROFILE", "none").args(args); // never the user's own profile
+    command.env("XDG_RUNTIME_DIR", folder); // without it a layer of Mesa's prints an error of its own
     command.stdout(stdout).stderr(Stdio::piped()).spawn().unwrap().wait_with_output().unwrap()
 }
 

@@ -1,6 +1,6 @@
 //! The first steps of every preset, on its own data, on the GPU and on the CPU.
 //!
-//! Ten steps each; `VAE_GPU_PRESET_STEPS=100 cargo test --release --test presets -- --nocapture` takes more and prints.
+//! Ten steps each; `VAE_GPU_PRESET_STEPS=100 cargo test --release --test main presets -- --nocapture` takes more and prints.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use crate::common::gpu;

@@ -40,7 +40,7 @@ pub(super) struct Part {
 /// The sets in the form of the first, which is trained on, or of what `reading` says is known.
 ///
 /// # Errors
-/// [`Error::Format`] where a set can't be brought to it.
+/// [`Error::Format`] where a set can't be brought to it; [`Error::Usage`] where its size is not that of a trained model's.
 pub(super) fn assemble(
     reading: &Reading,
     parts: Vec<Part>,
@@ -61,9 +61,18 @@ pub(super) fn assemble(
             let part = match_channels(part, &form, notes)?;
             let (found, wanted) = (part.raw.size, form.size);
             if found != wanted {
-                let of = if reading.known.is_some() { "the model's are" } else { "training examples are" };
-                let reason = format!("{}s are {found}, {of} {wanted}: must be equal", noun(part.set));
-                return Err(Error::format(&part.path, reason));
+                let what = noun(part.set);
+                return Err(match reading.known {
+                    // Other data could be named.
+                    Some(_) => Error::Usage(format!(
+                        "{}: {what}s are {found}, the model's are {wanted}: must be equal",
+                        part.path.display()
+                    )),
+                    None => {
+                        let reason = format!("{what}s are {found}, training examples are {wanted}: must be equal");
+                        Error::format(&part.path, reason)
+                    }
+                });
             }
             match_white(part, &form, notes)
         })
