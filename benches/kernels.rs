@@ -84,11 +84,11 @@ fn product(criterion: &mut Criterion) {
     let (wide, hidden) = (784, 400);
     for batch in [128, 1024] {
         for (size, transpose) in [
-            ([batch, hidden, wide], Transpose::Right),
-            ([batch, wide, hidden], Transpose::Right),
+            ([batch, hidden, wide], Transpose::B),
+            ([batch, wide, hidden], Transpose::B),
             ([batch, hidden, wide], Transpose::Neither),
-            ([wide, hidden, batch], Transpose::Left),
-            ([hidden, wide, batch], Transpose::Left),
+            ([wide, hidden, batch], Transpose::A),
+            ([hidden, wide, batch], Transpose::A),
         ] {
             let product = Product { size, transpose };
             let ([m, n, k], [left, right]) = (size, product.factors());
@@ -122,8 +122,8 @@ fn gemm([m, n, k]: [usize; 3], transpose: Transpose, c: &mut [f32], a: &[f32], b
     assert!(c.len() == m * n && a.len() == m * k && b.len() == k * n);
     let (a_strides, b_strides) = match transpose {
         Transpose::Neither => ((k, 1), (n, 1)),
-        Transpose::Right => ((k, 1), (1, k)),
-        Transpose::Left => ((1, m), (n, 1)),
+        Transpose::B => ((k, 1), (1, k)),
+        Transpose::A => ((1, m), (n, 1)),
     };
     let strides = |(row, col): (usize, usize)| (row as isize, col as isize);
     let ((a_row, a_col), (b_row, b_col)) = (strides(a_strides), strides(b_strides));

@@ -23,7 +23,7 @@ fn main() -> vae_gpu::Result<()> {
     let all = g.dataset(0, Shape::new(EXAMPLES, FEATURES), DType::Real);
     let x = g.gather(all, ROWS, Order::Shuffled, Pixels::Grey)?; // [rows, features]
     let w = g.parameter(weight); // [latent, features]
-    let code = g.matmul(x, w, Transpose::Right)?; // [rows, latent]
+    let code = g.matmul(x, w, Transpose::B)?; // [rows, latent]
     let y = g.matmul(code, w, Transpose::Neither)?; // [rows, features]
     let errors = g.apply(SquaredError.into(), &[y, x])?; // [rows, 1]
     let loss = g.apply(BatchMean.into(), &[errors])?; // [1, 1]

@@ -1,4 +1,4 @@
-//! Random numbers that can be recomputed anywhere: the twin of `shaders/rng.wgsl` and `shaders/order_shuffled.wgsl`.
+//! Random numbers that can be recomputed anywhere: the twin of `shaders/rng/rng.wgsl` and `shaders/rng/order_shuffled.wgsl`.
 //!
 //! A number is a pure function of (seed, [`Stream`], step, example, element), so it depends on no thread, batch
 //! split, device or order of evaluation. There is deliberately no generator with a state, no system entropy and

@@ -2,7 +2,7 @@
 //!
 //! The host computes them in f64 ([`Step`]); a backend gives kernels the packed form ([`PackedStep`]), one row a step of
 //! one uniform buffer, written once a submission. Kernels read a row and never advance it. The WGSL twin is
-//! `shaders/step.wgsl`; a test reflects both and compares every offset.
+//! `shaders/common/step.wgsl`; a test reflects both and compares every offset.
 
 /// One step's values, as the host computes them.
 #[derive(Clone, Copy, Debug, PartialEq)]

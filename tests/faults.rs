@@ -10,7 +10,7 @@ use vae_gpu::backend::gpu::GpuOptions;
 use vae_gpu::backend::{Data, Device, ProgramId, Values};
 use vae_gpu::graph::{DType, Shape};
 use vae_gpu::models::{Batches, Model, ModelConfig, Optimiser};
-use vae_gpu::ops::{Adam, Case, Fragment, Kernel, Op, Pixels, Products, Variant};
+use vae_gpu::ops::{Adam, Algorithm, Case, Fragment, Kernel, Op, Pixels, Products};
 use vae_gpu::plan::{Arena, Fusion, Options, Place, Plan, compile};
 use vae_gpu::rng::Permutation;
 use vae_gpu::step::Step;
@@ -36,7 +36,7 @@ fn panics(check: impl FnOnce()) -> bool {
 }
 
 /// Faults in what one op computes: what, the op, the loop where it is a product, the change.
-const IN_OPS: [(&str, &str, Option<Variant>, Fault); 29] = [
+const IN_OPS: [(&str, &str, Option<Algorithm>, Fault); 30] = [
     ("a row left out of a sum", "sum_rows", None, |kernel| shift(kernel, "ROWS", -1.0)),
     ("a column left out of a loss", "bce_logits", None, |kernel| shift(kernel, "COLS", -1.0)),
     ("an element not written", "scale", None, |kernel| shift(kernel, "COUNT", -1.0)),
@@ -47,75 +47,70 @@ const IN_OPS: [(&str, &str, Option<Variant>, Fault); 29] = [
     ("an element left out of a norm", "square_sums", None, |kernel| shift(kernel, "COUNT", -1.0)),
     ("a value left out of a state", "log_sum_exp_update", None, |kernel| shift(kernel, "SAMPLES", -1.0)),
     ("another stream's noise", "reparameterise", None, |kernel| shift(kernel, "STREAM", 1.0)),
-    ("a round of Philox left out", "normal", None, |kernel| edit(kernel, "rng.wgsl", "round < 10u", "round < 9u")),
-    ("another word of a block", "normal", None, |kernel| edit(kernel, "rng.wgsl", "block[element % 4u]", "block[0]")),
+    ("a round of Philox left out", "normal", None, |kernel| edit(kernel, "rng/rng.wgsl", "round < 10u", "round < 9u")),
+    ("another word of a block", "normal", None, |kernel| {
+        edit(kernel, "rng/rng.wgsl", "block[element % 4u]", "block[0]")
+    }),
     ("a round of the order left out", "gather", None, |kernel| {
-        edit(kernel, "order_shuffled.wgsl", "FEISTEL_ROUNDS: u32 = 8u", "FEISTEL_ROUNDS: u32 = 7u");
+        edit(kernel, "rng/order_shuffled.wgsl", "FEISTEL_ROUNDS: u32 = 8u", "FEISTEL_ROUNDS: u32 = 7u");
     }),
     ("bytes of a word in the other order", "gather", None, |kernel| {
-        edit(kernel, "source_u8.wgsl", "8u * (at % 4u)", "8u * (3u - at % 4u)");
+        edit(kernel, "data/source_u8.wgsl", "8u * (at % 4u)", "8u * (3u - at % 4u)");
     }),
     ("rows that do not count", "batch_mean", None, |kernel| {
-        edit(kernel, "batch_mean.wgsl", "min(step.rows, BATCH)", "BATCH");
+        edit(kernel, "reduce/batch_mean.wgsl", "min(step.rows, BATCH)", "BATCH");
     }),
     ("a barrier dropped in a tree", "kl", None, |kernel| {
-        edit(kernel, "tree.wgsl", "        }\n        workgroupBarrier();", "        }");
+        edit(kernel, "reduce/tree.wgsl", "        }\n        workgroupBarrier();", "        }");
     }),
-    ("a barrier dropped before a slice is read", "matmul", Some(Variant::Tiled), |kernel| {
-        edit(kernel, "matmul_tiled.wgsl", "workgroupBarrier();\n        for", "for");
+    ("a barrier dropped before a slice is read", "matmul", Some(Algorithm::Tiled), |kernel| {
+        edit(kernel, "gemm/tiled.wgsl", "workgroupBarrier();\n        for", "for");
     }),
-    ("a term past the end", "matmul", Some(Variant::Tiled), |kernel| {
-        edit(kernel, "micro_tile.wgsl", "if (k_0 + share.x < K)", "if (true)"); // of a
-        edit(kernel, "micro_tile.wgsl", "if (k_0 + share.x < K)", "if (true)"); // of b
+    ("a tile overwritten while it is read", "matmul", Some(Algorithm::Tiled), |kernel| {
+        edit(kernel, "gemm/tiled.wgsl", "        }\n        workgroupBarrier();\n    }", "        }\n    }");
     }),
-    ("a four of its neighbour's columns", "matmul", Some(Variant::Tiled), |kernel| {
-        edit(kernel, "fours_b_vector.wgsl", "cols.x + k", "cols.x - cols.x % 2u + k");
+    ("k past the end", "matmul", Some(Algorithm::Tiled), |kernel| {
+        edit(kernel, "gemm/thread_tile.wgsl", "if (k_0 + slot.x < K)", "if (true)"); // of a
+        edit(kernel, "gemm/thread_tile.wgsl", "if (k_0 + slot.x < K)", "if (true)"); // of b
     }),
-    ("a four of its neighbour's rows", "matmul", Some(Variant::Split), |kernel| {
-        edit(kernel, "fours_a_vector.wgsl", "rows.x + k", "rows.x - rows.x % 2u + k");
+    ("a vec4 of its neighbour's columns", "matmul", Some(Algorithm::Tiled), |kernel| {
+        edit(kernel, "gemm/vec4_b_contiguous.wgsl", "cols.x + k", "cols.x - cols.x % 2u + k");
     }),
-    ("rows of a four in another order", "matmul", Some(Variant::Tiled), |kernel| {
-        edit(kernel, "fours_a.wgsl", "load_a(at.y), load_a(at.z)", "load_a(at.z), load_a(at.y)");
+    ("a vec4 of its neighbour's rows", "matmul", Some(Algorithm::Split), |kernel| {
+        edit(kernel, "gemm/vec4_a_contiguous.wgsl", "rows.x + k", "rows.x - rows.x % 2u + k");
     }),
-    ("a transposed index", "matmul", Some(Variant::Registers), |kernel| {
-        edit(kernel, "load_a_transposed.wgsl", "k * M", "k * K");
+    ("rows of a vec4 in another order", "matmul", Some(Algorithm::Tiled), |kernel| {
+        edit(kernel, "gemm/vec4_a.wgsl", "load_a(at.y), load_a(at.z)", "load_a(at.z), load_a(at.y)");
     }),
-    ("a row past the end", "matmul", Some(Variant::Registers), |kernel| {
-        edit(kernel, "matmul_registers.wgsl", "if (row_0 + r < M)", "if (row_0 + r <= M)");
+    ("a transposed index", "matmul", Some(Algorithm::Registers), |kernel| {
+        edit(kernel, "gemm/operand_a_transposed.wgsl", "k * M", "k * K");
     }),
-    ("a row of its neighbour", "matmul", Some(Variant::Subgroups), |kernel| {
-        edit(kernel, "matmul_subgroups.wgsl", "subgroupBroadcast(a, 6u)", "subgroupBroadcast(a, 7u)");
+    ("a row past the end", "matmul", Some(Algorithm::Registers), |kernel| {
+        edit(kernel, "gemm/registers.wgsl", "if (row_0 + r < M)", "if (row_0 + r <= M)");
     }),
-    ("sums that were not kept", "matmul", Some(Variant::Subgroups), |kernel| {
-        edit(kernel, "matmul_subgroups.wgsl", "keep_eight(&sum, 24u, member)", "keep_eight(&sum, 16u, member)");
+    ("a row of its neighbour", "matmul", Some(Algorithm::Subgroups), |kernel| {
+        edit(kernel, "gemm/subgroups.wgsl", "subgroupBroadcast(a, 6u)", "subgroupBroadcast(a, 7u)");
     }),
-    ("a stale accumulator", "matmul", Some(Variant::Naive), |kernel| {
-        edit(kernel, "matmul_naive.wgsl", "        var sum = 0.0;\n", "");
-        edit(
-            kernel,
-            "matmul_naive.wgsl",
-            "    var sums: vec4<f32>;\n",
-            "    var sums: vec4<f32>;\n    var sum = 0.0;\n",
-        );
+    ("sums that were not kept", "matmul", Some(Algorithm::Subgroups), |kernel| {
+        edit(kernel, "gemm/subgroups.wgsl", "keep_eight(&sum, 24u, member)", "keep_eight(&sum, 16u, member)");
     }),
-    ("a team's sums left out", "matmul", Some(Variant::Split), |kernel| {
-        edit(kernel, "matmul_split.wgsl", "other < TEAMS", "other < TEAMS - 1u");
+    ("a stale accumulator", "matmul", Some(Algorithm::Naive), |kernel| {
+        edit(kernel, "gemm/naive.wgsl", "        var sum = 0.0;\n", "");
+        edit(kernel, "gemm/naive.wgsl", "    var sums: vec4<f32>;\n", "    var sums: vec4<f32>;\n    var sum = 0.0;\n");
     }),
-    ("a slice's sums of another team", "matmul", Some(Variant::Split), |kernel| {
-        edit(
-            kernel,
-            "matmul_split.wgsl",
-            "let term = team * TEAM_TERMS + i;",
-            "let term = (3u - team) / 2u * TEAM_TERMS + i;",
-        );
+    ("a k-group's sums left out", "matmul", Some(Algorithm::Split), |kernel| {
+        edit(kernel, "gemm/split.wgsl", "other < K_GROUPS", "other < K_GROUPS - 1u");
+    }),
+    ("the k of another k-group", "matmul", Some(Algorithm::Split), |kernel| {
+        edit(kernel, "gemm/split.wgsl", "let k = k_group * GROUP_K + i;", "let k = (3u - k_group) / 2u * GROUP_K + i;");
     }),
     ("workgroups past the 65,535th again", "scale", None, |kernel| {
-        edit(kernel, "grid.wgsl", "group.y * 65535u", "group.y");
+        edit(kernel, "common/grid.wgsl", "group.y * 65535u", "group.y");
     }),
 ];
 
 /// Every product by this loop.
-fn products(case: &Case, variant: Option<Variant>) -> Products {
+fn products(case: &Case, variant: Option<Algorithm>) -> Products {
     match (&case.op, variant) {
         (Op::Matmul(op), Some(variant)) => {
             let (m, n, k) = op.extents(case.inputs[0].0, case.inputs[1].0);
@@ -190,27 +185,27 @@ fn differ(got: &[Vec<f64>]) -> bool {
 /// Faults in what a step leaves, in kernels that no op's case has.
 const IN_STEPS: [(&str, Fusion, Fault); 6] = [
     ("the moments' decays exchanged", Fusion::None, |kernel| {
-        edit(kernel, "adam.wgsl", "BETA2 * second[i]", "BETA1 * second[i]");
+        edit(kernel, "optim/adam.wgsl", "BETA2 * second[i]", "BETA1 * second[i]");
     }),
     ("the last parameter not updated", Fusion::None, |kernel| {
-        if kernel.fragments[0].name == "adam.wgsl" {
+        if kernel.fragments[0].name == "optim/adam.wgsl" {
             // Its 37 values are padded to 64.
             shift(kernel, "COUNT", -28.0);
         }
     }),
     ("a scalar recorded in another's place", Fusion::None, |kernel| {
-        if kernel.fragments[0].name == "record.wgsl" {
+        if kernel.fragments[0].name == "reduce/record.wgsl" {
             shift(kernel, "FIRST", 1.0);
         }
     }),
     ("a gradient that is not clipped", Fusion::None, |kernel| {
-        edit(kernel, "clip_gradient_norm.wgsl", "min(1.0, MAX_NORM / (sqrt(total) + 1e-6))", "1.0");
+        edit(kernel, "optim/clip_gradient_norm.wgsl", "min(1.0, MAX_NORM / (sqrt(total) + 1e-6))", "1.0");
     }),
     ("a row that does not count, in a fused loss", Fusion::All, |kernel| {
-        edit(kernel, "finish_likelihood.wgsl", "row < step.rows", "row <= step.rows");
+        edit(kernel, "gemm/epilogue_likelihood.wgsl", "row < step.rows", "row <= step.rows");
     }),
     ("a bias's gradient in its neighbour's place", Fusion::All, |kernel| {
-        edit(kernel, "finish_column_sums.wgsl", "column_sums[row]", "column_sums[row ^ 1u]");
+        edit(kernel, "gemm/epilogue_bias_gradient.wgsl", "column_sums[row]", "column_sums[row ^ 1u]");
     }),
 ];
 

@@ -8,7 +8,7 @@ use vae_gpu::backend::gpu::{Gpu, GpuOptions};
 use vae_gpu::backend::{Data, Device, Session, Values};
 use vae_gpu::graph::{DType, Graph, Shape};
 use vae_gpu::models::{Batches, Loss, Model, ModelConfig, Optimiser};
-use vae_gpu::ops::{Adam, Op, Pixels, Products, Variant};
+use vae_gpu::ops::{Adam, Algorithm, Op, Pixels, Products};
 use vae_gpu::plan::{Arena, Dispatch, Fusion, Options, compile};
 use vae_gpu::rng::Permutation;
 use vae_gpu::step::Step;
@@ -70,7 +70,7 @@ fn one_step(session: &mut dyn Session, model: &Model, graph: &Graph, size: Size,
 }
 
 /// This loop for each product.
-fn every_product(graph: &Graph, variant: Variant) -> Products {
+fn every_product(graph: &Graph, variant: Algorithm) -> Products {
     let plan = compile(graph, Options::default()).unwrap();
     let size = |dispatch: &Dispatch| match &dispatch.op {
         Op::Matmul(op) => {
@@ -145,8 +145,8 @@ fn fused_plans_compute_what_the_unfused_one_does() {
             // The adapter's own loop, and at two sizes the others, of which one has factors of vectors: a pipeline of
             // theirs takes a second where this runs.
             let products = match (at, turn) {
-                (0 | 1, 0) => every_product(&graph, Variant::Tiled),
-                (0 | 1, _) => every_product(&graph, Variant::Split),
+                (0 | 1, 0) => every_product(&graph, Algorithm::Tiled),
+                (0 | 1, _) => every_product(&graph, Algorithm::Split),
                 _ => Products::new(),
             };
             let looped = |gpu: &Gpu| gpu.with_products(products);

@@ -8,7 +8,7 @@ use vae_gpu::backend::cpu::CpuSession;
 use vae_gpu::backend::gpu::{GpuOptions, link};
 use vae_gpu::backend::{Device, Session};
 use vae_gpu::graph::{Graph, Init, ParameterLayout, Shape};
-use vae_gpu::ops::{Adam, Case, Kernel, Op, Operation, Profile, Variant};
+use vae_gpu::ops::{Adam, Algorithm, Case, Kernel, Op, Operation, Profile};
 use vae_gpu::plan::{Arena, Options, compile};
 
 fn shapes(case: &Case) -> Vec<Shape> {
@@ -26,7 +26,7 @@ fn kernels() -> Vec<(String, Kernel)> {
             if let Op::Matmul(op) = &case.op {
                 let (m, n, k) = op.extents(shapes(&case)[0], shapes(&case)[1]);
                 let of_loop = |variant| Profile { products: [([m, n, k], variant)].into(), ..profile.clone() };
-                let loops = Variant::ALL.map(|variant| case.op.kernel(&shapes(&case), output, &of_loop(variant)));
+                let loops = Algorithm::ALL.map(|variant| case.op.kernel(&shapes(&case), output, &of_loop(variant)));
                 kernels.extend(loops.map(|kernel| (case.to_string(), kernel)));
             }
         }
@@ -55,7 +55,7 @@ fn every_kernel_translates_to_spirv_msl_and_hlsl() {
         seen.push(fragments.clone());
         let linked = link(&kernel).unwrap();
         // No kernel needs a capability, but for the loop that is chosen only where subgroups are.
-        let subgroups = fragments.contains(&"matmul_subgroups.wgsl");
+        let subgroups = fragments.contains(&"gemm/subgroups.wgsl");
         let capabilities = if subgroups { Capabilities::SUBGROUP } else { Capabilities::empty() };
         let mut validator = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities);
         if subgroups {
@@ -88,7 +88,7 @@ fn every_kernel_translates_to_spirv_msl_and_hlsl() {
 fn the_step_uniform_has_one_layout_in_rust_and_wgsl() {
     use std::mem::offset_of;
     use vae_gpu::step::PackedStep;
-    let module = naga::front::wgsl::parse_str(include_str!("../shaders/step.wgsl")).unwrap();
+    let module = naga::front::wgsl::parse_str(include_str!("../shaders/common/step.wgsl")).unwrap();
     let (_, ty) = module.types.iter().find(|(_, ty)| ty.name.as_deref() == Some("Step")).unwrap();
     let naga::TypeInner::Struct { members, span } = &ty.inner else { panic!("Step is a struct") };
     let found: Vec<(&str, u32)> = members.iter().map(|m| (m.name.as_deref().unwrap(), m.offset)).collect();
@@ -132,7 +132,7 @@ fn every_loop_computes_products() {
         let Op::Matmul(op) = &case.op else { unreachable!("only products are left") };
         let (m, n, k) = op.extents(case.inputs[0].0, case.inputs[1].0);
         let wanted = reference(&case, rows(&case));
-        for variant in Variant::ALL {
+        for variant in Algorithm::ALL {
             let mut device = device.clone();
             device.set_products([([m, n, k], variant)].into());
             let got = on_gpu(&case, rows(&case), &device).unwrap();

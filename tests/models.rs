@@ -218,7 +218,7 @@ fn the_closed_form_of_the_jacobian_is_what_differentiation_gives() {
         let x = g.apply(RepeatRows { count: 3 }.into(), &[x]).unwrap();
         let ids: Vec<_> = model.layout().ids().take(2).collect();
         let (w, b) = (g.parameter(ids[0]), g.parameter(ids[1]));
-        let sum = g.matmul(x, w, Transpose::Right).unwrap();
+        let sum = g.matmul(x, w, Transpose::B).unwrap();
         let h = g.bias_activation(sum, b, code_activation).unwrap();
         let seed = g.apply(OneHotRows { count: 3, groups: ROWS }.into(), &[]).unwrap();
         let rows = differentiate(&mut g, h, seed, &[x]).unwrap()[0];

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use vae_gpu::backend::gpu::{Gpu, GpuOptions};
 use vae_gpu::backend::{Adapter, Choice, Device, DeviceChoice, Kept, select};
 use vae_gpu::graph::{Graph, ParameterLayout, Shape};
-use vae_gpu::ops::{Transpose, Variant};
+use vae_gpu::ops::{Algorithm, Transpose};
 use vae_gpu::plan::{Options, compile};
 
 /// A product on the device, [60, 30] [30, 70].
@@ -32,7 +32,7 @@ fn opened(kept: &Kept) -> vae_gpu::backend::Selected {
     select(&DeviceChoice::Gpu, kept).unwrap()
 }
 
-fn choices(variant: Variant) -> [Choice; 1] {
+fn choices(variant: Algorithm) -> [Choice; 1] {
     [Choice { size: [60, 70, 30], variant, why: "for a test".to_owned() }]
 }
 
@@ -43,7 +43,7 @@ fn a_profile_is_read_when_the_device_is_opened() {
     let kept = Kept::Folder(folder.path().to_owned());
     let wanted = product(&device);
     assert!(!opened(&kept).why.contains("products as"), "there is none yet");
-    for variant in Variant::ALL {
+    for variant in Algorithm::ALL {
         let path = kept.write(&device.adapter(), &choices(variant)).unwrap();
         let selected = opened(&kept);
         assert!(selected.why.contains(&path.display().to_string()), "{}", selected.why);
@@ -58,7 +58,7 @@ fn another_adapters_profile_is_noted_and_not_used() {
     let folder = tempfile::tempdir().unwrap();
     let kept = Kept::File(folder.path().join("mine.toml"));
     let other = Adapter { name: "another".to_owned(), ..device.adapter() };
-    kept.write(&other, &choices(Variant::Naive)).unwrap();
+    kept.write(&other, &choices(Algorithm::Naive)).unwrap();
     let selected = opened(&kept);
     assert!(!selected.why.contains("products as"), "{}", selected.why);
     let note = selected.note.unwrap();
@@ -74,7 +74,7 @@ fn the_commands_tell_of_profiles() {
         let mut command = Command::cargo_bin("vae-gpu").expect("the binary is built with the tests");
         command.current_dir(folder.path()).env("VAE_GPU_PROFILE", "mine.toml").args(args).assert()
     };
-    kept.write(&device.adapter(), &choices(Variant::Naive)).unwrap();
+    kept.write(&device.adapter(), &choices(Algorithm::Naive)).unwrap();
     run(&["devices"]).success().stdout(predicate::str::contains("mine.toml, in use for 1 sizes of products"));
     let other = Adapter { driver: Some("another".to_owned()), ..device.adapter() };
     kept.write(&other, &[]).unwrap();

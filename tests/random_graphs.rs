@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use vae_gpu::backend::gpu::{Gpu, GpuOptions};
 use vae_gpu::backend::{Data, Session, Values};
 use vae_gpu::graph::{DType, Graph, NodeId, ParameterLayout, Shape, Source};
-use vae_gpu::ops::{Case, Effect, Factor, Fill, Op, Products, Scale, Variant, View};
+use vae_gpu::ops::{Algorithm, Case, Effect, Factor, Fill, Op, Products, Scale, View};
 use vae_gpu::plan::{Fusion, Options, compile};
 use vae_gpu::step::Step;
 
@@ -264,7 +264,7 @@ fn loops(random: &mut Random) -> Products {
     for node in random.graph.clone().nodes() {
         if let Source::Op(Op::Matmul(op)) = &node.source {
             let (m, n, k) = op.extents(random.graph.shape(node.inputs[0]), random.graph.shape(node.inputs[1]));
-            products.insert([m, n, k], Variant::ALL[random.draws.below(Variant::ALL.len())]);
+            products.insert([m, n, k], Algorithm::ALL[random.draws.below(Algorithm::ALL.len())]);
         }
     }
     products

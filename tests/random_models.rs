@@ -11,7 +11,7 @@ use vae_gpu::backend::gpu::{Gpu, GpuOptions};
 use vae_gpu::backend::{Data, Device, ProgramId, Values};
 use vae_gpu::graph::{DType, Graph, Shape, Source};
 use vae_gpu::models::{Batches, Deviation, Initial, Loss, Model, ModelConfig, ModelKind, Optimiser, Output};
-use vae_gpu::ops::{Activation, Adam, Augment, Augmentation, Fill, Noise, Op, Pixels, Products, Variant};
+use vae_gpu::ops::{Activation, Adam, Algorithm, Augment, Augmentation, Fill, Noise, Op, Pixels, Products};
 use vae_gpu::plan::{Arena, Fusion, Options, compile};
 use vae_gpu::rng::{Permutation, Stream};
 use vae_gpu::step::Step;
@@ -30,7 +30,7 @@ struct Random {
     bytes: Vec<u8>,
     reals: Vec<f32>,
     start: Vec<f32>,
-    products: Vec<Variant>,
+    products: Vec<Algorithm>,
 }
 
 /// A size: small ones as often as any.
@@ -113,7 +113,7 @@ impl Random {
         }
         let model = Model::new(config).unwrap();
         let clip = draws.one(&[None, Some(0.05)]);
-        let products = (0..7).map(|_| draws.one(&Variant::ALL)).collect();
+        let products = (0..7).map(|_| draws.one(&Algorithm::ALL)).collect();
         let start = model.layout().initial(seed);
         Random { model, batches, clip, step, bytes, reals, start, products }
     }

@@ -39,8 +39,8 @@ fn references_give_numbers_worked_by_hand() {
     let a_t: ([usize; 2], &[f64]) = ([3, 2], &[1.0, 4.0, 2.0, 5.0, 3.0, 6.0]);
     let product = [0.5, 7.0, 2.0, 16.0];
     close(&run(Matmul::new(Transpose::Neither), &[a, b]), &product);
-    close(&run(Matmul::new(Transpose::Right), &[a, b_t]), &product);
-    close(&run(Matmul::new(Transpose::Left), &[a_t, b]), &product);
+    close(&run(Matmul::new(Transpose::B), &[a, b_t]), &product);
+    close(&run(Matmul::new(Transpose::A), &[a_t, b]), &product);
     close(&run(SumRows, &[a]), &[5.0, 7.0, 9.0]);
     let x: ([usize; 2], &[f64]) = ([1, 2], &[-2.0, 1.0]);
     let bias: ([usize; 2], &[f64]) = ([1, 2], &[1.0, 1.0]);

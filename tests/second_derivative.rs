@@ -34,9 +34,9 @@ fn penalty(activation: Activation) -> Penalty {
     let x = g.input("x", Shape::new(BATCH, FEATURES));
     let weights = WEIGHTS.map(|(name, [rows, cols])| g.input(name, Shape::new(rows, cols)));
     let repeated = g.apply(RepeatRows { count: CODE }.into(), &[x]).unwrap(); // [batch code, features]
-    let product = g.matmul(repeated, weights[0], Transpose::Right).unwrap();
+    let product = g.matmul(repeated, weights[0], Transpose::B).unwrap();
     let hidden = g.bias_activation(product, weights[1], activation).unwrap(); // [batch code, hidden]
-    let product = g.matmul(hidden, weights[2], Transpose::Right).unwrap();
+    let product = g.matmul(hidden, weights[2], Transpose::B).unwrap();
     let code = g.bias_activation(product, weights[3], activation).unwrap(); // [batch code, code]
     let seed = g.apply(OneHotRows { count: CODE, groups: BATCH }.into(), &[]).unwrap(); // [batch code, code]
     let jacobian = differentiate(&mut g, code, seed, &[repeated]).unwrap()[0]; // [batch code, features]

@@ -7,7 +7,7 @@
 use super::Adapter;
 use crate::error::{Error, Result, shown, shown_toml};
 use crate::files::write_atomic;
-use crate::ops::{Products, Variant};
+use crate::ops::{Algorithm, Products};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -56,7 +56,7 @@ pub struct Choice {
     /// `[m, n, k]`.
     pub size: [usize; 3],
     /// The loop.
-    pub variant: Variant,
+    pub variant: Algorithm,
     /// A comment beside it in the file: what was measured.
     pub why: String,
 }
@@ -77,7 +77,7 @@ struct Content {
     version: String,
     adapter: String,
     driver: String,
-    products: BTreeMap<Size, Variant>,
+    products: BTreeMap<Size, Algorithm>,
 }
 
 /// `[m, n, k]`, written `128x400x784`.
@@ -186,7 +186,7 @@ fn text(adapter: &Adapter, choices: &[Choice]) -> String {
     for (key, value) in header {
         text += &format!("{key} = {}\n", quoted(value));
     }
-    text += &format!("\n# rows x columns x terms = {}\n[products]\n", Variant::allowed());
+    text += &format!("\n# rows x columns x terms = {}\n[products]\n", Algorithm::allowed());
     for Choice { size: [m, n, k], variant, why } in choices {
         text += &format!("{m}x{n}x{k} = {} # {why}\n", quoted(variant.name()));
     }
@@ -210,7 +210,7 @@ mod tests {
 
     fn choices() -> Vec<Choice> {
         let choice = |size, variant| Choice { size, variant, why: "measured".to_owned() };
-        vec![choice([128, 400, 784], Variant::Tiled), choice([1, 2, 3], Variant::Naive)]
+        vec![choice([128, 400, 784], Algorithm::Tiled), choice([1, 2, 3], Algorithm::Naive)]
     }
 
     #[test]
@@ -220,7 +220,7 @@ mod tests {
         assert_eq!(kept.find(&adapter()).unwrap(), Found::Nothing);
         let path = kept.write(&adapter(), &choices()).unwrap();
         assert_eq!(path.file_name().unwrap(), "quick-3-maker-1-2.toml");
-        let products: Products = [([128, 400, 784], Variant::Tiled), ([1, 2, 3], Variant::Naive)].into();
+        let products: Products = [([128, 400, 784], Algorithm::Tiled), ([1, 2, 3], Algorithm::Naive)].into();
         assert_eq!(kept.find(&adapter()).unwrap(), Found::Profile { path: path.clone(), products: products.clone() });
         let named = Kept::File(path.clone());
         assert_eq!(named.find(&adapter()).unwrap(), Found::Profile { path, products });

@@ -12,7 +12,7 @@ use crate::backend::{Device, Kept, Precision};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::files::check_target;
-use crate::ops::Variant;
+use crate::ops::Algorithm;
 use crate::plan::{Fusion, Options};
 use crate::train::bench::kernels::{self, KernelTime};
 use crate::train::bench::products::{COMPARED, VariantSpeed, variants};
@@ -127,7 +127,7 @@ impl Bench {
         }
         if !self.json {
             say(format_args!("{}", device_line(&selected)));
-            let names = Variant::ALL.map(|variant| format!("{:>10}", variant.name())).concat();
+            let names = Algorithm::ALL.map(|variant| format!("{:>10}", variant.name())).concat();
             say(format_args!("{:<15}{names}  GFLOP/s", "product"));
         }
         // Tens of sizes and a few loops each: a second each would be minutes.
@@ -232,7 +232,7 @@ fn say_tuning(tuning: &Tuning) {
     let rate = |variant| {
         tuning.gflops.iter().find(|(of, _)| *of == variant).map_or("-".to_owned(), |(_, rate)| format!("{rate:.1}"))
     };
-    let rates: String = Variant::ALL.map(|variant| format!("{:>10}", rate(variant))).concat();
+    let rates: String = Algorithm::ALL.map(|variant| format!("{:>10}", rate(variant))).concat();
     say(format_args!("{:<15}{rates}  {}", times(tuning.product), tuning.variant.name()));
 }
 

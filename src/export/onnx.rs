@@ -228,8 +228,8 @@ impl<'a> Translator<'a> {
         let inputs = inputs.iter().map(|&input| self.value(input)).collect::<Result<Vec<_>>>()?;
         let attributes = match transpose {
             Transpose::Neither => Vec::new(),
-            Transpose::Left => vec![integer("transA", 1)],
-            Transpose::Right => vec![integer("transB", 1)],
+            Transpose::A => vec![integer("transA", 1)],
+            Transpose::B => vec![integer("transB", 1)],
         };
         Ok(self.emit("Gemm", &inputs, attributes, name))
     }

@@ -42,7 +42,7 @@ impl Mlp {
         let mut h = x;
         for (i, &(weight, bias)) in self.layers.iter().enumerate() {
             let (w, b) = (g.parameter(weight), g.parameter(bias));
-            let sum = g.matmul(h, w, Transpose::Right)?; // [batch, out]
+            let sum = g.matmul(h, w, Transpose::B)?; // [batch, out]
             let activation = if i + 1 == self.layers.len() { last } else { self.activation };
             h = g.bias_activation(sum, b, activation)?; // [batch, out]
         }

@@ -47,9 +47,9 @@ impl Operation for ActivationCurvature {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        Kernel::elementwise(fragment!("activation_curvature.wgsl"), output.len())
+        Kernel::elementwise(fragment!("elementwise/activation_curvature.wgsl"), output.len())
             .link(self.activation.fragment())
-            .link(fragment!("math.wgsl"))
+            .link(fragment!("elementwise/math.wgsl"))
     }
 
     fn cases() -> Vec<Case> {

@@ -73,10 +73,10 @@ impl Operation for Adam {
 
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &Profile) -> Kernel {
         // Whole fours: arenas are padded to them.
-        let mut kernel = Kernel::elementwise(fragment!("adam.wgsl"), inputs[0].len() / FOUR).link(fragment!("step.wgsl"));
+        let mut kernel = Kernel::elementwise(fragment!("optim/adam.wgsl"), inputs[0].len() / FOUR).link(fragment!("common/step.wgsl"));
         kernel = kernel.link(match inputs.len() {
-            1 => fragment!("clip_none.wgsl"),
-            _ => fragment!("clip_factor.wgsl"),
+            1 => fragment!("optim/clip_none.wgsl"),
+            _ => fragment!("optim/clip_factor.wgsl"),
         });
         let decays = [("BETA1", self.beta1), ("BETA2", self.beta2), ("EPSILON", self.epsilon)];
         kernel.constants.extend(decays);

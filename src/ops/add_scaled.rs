@@ -23,9 +23,9 @@ impl Factor {
         match self {
             Factor::Constant(value) => {
                 kernel.constants.push(("FACTOR", value));
-                kernel.link(fragment!("factor_constant.wgsl"))
+                kernel.link(fragment!("loss/factor_constant.wgsl"))
             }
-            Factor::Beta => kernel.link(fragment!("factor_beta.wgsl")).link(fragment!("step.wgsl")),
+            Factor::Beta => kernel.link(fragment!("loss/factor_beta.wgsl")).link(fragment!("common/step.wgsl")),
         }
     }
 }
@@ -61,7 +61,7 @@ impl Operation for AddScaled {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        self.factor.link(Kernel::elementwise(fragment!("add_scaled.wgsl"), output.len()))
+        self.factor.link(Kernel::elementwise(fragment!("elementwise/add_scaled.wgsl"), output.len()))
     }
 
     fn cases() -> Vec<Case> {
@@ -101,7 +101,7 @@ impl Operation for Scale {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        self.factor.link(Kernel::elementwise(fragment!("scale.wgsl"), output.len()))
+        self.factor.link(Kernel::elementwise(fragment!("elementwise/scale.wgsl"), output.len()))
     }
 
     fn cases() -> Vec<Case> {

@@ -77,9 +77,9 @@ impl Operation for Augment {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        Kernel::elementwise(fragment!("augment.wgsl"), output.len())
-            .link(fragment!("step.wgsl"))
-            .link(fragment!("rng.wgsl"))
+        Kernel::elementwise(fragment!("data/augment.wgsl"), output.len())
+            .link(fragment!("common/step.wgsl"))
+            .link(fragment!("rng/rng.wgsl"))
             .constant("STREAM", self.stream.id() as usize)
             .constant("HEIGHT", self.height)
             .constant("WIDTH", self.width)

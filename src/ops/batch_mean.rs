@@ -31,7 +31,7 @@ impl Operation for BatchMean {
     }
 
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &Profile) -> Kernel {
-        Kernel::reduction(fragment!("batch_mean.wgsl"), 1).link(fragment!("step.wgsl")).constant("BATCH", inputs[0].rows)
+        Kernel::reduction(fragment!("reduce/batch_mean.wgsl"), 1).link(fragment!("common/step.wgsl")).constant("BATCH", inputs[0].rows)
     }
 
     fn cases() -> Vec<Case> {
@@ -67,7 +67,7 @@ impl Operation for BatchMeanGradient {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        Kernel::elementwise(fragment!("batch_mean_gradient.wgsl"), output.rows).link(fragment!("step.wgsl"))
+        Kernel::elementwise(fragment!("reduce/batch_mean_gradient.wgsl"), output.rows).link(fragment!("common/step.wgsl"))
     }
 
     fn cases() -> Vec<Case> {

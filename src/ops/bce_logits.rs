@@ -33,8 +33,8 @@ impl Operation for BceLogits {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        Kernel::reduction(fragment!("bce_logits.wgsl"), output.rows)
-            .link(fragment!("math.wgsl"))
+        Kernel::reduction(fragment!("loss/bce_logits.wgsl"), output.rows)
+            .link(fragment!("elementwise/math.wgsl"))
             .constant("ROWS", output.rows)
             .constant("COLS", inputs[0].cols)
     }
@@ -75,8 +75,8 @@ impl Operation for BceLogitsGradient {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        Kernel::elementwise(fragment!("bce_logits_gradient.wgsl"), output.len())
-            .link(fragment!("math.wgsl"))
+        Kernel::elementwise(fragment!("loss/bce_logits_gradient.wgsl"), output.len())
+            .link(fragment!("elementwise/math.wgsl"))
             .constant("COLS", output.cols)
     }
 

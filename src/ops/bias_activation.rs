@@ -96,15 +96,15 @@ impl Activation {
         each!(Identity, Relu, LeakyRelu, Tanh, Sigmoid, Softplus)
     }
 
-    /// The file that defines `activate(x)` and `slope(y)`; it may need `math.wgsl`.
+    /// The file that defines `activate(x)` and `slope(y)`; it may need `elementwise/math.wgsl`.
     pub(crate) fn fragment(self) -> Fragment {
         match self {
-            Activation::Identity => fragment!("activation_identity.wgsl"),
-            Activation::Relu => fragment!("activation_relu.wgsl"),
-            Activation::LeakyRelu => fragment!("activation_leaky_relu.wgsl"),
-            Activation::Tanh => fragment!("activation_tanh.wgsl"),
-            Activation::Sigmoid => fragment!("activation_sigmoid.wgsl"),
-            Activation::Softplus => fragment!("activation_softplus.wgsl"),
+            Activation::Identity => fragment!("elementwise/activation_identity.wgsl"),
+            Activation::Relu => fragment!("elementwise/activation_relu.wgsl"),
+            Activation::LeakyRelu => fragment!("elementwise/activation_leaky_relu.wgsl"),
+            Activation::Tanh => fragment!("elementwise/activation_tanh.wgsl"),
+            Activation::Sigmoid => fragment!("elementwise/activation_sigmoid.wgsl"),
+            Activation::Softplus => fragment!("elementwise/activation_softplus.wgsl"),
         }
     }
 }
@@ -145,9 +145,9 @@ impl Operation for BiasActivation {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        Kernel::elementwise(fragment!("bias_activation.wgsl"), output.len())
+        Kernel::elementwise(fragment!("elementwise/bias_activation.wgsl"), output.len())
             .link(self.activation.fragment())
-            .link(fragment!("math.wgsl"))
+            .link(fragment!("elementwise/math.wgsl"))
             .constant("COLS", output.cols)
     }
 
@@ -199,9 +199,9 @@ impl Operation for ActivationGradient {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        Kernel::elementwise(fragment!("activation_gradient.wgsl"), output.len())
+        Kernel::elementwise(fragment!("elementwise/activation_gradient.wgsl"), output.len())
             .link(self.activation.fragment())
-            .link(fragment!("math.wgsl"))
+            .link(fragment!("elementwise/math.wgsl"))
     }
 
     fn cases() -> Vec<Case> {

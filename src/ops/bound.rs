@@ -3,7 +3,7 @@
 use super::*;
 use crate::backend::cpu::scratch;
 
-/// `y = sum_{r < rows, c} parts[r, c] / rows`, rows being the step's: input the parts of a [`Finish::Likelihood`], value
+/// `y = sum_{r < rows, c} parts[r, c] / rows`, rows being the step's: input the parts of a [`Epilogue::Likelihood`], value
 /// `[1, 1]`. What [`BatchMean`] is to whole losses.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PartsMean;
@@ -25,7 +25,7 @@ impl Operation for PartsMean {
     }
 
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &Profile) -> Kernel {
-        one_workgroup(fragment!("parts_mean.wgsl")).constant("ROWS", inputs[0].rows).constant("COLS", inputs[0].cols)
+        one_workgroup(fragment!("reduce/parts_mean.wgsl")).constant("ROWS", inputs[0].rows).constant("COLS", inputs[0].cols)
     }
 
     fn cases() -> Vec<Case> {
@@ -35,7 +35,7 @@ impl Operation for PartsMean {
     }
 }
 
-/// Records `recon + weight kl`, `recon` and `kl` of a step: inputs the parts of a [`Finish::Likelihood`] and the posterior
+/// Records `recon + weight kl`, `recon` and `kl` of a step: inputs the parts of a [`Epilogue::Likelihood`] and the posterior
 /// `[batch, mean | logvar]`; recon is their [`PartsMean`], kl the [`BatchMean`] of the posterior's [`Kl`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RecordBound {
@@ -73,7 +73,7 @@ impl Operation for RecordBound {
     }
 
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &Profile) -> Kernel {
-        let kernel = one_workgroup(fragment!("record_bound.wgsl"))
+        let kernel = one_workgroup(fragment!("loss/record_bound.wgsl"))
             .constant("ROWS", inputs[0].rows)
             .constant("COLS", inputs[0].cols)
             .constant("LATENT", inputs[1].cols / 2)
@@ -100,7 +100,7 @@ fn mean_of_parts<T: Real>(step: &Step, parts: View<'_, T>) -> T {
 
 /// A kernel of one wide workgroup, which sums much by itself.
 fn one_workgroup(main: Fragment) -> Kernel {
-    let mut kernel = Kernel::reduction(main, 1).link(fragment!("step.wgsl"));
+    let mut kernel = Kernel::reduction(main, 1).link(fragment!("common/step.wgsl"));
     kernel.constants = vec![("WORKGROUP", 256.0)];
     kernel
 }

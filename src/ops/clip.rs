@@ -42,7 +42,7 @@ impl Operation for SquareSums {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        Kernel::reduction(fragment!("square_sums.wgsl"), output.cols)
+        Kernel::reduction(fragment!("reduce/square_sums.wgsl"), output.cols)
             .constant("COUNT", inputs[0].len())
             .constant("PARTS", output.cols)
             .constant("SPAN", inputs[0].len().div_ceil(output.cols))
@@ -94,7 +94,7 @@ impl Operation for ClipFactor {
 
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &Profile) -> Kernel {
         let mut kernel =
-            Kernel::reduction(fragment!("clip_gradient_norm.wgsl"), 1).constant("PARTS", inputs[0].cols);
+            Kernel::reduction(fragment!("optim/clip_gradient_norm.wgsl"), 1).constant("PARTS", inputs[0].cols);
         kernel.constants.push(("MAX_NORM", self.max_norm));
         kernel
     }

@@ -35,7 +35,7 @@ impl Operation for Constant {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        let mut kernel = Kernel::elementwise(fragment!("constant.wgsl"), output.len());
+        let mut kernel = Kernel::elementwise(fragment!("elementwise/constant.wgsl"), output.len());
         kernel.constants.push(("VALUE", self.value));
         kernel
     }

@@ -79,13 +79,13 @@ impl Operation for Corrupt {
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
         let (fragment, amount) = match self.noise {
-            Noise::Gaussian { deviation } => (fragment!("noise_gaussian.wgsl"), ("DEVIATION", deviation)),
-            Noise::Mask { fraction } => (fragment!("noise_mask.wgsl"), ("FRACTION", fraction)),
+            Noise::Gaussian { deviation } => (fragment!("rng/noise_gaussian.wgsl"), ("DEVIATION", deviation)),
+            Noise::Mask { fraction } => (fragment!("rng/noise_mask.wgsl"), ("FRACTION", fraction)),
         };
-        let mut kernel = Kernel::elementwise(fragment!("corrupt.wgsl"), output.len())
+        let mut kernel = Kernel::elementwise(fragment!("rng/corrupt.wgsl"), output.len())
             .link(fragment)
-            .link(fragment!("step.wgsl"))
-            .link(fragment!("rng.wgsl"))
+            .link(fragment!("common/step.wgsl"))
+            .link(fragment!("rng/rng.wgsl"))
             .constant("STREAM", self.stream.id() as usize)
             .constant("COLS", output.cols);
         kernel.constants.push(amount);

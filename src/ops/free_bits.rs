@@ -36,8 +36,8 @@ impl Operation for KlColumns {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        Kernel::reduction(fragment!("kl_columns.wgsl"), output.cols)
-            .link(fragment!("step.wgsl"))
+        Kernel::reduction(fragment!("loss/kl_columns.wgsl"), output.cols)
+            .link(fragment!("common/step.wgsl"))
             .constant("BATCH", inputs[0].rows)
             .constant("LATENT", output.cols)
     }
@@ -86,8 +86,8 @@ impl Operation for KlColumnsGradient {
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
         let latent = output.cols / 2;
-        Kernel::elementwise(fragment!("kl_columns_gradient.wgsl"), output.rows * latent)
-            .link(fragment!("step.wgsl"))
+        Kernel::elementwise(fragment!("loss/kl_columns_gradient.wgsl"), output.rows * latent)
+            .link(fragment!("common/step.wgsl"))
             .constant("LATENT", latent)
     }
 
@@ -126,7 +126,7 @@ impl Operation for FloorSum {
     }
 
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &Profile) -> Kernel {
-        let mut kernel = Kernel::reduction(fragment!("floor_sum.wgsl"), 1).constant("COLS", inputs[0].cols);
+        let mut kernel = Kernel::reduction(fragment!("reduce/floor_sum.wgsl"), 1).constant("COLS", inputs[0].cols);
         kernel.constants.push(("FLOOR", self.floor));
         kernel
     }
@@ -164,7 +164,7 @@ impl Operation for FloorSumGradient {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        let mut kernel = Kernel::elementwise(fragment!("floor_sum_gradient.wgsl"), output.len());
+        let mut kernel = Kernel::elementwise(fragment!("reduce/floor_sum_gradient.wgsl"), output.len());
         kernel.constants.push(("FLOOR", self.floor));
         kernel
     }

@@ -53,24 +53,24 @@ impl Gather {
     /// Links what defines `gathered_row`, `source` and `pixel` for the data set `[n, d]`; the binding is the caller's.
     pub(super) fn link_rows(&self, kernel: Kernel, data: Shape) -> Kernel {
         let source = match self.dtype {
-            DType::U8 => fragment!("source_u8.wgsl"),
-            DType::Real => fragment!("source_f32.wgsl"),
+            DType::U8 => fragment!("data/source_u8.wgsl"),
+            DType::Real => fragment!("data/source_f32.wgsl"),
         };
-        let kernel = kernel.link(fragment!("step.wgsl")).link(source);
+        let kernel = kernel.link(fragment!("common/step.wgsl")).link(source);
         let at = |kernel: Kernel, order| {
-            kernel.link(fragment!("gathered_row.wgsl")).link(order).constant("EXAMPLES", data.rows)
+            kernel.link(fragment!("data/gathered_row.wgsl")).link(order).constant("EXAMPLES", data.rows)
         };
         let kernel = match self.order {
-            Order::Shuffled => at(kernel, fragment!("order_shuffled.wgsl")),
-            Order::Stored => at(kernel, fragment!("order_sequential.wgsl")),
-            Order::Streamed => kernel.link(fragment!("gathered_row_streamed.wgsl")).constant("BATCH", self.rows),
+            Order::Shuffled => at(kernel, fragment!("rng/order_shuffled.wgsl")),
+            Order::Stored => at(kernel, fragment!("rng/order_sequential.wgsl")),
+            Order::Streamed => kernel.link(fragment!("data/gathered_row_streamed.wgsl")).constant("BATCH", self.rows),
         };
         match self.pixels {
-            Pixels::Grey => kernel.link(fragment!("pixel_grey.wgsl")),
-            Pixels::Threshold => kernel.link(fragment!("pixel_threshold.wgsl")),
+            Pixels::Grey => kernel.link(fragment!("data/pixel_grey.wgsl")),
+            Pixels::Threshold => kernel.link(fragment!("data/pixel_threshold.wgsl")),
             Pixels::Bernoulli(stream) => kernel
-                .link(fragment!("pixel_bernoulli.wgsl"))
-                .link(fragment!("rng.wgsl"))
+                .link(fragment!("data/pixel_bernoulli.wgsl"))
+                .link(fragment!("rng/rng.wgsl"))
                 .constant("STREAM", stream.id() as usize),
         }
     }
@@ -142,8 +142,8 @@ impl Operation for Gather {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        let kernel = Kernel::elementwise(fragment!("gather.wgsl"), output.len()).constant("COLS", output.cols);
-        self.link_rows(kernel, inputs[0]).link(fragment!("data_1.wgsl"))
+        let kernel = Kernel::elementwise(fragment!("data/gather.wgsl"), output.len()).constant("COLS", output.cols);
+        self.link_rows(kernel, inputs[0]).link(fragment!("data/data_1.wgsl"))
     }
 
     fn reads(&self) -> DType {

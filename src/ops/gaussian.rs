@@ -39,7 +39,7 @@ impl Operation for Gaussian {
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
         let mut kernel =
-            Kernel::elementwise(fragment!("gaussian.wgsl"), output.rows).constant("FEATURES", self.features);
+            Kernel::elementwise(fragment!("loss/gaussian.wgsl"), output.rows).constant("FEATURES", self.features);
         kernel.constants.push(("LOG_TWO_PI", LOG_TWO_PI));
         kernel
     }
@@ -77,7 +77,7 @@ impl Operation for GaussianErrorGradient {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        Kernel::elementwise(fragment!("gaussian_error_gradient.wgsl"), output.rows)
+        Kernel::elementwise(fragment!("loss/gaussian_error_gradient.wgsl"), output.rows)
     }
 
     fn cases() -> Vec<Case> {
@@ -116,7 +116,7 @@ impl Operation for GaussianVarianceGradient {
     }
 
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &Profile) -> Kernel {
-        Kernel::reduction(fragment!("gaussian_variance_gradient.wgsl"), 1)
+        Kernel::reduction(fragment!("loss/gaussian_variance_gradient.wgsl"), 1)
             .constant("BATCH", inputs[0].rows)
             .constant("FEATURES", self.features)
     }

@@ -35,8 +35,8 @@ impl Operation for ImportanceBound {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        Kernel::reduction(fragment!("importance_bound.wgsl"), output.rows)
-            .link(fragment!("tree_max.wgsl")).link(fragment!("group_least.wgsl"))
+        Kernel::reduction(fragment!("loss/importance_bound.wgsl"), output.rows)
+            .link(fragment!("reduce/tree_max.wgsl")).link(fragment!("reduce/group_least.wgsl"))
             .constant("ROWS", output.rows)
             .constant("SAMPLES", self.samples)
     }
@@ -84,8 +84,8 @@ impl Operation for ImportanceBoundGradient {
 
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &Profile) -> Kernel {
         let groups = inputs[1].rows;
-        Kernel::reduction(fragment!("importance_bound_gradient.wgsl"), groups)
-            .link(fragment!("tree_max.wgsl")).link(fragment!("group_least.wgsl"))
+        Kernel::reduction(fragment!("loss/importance_bound_gradient.wgsl"), groups)
+            .link(fragment!("reduce/tree_max.wgsl")).link(fragment!("reduce/group_least.wgsl"))
             .constant("ROWS", groups)
             .constant("SAMPLES", self.samples)
     }

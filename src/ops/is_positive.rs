@@ -28,7 +28,7 @@ impl Operation for IsPositive {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        Kernel::elementwise(fragment!("is_positive.wgsl"), output.len())
+        Kernel::elementwise(fragment!("elementwise/is_positive.wgsl"), output.len())
     }
 
     fn cases() -> Vec<Case> {

@@ -1,6 +1,6 @@
 //! What an op says of its kernel: the WGSL fragments that link to it, its numbers, and how many workgroups it takes.
 
-use super::{Half, Variant};
+use super::{Algorithm, Half};
 use std::collections::BTreeMap;
 
 /// A `.wgsl` file of `shaders/`.
@@ -26,7 +26,7 @@ pub(crate) use fragment;
 /// A kernel to link and dispatch.
 ///
 /// The linked text is the fragments joined; WGSL allows declarations in any order. Each dispatch is a line of
-/// workgroups that the back-end folds into two dimensions where it exceeds 65,535 (`shaders/grid.wgsl` unfolds it).
+/// workgroups that the back-end folds into two dimensions where it exceeds 65,535 (`shaders/common/grid.wgsl` unfolds it).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Kernel {
     /// The files, the one with the entry point `main` first.
@@ -44,19 +44,19 @@ pub const ELEMENTWISE: usize = 128;
 pub const REDUCTION: usize = 64;
 
 impl Kernel {
-    /// A kernel that computes element `i < count` in invocation `i`. It reads `COUNT` and links with `grid.wgsl`.
+    /// A kernel that computes element `i < count` in invocation `i`. It reads `COUNT` and links with `common/grid.wgsl`.
     pub fn elementwise(main: Fragment, count: usize) -> Kernel {
         Kernel {
-            fragments: vec![main, fragment!("grid.wgsl")],
+            fragments: vec![main, fragment!("common/grid.wgsl")],
             constants: vec![("WORKGROUP", ELEMENTWISE as f64), ("COUNT", count as f64)],
             groups: count.div_ceil(ELEMENTWISE),
         }
     }
 
-    /// A kernel that sums row `r < rows` in workgroup `r`. It links with `grid.wgsl` and `tree.wgsl`.
+    /// A kernel that sums row `r < rows` in workgroup `r`. It links with `common/grid.wgsl` and `reduce/tree.wgsl`.
     pub fn reduction(main: Fragment, rows: usize) -> Kernel {
         Kernel {
-            fragments: vec![main, fragment!("grid.wgsl"), fragment!("tree.wgsl")],
+            fragments: vec![main, fragment!("common/grid.wgsl"), fragment!("reduce/tree.wgsl")],
             constants: vec![("WORKGROUP", REDUCTION as f64)],
             groups: rows,
         }
@@ -78,7 +78,7 @@ impl Kernel {
 }
 
 /// The loop of products `[m, k] [k, n]`, by `[m, n, k]`.
-pub type Products = BTreeMap<[usize; 3], Variant>;
+pub type Products = BTreeMap<[usize; 3], Algorithm>;
 
 /// What the choice of a kernel variant may depend on; never on a timing of the run itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,7 +88,7 @@ pub struct Profile {
     pub software: bool,
     /// Kernels may exchange values within subgroups, which have eight invocations, all of them.
     pub subgroups_of_eight: bool,
-    /// What a tuning run found for products of these sizes; all others follow the rule of [`Variant::choose`].
+    /// What a tuning run found for products of these sizes; all others follow the rule of [`Algorithm::choose`].
     pub products: Products,
     /// Where products are computed in f16, the matrices that they are computed by.
     pub half: Option<Half>,

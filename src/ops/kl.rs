@@ -33,7 +33,7 @@ impl Operation for Kl {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        Kernel::reduction(fragment!("kl.wgsl"), output.rows)
+        Kernel::reduction(fragment!("loss/kl.wgsl"), output.rows)
             .constant("ROWS", output.rows)
             .constant("LATENT", inputs[0].cols / 2)
     }
@@ -71,7 +71,7 @@ impl Operation for KlGradient {
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
         let latent = output.cols / 2;
-        Kernel::elementwise(fragment!("kl_gradient.wgsl"), output.rows * latent).constant("LATENT", latent)
+        Kernel::elementwise(fragment!("loss/kl_gradient.wgsl"), output.rows * latent).constant("LATENT", latent)
     }
 
     fn cases() -> Vec<Case> {

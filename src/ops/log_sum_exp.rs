@@ -50,7 +50,7 @@ impl Operation for LogSumExpUpdate {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        Kernel::elementwise(fragment!("log_sum_exp_update.wgsl"), output.rows).constant("SAMPLES", self.samples)
+        Kernel::elementwise(fragment!("loss/log_sum_exp_update.wgsl"), output.rows).constant("SAMPLES", self.samples)
     }
 
     fn cases() -> Vec<Case> {

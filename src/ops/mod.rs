@@ -165,7 +165,7 @@ pub use augment::Augmentation;
 pub use bias_activation::Activation;
 pub use corrupt::Noise;
 pub use gather::{Order, Pixels};
-pub use matmul::{FOUR, Finish, Half, Likelihood, Load, Transpose, Variant};
+pub use matmul::{Algorithm, Epilogue, FOUR, Half, Likelihood, Operand, Transpose};
 pub use record::METRICS;
 pub use row_norm::Norm;
 

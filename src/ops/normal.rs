@@ -36,7 +36,7 @@ impl Operation for Normal {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        reparameterise::link(Kernel::elementwise(fragment!("normal.wgsl"), output.len()), self.stream, output.cols)
+        reparameterise::link(Kernel::elementwise(fragment!("rng/normal.wgsl"), output.len()), self.stream, output.cols)
     }
 
     fn cases() -> Vec<Case> {

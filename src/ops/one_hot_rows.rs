@@ -38,7 +38,7 @@ impl Operation for OneHotRows {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        Kernel::elementwise(fragment!("one_hot_rows.wgsl"), output.len()).constant("COLS", output.cols)
+        Kernel::elementwise(fragment!("elementwise/one_hot_rows.wgsl"), output.len()).constant("COLS", output.cols)
     }
 
     fn cases() -> Vec<Case> {

@@ -42,11 +42,11 @@ impl Operation for Record {
 
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &Profile) -> Kernel {
         let row = match inputs.len() {
-            1 => fragment!("record_1.wgsl"),
-            2 => fragment!("record_2.wgsl"),
-            _ => fragment!("record_3.wgsl"),
+            1 => fragment!("reduce/record_1.wgsl"),
+            2 => fragment!("reduce/record_2.wgsl"),
+            _ => fragment!("reduce/record_3.wgsl"),
         };
-        let fragments = vec![fragment!("record.wgsl"), fragment!("step.wgsl"), row];
+        let fragments = vec![fragment!("reduce/record.wgsl"), fragment!("common/step.wgsl"), row];
         Kernel { fragments, constants: Vec::new(), groups: 1 }.constant("FIRST", self.first).constant("COLS", METRICS)
     }
 

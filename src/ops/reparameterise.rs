@@ -19,7 +19,7 @@ pub struct Reparameterise {
 impl Reparameterise {
     /// Links what kernels that draw this noise need, and sets its numbers.
     pub(super) fn link_noise(&self, kernel: Kernel, latent: usize) -> Kernel {
-        link(kernel, self.stream, latent).link(fragment!("latent_noise.wgsl")).constant("SAMPLES", self.samples)
+        link(kernel, self.stream, latent).link(fragment!("rng/latent_noise.wgsl")).constant("SAMPLES", self.samples)
     }
 }
 
@@ -52,7 +52,7 @@ impl Operation for Reparameterise {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        self.link_noise(Kernel::elementwise(fragment!("reparameterise.wgsl"), output.len()), output.cols)
+        self.link_noise(Kernel::elementwise(fragment!("rng/reparameterise.wgsl"), output.len()), output.cols)
     }
 
     fn cases() -> Vec<Case> {
@@ -97,7 +97,7 @@ impl Operation for ReparameteriseGradient {
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
         let latent = output.cols / 2;
-        let kernel = Kernel::elementwise(fragment!("reparameterise_gradient.wgsl"), output.rows * latent);
+        let kernel = Kernel::elementwise(fragment!("rng/reparameterise_gradient.wgsl"), output.rows * latent);
         Reparameterise { stream: self.stream, samples: self.samples }.link_noise(kernel, latent)
     }
 
@@ -144,8 +144,8 @@ pub(super) fn noise(
 
 pub(super) fn link(kernel: Kernel, stream: Stream, latent: usize) -> Kernel {
     kernel
-        .link(fragment!("step.wgsl"))
-        .link(fragment!("rng.wgsl"))
+        .link(fragment!("common/step.wgsl"))
+        .link(fragment!("rng/rng.wgsl"))
         .constant("STREAM", stream.id() as usize)
         .constant("LATENT", latent)
 }

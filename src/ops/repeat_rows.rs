@@ -30,7 +30,7 @@ impl Operation for RepeatRows {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        Kernel::elementwise(fragment!("repeat_rows.wgsl"), output.len())
+        Kernel::elementwise(fragment!("elementwise/repeat_rows.wgsl"), output.len())
             .constant("COLS", output.cols)
             .constant("REPEATS", self.count)
     }
@@ -75,7 +75,7 @@ impl Operation for SumGroups {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        Kernel::elementwise(fragment!("sum_groups.wgsl"), output.len())
+        Kernel::elementwise(fragment!("elementwise/sum_groups.wgsl"), output.len())
             .constant("COLS", output.cols)
             .constant("GROUP", self.count)
     }

@@ -39,8 +39,8 @@ impl Norm {
     /// The file that defines `norm_term(x)` and `norm_slope(x)`.
     fn fragment(self) -> Fragment {
         match self {
-            Norm::L1 => fragment!("norm_l1.wgsl"),
-            Norm::L2 => fragment!("norm_l2.wgsl"),
+            Norm::L1 => fragment!("reduce/norm_l1.wgsl"),
+            Norm::L2 => fragment!("reduce/norm_l2.wgsl"),
         }
     }
 }
@@ -74,7 +74,7 @@ impl Operation for RowNorm {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        Kernel::reduction(fragment!("row_norm.wgsl"), output.rows)
+        Kernel::reduction(fragment!("reduce/row_norm.wgsl"), output.rows)
             .link(self.norm.fragment())
             .constant("ROWS", output.rows)
             .constant("COLS", inputs[0].cols)
@@ -123,7 +123,7 @@ impl Operation for RowNormGradient {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        Kernel::elementwise(fragment!("row_norm_gradient.wgsl"), output.len())
+        Kernel::elementwise(fragment!("reduce/row_norm_gradient.wgsl"), output.len())
             .link(self.norm.fragment())
             .constant("COLS", output.cols)
     }

@@ -41,7 +41,7 @@ impl Operation for SampledDivergence {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        Kernel::reduction(fragment!("sampled_divergence.wgsl"), output.rows)
+        Kernel::reduction(fragment!("loss/sampled_divergence.wgsl"), output.rows)
             .constant("ROWS", output.rows)
             .constant("LATENT", inputs[1].cols)
     }
@@ -92,7 +92,7 @@ impl Operation for SampledDivergencePosteriorGradient {
     }
 
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &Profile) -> Kernel {
-        Kernel::elementwise(fragment!("sampled_divergence_posterior_gradient.wgsl"), inputs[1].len())
+        Kernel::elementwise(fragment!("loss/sampled_divergence_posterior_gradient.wgsl"), inputs[1].len())
             .constant("LATENT", inputs[1].cols)
     }
 
@@ -132,7 +132,7 @@ impl Operation for SampledDivergenceSampleGradient {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        Kernel::elementwise(fragment!("sampled_divergence_sample_gradient.wgsl"), output.len())
+        Kernel::elementwise(fragment!("loss/sampled_divergence_sample_gradient.wgsl"), output.len())
             .constant("LATENT", output.cols)
     }
 

@@ -37,7 +37,7 @@ impl Operation for SliceColumns {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        Kernel::elementwise(fragment!("slice_columns.wgsl"), output.len())
+        Kernel::elementwise(fragment!("elementwise/slice_columns.wgsl"), output.len())
             .constant("COLS", inputs[0].cols)
             .constant("START", self.start)
             .constant("TAKEN", self.count)

@@ -40,8 +40,8 @@ impl Operation for SoftplusPosterior {
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
         let latent = output.cols / 2;
-        Kernel::elementwise(fragment!("softplus_posterior.wgsl"), output.rows * latent)
-            .link(fragment!("math.wgsl"))
+        Kernel::elementwise(fragment!("loss/softplus_posterior.wgsl"), output.rows * latent)
+            .link(fragment!("elementwise/math.wgsl"))
             .constant("LATENT", latent)
     }
 
@@ -89,8 +89,8 @@ impl Operation for SoftplusPosteriorGradient {
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
         let latent = output.cols / 2;
-        Kernel::elementwise(fragment!("softplus_posterior_gradient.wgsl"), output.rows * latent)
-            .link(fragment!("math.wgsl"))
+        Kernel::elementwise(fragment!("loss/softplus_posterior_gradient.wgsl"), output.rows * latent)
+            .link(fragment!("elementwise/math.wgsl"))
             .constant("LATENT", latent)
     }
 

@@ -32,7 +32,7 @@ impl Operation for SquaredError {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        Kernel::reduction(fragment!("squared_error.wgsl"), output.rows)
+        Kernel::reduction(fragment!("loss/squared_error.wgsl"), output.rows)
             .constant("ROWS", output.rows)
             .constant("COLS", inputs[0].cols)
     }
@@ -73,7 +73,7 @@ impl Operation for SquaredErrorGradient {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        Kernel::elementwise(fragment!("squared_error_gradient.wgsl"), output.len()).constant("COLS", output.cols)
+        Kernel::elementwise(fragment!("loss/squared_error_gradient.wgsl"), output.len()).constant("COLS", output.cols)
     }
 
     fn cases() -> Vec<Case> {

@@ -40,7 +40,7 @@ impl Operation for SumRows {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        Kernel::elementwise(fragment!("sum_rows.wgsl"), output.cols).constant("ROWS", inputs[0].rows)
+        Kernel::elementwise(fragment!("reduce/sum_rows.wgsl"), output.cols).constant("ROWS", inputs[0].rows)
     }
 
     fn cases() -> Vec<Case> {

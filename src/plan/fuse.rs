@@ -1,4 +1,4 @@
-//! Fusion: a product takes over what follows it and, on devices where that pays, what its factors are computed from.
+//! Fusion: a GEMM takes over what follows it and, on devices where that pays, what its operands are computed from.
 //!
 //! A fused kernel links other fragments; no text is generated. The unfused plan stays available and must agree. Two
 //! codebases were read for this part: tinygrad (every chain of elementwise work becomes one generated kernel) and cuDNN's
@@ -6,18 +6,18 @@
 //! and few things around them, each file can be read and tested alone, and what is not in the list runs unfused.
 //!
 //! In the order below, of which each builds on those before:
-//! 1. the end of a product: bias and activation, the slope of an activation;
+//! 1. an epilogue: bias and activation, the slope of an activation;
 //! 2. a likelihood: the last layer's bias, loss and gradient, the loss left in parts;
 //! 3. a posterior: the gradient of a draw and of the KL, added;
-//! 4. a weight's gradient and its bias's, which is the sum over one of the same factors;
+//! 4. a weight's gradient and its bias's, which is the sum over k of operand A;
 //! 5. the record of a VAE's bound: three means and their sum;
-//! 6. with [`Fusion::All`], loads: a batch read from the data set, a draw from a posterior.
+//! 6. with [`Fusion::All`], operands: a batch read from the data set, a draw from a posterior.
 
 use super::Fusion;
 use crate::graph::{Graph, NodeId, Shape, Source};
 use crate::ops::{
-    Activation, ActivationGradient, AddScaled, BatchMean, BatchMeanGradient, BiasActivation, Constant, Factor, Finish,
-    Likelihood, Load, Matmul, Op, PartsMean, Record, RecordBound, Scale, Transpose,
+    Activation, ActivationGradient, AddScaled, BatchMean, BatchMeanGradient, BiasActivation, Constant, Epilogue,
+    Factor, Likelihood, Matmul, Op, Operand, PartsMean, Record, RecordBound, Scale, Transpose,
 };
 
 /// Joins what can be joined.
@@ -26,7 +26,7 @@ pub(super) fn fuse(graph: &mut Graph, fusion: Fusion) {
         return;
     }
     let ids: Vec<NodeId> = graph.ids().collect();
-    for pass in [likelihood, end, posterior, column_sums, bound] {
+    for pass in [likelihood, epilogue, posterior, bias_gradient, bound] {
         for &id in &ids {
             // A join that does not fit is none.
             let _ = pass(graph, id);
@@ -34,7 +34,7 @@ pub(super) fn fuse(graph: &mut Graph, fusion: Fusion) {
     }
     if fusion == Fusion::All {
         for &id in &ids {
-            let _ = load(graph, id);
+            let _ = operand(graph, id);
         }
     }
 }
@@ -78,18 +78,18 @@ fn free_product(graph: &Graph, id: NodeId) -> Option<(Matmul, [NodeId; 2])> {
 }
 
 /// `BiasActivation(product, bias)` and `ActivationGradient(y, product)`.
-fn end(graph: &mut Graph, id: NodeId) -> Option<()> {
-    let (product, third, finish) = match op(graph, id)? {
+fn epilogue(graph: &mut Graph, id: NodeId) -> Option<()> {
+    let (product, third, epilogue) = match op(graph, id)? {
         (Op::BiasActivation(BiasActivation { activation }), inputs) => {
-            (inputs[0], inputs[1], Finish::BiasActivation(activation))
+            (inputs[0], inputs[1], Epilogue::BiasActivation(activation))
         }
         (Op::ActivationGradient(ActivationGradient { activation }), inputs) => {
-            (inputs[1], inputs[0], Finish::ActivationGradient(activation))
+            (inputs[1], inputs[0], Epilogue::ActivationGradient(activation))
         }
         _ => return None,
     };
     let (matmul, [a, b]) = free_product(graph, product)?;
-    graph.replace(id, Matmul { finish, ..matmul }, vec![a, b, third]);
+    graph.replace(id, Matmul { epilogue, ..matmul }, vec![a, b, third]);
     Some(())
 }
 
@@ -125,10 +125,10 @@ fn likelihood(graph: &mut Graph, id: NodeId) -> Option<()> {
         && mean_weight(graph, of[2])? == Factor::Constant(1.0);
     fits.then_some(())?;
     let Shape { rows, cols } = graph.shape(id);
-    let finish = Finish::Likelihood { score, activation, target: Load::Stored };
-    graph.replace(id, Matmul { finish, ..matmul }, vec![a, b, inputs[1], target]);
+    let epilogue = Epilogue::Likelihood { score, activation, target: Operand::Stored };
+    graph.replace(id, Matmul { epilogue, ..matmul }, vec![a, b, inputs[1], target]);
     graph.redirect(last, id);
-    graph.place_beside(loss, id, finish.second([rows, cols])?);
+    graph.place_beside(loss, id, epilogue.second([rows, cols])?);
     for mean in averaged {
         graph.replace(mean, PartsMean, vec![loss]);
     }
@@ -160,18 +160,18 @@ fn posterior(graph: &mut Graph, id: NodeId) -> Option<()> {
         .then_some(())?;
     let (matmul, [a, b]) = free_product(graph, drawn[1])?;
     let weight = mean_weight(graph, kl[1])?;
-    let finish = Finish::Posterior { stream: draw.stream, samples: draw.samples, weight };
-    graph.replace(id, Matmul { finish, ..matmul }, vec![a, b, kl[0]]);
+    let epilogue = Epilogue::Posterior { stream: draw.stream, samples: draw.samples, weight };
+    graph.replace(id, Matmul { epilogue, ..matmul }, vec![a, b, kl[0]]);
     Some(())
 }
 
 /// `SumRows(d_y)` beside the product `d_y^T x`, both of them gradients.
-fn column_sums(graph: &mut Graph, id: NodeId) -> Option<()> {
+fn bias_gradient(graph: &mut Graph, id: NodeId) -> Option<()> {
     let (Op::SumRows(_), inputs) = op(graph, id)? else { return None };
     let d_y = inputs[0];
     let fits = |product: &NodeId| {
         let Some((Op::Matmul(matmul), of)) = op(graph, *product) else { return false };
-        matmul == Matmul::new(Transpose::Left) && of[0] == d_y && is_gradient(graph, *product)
+        matmul == Matmul::new(Transpose::A) && of[0] == d_y && is_gradient(graph, *product)
     };
     let product = needed_readers(graph, d_y).into_iter().find(fits)?;
     // What reads the sums must come after the product that now makes them.
@@ -179,7 +179,7 @@ fn column_sums(graph: &mut Graph, id: NodeId) -> Option<()> {
     (is_gradient(graph, id) && reads_late).then_some(())?;
     let (Op::Matmul(matmul), of) = op(graph, product)? else { return None };
     let shape = graph.shape(id);
-    graph.replace(product, Matmul { finish: Finish::ColumnSums, ..matmul }, of);
+    graph.replace(product, Matmul { epilogue: Epilogue::BiasGradient, ..matmul }, of);
     graph.place_beside(id, product, shape);
     Some(())
 }
@@ -197,11 +197,11 @@ fn bound(graph: &mut Graph, id: NodeId) -> Option<()> {
     Some(())
 }
 
-/// A batch or a draw that only products read, as a factor or a target: they compute it as they read it.
-fn load(graph: &mut Graph, id: NodeId) -> Option<()> {
+/// A batch or a draw that only products read, as an operand or a target: they compute it as they read it.
+fn operand(graph: &mut Graph, id: NodeId) -> Option<()> {
     let (load, stored) = match op(graph, id)? {
-        (Op::Gather(gather), of) if gather.is_cheap() => (Load::Gathered(gather), of[0]),
-        (Op::Reparameterise(draw), of) => (Load::Reparameterised(draw), of[0]),
+        (Op::Gather(gather), of) if gather.is_cheap() => (Operand::Gathered(gather), of[0]),
+        (Op::Reparameterise(draw), of) => (Operand::Reparameterised(draw), of[0]),
         _ => return None,
     };
     let readers = readers(graph, id)?;
@@ -210,11 +210,11 @@ fn load(graph: &mut Graph, id: NodeId) -> Option<()> {
         .map(|&reader| {
             let (Op::Matmul(matmul), inputs) = op(graph, reader)? else { return None };
             let places: Vec<usize> = (0..inputs.len()).filter(|&place| inputs[place] == id).collect();
-            match (places.as_slice(), matmul.transpose, matmul.finish) {
-                ([0], Transpose::Right | Transpose::Neither, _) => Some(Matmul { left: load, ..matmul }),
-                ([1], Transpose::Left | Transpose::Neither, _) => Some(Matmul { right: load, ..matmul }),
-                ([3], _, Finish::Likelihood { score, activation, .. }) if matches!(load, Load::Gathered(_)) => {
-                    Some(Matmul { finish: Finish::Likelihood { score, activation, target: load }, ..matmul })
+            match (places.as_slice(), matmul.transpose, matmul.epilogue) {
+                ([0], Transpose::B | Transpose::Neither, _) => Some(Matmul { a: load, ..matmul }),
+                ([1], Transpose::A | Transpose::Neither, _) => Some(Matmul { b: load, ..matmul }),
+                ([3], _, Epilogue::Likelihood { score, activation, .. }) if matches!(load, Operand::Gathered(_)) => {
+                    Some(Matmul { epilogue: Epilogue::Likelihood { score, activation, target: load }, ..matmul })
                 }
                 _ => None,
             }
@@ -231,11 +231,11 @@ fn load(graph: &mut Graph, id: NodeId) -> Option<()> {
 
 /// Kernels compute what they load from one place only.
 fn one_source(matmul: &Matmul) -> bool {
-    let target = match matmul.finish {
-        Finish::Likelihood { target, .. } => target,
-        _ => Load::Stored,
+    let target = match matmul.epilogue {
+        Epilogue::Likelihood { target, .. } => target,
+        _ => Operand::Stored,
     };
-    let computed = [matmul.left, matmul.right, target].iter().filter(|load| **load != Load::Stored).count();
-    let draws_in_its_end = matches!(matmul.finish, Finish::Posterior { .. });
-    computed + usize::from(draws_in_its_end) <= 1
+    let computed = [matmul.a, matmul.b, target].iter().filter(|load| **load != Operand::Stored).count();
+    let draws_in_its_epilogue = matches!(matmul.epilogue, Epilogue::Posterior { .. });
+    computed + usize::from(draws_in_its_epilogue) <= 1
 }

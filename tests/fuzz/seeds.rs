@@ -11,7 +11,7 @@ use vae_gpu::backend::Adapter;
 use vae_gpu::backend::profile::{Choice, Kept};
 use vae_gpu::config::{PRESETS, TrainConfig, preset};
 use vae_gpu::density::{Density, DensityKind};
-use vae_gpu::ops::Variant;
+use vae_gpu::ops::Algorithm;
 use vae_gpu_fuzz::{checkpoint, folder};
 use zip::write::FileOptions;
 use zip::{CompressionMethod, ZipWriter};
@@ -128,7 +128,7 @@ fn main() {
 
     let adapter = Adapter { name: "Quick".to_owned(), driver: Some("maker 1.2".to_owned()) };
     let choice = |size, variant| Choice { size, variant, why: "measured".to_owned() };
-    let choices = [choice([128, 400, 784], Variant::Tiled), choice([1, 2, 3], Variant::Naive)];
+    let choices = [choice([128, 400, 784], Algorithm::Tiled), choice([1, 2, 3], Algorithm::Naive)];
     let path = Kept::File(folder().join("profile")).write(&adapter, &choices).unwrap();
     save("profile", "good", &std::fs::read(path).unwrap());
 

@@ -252,7 +252,7 @@ impl Gpu {
     /// The device needs WebGPU's default limits on compute shaders, which every conforming adapter grants, and no feature.
     /// How large a model and its data may be is up to the limits on buffers it was made with. With
     /// `TIMESTAMP_QUERY` [`Session::profile`] works, with `PIPELINE_CACHE` [`Gpu::keep_pipelines`], with `SUBGROUP`
-    /// [`Variant::Subgroups`](crate::ops::Variant) where it fits.
+    /// [`Algorithm::Subgroups`](crate::ops::Algorithm) where it fits.
     ///
     /// The host's handler of uncaptured errors stays in place. What wgpu reports while a session or a program is made
     /// comes back as an [`Error::Device`]; an error in a later submission goes to that handler. Waiting for a result

@@ -181,7 +181,7 @@ impl GpuSession {
             layout: &built.layout,
             entries: &entries,
         });
-        // The twin of shaders/grid.wgsl.
+        // The twin of shaders/common/grid.wgsl.
         let across = kernel.groups.clamp(1, 65_535);
         let groups = [across as u32, kernel.groups.div_ceil(across) as u32];
         Ok(Encoded { pipeline: built.pipeline, bind_group, groups })

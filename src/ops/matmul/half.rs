@@ -1,4 +1,4 @@
-//! Products on cooperative matrices: factors in f16, sums in f32, a subgroup a matrix.
+//! GEMM on cooperative matrices: operands in f16, sums in f32, a subgroup a matrix.
 //!
 //! Everything else stays f32: weights, activations, gradients and Adam's moments are rounded only on their way into a
 //! product. A value beyond f16's 65504 becomes infinite there, and the run stops at its loss; small ones lose digits below
@@ -23,8 +23,8 @@ const FOUR: usize = 4;
 impl Half {
     /// The file with the entry point, and the matrices' types.
     pub(super) fn fragments(self) -> Vec<Fragment> {
-        let matrices = if self.side == 8 { fragment!("half_8.wgsl") } else { fragment!("half_16.wgsl") };
-        vec![fragment!("matmul_half.wgsl"), fragment!("square_tile.wgsl"), matrices]
+        let matrices = if self.side == 8 { fragment!("gemm/matrix_8.wgsl") } else { fragment!("gemm/matrix_16.wgsl") };
+        vec![fragment!("gemm/half.wgsl"), fragment!("gemm/square_tile.wgsl"), matrices]
     }
 
     /// Workgroups for a result of `m` rows and `n` columns.
@@ -34,11 +34,11 @@ impl Half {
 
     /// Numbers of the kernel of a product `[m, k] [k, n]`.
     pub(super) fn constants(self, op: &Matmul, [m, _, k]: [usize; 3]) -> [(&'static str, f64); 2] {
-        // Differentiation makes gradients left factors: of an input's d_y W, and transposed of a weight's d_y^T x.
+        // Differentiation makes gradients operand A: of an input's d_y W, and transposed of a weight's d_y^T x.
         let examples = match op.transpose {
-            Transpose::Right => 1,
+            Transpose::B => 1,
             Transpose::Neither => m,
-            Transpose::Left => k,
+            Transpose::A => k,
         };
         [("INVOCATIONS", (FOUR * self.subgroup) as f64), ("A_SCALE", examples.next_power_of_two() as f64)]
     }

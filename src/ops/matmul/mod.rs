@@ -1,59 +1,59 @@
-//! Matrix products, in the three transpositions that a dense layer and its gradient need, with a choice of endings.
+//! Matrix multiplication (GEMM), in the three transpositions of a dense layer and its gradients, with fused epilogues.
 //!
-//! A GPU kernel is one of several loops (`variant.rs` chooses), a load for each factor (`load.rs`) and an end (`finish.rs`):
-//! what fusion lets a product take over is a choice of files, never a generated text.
-//! What is deliberately absent: batched products, and any type but f32 and f64.
+//! A GPU kernel is an algorithm (`algorithm.rs` chooses), a loader for each operand (`operand.rs`) and an epilogue
+//! (`epilogue.rs`): fusion is a choice of files, never a generated text.
+//! Deliberately absent: batched products, and any type but f32 and f64.
 
-mod finish;
+mod algorithm;
+mod epilogue;
 mod half;
-mod load;
-mod variant;
+mod operand;
 
+pub use algorithm::Algorithm;
+pub use epilogue::{Epilogue, FOUR, Likelihood};
 pub use half::Half;
-pub use finish::{FOUR, Finish, Likelihood};
-pub use load::Load;
-pub use variant::Variant;
+pub use operand::Operand;
 
 use super::*;
 use crate::backend::cpu::{Matrix, multiply, multiply_beside, multiply_then, scratch};
 
-/// Which factor is stored transposed.
+/// The operand that is stored transposed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transpose {
     /// `a [m, k] b [k, n]`: an input gradient, `d_y w`.
     Neither,
     /// `a [m, k] b^T, b [n, k]`: a layer's forward product, `x w^T`, with w as PyTorch stores it.
-    Right,
+    B,
     /// `a^T b, a [k, m], b [k, n]`: a weight gradient, `d_y^T x`.
-    Left,
+    A,
 }
 
-/// `c [m, n] = finish(sum_k a b)`.
+/// `c [m, n] = epilogue(sum_k a b)`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Matmul {
-    /// Which factor is stored transposed.
+    /// The operand that is stored transposed.
     pub transpose: Transpose,
-    /// Where the left factor comes from; set by fusion.
-    pub left: Load,
-    /// Where the right factor comes from; set by fusion.
-    pub right: Load,
-    /// What happens to each sum; set by fusion.
-    pub finish: Finish,
+    /// How operand A is read; set by fusion.
+    pub a: Operand,
+    /// How operand B is read; set by fusion.
+    pub b: Operand,
+    /// What is done to each sum; set by fusion.
+    pub epilogue: Epilogue,
 }
 
 impl Matmul {
-    /// A plain product.
+    /// A plain product of stored operands.
     pub fn new(transpose: Transpose) -> Matmul {
-        Matmul { transpose, left: Load::Stored, right: Load::Stored, finish: Finish::Store }
+        Matmul { transpose, a: Operand::Stored, b: Operand::Stored, epilogue: Epilogue::Store }
     }
 
-    /// `(m, n, k)` of the product, where these are what its factors are loaded from.
+    /// `(m, n, k)`, where these are what the operands are read from.
     pub fn extents(&self, a: Shape, b: Shape) -> (usize, usize, usize) {
-        let (a, b) = (self.left.shape(a), self.right.shape(b));
+        let (a, b) = (self.a.shape(a), self.b.shape(b));
         match self.transpose {
             Transpose::Neither => (a.rows, b.cols, a.cols),
-            Transpose::Right => (a.rows, b.rows, a.cols),
-            Transpose::Left => (a.cols, b.cols, a.rows),
+            Transpose::B => (a.rows, b.rows, a.cols),
+            Transpose::A => (a.cols, b.cols, a.rows),
         }
     }
 
@@ -67,40 +67,40 @@ impl Operation for Matmul {
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [a, b] = arity(Self::NAME, &inputs[..inputs.len().min(2)])?;
-        let (left, right) = (self.left.shape(a), self.right.shape(b));
-        let (left_terms, right_terms, rule) = match self.transpose {
+        let (left, right) = (self.a.shape(a), self.b.shape(b));
+        let (left_k, right_k, rule) = match self.transpose {
             Transpose::Neither => (left.cols, right.rows, "left columns must equal right rows"),
-            Transpose::Right => (left.cols, right.cols, "left columns must equal the transposed right's columns"),
-            Transpose::Left => (left.rows, right.rows, "the transposed left's rows must equal right rows"),
+            Transpose::B => (left.cols, right.cols, "left columns must equal the transposed right's columns"),
+            Transpose::A => (left.rows, right.rows, "the transposed left's rows must equal right rows"),
         };
-        if left_terms != right_terms {
+        if left_k != right_k {
             return graph_error(format!("matmul: left is {left}, right is {right}: {rule}"));
         }
         let (m, n, _) = self.extents(a, b);
-        self.finish.shape([m, n], &inputs[2..])
+        self.epilogue.shape([m, n], &inputs[2..])
     }
 
     fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (m, n, k) = self.extents(inputs[0].shape, inputs[1].shape);
-        let (a, b) = (self.left.elements(step, inputs[0]), self.right.elements(step, inputs[1]));
+        let (a, b) = (self.a.elements(step, inputs[0]), self.b.elements(step, inputs[1]));
         let left = match self.transpose {
-            Transpose::Left => Matrix::transposed(&a, m),
+            Transpose::A => Matrix::transposed(&a, m),
             _ => Matrix::rows(&a, k),
         };
         let right = match self.transpose {
-            Transpose::Right => Matrix::transposed(&b, k),
+            Transpose::B => Matrix::transposed(&b, k),
             _ => Matrix::rows(&b, n),
         };
         let more = &inputs[2..];
         let (sums, second) = outputs.split_first_mut().expect("a product has an output");
-        match self.finish {
-            Finish::BiasActivation(activation) => {
+        match self.epilogue {
+            Epilogue::BiasActivation(activation) => {
                 let bias = more[0].values;
                 multiply_then([m, n, k], sums, left, right, #[inline(always)] |_, col, x| {
                     activation.apply_in_place(x, &bias[col..]);
                 });
             }
-            Finish::Likelihood { score, activation, target } => {
+            Epilogue::Likelihood { score, activation, target } => {
                 let (bias, target) = (more[0].values, target.elements(step, more[1]));
                 let weight = T::one() / T::from_f64(f64::from(step.rows));
                 multiply_beside([m, n, k], sums, second[0], left, right, #[inline(always)] |row, col, y, losses| {
@@ -110,19 +110,19 @@ impl Operation for Matmul {
                     losses[0] = score.score(activation, weight, y, &target[row * n + col..]);
                 });
             }
-            Finish::ActivationGradient(activation) => {
+            Epilogue::ActivationGradient(activation) => {
                 let y = more[0];
                 multiply_then([m, n, k], sums, left, right, #[inline(always)] |row, col, d| {
                     activation.slope_in_place(d, &y.row(row)[col..]);
                 });
             }
-            Finish::Store => multiply([m, n, k], sums, left, right),
-            Finish::ColumnSums => {
+            Epilogue::Store => multiply([m, n, k], sums, left, right),
+            Epilogue::BiasGradient => {
                 multiply([m, n, k], sums, left, right);
                 let left = View { shape: Shape::new(k, m), values: &a, bytes: &[] };
                 SumRows.reference(step, &[left], second);
             }
-            Finish::Posterior { stream, samples, weight } => scratch(m * n, |d_z| {
+            Epilogue::Posterior { stream, samples, weight } => scratch(m * n, |d_z| {
                 multiply([m, n, k], d_z, left, right);
                 let (posterior, draw) = (more[0], ReparameteriseGradient { stream, samples });
                 let share = weight.value::<T>(step) / T::from_f64(f64::from(step.rows));
@@ -143,9 +143,9 @@ impl Operation for Matmul {
         let (a, b, d) = (back.inputs[0], back.inputs[1], back.d_output);
         let rule = |left: NodeId, right: NodeId, transpose| (Matmul::new(transpose), [left, right]);
         let (for_a, for_b) = match self.transpose {
-            Transpose::Neither => (rule(d, b, Transpose::Right), rule(a, d, Transpose::Left)),
-            Transpose::Right => (rule(d, b, Transpose::Neither), rule(d, a, Transpose::Left)),
-            Transpose::Left => (rule(b, d, Transpose::Right), rule(a, d, Transpose::Neither)),
+            Transpose::Neither => (rule(d, b, Transpose::B), rule(a, d, Transpose::A)),
+            Transpose::B => (rule(d, b, Transpose::Neither), rule(d, a, Transpose::A)),
+            Transpose::A => (rule(b, d, Transpose::B), rule(a, d, Transpose::Neither)),
         };
         let d_a = if back.wanted[0] { Some(back.apply(for_a.0, &for_a.1)?) } else { None };
         let d_b = if back.wanted[1] { Some(back.apply(for_b.0, &for_b.1)?) } else { None };
@@ -154,21 +154,21 @@ impl Operation for Matmul {
 
     fn kernel(&self, inputs: &[Shape], _: Shape, profile: &Profile) -> Kernel {
         let (m, n, k) = self.extents(inputs[0], inputs[1]);
-        let across = if self.finish == Finish::ColumnSums { n + 1 } else { n };
+        let across = if self.epilogue == Epilogue::BiasGradient { n + 1 } else { n };
         let mut constants = vec![("M", m as f64), ("N", across as f64), ("K", k as f64)];
-        let (fragments, groups, by_fours) = match profile.half {
+        let (fragments, groups, by_vec4) = match profile.half {
             Some(half) => {
                 constants.extend(half.constants(self, [m, n, k]));
                 (half.fragments(), half.groups(m, across), false)
             }
             None => {
-                let variant = Variant::choose(profile, [m, n, k]);
-                (variant.fragments(), variant.groups(m, across), variant.reads_by_fours())
+                let algorithm = Algorithm::choose(profile, [m, n, k]);
+                (algorithm.fragments(), algorithm.groups(m, across), algorithm.reads_by_vec4())
             }
         };
-        let kernel = Kernel { fragments, constants, groups }.link(fragment!("grid.wgsl"));
-        let kernel = self.link_factors(kernel, [inputs[0], inputs[1]], by_fours);
-        self.finish.link(kernel, &inputs[2..], [m, n])
+        let kernel = Kernel { fragments, constants, groups }.link(fragment!("common/grid.wgsl"));
+        let kernel = self.link_operands(kernel, [inputs[0], inputs[1]], by_vec4);
+        self.epilogue.link(kernel, &inputs[2..], [m, n])
     }
 
     fn cases() -> Vec<Case> {
@@ -177,18 +177,18 @@ impl Operation for Matmul {
         for [m, n, k] in sizes {
             for (transpose, a, b) in [
                 (Transpose::Neither, [m, k], [k, n]),
-                (Transpose::Right, [m, k], [n, k]),
-                (Transpose::Left, [k, m], [k, n]),
+                (Transpose::B, [m, k], [n, k]),
+                (Transpose::A, [k, m], [k, n]),
             ] {
                 cases.push(Case::new(Matmul::new(transpose), k, &[(a, Fill::Normal), (b, Fill::Normal)]));
             }
         }
         let [m, n, k] = [65, 31, 37];
         for activation in Activation::ALL {
-            for (finish, third) in
-                [(Finish::BiasActivation(activation), [1, n]), (Finish::ActivationGradient(activation), [m, n])]
+            for (epilogue, third) in
+                [(Epilogue::BiasActivation(activation), [1, n]), (Epilogue::ActivationGradient(activation), [m, n])]
             {
-                let op = Matmul { finish, ..Matmul::new(Transpose::Right) };
+                let op = Matmul { epilogue, ..Matmul::new(Transpose::B) };
                 cases.push(Case::new(op, k, &[([m, k], Fill::Normal), ([n, k], Fill::Normal), (third, Fill::Unit)]));
             }
         }

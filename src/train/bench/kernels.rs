@@ -97,8 +97,8 @@ pub fn bytes(plan: &Plan, dispatch: &Dispatch) -> u64 {
     let read = |(at, slice): (usize, &Slice)| match slice.place {
         Place::Dataset(index) => {
             let taken = match (&dispatch.op, at) {
-                (Op::Matmul(product), 0) => product.left.shape(slice.shape),
-                (Op::Matmul(product), 1) => product.right.shape(slice.shape),
+                (Op::Matmul(product), 0) => product.a.shape(slice.shape),
+                (Op::Matmul(product), 1) => product.b.shape(slice.shape),
                 // A gather's value, or the target of a product's likelihood: one a value of the output.
                 _ => dispatch.outputs[0].shape,
             };

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::backend::{Data, Device, MAX_STEPS, ProgramId, Session, median};
 use crate::error::Result;
 use crate::graph::{Graph, ParameterLayout, Shape};
-use crate::ops::{Op, Products, Transpose, Variant};
+use crate::ops::{Algorithm, Op, Products, Transpose};
 use crate::plan::{Dispatch, Options, Plan, compile};
 use crate::step::Step;
 
@@ -39,8 +39,8 @@ impl Product {
         let [m, n, k] = self.size;
         match self.transpose {
             Transpose::Neither => [Shape::new(m, k), Shape::new(k, n)],
-            Transpose::Right => [Shape::new(m, k), Shape::new(n, k)],
-            Transpose::Left => [Shape::new(k, m), Shape::new(k, n)],
+            Transpose::B => [Shape::new(m, k), Shape::new(n, k)],
+            Transpose::A => [Shape::new(k, m), Shape::new(k, n)],
         }
     }
 }
@@ -115,7 +115,7 @@ pub const COMPARED: [usize; 3] = [512, 512, 512];
 pub struct VariantSpeed {
     /// `[m, n, k]`.
     pub product: [usize; 3],
-    /// The loop's name ([`Variant::name`]); "panels" is the CPU path's only one.
+    /// The loop's name ([`Algorithm::name`]); "panels" is the CPU path's only one.
     pub variant: &'static str,
     /// The device's name, for people.
     pub device: String,
@@ -123,7 +123,7 @@ pub struct VariantSpeed {
     pub ms: f64,
     /// 10^9 multiplications and additions a second.
     pub gflops: f64,
-    /// Its speed over that of [`Variant::Naive`]; none on the CPU path, which has no such loop.
+    /// Its speed over that of [`Algorithm::Naive`]; none on the CPU path, which has no such loop.
     pub ratio_to_naive: Option<f64>,
 }
 
@@ -145,7 +145,7 @@ pub fn variants(device: &dyn Device, seconds: f64) -> Result<Vec<VariantSpeed>> 
         })
     };
     let mut speeds = Vec::new();
-    for variant in Variant::ALL {
+    for variant in Algorithm::ALL {
         if let Some(device) = device.with_products(Products::from([(product.size, variant)])) {
             speeds.push(speed(variant.name(), &*device)?);
         }
@@ -153,7 +153,7 @@ pub fn variants(device: &dyn Device, seconds: f64) -> Result<Vec<VariantSpeed>> 
     if speeds.is_empty() {
         speeds.push(speed("panels", device)?);
     }
-    let naive = speeds.iter().find(|speed| speed.variant == Variant::Naive.name()).map(|speed| speed.ms);
+    let naive = speeds.iter().find(|speed| speed.variant == Algorithm::Naive.name()).map(|speed| speed.ms);
     for speed in &mut speeds {
         speed.ratio_to_naive = naive.map(|ms| ms / speed.ms);
     }

@@ -7,7 +7,7 @@ use super::{Work, plan};
 use crate::backend::{Choice, Device};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
-use crate::ops::{Products, Variant};
+use crate::ops::{Algorithm, Products};
 use crate::plan::Options;
 
 /// How fast each loop computes the products of one size.
@@ -16,9 +16,9 @@ pub struct Tuning {
     /// `[m, n, k]`.
     pub product: [usize; 3],
     /// The fastest loop.
-    pub variant: Variant,
+    pub variant: Algorithm,
     /// 10^9 multiplications and additions a second of each loop, over all products of this size, however transposed.
-    pub gflops: Vec<(Variant, f64)>,
+    pub gflops: Vec<(Algorithm, f64)>,
 }
 
 impl Tuning {
@@ -54,7 +54,7 @@ pub fn tune(
         let group: Vec<Product> = all.iter().filter(|product| product.size == size).copied().collect();
         let flops: u64 = group.iter().map(Product::flops).sum();
         let mut gflops = Vec::new();
-        for variant in Variant::ALL {
+        for variant in Algorithm::ALL {
             if let Some(device) = device.with_products(Products::from([(size, variant)])) {
                 let taken = products::Alone::new(&*device, &group)?.seconds(seconds)?;
                 gflops.push((variant, flops as f64 / taken / 1e9));
@@ -102,8 +102,8 @@ mod tests {
             else {
                 panic!("{product:?} is there once")
             };
-            let runs = |variant: &Variant| gpu.with_products([(tuning.product, *variant)].into()).is_some();
-            assert_eq!(tuning.gflops.len(), Variant::ALL.iter().filter(|variant| runs(variant)).count());
+            let runs = |variant: &Algorithm| gpu.with_products([(tuning.product, *variant)].into()).is_some();
+            assert_eq!(tuning.gflops.len(), Algorithm::ALL.iter().filter(|variant| runs(variant)).count());
             let (_, chosen) = tuning.gflops.iter().find(|(variant, _)| *variant == tuning.variant).unwrap();
             assert!(tuning.gflops.iter().all(|(_, rate)| rate <= chosen), "{tuning:?}");
         }

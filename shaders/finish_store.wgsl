@@ -1,9 +1,0 @@
-// c = sum; c [M, N]
-
-@group(0) @binding(3) var<storage, read_write> c: array<f32>;
-
-fn finish(row: u32, col: u32, sums: vec4<f32>) {
-    for (var i = 0u; i < min(4u, N - col); i = i + 1u) {
-        c[row * N + col + i] = sums[i];
-    }
-}

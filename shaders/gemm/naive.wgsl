@@ -1,0 +1,30 @@
+// epilogue(row, col, sums over k of a b), M x N x K, without any reuse: what the other algorithms are measured against.
+// An invocation computes four neighbouring sums, one after the other.
+
+override M: u32;
+override N: u32;
+override K: u32;
+
+const WORKGROUP = 64u;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let i = group_index(group) * WORKGROUP + lane;
+    let vec4s = (N + 3u) / 4u;
+    if (i >= M * vec4s) {
+        return;
+    }
+    let row = i / vec4s;
+    let first = i % vec4s * 4u;
+    let from_a = a_row(row);
+    var sums: vec4<f32>;
+    for (var c = 0u; c < min(4u, N - first); c = c + 1u) {
+        let from_b = column(first + c);
+        var sum = 0.0;
+        for (var k = 0u; k < K; k = k + 1u) {
+            sum = sum + load_a(from_a + a_k(k)) * column_value(from_b + b_k(k));
+        }
+        sums[c] = sum;
+    }
+    epilogue(row, first, sums);
+}

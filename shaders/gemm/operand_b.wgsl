@@ -1,0 +1,17 @@
+// b is stored [K, B_COLS].
+
+override B_COLS: u32;
+
+@group(0) @binding(2) var<storage, read> b: array<f32>;
+
+fn b_col(col: u32) -> u32 {
+    return col;
+}
+
+fn b_k(k: u32) -> u32 {
+    return k * B_COLS;
+}
+
+fn load_b(at: u32) -> f32 {
+    return b[at];
+}

@@ -1,0 +1,15 @@
+// b [K, B_COLS] is a batch, read from the data set.
+
+override B_COLS: u32;
+
+fn b_col(col: u32) -> u32 {
+    return col;
+}
+
+fn b_k(k: u32) -> u32 {
+    return gathered_row(k) * B_COLS;
+}
+
+fn load_b(at: u32) -> f32 {
+    return pixel(source(at), 0u, 0u);
+}

@@ -1,0 +1,15 @@
+// b is stored [N, K].
+
+@group(0) @binding(2) var<storage, read> b: array<f32>;
+
+fn b_col(col: u32) -> u32 {
+    return col * K;
+}
+
+fn b_k(k: u32) -> u32 {
+    return k;
+}
+
+fn load_b(at: u32) -> f32 {
+    return b[at];
+}

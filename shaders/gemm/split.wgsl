@@ -1,0 +1,61 @@
+// epilogue(row, col, sums over k of a b), M x N x K, for hardware GPUs, where there are too few 64 x 64 tiles to fill one.
+// A workgroup of 256 owns a 32 x 32 tile of the result and splits k among four groups of 64 invocations: an invocation sums 4 x 4 of
+// the tile over its group's 8 of every 32 k. In the end the first group adds the others' sums to its own, in their order.
+// Four times as many workgroups as of gemm/tiled.wgsl, each with a quarter of the steps along k.
+
+override M: u32;
+override N: u32;
+override K: u32;
+
+const TILE = 32u;
+const K_GROUPS = 4u;
+const GROUP_K = 8u;
+const TILE_K = 32u;
+
+@compute @workgroup_size(256)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let tile = tile_at(group);
+    let row_0 = tile.x;
+    let col_0 = tile.y;
+    if (row_0 >= M) {
+        return;
+    }
+    let k_group = lane / 64u;
+    let my_row = lane % 64u / TILE_VEC4S;
+    let my_col = lane % TILE_VEC4S;
+    let mine_a = load_slot(lane, A_K_CONTIGUOUS);
+    let mine_b = load_slot(lane, B_K_CONTIGUOUS);
+    let rows = rows_a(row_0 + THREAD_TILE * mine_a.y);
+    let cols = cols_b(col_0 + THREAD_TILE * mine_b.y);
+
+    var sum: array<vec4<f32>, 4>;
+    for (var k_0 = 0u; k_0 < K; k_0 = k_0 + TILE_K) {
+        load_tile_a(mine_a, rows, k_0);
+        load_tile_b(mine_b, cols, k_0);
+        workgroupBarrier();
+        for (var i = 0u; i < GROUP_K; i = i + 1u) {
+            let k = k_group * GROUP_K + i;
+            multiply(&sum, k * STRIDE + my_row, k * STRIDE + my_col);
+        }
+        workgroupBarrier();
+    }
+    // tile_a has no other use by now: it holds the sums of one k-group after another.
+    for (var other = 1u; other < K_GROUPS; other = other + 1u) {
+        if (k_group == other) {
+            for (var r = 0u; r < THREAD_TILE; r = r + 1u) {
+                tile_a[(THREAD_TILE * my_row + r) * TILE_VEC4S + my_col] = sum[r];
+            }
+        }
+        workgroupBarrier();
+        if (k_group == 0u) {
+            for (var r = 0u; r < THREAD_TILE; r = r + 1u) {
+                sum[r] = sum[r] + tile_a[(THREAD_TILE * my_row + r) * TILE_VEC4S + my_col];
+            }
+        }
+        workgroupBarrier();
+    }
+    if (k_group != 0u) {
+        return;
+    }
+    store_thread_tile(row_0 + THREAD_TILE * my_row, col_0 + THREAD_TILE * my_col, sum);
+}

@@ -1,0 +1,40 @@
+// epilogue(row, col, sums over k of a b), M x N x K, for hardware GPUs.
+// A workgroup of 256 owns a 64 x 64 tile of the result; an invocation owns 4 x 4 of it, in registers. Both operands
+// are staged through workgroup memory in tiles of 16 along k (8.5 KiB), of which each invocation loads one vec4 of each.
+// Rows and columns past the edge are not stored.
+
+override M: u32;
+override N: u32;
+override K: u32;
+
+const TILE = 64u;
+const TILE_K = 16u;
+const INVOCATIONS = 256u;
+
+@compute @workgroup_size(INVOCATIONS)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let tile = tile_at(group);
+    let row_0 = tile.x;
+    let col_0 = tile.y;
+    if (row_0 >= M) {
+        return;
+    }
+    let my_row = lane / TILE_VEC4S;
+    let my_col = lane % TILE_VEC4S;
+    let mine_a = load_slot(lane, A_K_CONTIGUOUS);
+    let mine_b = load_slot(lane, B_K_CONTIGUOUS);
+    let rows = rows_a(row_0 + THREAD_TILE * mine_a.y);
+    let cols = cols_b(col_0 + THREAD_TILE * mine_b.y);
+
+    var sum: array<vec4<f32>, 4>;
+    for (var k_0 = 0u; k_0 < K; k_0 = k_0 + TILE_K) {
+        load_tile_a(mine_a, rows, k_0);
+        load_tile_b(mine_b, cols, k_0);
+        workgroupBarrier();
+        for (var k = 0u; k < TILE_K; k = k + 1u) {
+            multiply(&sum, k * STRIDE + my_row, k * STRIDE + my_col);
+        }
+        workgroupBarrier();
+    }
+    store_thread_tile(row_0 + THREAD_TILE * my_row, col_0 + THREAD_TILE * my_col, sum);
+}

@@ -1,0 +1,20 @@
+// y[g] = -log(1/SAMPLES sum_i exp(-v[g SAMPLES + i])) = least - log(1/SAMPLES sum_i exp(least - v)), least = min_i v
+// v [ROWS SAMPLES, 1], y [ROWS, 1]
+// One workgroup a group of samples; links with reduce/group_least.wgsl, which has v.
+
+override ROWS: u32;
+
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let row = group_index(group);
+    if (row >= ROWS) {
+        return;
+    }
+    let least = least_of_group(lane, row);
+    let total = sum_of_group(lane, row, least);
+    if (lane == 0u) {
+        y[row] = least - log(total / f32(SAMPLES));
+    }
+}
