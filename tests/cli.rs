@@ -274,7 +274,6 @@ fn bench_tells_what_ran_where() {
         "images_per_s",
         "ms_per_step",
         "dispatches_per_step",
-        "levels",
         "flops_per_step",
         "share_of_limit",
         "first_step_s",

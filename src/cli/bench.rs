@@ -98,8 +98,8 @@ impl Bench {
         }
         if !self.json {
             say(format_args!(
-                "{:<14} {:>10} {:>9} {:>11} {:>7} {:>8} {:>9} {:>12} {:>8}",
-                "work", "images/s", "ms/step", "dispatches", "levels", "GFLOP/s", "of limit", "first step", "MB"
+                "{:<14} {:>10} {:>9} {:>11} {:>8} {:>9} {:>12} {:>8}",
+                "work", "images/s", "ms/step", "dispatches", "GFLOP/s", "of limit", "first step", "MB"
             ));
         }
         let part = self.seconds / (PARTS + 1) as f64;
@@ -189,12 +189,11 @@ fn next_turn(step_s: f64) -> bool {
 
 fn say_work(got: &Measurement) {
     say(format_args!(
-        "{:<14} {:>10} {:>9.3} {:>11} {:>7} {:>8.1} {:>8.0}% {:>10.2} s {:>8.0}",
+        "{:<14} {:>10} {:>9.3} {:>11} {:>8.1} {:>8.0}% {:>10.2} s {:>8.0}",
         got.work,
         thousands(got.images_per_s.round()),
         got.ms_per_step,
         got.dispatches_per_step,
-        got.levels,
         got.flops_per_step as f64 / got.ms_per_step / 1e6,
         100.0 * got.share_of_limit,
         got.first_step_s,

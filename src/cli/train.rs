@@ -109,8 +109,7 @@ impl Train {
             say(format_args!("data: too large to stay on the device, batches are streamed to it"));
         }
         say(format_args!("{}", model_line(&config, &trainer)));
-        let (dispatches, levels) = trainer.plan_size();
-        say(format_args!("plan: {dispatches} dispatches a step in {levels} levels"));
+        say(format_args!("plan: {} dispatches a step", trainer.dispatches()));
         say(format_args!("run: {}", folder.path().display()));
         if let Some(standing) = trainer.standing() {
             let within = if standing.within.is_some() { ", within the next" } else { "" };

@@ -2,9 +2,11 @@
 //!
 //! [`compile`] leaves out what nothing needs, fuses (`fuse.rs`), keeps the order of the graph (which is a topological one),
 //! and gives every value a place. Parameters, gradients and moments live in four arenas of one layout, of which an update
-//! takes the slices that hold its parameters; activations share slots by lifetime (the smallest that is large enough, unless a
-//! dispatch that could run at the same time still uses it). An output never shares a buffer with an input of the same dispatch:
-//! WebGPU forbids it even at disjoint offsets.
+//! takes the slices that hold its parameters; activations share slots by lifetime, the smallest that is large enough. An output
+//! never shares a buffer with an input of the same dispatch: WebGPU forbids it even at disjoint offsets.
+//!
+//! Dispatches run one after another, whatever depends on what: wgpu puts a full barrier before each that writes a buffer, and
+//! every one does. So a plan counts dispatches, and nothing is placed for two to overlap.
 
 mod fuse;
 mod show;
@@ -60,14 +62,6 @@ pub struct Slice {
     pub offset: usize,
     /// Its shape.
     pub shape: Shape,
-}
-
-impl Slice {
-    /// Whether an element belongs to both.
-    fn overlaps(&self, other: &Slice) -> bool {
-        let end = |slice: &Slice| slice.offset + slice.shape.len();
-        self.place == other.place && self.offset < end(other) && other.offset < end(self)
-    }
 }
 
 /// One op on its buffers.
@@ -175,12 +169,8 @@ fn last_uses(graph: &Graph, live: &[bool]) -> Vec<usize> {
 struct Planner {
     plan: Plan,
     places: Vec<Option<Slice>>,
-    /// By node: the longest chain of ops behind it, itself among them.
-    levels: Vec<usize>,
-    /// By node: the highest level that read or made its value so far.
-    used: Vec<usize>,
-    /// Local buffers that hold nothing now, and the level from which on they may be written without waiting in vain.
-    free: Vec<(usize, usize)>,
+    /// Local buffers that hold nothing now.
+    free: Vec<usize>,
     gradient_of: HashMap<NodeId, ParameterId>,
     /// Elements of the arenas that were updated so far.
     updated: Vec<Range<usize>>,
@@ -210,8 +200,6 @@ impl Planner {
                 datasets: Vec::new(),
             },
             places: vec![None; graph.nodes().len()],
-            levels: vec![0; graph.nodes().len()],
-            used: vec![0; graph.nodes().len()],
             free: Vec::new(),
             gradient_of,
             updated: Vec::new(),
@@ -250,10 +238,6 @@ impl Planner {
             let (name, source) = (op.name(), &graph.node(stale).source);
             return graph_error(format!("{name}: reads {source:?} after this step updated it"));
         }
-        let level = 1 + node.inputs.iter().map(|input| self.levels[input.0]).max().unwrap_or(0);
-        for input in &node.inputs {
-            self.used[input.0] = self.used[input.0].max(level);
-        }
         let mut reads: Vec<Slice> = node.inputs.iter().map(|input| self.slice(*input)).collect();
         let (inputs, outputs) = match op.effect() {
             Effect::Value => {
@@ -262,11 +246,11 @@ impl Planner {
                     node.source == Source::Beside && node.inputs[0] == id
                 });
                 let values = std::iter::once(id).chain(beside);
-                (reads, values.map(|value| self.value(value, graph.shape(value), level)).collect())
+                (reads, values.map(|value| self.value(value, graph.shape(value))).collect())
             }
             Effect::Gradients => match self.span(node) {
-                Some(span) => (self.join(node, span), vec![self.value(id, node.shape, level)]),
-                None => (reads, vec![self.value(id, node.shape, level)]),
+                Some(span) => (self.join(node, span), vec![self.value(id, node.shape)]),
+                None => (reads, vec![self.value(id, node.shape)]),
             },
             Effect::Update => {
                 let Some(span) = self.span(node) else {
@@ -316,18 +300,16 @@ impl Planner {
         std::iter::once(Arena::Gradients.slice(span)).chain(others.map(|input| self.slice(*input))).collect()
     }
 
-    /// The place of a new value, made at this level.
-    fn value(&mut self, id: NodeId, shape: Shape, level: usize) -> Slice {
+    /// The place of a new value.
+    fn value(&mut self, id: NodeId, shape: Shape) -> Slice {
         let slice = match self.gradient_of.get(&id) {
             Some(&parameter) => {
                 let offset = self.plan.layout.get(parameter).offset;
                 Slice { place: Place::Arena(Arena::Gradients), offset, shape }
             }
-            None => self.local(shape, level),
+            None => self.local(shape),
         };
         self.places[id.0] = Some(slice);
-        self.levels[id.0] = level;
-        self.used[id.0] = level;
         slice
     }
 
@@ -335,14 +317,12 @@ impl Planner {
         self.places[id.0].expect("a node comes after its inputs")
     }
 
-    /// A local buffer for a value that may be released: the smallest free one that is large enough, or a new one. One that
-    /// a dispatch of the same level still uses is passed over: two dispatches of a level must not wait for each other.
-    fn local(&mut self, shape: Shape, level: usize) -> Slice {
+    /// A local buffer for a value that may be released: the smallest free one that is large enough, or a new one.
+    fn local(&mut self, shape: Shape) -> Slice {
         let held = |local: usize| self.plan.locals[local];
-        let fits = |&(local, from): &(usize, usize)| held(local) >= shape.len() && from <= level;
-        let found = self.free.iter().enumerate().filter(|(_, free)| fits(free));
-        match found.min_by_key(|(_, (local, _))| held(*local)).map(|(at, _)| at) {
-            Some(at) => Slice { place: Place::Local(self.free.remove(at).0), offset: 0, shape },
+        let found = self.free.iter().enumerate().filter(|(_, local)| held(**local) >= shape.len());
+        match found.min_by_key(|(_, local)| held(**local)).map(|(at, _)| at) {
+            Some(at) => Slice { place: Place::Local(self.free.remove(at)), offset: 0, shape },
             None => self.fresh(shape),
         }
     }
@@ -355,7 +335,7 @@ impl Planner {
     fn release(&mut self, id: NodeId) {
         let is_input = self.plan.inputs.iter().any(|(_, slice)| Some(*slice) == self.places[id.0]);
         if let (Some(Slice { place: Place::Local(local), .. }), false) = (self.places[id.0], is_input) {
-            self.free.push((local, self.used[id.0] + 1));
+            self.free.push(local);
         }
     }
 

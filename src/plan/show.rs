@@ -1,26 +1,9 @@
-//! What can be read off a plan: how long its longest chain is, what it holds, its text.
+//! A plan as text, and the memory that it takes.
 
-use super::{Dispatch, Place, Plan, Slice};
+use super::{Place, Plan, Slice};
 use std::fmt;
 
 impl Plan {
-    /// The longest chain of dispatches in which each must wait for the one before: it reads or overwrites what that one
-    /// wrote, or overwrites what that one reads.
-    pub fn levels(&self) -> usize {
-        let mut levels: Vec<usize> = Vec::new();
-        let meet = |some: &[Slice], others: &[Slice]| some.iter().any(|slice| others.iter().any(|o| o.overlaps(slice)));
-        for (at, later) in self.dispatches.iter().enumerate() {
-            let waits_for = |(earlier, _): &(&Dispatch, &usize)| {
-                meet(&earlier.outputs, &later.inputs)
-                    || meet(&earlier.outputs, &later.outputs)
-                    || meet(&earlier.inputs, &later.outputs)
-            };
-            let before = self.dispatches[..at].iter().zip(&levels).filter(waits_for);
-            levels.push(1 + before.map(|(_, level)| *level).max().unwrap_or(0));
-        }
-        levels.into_iter().max().unwrap_or(0)
-    }
-
     /// Elements of all local buffers.
     pub fn local_elements(&self) -> usize {
         self.locals.iter().sum()
@@ -35,9 +18,8 @@ impl fmt::Display for Plan {
         }
         write!(
             f,
-            "{} dispatches, {} levels, {} local buffers of {} elements",
+            "{} dispatches, {} local buffers of {} elements",
             self.dispatches.len(),
-            self.levels(),
             self.locals.len(),
             self.local_elements()
         )

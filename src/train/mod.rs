@@ -77,7 +77,6 @@ pub struct Trainer<'d> {
     options: Options,
     queue: Queue,
     dispatches: usize,
-    levels: usize,
     standing: Option<Standing>,
     trace_steps: u64,
     trace: Vec<TracedStep>,
@@ -142,7 +141,6 @@ impl<'d> Trainer<'d> {
         let graphs = model.training(&of(0), optimiser)?;
         let plans = graphs.iter().map(|graph| compile(graph, options)).collect::<Result<Vec<_>>>()?;
         let dispatches = plans.iter().map(|plan| plan.dispatches.len()).sum();
-        let levels = plans.iter().map(|plan| plan.levels()).sum();
         let evaluation = compile(&model.evaluation(&of(1))?, options)?;
         let all: Vec<_> = plans.iter().chain([&evaluation]).collect();
         fit::check(device, model.layout(), &all, config.batch_size)?;
@@ -175,7 +173,6 @@ impl<'d> Trainer<'d> {
             options,
             queue: Queue::default(),
             dispatches,
-            levels,
             standing: from.map(|checkpoint| checkpoint.header.standing),
             trace_steps: 0,
             trace: Vec::new(),
@@ -201,9 +198,9 @@ impl<'d> Trainer<'d> {
         &self.model
     }
 
-    /// Dispatches of a training step as planned, and the longest chain of them that must run one after another.
-    pub fn plan_size(&self) -> (usize, usize) {
-        (self.dispatches, self.levels)
+    /// Dispatches of a training step.
+    pub fn dispatches(&self) -> usize {
+        self.dispatches
     }
 
     /// Whether training data are brought to the device batch by batch, because they are too many to stay there.

@@ -6,6 +6,7 @@
 mod background;
 mod jpeg;
 mod tiff;
+mod webp;
 
 use std::io::Cursor;
 use std::path::Path;
@@ -85,12 +86,13 @@ impl Options {
                 if format == ImageFormat::Jpeg {
                     jpeg::check_whole(&bytes)?;
                 }
-                match frames(&bytes, format, most)? {
+                let bytes = if format == ImageFormat::WebP { webp::container(&bytes)? } else { &bytes };
+                match frames(bytes, format, most)? {
                     Some(frames) => {
                         frames.into_iter().try_for_each(|image| self.add(&mut pages, image, Orientation::NoTransforms))
                     }
                     None => {
-                        let (image, orientation) = one(&bytes, format, most)?;
+                        let (image, orientation) = one(bytes, format, most)?;
                         self.add(&mut pages, image, orientation)
                     }
                 }?;

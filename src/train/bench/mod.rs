@@ -59,8 +59,6 @@ pub struct Measurement {
     pub ms_per_step: f64,
     /// Dispatches a step, as planned.
     pub dispatches_per_step: usize,
-    /// The longest chain of them that must run one after another.
-    pub levels: usize,
     /// Multiplications and additions of the step's products; nothing else is counted.
     pub flops_per_step: u64,
     /// Seconds that the step's products take alone, of factors without a zero, over the step's, in turns of which this is the
@@ -142,7 +140,7 @@ pub fn measure(
 ) -> Result<Measurement> {
     let began = Instant::now();
     let (model, plan) = plan(work, data, options)?;
-    let (dispatches_per_step, levels) = (plan.dispatches.len(), plan.levels());
+    let dispatches_per_step = plan.dispatches.len();
     let products = products::of(&plan);
     let elements = 4 * model.layout().len() + plan.local_elements();
     let device_bytes = (4 * elements + data.train.pixels.bytes()) as u64;
@@ -187,7 +185,6 @@ pub fn measure(
         images_per_s: work.batch as f64 / step_s,
         ms_per_step: 1e3 * step_s,
         dispatches_per_step,
-        levels,
         flops_per_step: products.iter().map(|product| product.flops()).sum(),
         share_of_limit: median(&mut shares),
         first_step_s,
