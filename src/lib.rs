@@ -52,6 +52,7 @@ pub mod plot;
 pub mod rng;
 mod simd;
 pub mod step;
+pub mod tensor;
 pub mod train;
 
 pub use error::{Error, Result};

@@ -20,8 +20,9 @@ pub(crate) use kernel::fragment;
 pub(crate) use numbers::{fill_heavy_rows, fill_rows, lane_sum, lane_sum_map, lane_sum_pairs, per_example};
 
 use crate::error::Result;
-use crate::graph::{Backward, DType, NodeId, Shape, graph_error};
+use crate::graph::{Backward, NodeId, graph_error};
 use crate::step::Step;
+use crate::tensor::{DType, Shape};
 use std::fmt::Debug;
 
 /// What an op does besides computing a value.

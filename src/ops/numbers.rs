@@ -1,9 +1,9 @@
 //! What references are written in: the numbers, the views they read, and loops whose result no thread count changes.
 
 use super::{Custom, each, elementary};
-use crate::graph::Shape;
 use crate::simd::{Lanes, vectorised};
 use crate::step::Step;
+use crate::tensor::Shape;
 
 /// f32 or f64. The functions that references call are those of the C library in f64, and in f32 ones that vectorise
 /// (`elementary.rs`).

@@ -10,8 +10,8 @@ use crate::backend::{self, Data, Device};
 use crate::config::{Binarise, ImageSide, TrainConfig};
 use crate::data::{Dataset, Images, Reading, Schema, Values};
 use crate::error::{Error, Result};
-use crate::graph::{DType, Shape};
 use crate::models::{Loss, ModelKind, Output};
+use crate::tensor::{DType, Shape};
 
 impl Images {
     /// How the pixels are stored on a device.
