@@ -19,7 +19,7 @@
 //!
 //! # Invariants, kept by `tests/architecture.rs`
 //!
-//! - Only `backend/gpu` names wgpu, and `backend/unchecked.rs`, which alone has unsafe code.
+//! - Only `backend/gpu` names wgpu, and `unchecked.rs`, which alone has unsafe code.
 //! - `graph`, `ops` and `plan` do no input or output and know no device.
 //! - `models` names no kernel.
 //!
@@ -38,6 +38,7 @@
 
 pub mod backend;
 pub mod cli;
+mod compute;
 pub mod config;
 pub mod data;
 pub mod density;
@@ -50,9 +51,9 @@ pub mod ops;
 pub mod plan;
 pub mod plot;
 pub mod rng;
-mod simd;
 pub mod step;
 pub mod tensor;
 pub mod train;
+mod unchecked;
 
 pub use error::{Error, Result};

@@ -8,7 +8,6 @@ pub mod cpu;
 pub mod gpu;
 pub mod profile;
 mod select;
-mod unchecked;
 
 pub use gpu::AdapterReport;
 pub use profile::{Choice, Found, Kept};

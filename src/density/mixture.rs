@@ -3,7 +3,7 @@
 
 use super::Density;
 use super::matrix::{cholesky, invert_lower};
-use crate::backend::cpu::{Matrix, multiply};
+use crate::compute::{Matrix, multiply};
 use crate::rng::{Draw, Stream};
 
 /// What is added to each variance, as a share of the mean variance.

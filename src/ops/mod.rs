@@ -6,7 +6,6 @@
 //! and a count of workgroups, and the GPU back-end makes pipelines of them.
 
 mod case;
-mod elementary;
 mod kernel;
 mod numbers;
 
@@ -14,10 +13,10 @@ pub use case::{Case, Fill};
 pub use kernel::{ELEMENTWISE, Fragment, Kernel, Products, Profile, REDUCTION};
 pub use numbers::{Real, View};
 
-pub(crate) use crate::backend::cpu::each;
-pub(crate) use crate::simd::vectorised;
+pub(crate) use crate::compute::{
+    each, fill_heavy_rows, fill_rows, lane_sum, lane_sum_map, lane_sum_pairs, per_example, vectorised,
+};
 pub(crate) use kernel::fragment;
-pub(crate) use numbers::{fill_heavy_rows, fill_rows, lane_sum, lane_sum_map, lane_sum_pairs, per_example};
 
 use crate::error::Result;
 use crate::graph::{Backward, NodeId, graph_error};

@@ -1,22 +1,15 @@
 //! The CPU: every op's reference, in the order of the plan, in f32 or f64.
 
 mod interpret;
-mod product;
-mod room;
-mod threads;
 
 pub use interpret::interpret;
-pub(crate) use product::{Matrix, multiply, multiply_beside, multiply_then};
-pub(crate) use room::scratch;
-pub(crate) use threads::each;
 
 use super::*;
+use crate::compute::{Numbers, awake};
 use crate::ops::{Effect, Real, View};
 use crate::plan::{Dispatch, Place};
-use room::Numbers;
 use smallvec::SmallVec;
 use std::time::Instant;
-use threads::awake;
 
 /// The CPU as a device, computing in `T`.
 #[derive(Clone, Copy, Debug, Default)]

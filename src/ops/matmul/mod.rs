@@ -15,7 +15,7 @@ pub use load::Load;
 pub use variant::Variant;
 
 use super::*;
-use crate::backend::cpu::{Matrix, multiply, multiply_beside, multiply_then, scratch};
+use crate::compute::{Matrix, multiply, multiply_beside, multiply_then, scratch};
 
 /// Which factor is stored transposed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,10 +3,10 @@
 use pulp::Simd;
 
 use super::Matrix;
-use super::square::transposed;
-use super::terms::{CHUNK, Terms};
-use crate::backend::cpu::room::{LINE, Room};
-use crate::simd::Lanes;
+use super::nonzero::{CHUNK, Terms};
+use super::transpose::transposed;
+use crate::compute::aligned::{LINE, Room};
+use crate::compute::simd::Lanes;
 
 /// Slivers that are laid out at once where the columns of `a` lie side by side. One of them takes a part of a cache line for
 /// each term, and the rows of a wide matrix share a few places in the caches: by the next sliver its lines would be gone.

@@ -6,13 +6,13 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
-use super::square::transposed;
-use super::terms::{CHUNK, Terms};
-use super::tile::Extent;
+use super::micro_kernel::Extent;
+use super::nonzero::{CHUNK, Terms};
+use super::transpose::transposed;
 use super::{BLOCK, Matrix};
-use crate::backend::cpu::each;
-use crate::backend::cpu::room::Room;
-use crate::simd::{Lanes, dispatch};
+use crate::compute::aligned::Room;
+use crate::compute::each;
+use crate::compute::simd::{Lanes, dispatch};
 
 /// Columns that are laid out by a thread at a time: panels of any vectors fill them.
 const GROUP: usize = 128;

@@ -1,8 +1,8 @@
 //! Products on the CPU, in the manner of Goto and van de Geijn (2008) and BLIS (Van Zee and van de Geijn, 2015).
 //!
-//! Threads first lay `b` out in panels ([`panels`]), all of it, and then take parts of the product. A part goes through its
-//! terms in blocks: those of its panels stay in the second-level cache while it lays `a` out in slivers ([`sliver`]) of a few
-//! rows each, one of which stays in the first; a tile of the result is a sliver times a panel ([`tile`]). A *finish* changes
+//! Threads first lay `b` out in panels ([`pack_b`]), all of it, and then take parts of the product. A part goes through its
+//! terms in blocks: those of its panels stay in the second-level cache while it lays `a` out in slivers ([`pack_a`]) of a few
+//! rows each, one of which stays in the first; a tile of the result is a sliver times a panel ([`micro_kernel`]). A *finish* changes
 //! a few rows once they are complete, while they lie in the cache.
 //!
 //! A sum is that of its blocks' sums in their order, each a chain of multiply-adds in the order of the terms. It depends on
@@ -12,24 +12,23 @@
 //! The `gemm` crate, which was here before, cuts its sums by the caches it finds, and leaves out no term that is zero. On
 //! dense factors it takes about a quarter longer (`cargo bench --bench kernels -- product` compares them).
 
-mod panels;
-mod sliver;
-mod square;
-mod terms;
-mod tile;
+mod micro_kernel;
+mod nonzero;
+mod pack_a;
+mod pack_b;
+mod transpose;
 
 use std::array::from_mut;
 use std::cell::{Cell, RefCell};
 
 use pulp::{Simd, WithSimd};
 
-use crate::backend::cpu::threads::{from_front, join};
-use crate::backend::unchecked::{Window, prefetch};
-use crate::ops::{FOUR, Real};
-use crate::simd::dispatch;
-use panels::{Panels, Shelf};
-use sliver::{AT_ONCE, Laid, lay_out};
-use tile::{Extent, OF_LINES, OF_PAIRS, Row, tiles};
+use crate::compute::parallel::{from_front, join};
+use crate::compute::simd::{Lanes, dispatch};
+use crate::unchecked::{Window, prefetch};
+use micro_kernel::{Extent, OF_LINES, OF_PAIRS, Row, tiles};
+use pack_a::{AT_ONCE, Laid, lay_out};
+use pack_b::{Panels, Shelf};
 
 /// Products of fewer multiplications stay on one thread: handing one over, twice, costs a microsecond or two.
 const WORTH_SHARING: usize = 100_000;
@@ -43,6 +42,9 @@ const MUCH_WIDER: usize = 5;
 const BLOCK: usize = 256;
 /// Columns of a row that are finished together, at most; parts begin at multiples of it, and of tiles' rows.
 const PIECE: usize = 64;
+
+/// Columns of the product for each of which together a second result has one element.
+pub(crate) const FOUR: usize = 4;
 
 /// A matrix that is read: its elements, and its strides `(row, col)` in elements, one of which is 1.
 #[derive(Clone, Copy)]
@@ -79,13 +81,13 @@ impl<'a, T> Matrix<'a, T> {
 }
 
 /// `out [m, n] = a [m, k] b [k, n]`.
-pub(crate) fn multiply<T: Real>(sizes: [usize; 3], out: &mut [T], a: Matrix<'_, T>, b: Matrix<'_, T>) {
+pub(crate) fn multiply<T: Lanes>(sizes: [usize; 3], out: &mut [T], a: Matrix<'_, T>, b: Matrix<'_, T>) {
     multiply_then(sizes, out, a, b, |_, _, _| {});
 }
 
 /// `out [m, n] = a [m, k] b [k, n]` for `sizes` `[m, n, k]`, and then `finish(row, col, values)` on [`PIECE`]s of its rows:
 /// `values` are those from `(row, col)` on.
-pub(crate) fn multiply_then<T: Real>(
+pub(crate) fn multiply_then<T: Lanes>(
     sizes: [usize; 3],
     out: &mut [T],
     a: Matrix<'_, T>,
@@ -105,7 +107,7 @@ pub(crate) fn multiply_then<T: Real>(
 
 /// [`multiply_then`] with a second result `beside [m, ceil(n / 4)]`, an element for [`FOUR`] columns, or empty: `finish` is also
 /// given those elements of it that stand beside its piece, to be written.
-pub(crate) fn multiply_beside<T: Real>(
+pub(crate) fn multiply_beside<T: Lanes>(
     [m, n, k]: [usize; 3],
     out: &mut [T],
     beside: &mut [T],
@@ -144,7 +146,7 @@ struct Part<'a, T, F> {
     finish: &'a F,
 }
 
-impl<T: Real, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> Part<'_, T, F> {
+impl<T: Lanes, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> Part<'_, T, F> {
     /// Cuts a part that is too large, or is to be so many, in two, and runs both on all threads, the half at [its
     /// end](from_front) on this one. Rows are cut before columns: halves side by side would both lay out the same slivers.
     fn share(self, parts: usize) {
@@ -189,7 +191,7 @@ struct Run<'s, 'a, T, F> {
     scratch: &'s mut [Laid; AT_ONCE],
 }
 
-impl<T: Real, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> WithSimd for Run<'_, '_, T, F> {
+impl<T: Lanes, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> WithSimd for Run<'_, '_, T, F> {
     type Output = ();
 
     #[inline(always)]
@@ -203,7 +205,7 @@ impl<T: Real, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> WithSimd for Run<'
     }
 }
 
-impl<T: Real, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> Run<'_, '_, T, F> {
+impl<T: Lanes, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> Run<'_, '_, T, F> {
     /// In tiles of `R` rows and `L` vectors.
     #[inline(always)]
     fn multiply<S: Simd, const R: usize, const L: usize>(self, simd: S) {
@@ -248,7 +250,7 @@ struct Block<'b, 'a, S, T> {
     out: &'b mut Window<'a, T>,
 }
 
-impl<S: Simd, T: Real> Block<'_, '_, S, T> {
+impl<S: Simd, T: Lanes> Block<'_, '_, S, T> {
     /// `N` times `R` rows of the result from this one on, for `a` from that row on; how many they are.
     #[inline(always)]
     fn multiply<const R: usize, const L: usize, const N: usize>(

@@ -1,5 +1,8 @@
 use super::*;
-use crate::simd::Lanes;
+
+fn from_f64<T: Lanes>(value: f64) -> T {
+    num_traits::NumCast::from(value).unwrap()
+}
 
 /// Sizes `[m, n, k]`: one, ragged edges in all directions, many parts, many blocks, exactly one block and one more.
 const SIZES: [[usize; 3]; 9] = [
@@ -19,12 +22,12 @@ fn numbers(count: usize, kept: usize, of: usize) -> Vec<f64> {
     (0..count).map(|i| if i % of < kept { f64::from((i * 37 % 101) as u32) / 101.0 - 0.5 } else { 0.0 }).collect()
 }
 
-fn rounded<T: Real>(values: &[f64]) -> Vec<T> {
-    values.iter().map(|&value| T::from_f64(value)).collect()
+fn rounded<T: Lanes>(values: &[f64]) -> Vec<T> {
+    values.iter().map(|&value| from_f64::<T>(value)).collect()
 }
 
 /// What a sum is said to be: that of its blocks' sums, each a chain of multiply-adds from zero.
-fn sum<T: Real>(k: usize, a: impl Fn(usize) -> T, b: impl Fn(usize) -> T) -> T {
+fn sum<T: Lanes>(k: usize, a: impl Fn(usize) -> T, b: impl Fn(usize) -> T) -> T {
     let block = k.div_ceil(k.div_ceil(BLOCK));
     let sums = (0..k).step_by(block).map(|from| {
         (from..k.min(from + block)).fold(T::zero(), |sum, term| num_traits::Float::mul_add(a(term), b(term), sum))
@@ -48,7 +51,7 @@ fn fused() -> bool {
 
 /// Products of these factors, however they are stored, are bit for bit the sums they are said to be, on any threads, and
 /// each element is finished once.
-fn is_exact<T: Real>([m, n, k]: [usize; 3], a: &[f64], b: &[f64]) {
+fn is_exact<T: Lanes + std::fmt::Debug>([m, n, k]: [usize; 3], a: &[f64], b: &[f64]) {
     let (a, b) = (rounded::<T>(a), rounded::<T>(b));
     for (a_transposed, b_transposed) in [(false, false), (false, true), (true, false), (true, true)] {
         let left = if a_transposed { Matrix::transposed(&a, m) } else { Matrix::rows(&a, k) };
@@ -73,7 +76,7 @@ fn is_exact<T: Real>([m, n, k]: [usize; 3], a: &[f64], b: &[f64]) {
                 };
                 let wanted = sum(k, |term| at(left, row, term), |term| at(right, term, col)) + T::one();
                 let got = out[row * n + col];
-                let near = (got - wanted).abs() <= T::from_f64(1e-4);
+                let near = (got - wanted).abs() <= from_f64::<T>(1e-4);
                 assert!(got == wanted || !fused() && near, "[{m}, {n}, {k}] at {row} {col}: {got:?}, not {wanted:?}");
             }
         }
@@ -100,7 +103,7 @@ fn sums_are_the_same_on_older_vector_units() {
     let Some(avx2) = pulp::x86::V3::try_new() else { return };
     for sizes @ [m, n, k] in SIZES {
         let (a, b) = (numbers(m * k, 3, 4), numbers(k * n, 1, 1));
-        crate::simd::testing::on(pulp::Arch::V3(avx2), || {
+        crate::compute::simd::testing::on(pulp::Arch::V3(avx2), || {
             is_exact::<f32>(sizes, &a, &b);
             is_exact::<f64>(sizes, &a, &b);
         });

@@ -20,7 +20,7 @@ const SPINS: usize = 100;
 ///
 /// Nobody looks on until `f` is done, come what may. Where a job waits for a part of itself rayon runs whatever there is, and
 /// so a search may come to lie in the middle of a job that `f` waits for: each would wait for the other.
-pub(super) fn awake<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+pub(crate) fn awake<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     let done = &AtomicBool::new(false);
     rayon::scope(|scope| {
         let runs_f = rayon::current_thread_index();

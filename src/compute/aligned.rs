@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
-use crate::simd::Lanes;
+use super::Lanes;
 
 /// A cache line of any numbers: vectors that begin where lines do lie in one.
 #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]

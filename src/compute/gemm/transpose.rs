@@ -2,8 +2,8 @@
 
 use pulp::Simd;
 
-use super::terms::CHUNK;
-use crate::simd::Lanes;
+use super::nonzero::CHUNK;
+use crate::compute::simd::Lanes;
 
 /// The columns of `R` rows of [`CHUNK`] numbers.
 #[inline(always)]

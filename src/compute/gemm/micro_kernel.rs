@@ -2,17 +2,17 @@
 //!
 //! Of a tile's sums there must be so many vectors that they hide how long a multiply-add takes: eight do, where there are two
 //! units that take four cycles. More rows, or more columns than fill a cache line, find fewer terms to leave out
-//! ([`super::terms`]), fewer rows take more loads. So with AVX-512 a tile has 8 rows of one vector, and all else 6 of two: with
+//! ([`super::nonzero`]), fewer rows take more loads. So with AVX-512 a tile has 8 rows of one vector, and all else 6 of two: with
 //! two vectors of `b` and one of `a`, its 12 sums are the most that the 16 registers of AVX2 hold.
 
 use pulp::{NullaryFnOnce, Simd};
 
-use super::panels::Panels;
-use super::sliver::Sliver;
-use super::terms::{CHUNK, Terms};
-use crate::backend::cpu::room::LINE;
-use crate::backend::unchecked::Window;
-use crate::simd::Lanes;
+use super::nonzero::{CHUNK, Terms};
+use super::pack_a::Sliver;
+use super::pack_b::Panels;
+use crate::compute::aligned::LINE;
+use crate::compute::simd::Lanes;
+use crate::unchecked::Window;
 
 /// Rows of a tile, and vectors in a row: with vectors that fill a cache line,
 pub(super) const OF_LINES: [usize; 2] = [8, 1];
