@@ -1,6 +1,6 @@
 //! All code that the compiler can't check: the one module with `unsafe`, a few lines at a time, each with why it is sound.
 //!
-//! What is here is safe to call. It deliberately decides nothing: how products are cut is `compute/gemm`'s business, which
+//! What is here is safe to call. It deliberately decides nothing: how C is split is `compute/gemm`'s business, which
 //! kernels are compiled without checks `backend/gpu/kernel.rs`'s.
 #![allow(unsafe_code, reason = "this module is where it is allowed")]
 

@@ -1,5 +1,5 @@
-//! Memory that begins where cache lines do: of what a session holds, and of what lives no longer than a dispatch, of which
-//! steps allocate none once it was large enough.
+//! Buffers and vectors aligned to cache lines, and scratch memory per thread that is reused, so that steps allocate nothing
+//! once it has grown to size.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -7,68 +7,69 @@ use std::ops::{Deref, DerefMut};
 
 use super::Lanes;
 
-/// A cache line of any numbers: vectors that begin where lines do lie in one.
+/// One cache line of numbers of any type: the unit of alignment, so that no SIMD vector straddles two lines.
 #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
 #[repr(C, align(64))]
-struct Line([u64; 8]);
+struct CacheLine([u64; 8]);
 
-/// Bytes of a cache line.
-pub(super) const LINE: usize = size_of::<Line>();
+/// Bytes per cache line.
+pub(super) const CACHE_LINE: usize = size_of::<CacheLine>();
 
-/// Memory for numbers of any kind; it keeps what it has.
+/// Aligned buffer for numbers of any type; it grows and never shrinks.
 #[derive(Debug, Default)]
-pub(crate) struct Room(Vec<Line>);
+pub(crate) struct AlignedBuffer(Vec<CacheLine>);
 
-impl Room {
-    pub(crate) const NONE: Room = Room(Vec::new());
+impl AlignedBuffer {
+    pub(crate) const EMPTY: AlignedBuffer = AlignedBuffer(Vec::new());
 
-    pub(crate) fn of<T: Lanes>(&mut self, count: usize) -> &mut [T] {
-        let lines = (count * size_of::<T>()).div_ceil(LINE);
+    /// The first `count` elements, of any values; the buffer grows where it is smaller.
+    pub(crate) fn slice_mut<T: Lanes>(&mut self, count: usize) -> &mut [T] {
+        let lines = (count * size_of::<T>()).div_ceil(CACHE_LINE);
         if self.0.len() < lines {
-            self.0.resize(lines, Line([0; 8]));
+            self.0.resize(lines, CacheLine([0; 8]));
         }
         &mut bytemuck::cast_slice_mut(&mut self.0)[..count]
     }
 }
 
-/// A list of numbers, of a length that stays.
+/// Aligned vector of fixed length.
 #[derive(Debug, Default)]
-pub(crate) struct Numbers<T> {
-    room: Room,
-    count: usize,
-    kind: PhantomData<T>,
+pub(crate) struct AlignedVec<T> {
+    buffer: AlignedBuffer,
+    len: usize,
+    element: PhantomData<T>,
 }
 
-impl<T: Lanes> Numbers<T> {
-    pub(crate) fn new(count: usize, value: T) -> Numbers<T> {
-        let mut numbers = Numbers { room: Room::NONE, count, kind: PhantomData };
-        numbers.room.of(count).fill(value);
-        numbers
+impl<T: Lanes> AlignedVec<T> {
+    pub(crate) fn new(len: usize, value: T) -> AlignedVec<T> {
+        let mut values = AlignedVec { buffer: AlignedBuffer::EMPTY, len, element: PhantomData };
+        values.buffer.slice_mut(len).fill(value);
+        values
     }
 }
 
-impl<T: Lanes> Deref for Numbers<T> {
+impl<T: Lanes> Deref for AlignedVec<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        &bytemuck::cast_slice(&self.room.0)[..self.count]
+        &bytemuck::cast_slice(&self.buffer.0)[..self.len]
     }
 }
 
-impl<T: Lanes> DerefMut for Numbers<T> {
+impl<T: Lanes> DerefMut for AlignedVec<T> {
     fn deref_mut(&mut self) -> &mut [T] {
-        self.room.of(self.count)
+        self.buffer.slice_mut(self.len)
     }
 }
 
-/// Calls `f` with so many numbers of this thread's, of any values.
+/// Calls `f` with `count` elements of this thread's scratch memory, of any values.
 pub(crate) fn scratch<T: Lanes, R>(count: usize, f: impl FnOnce(&mut [T]) -> R) -> R {
     thread_local! {
-        static ROOM: Cell<Room> = Cell::default();
+        static SCRATCH: Cell<AlignedBuffer> = Cell::default();
     }
-    // Taken away while it is used: what `f` calls may want some too.
-    let mut room = ROOM.take();
-    let result = f(room.of(count));
-    ROOM.set(room);
+    // Taken out while in use: what `f` calls may need scratch memory too.
+    let mut buffer = SCRATCH.take();
+    let result = f(buffer.slice_mut(count));
+    SCRATCH.set(buffer);
     result
 }

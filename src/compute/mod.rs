@@ -8,10 +8,9 @@ mod parallel;
 mod rows;
 mod simd;
 
-pub(crate) use aligned::{Numbers, scratch};
+pub(crate) use aligned::{AlignedVec, scratch};
 pub(crate) use elementary::{exp, ln_1p_unit, tanh};
-pub(crate) use gemm::{FOUR, Matrix, multiply, multiply_beside, multiply_then};
-pub(crate) use parallel::{awake, each};
-pub(crate) use rows::{fill_heavy_rows, fill_rows, lane_sum, lane_sum_map, lane_sum_pairs, per_example};
-pub(crate) use simd::Lanes;
-pub(crate) use simd::vectorised;
+pub(crate) use gemm::{COLS_PER_SECONDARY, Matrix, gemm, gemm_with_epilogue, gemm_with_secondary};
+pub(crate) use parallel::{keep_spinning, parallel_for};
+pub(crate) use rows::{lane_sum, lane_sum_map, lane_sum_pairs, parallel_heavy_rows, parallel_row_sums, parallel_rows};
+pub(crate) use simd::{Lanes, vectorised};

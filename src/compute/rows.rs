@@ -1,26 +1,26 @@
-//! Loops over rows and sums over their elements, whose result no thread count changes.
+//! Parallel loops over rows, and sums in a fixed order: results depend on no thread count.
 
-use super::{Lanes, each, vectorised};
+use super::{Lanes, parallel_for, vectorised};
 use crate::tensor::Shape;
 
-/// Elements a task of a loop that does little with each: fewer are cheaper on one thread than handed to others.
-const LIGHT: usize = 2048;
-/// The same for loops that compute some dozens of instructions for each, such as a normal number.
-const HEAVY: usize = 256;
+/// Elements per task of a loop with little work per element; fewer are not worth handing to another thread.
+const GRAIN: usize = 2048;
+/// Elements per task of a loop with dozens of instructions per element, such as a normal draw.
+const HEAVY_GRAIN: usize = 256;
 
-/// Computes each row of `out` (`cols` columns) by `f(row, out_row)`, on all threads where it pays.
-pub(crate) fn fill_rows<T: Send>(out: &mut [T], cols: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
-    fill_rows_in_tasks(LIGHT, out, cols, f);
+/// Parallel rows: `f(row, out_row)` on each row of `out`, `cols` columns wide; on one thread where there is little work.
+pub(crate) fn parallel_rows<T: Send>(out: &mut [T], cols: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
+    parallel_rows_by(GRAIN, out, cols, f);
 }
 
-/// [`fill_rows`] where each element is much work.
-pub(crate) fn fill_heavy_rows<T: Send>(out: &mut [T], cols: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
-    fill_rows_in_tasks(HEAVY, out, cols, f);
+/// [`parallel_rows`] where each element is much work.
+pub(crate) fn parallel_heavy_rows<T: Send>(out: &mut [T], cols: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
+    parallel_rows_by(HEAVY_GRAIN, out, cols, f);
 }
 
-fn fill_rows_in_tasks<T: Send>(elements: usize, out: &mut [T], cols: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
-    let alone = out.len() < 2 * elements;
-    let rows_a_task = if alone { out.len() } else { elements }.div_ceil(cols.max(1));
+fn parallel_rows_by<T: Send>(grain: usize, out: &mut [T], cols: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
+    let alone = out.len() < 2 * grain;
+    let rows_a_task = if alone { out.len() } else { grain }.div_ceil(cols.max(1));
     let task = |(task, rows): (usize, &mut [T])| {
         vectorised(
             #[inline(always)]
@@ -33,14 +33,14 @@ fn fill_rows_in_tasks<T: Send>(elements: usize, out: &mut [T], cols: usize, f: i
     };
     match alone {
         true => task((0, out)),
-        false => each(out.chunks_mut(cols * rows_a_task).enumerate(), task),
+        false => parallel_for(out.chunks_mut(cols * rows_a_task).enumerate(), task),
     }
 }
 
-/// `out[r] = f(r)` where `f` sums over a row of `shape`: parallel by the work, not by the number of sums.
-pub(crate) fn per_example<T: Lanes>(out: &mut [T], shape: Shape, f: impl Fn(usize) -> T + Sync + Send) {
+/// Parallel row sums: `out[r] = f(r)`, where `f` sums over a row of `shape`; tasks are sized by elements, not by rows.
+pub(crate) fn parallel_row_sums<T: Lanes>(out: &mut [T], shape: Shape, f: impl Fn(usize) -> T + Sync + Send) {
     let rows_a_task = 8192_usize.div_ceil(shape.cols);
-    each(out.chunks_mut(rows_a_task).enumerate(), |(task, sums)| {
+    parallel_for(out.chunks_mut(rows_a_task).enumerate(), |(task, sums)| {
         vectorised(
             #[inline(always)]
             || {

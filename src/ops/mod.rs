@@ -14,7 +14,8 @@ pub use kernel::{ELEMENTWISE, Fragment, Kernel, Products, Profile, REDUCTION};
 pub use numbers::{Real, View};
 
 pub(crate) use crate::compute::{
-    each, fill_heavy_rows, fill_rows, lane_sum, lane_sum_map, lane_sum_pairs, per_example, vectorised,
+    lane_sum, lane_sum_map, lane_sum_pairs, parallel_for, parallel_heavy_rows, parallel_row_sums, parallel_rows,
+    vectorised,
 };
 pub(crate) use kernel::fragment;
 

@@ -1,101 +1,104 @@
-//! The innermost loop: a tile of a product, in vector registers.
+//! The micro-kernel: a micro-tile of C, MR rows by NR columns, accumulated in vector registers.
 //!
-//! Of a tile's sums there must be so many vectors that they hide how long a multiply-add takes: eight do, where there are two
-//! units that take four cycles. More rows, or more columns than fill a cache line, find fewer terms to leave out
-//! ([`super::nonzero`]), fewer rows take more loads. So with AVX-512 a tile has 8 rows of one vector, and all else 6 of two: with
-//! two vectors of `b` and one of `a`, its 12 sums are the most that the 16 registers of AVX2 hold.
+//! The accumulators must be enough to hide the latency of a multiply-add: eight, with two units of four cycles. More rows, or
+//! more columns than a cache line holds, find fewer k to skip ([`super::nonzero`]); fewer rows take more loads. So with AVX-512
+//! MR x NR is 8 rows of one vector, elsewhere 6 of two: with two vectors of B and one of A, 12 accumulators are the most that
+//! the 16 registers of AVX2 hold.
 
 use pulp::{NullaryFnOnce, Simd};
 
-use super::nonzero::{CHUNK, Terms};
-use super::pack_a::Sliver;
-use super::pack_b::Panels;
-use crate::compute::aligned::LINE;
+use super::nonzero::{CHUNK, NonZeroK};
+use super::pack_a::MicroPanel;
+use super::pack_b::PackedB;
+use crate::compute::aligned::CACHE_LINE;
 use crate::compute::simd::Lanes;
 use crate::unchecked::Window;
 
-/// Rows of a tile, and vectors in a row: with vectors that fill a cache line,
-pub(super) const OF_LINES: [usize; 2] = [8, 1];
-/// and with shorter ones.
-pub(super) const OF_PAIRS: [usize; 2] = [6, 2];
+/// MR, and vectors per row, with vectors of a whole cache line.
+pub(super) const TILE_1_VECTOR: [usize; 2] = [8, 1];
+/// MR, and vectors per row, with shorter vectors.
+pub(super) const TILE_2_VECTORS: [usize; 2] = [6, 2];
 
-/// How large tiles are, at most.
+/// Size of a full micro-tile.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Extent {
+pub(super) struct MicroTile {
+    /// MR.
     pub(super) rows: usize,
-    /// Vectors in a row.
+    /// Vectors per row.
     pub(super) vectors: usize,
-    /// Numbers of a vector.
+    /// Numbers per vector.
     pub(super) lanes: usize,
 }
 
-impl Extent {
-    /// With these vectors of `T`.
+impl MicroTile {
+    /// The micro-tile for vectors `S` of `T`.
     #[inline(always)]
-    pub(super) fn of<T: Lanes, S: Simd>() -> Extent {
+    pub(super) fn of<T: Lanes, S: Simd>() -> MicroTile {
         let lanes = T::count::<S>();
-        let [rows, vectors] = if lanes * size_of::<T>() == LINE { OF_LINES } else { OF_PAIRS };
-        Extent { rows, vectors, lanes }
+        let [rows, vectors] = if lanes * size_of::<T>() == CACHE_LINE { TILE_1_VECTOR } else { TILE_2_VECTORS };
+        MicroTile { rows, vectors, lanes }
     }
 
+    /// NR: columns of the micro-tile.
     #[inline(always)]
-    pub(super) fn columns(self) -> usize {
+    pub(super) fn nr(self) -> usize {
         self.vectors * self.lanes
     }
 }
 
-/// What a sliver is multiplied by, and where the sums go.
-pub(super) struct Row<'p, 'w, 'a, T> {
-    pub(super) panels: Panels<'p, T>,
-    /// Which block of terms, and how many they are.
-    pub(super) block: usize,
-    pub(super) terms: usize,
-    /// The terms in which the sliver is not zero.
-    pub(super) of_sliver: &'p Terms,
+/// A row of micro-tiles: what a micro-panel of A is multiplied by, and where the sums go.
+pub(super) struct TileRow<'p, 'w, 'a, T> {
+    pub(super) b: PackedB<'p, T>,
+    /// Index of the k-block, and its k.
+    pub(super) k_block: usize,
+    pub(super) k: usize,
+    /// Non-zero k of A's micro-panel.
+    pub(super) nonzero_a: &'p NonZeroK,
     pub(super) out: &'w mut Window<'a, T>,
-    /// The first row of `out`, and which of the panels' columns its first one is.
+    /// First row in `out`, and the column of B that is the first of `out`.
     pub(super) row: usize,
     pub(super) col: usize,
-    /// To what is there, instead of in its place.
-    pub(super) add: bool,
+    /// Add to what `out` holds, instead of overwriting it.
+    pub(super) accumulate: bool,
 }
 
-/// A row of tiles of `R` rows and `L` vectors: a sliver times all panels of its part.
+/// Multiplies a micro-panel of A by all micro-panels of its block of C, in micro-tiles of `MR` rows and `NV` vectors.
 #[inline(always)]
-pub(super) fn tiles<T: Lanes, S: Simd, const R: usize, const L: usize>(
+pub(super) fn tile_row<T: Lanes, S: Simd, const MR: usize, const NV: usize>(
     simd: S,
-    a: Sliver<'_, T, R>,
-    row: Row<'_, '_, '_, T>,
+    a: MicroPanel<'_, T, MR>,
+    row: TileRow<'_, '_, '_, T>,
 ) {
     match a {
-        Sliver::Rows(a) => multiply(&mut Tiles::<_, T, S, R, L> { simd, a, row }),
-        Sliver::Columns(a) => multiply(&mut Tiles::<_, T, S, R, L> { simd, a, row }),
+        MicroPanel::RowChunks(a) => multiply(&mut MicroKernel::<_, T, S, MR, NV> { simd, a, row }),
+        MicroPanel::KMajor(a) => multiply(&mut MicroKernel::<_, T, S, MR, NV> { simd, a, row }),
     }
 }
 
-struct Tiles<'t, 'p, 'w, 'a, A: ?Sized, T: Lanes, S: Simd, const R: usize, const L: usize> {
+/// A micro-panel of A and the row of micro-tiles to compute from it.
+struct MicroKernel<'t, 'p, 'w, 'a, A: ?Sized, T: Lanes, S: Simd, const MR: usize, const NV: usize> {
     simd: S,
     a: &'t A,
-    row: Row<'p, 'w, 'a, T>,
+    row: TileRow<'p, 'w, 'a, T>,
 }
 
-/// How a sliver's numbers lie, see [`Sliver`], and so how its terms are gone through.
-trait Layout<T: Lanes, S: Simd, const R: usize, const L: usize> {
-    fn sums(&self, simd: S, terms: &[u8], panel: &[[T::Vector<S>; L]]) -> [[T::Vector<S>; L]; R];
+/// Layout of a micro-panel of A, see [`MicroPanel`], which decides how the loop over k runs.
+trait Layout<T: Lanes, S: Simd, const MR: usize, const NV: usize> {
+    fn sums(&self, simd: S, nonzero: &[u8], panel: &[[T::Vector<S>; NV]]) -> [[T::Vector<S>; NV]; MR];
 }
 
-impl<T: Lanes, S: Simd, const R: usize, const L: usize> Layout<T, S, R, L> for [[[T; CHUNK]; R]] {
+impl<T: Lanes, S: Simd, const MR: usize, const NV: usize> Layout<T, S, MR, NV> for [[[T; CHUNK]; MR]] {
     #[inline(always)]
-    fn sums(&self, simd: S, _: &[u8], panel: &[[T::Vector<S>; L]]) -> [[T::Vector<S>; L]; R] {
-        let mut sums = [[T::splat(simd, T::zero()); L]; R];
+    fn sums(&self, simd: S, _: &[u8], panel: &[[T::Vector<S>; NV]]) -> [[T::Vector<S>; NV]; MR] {
+        let mut sums = [[T::splat(simd, T::zero()); NV]; MR];
         for (a, b) in self.iter().zip(panel.chunks(CHUNK)) {
-            // A loop over eight terms would be unrolled, and then takes more registers than there are.
-            for (term, &b) in b.iter().enumerate() {
-                add(
+            // A loop over eight k would be unrolled, and then takes more registers than there are.
+            for (p, &b) in b.iter().enumerate() {
+                rank_1_update(
                     simd,
                     &mut sums,
                     #[inline(always)]
-                    |row| a[row][term % CHUNK],
+                    |row| a[row][p % CHUNK],
                     b,
                 );
             }
@@ -104,64 +107,67 @@ impl<T: Lanes, S: Simd, const R: usize, const L: usize> Layout<T, S, R, L> for [
     }
 }
 
-impl<T: Lanes, S: Simd, const R: usize, const L: usize> Layout<T, S, R, L> for [[T; R]] {
+impl<T: Lanes, S: Simd, const MR: usize, const NV: usize> Layout<T, S, MR, NV> for [[T; MR]] {
     #[inline(always)]
-    fn sums(&self, simd: S, terms: &[u8], panel: &[[T::Vector<S>; L]]) -> [[T::Vector<S>; L]; R] {
-        let mut sums = [[T::splat(simd, T::zero()); L]; R];
-        let both = self.len().min(panel.len());
-        let (a, b) = (&self[..both], &panel[..both]);
-        for &term in terms {
-            let a = &a[usize::from(term)];
-            add(
+    fn sums(&self, simd: S, nonzero: &[u8], panel: &[[T::Vector<S>; NV]]) -> [[T::Vector<S>; NV]; MR] {
+        let mut sums = [[T::splat(simd, T::zero()); NV]; MR];
+        let k = self.len().min(panel.len());
+        let (a, b) = (&self[..k], &panel[..k]);
+        for &p in nonzero {
+            let a = &a[usize::from(p)];
+            rank_1_update(
                 simd,
                 &mut sums,
                 #[inline(always)]
                 |row| a[row],
-                b[usize::from(term)],
+                b[usize::from(p)],
             );
         }
         sums
     }
 }
 
-/// On its own: inlined into what calls it, the compiler would keep the sums in memory.
+/// Never inlined: inside its caller the compiler would keep the accumulators in memory.
 #[inline(never)]
-fn multiply<A, T: Lanes, S: Simd, const R: usize, const L: usize>(tiles: &mut Tiles<'_, '_, '_, '_, A, T, S, R, L>)
-where
-    A: Layout<T, S, R, L> + Layout<T, S, R, 1> + ?Sized,
+fn multiply<A, T: Lanes, S: Simd, const MR: usize, const NV: usize>(
+    tiles: &mut MicroKernel<'_, '_, '_, '_, A, T, S, MR, NV>,
+) where
+    A: Layout<T, S, MR, NV> + Layout<T, S, MR, 1> + ?Sized,
 {
     tiles.simd.vectorize(tiles);
 }
 
-impl<A, T: Lanes, S: Simd, const R: usize, const L: usize> NullaryFnOnce for &mut Tiles<'_, '_, '_, '_, A, T, S, R, L>
+impl<A, T: Lanes, S: Simd, const MR: usize, const NV: usize> NullaryFnOnce
+    for &mut MicroKernel<'_, '_, '_, '_, A, T, S, MR, NV>
 where
-    A: Layout<T, S, R, L> + Layout<T, S, R, 1> + ?Sized,
+    A: Layout<T, S, MR, NV> + Layout<T, S, MR, 1> + ?Sized,
 {
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
-        let Tiles { simd, a, row: Row { panels, block, terms, of_sliver, ref mut out, row, col, add } } = *self;
-        for at in (0..out.cols).step_by(L * T::count::<S>()) {
-            let (panel, of_panel) = panels.panel(block, terms, col + at);
-            let listed = of_panel.shorter(of_sliver);
+        let MicroKernel { simd, a, row: TileRow { b, k_block, k, nonzero_a, ref mut out, row, col, accumulate } } =
+            *self;
+        for at in (0..out.cols).step_by(NV * T::count::<S>()) {
+            let (panel, nonzero_b) = b.panel(k_block, k, col + at);
+            let nonzero = nonzero_b.shorter(nonzero_a);
             let panel = T::vectors::<S>(panel);
             let to = out.corner(row, at);
-            match L == 1 || panel.len() == terms * L {
-                true => store::<T, S, R, L>(simd, a.sums(simd, listed, panel.as_chunks().0), to, add),
-                false => store::<T, S, R, 1>(simd, a.sums(simd, listed, panel.as_chunks().0), to, add),
+            match NV == 1 || panel.len() == k * NV {
+                true => store::<T, S, MR, NV>(simd, a.sums(simd, nonzero, panel.as_chunks().0), to, accumulate),
+                false => store::<T, S, MR, 1>(simd, a.sums(simd, nonzero, panel.as_chunks().0), to, accumulate),
             }
         }
     }
 }
 
-/// Adds a term. `a` is read row by row: all rows at once take more registers than there are.
+/// One step along k: rank-1 update of the accumulators. `a` is read row by row: all rows at once take too many registers.
 #[inline(always)]
-fn add<T: Lanes, S: Simd, const R: usize, const L: usize>(
+fn rank_1_update<T: Lanes, S: Simd, const MR: usize, const NV: usize>(
     simd: S,
-    sums: &mut [[T::Vector<S>; L]; R],
+    sums: &mut [[T::Vector<S>; NV]; MR],
     a: impl Fn(usize) -> T,
-    b: [T::Vector<S>; L],
+    b: [T::Vector<S>; NV],
 ) {
     for (row, sums) in sums.iter_mut().enumerate() {
         let a = T::splat(simd, a(row));
@@ -171,25 +177,25 @@ fn add<T: Lanes, S: Simd, const R: usize, const L: usize>(
     }
 }
 
-/// Stores a tile's sums in these rows, or adds them to what is there.
+/// Stores a micro-tile in these rows of C, or adds it to them.
 #[inline(always)]
-fn store<T: Lanes, S: Simd, const R: usize, const L: usize>(
+fn store<T: Lanes, S: Simd, const MR: usize, const NV: usize>(
     simd: S,
-    sums: [[T::Vector<S>; L]; R],
-    rows: [&mut [T]; R],
-    add: bool,
+    sums: [[T::Vector<S>; NV]; MR],
+    rows: [&mut [T]; MR],
+    accumulate: bool,
 ) {
-    let whole = rows[0].len() >= L * T::count::<S>();
-    // Loops of their own, and short ones, so that they are unrolled and sums go straight from registers to where they belong.
-    match (whole, add) {
+    let whole = rows[0].len() >= NV * T::count::<S>();
+    // Separate short loops are unrolled, so that sums go straight from registers to memory.
+    match (whole, accumulate) {
         (true, false) => {
             for (r, out) in rows.into_iter().enumerate() {
-                lines::<T, S, L>(out).copy_from_slice(&sums[r]);
+                vectors::<T, S, NV>(out).copy_from_slice(&sums[r]);
             }
         }
         (true, true) => {
             for (r, out) in rows.into_iter().enumerate() {
-                for (out, sum) in lines::<T, S, L>(out).iter_mut().zip(sums[r]) {
+                for (out, sum) in vectors::<T, S, NV>(out).iter_mut().zip(sums[r]) {
                     *out = T::sum(simd, *out, sum);
                 }
             }
@@ -197,20 +203,20 @@ fn store<T: Lanes, S: Simd, const R: usize, const L: usize>(
         (false, _) => {
             for (r, out) in rows.into_iter().enumerate() {
                 let sums = sums[r];
-                store_some(bytemuck::cast_slice(&sums), out, add);
+                store_partial(bytemuck::cast_slice(&sums), out, accumulate);
             }
         }
     }
 }
 
-/// The first `L` vectors of a row.
+/// The first `NV` vectors of a row.
 #[inline(always)]
-fn lines<T: Lanes, S: Simd, const L: usize>(row: &mut [T]) -> &mut [T::Vector<S>] {
-    &mut T::vectors_mut::<S>(row)[..L]
+fn vectors<T: Lanes, S: Simd, const NV: usize>(row: &mut [T]) -> &mut [T::Vector<S>] {
+    &mut T::vectors_mut::<S>(row)[..NV]
 }
 
-/// Of a row's sums, as many as `out` has.
+/// Stores or adds as many of a row's sums as `out` has columns.
 #[inline(never)]
-fn store_some<T: Lanes>(sums: &[T], out: &mut [T], add: bool) {
-    out.iter_mut().zip(sums).for_each(|(out, &sum)| *out = if add { *out + sum } else { sum });
+fn store_partial<T: Lanes>(sums: &[T], out: &mut [T], accumulate: bool) {
+    out.iter_mut().zip(sums).for_each(|(out, &sum)| *out = if accumulate { *out + sum } else { sum });
 }

@@ -1,16 +1,16 @@
-//! Products on the CPU, in the manner of Goto and van de Geijn (2008) and BLIS (Van Zee and van de Geijn, 2015).
+//! Packed GEMM on the CPU, after Goto and van de Geijn (2008) and BLIS (Van Zee and van de Geijn, 2015).
 //!
-//! Threads first lay `b` out in panels ([`pack_b`]), all of it, and then take parts of the product. A part goes through its
-//! terms in blocks: those of its panels stay in the second-level cache while it lays `a` out in slivers ([`pack_a`]) of a few
-//! rows each, one of which stays in the first; a tile of the result is a sliver times a panel ([`micro_kernel`]). A *finish* changes
-//! a few rows once they are complete, while they lie in the cache.
+//! Threads first pack all of B into micro-panels ([`pack_b`]), then take blocks of C. A block goes through k in steps of KC:
+//! its packed B stays in the second-level cache, and A is packed ([`pack_a`]) one micro-panel of MR rows at a time, which stays
+//! in the first. A micro-tile of C is a micro-panel of A times one of B ([`micro_kernel`]). An *epilogue* changes a few rows
+//! once they are complete, while they lie in the cache.
 //!
-//! A sum is that of its blocks' sums in their order, each a chain of multiply-adds in the order of the terms. It depends on
-//! the number of terms alone: not on threads, cuts, caches or how wide the vectors are, so that all CPUs with fused
-//! multiply-adds give the same bits. What a finish adds up across columns it adds up within [`PIECE`]s, which no cut divides.
+//! An element of C is the sum of its k-blocks' sums in order, each a chain of multiply-adds in the order of k. It depends on
+//! k alone: not on threads, blocking, caches or vector width, so that all CPUs with fused multiply-adds give the same bits.
+//! An epilogue sums across columns within [`EPILOGUE_COLS`] only, which no split divides.
 //!
-//! The `gemm` crate, which was here before, cuts its sums by the caches it finds, and leaves out no term that is zero. On
-//! dense factors it takes about a quarter longer (`cargo bench --bench kernels -- product` compares them).
+//! The `gemm` crate, which was here before, splits its sums by the caches it finds, and skips no zeros. On dense operands it
+//! takes about a quarter longer (`cargo bench --bench kernels -- product` compares them).
 
 mod micro_kernel;
 mod nonzero;
@@ -23,30 +23,30 @@ use std::cell::{Cell, RefCell};
 
 use pulp::{Simd, WithSimd};
 
-use crate::compute::parallel::{from_front, join};
+use crate::compute::parallel::{join, takes_from_front};
 use crate::compute::simd::{Lanes, dispatch};
 use crate::unchecked::{Window, prefetch};
-use micro_kernel::{Extent, OF_LINES, OF_PAIRS, Row, tiles};
-use pack_a::{AT_ONCE, Laid, lay_out};
-use pack_b::{Panels, Shelf};
+use micro_kernel::{MicroTile, TILE_1_VECTOR, TILE_2_VECTORS, TileRow, tile_row};
+use pack_a::{PANELS_AT_ONCE, PackedA, pack};
+use pack_b::{PackBuffer, PackedB};
 
-/// Products of fewer multiplications stay on one thread: handing one over, twice, costs a microsecond or two.
-const WORTH_SHARING: usize = 100_000;
-/// Parts are cut in halves until they have fewer than twice these rows
-const TALL: usize = 256;
-/// and these columns, so that a block of their panels fits the second-level cache; and on, until there is one for each thread.
-const WIDE: usize = 384;
-/// Columns are cut where there are so many times as many as rows, rows elsewhere.
-const MUCH_WIDER: usize = 5;
-/// Terms of a block, at most.
-const BLOCK: usize = 256;
-/// Columns of a row that are finished together, at most; parts begin at multiples of it, and of tiles' rows.
-const PIECE: usize = 64;
+/// Least `m n k` that is computed in parallel: handing work over, twice, costs a microsecond or two.
+const PARALLEL_MIN: usize = 100_000;
+/// Rows of a block of C: blocks are halved until they have fewer than twice as many.
+const MC: usize = 256;
+/// Columns of a block of C, halved likewise, so that its packed B of one k-block fits the second-level cache.
+const NC: usize = 384;
+/// Ratio of columns to rows from which a block is split by columns instead of rows.
+const SPLIT_COLS_RATIO: usize = 5;
+/// Largest k of a k-block.
+const KC: usize = 256;
+/// Most columns of a row in one call of the epilogue; blocks of C begin at multiples of it, and of MR.
+const EPILOGUE_COLS: usize = 64;
 
-/// Columns of the product for each of which together a second result has one element.
-pub(crate) const FOUR: usize = 4;
+/// Columns of C for which a secondary output has one element.
+pub(crate) const COLS_PER_SECONDARY: usize = 4;
 
-/// A matrix that is read: its elements, and its strides `(row, col)` in elements, one of which is 1.
+/// Operand A or B: its elements, and its strides `(row, col)` in elements, one of which is 1.
 #[derive(Clone, Copy)]
 pub(crate) struct Matrix<'a, T> {
     pub(crate) values: &'a [T],
@@ -64,12 +64,12 @@ impl<'a, T> Matrix<'a, T> {
         Matrix { values, strides: (1, cols) }
     }
 
-    /// The same from this row and column on.
+    /// The submatrix from this row and column on.
     fn from(self, row: usize, col: usize) -> Matrix<'a, T> {
         Matrix { values: &self.values[row * self.strides.0 + col * self.strides.1..], ..self }
     }
 
-    /// Tells the CPU to fetch the cache line of an element, which need not be there.
+    /// Prefetches the cache line of an element, which may lie beyond the matrix.
     #[inline(always)]
     fn prefetch(self, row: usize, col: usize) {
         prefetch(self.values, row * self.strides.0 + col * self.strides.1);
@@ -81,154 +81,164 @@ impl<'a, T> Matrix<'a, T> {
 }
 
 /// `out [m, n] = a [m, k] b [k, n]`.
-pub(crate) fn multiply<T: Lanes>(sizes: [usize; 3], out: &mut [T], a: Matrix<'_, T>, b: Matrix<'_, T>) {
-    multiply_then(sizes, out, a, b, |_, _, _| {});
+pub(crate) fn gemm<T: Lanes>(sizes: [usize; 3], out: &mut [T], a: Matrix<'_, T>, b: Matrix<'_, T>) {
+    gemm_with_epilogue(sizes, out, a, b, |_, _, _| {});
 }
 
-/// `out [m, n] = a [m, k] b [k, n]` for `sizes` `[m, n, k]`, and then `finish(row, col, values)` on [`PIECE`]s of its rows:
+/// [`gemm`] for `sizes` `[m, n, k]`, then `epilogue(row, col, values)` on up to [`EPILOGUE_COLS`] columns of a row at a time:
 /// `values` are those from `(row, col)` on.
-pub(crate) fn multiply_then<T: Lanes>(
+pub(crate) fn gemm_with_epilogue<T: Lanes>(
     sizes: [usize; 3],
     out: &mut [T],
     a: Matrix<'_, T>,
     b: Matrix<'_, T>,
-    finish: impl Fn(usize, usize, &mut [T]) + Sync,
+    epilogue: impl Fn(usize, usize, &mut [T]) + Sync,
 ) {
-    multiply_beside(
+    gemm_with_secondary(
         sizes,
         out,
         &mut [],
         a,
         b,
         #[inline(always)]
-        |row, col, values, _| finish(row, col, values),
+        |row, col, values, _| epilogue(row, col, values),
     );
 }
 
-/// [`multiply_then`] with a second result `beside [m, ceil(n / 4)]`, an element for [`FOUR`] columns, or empty: `finish` is also
-/// given those elements of it that stand beside its piece, to be written.
-pub(crate) fn multiply_beside<T: Lanes>(
+/// [`gemm_with_epilogue`] with a secondary output `[m, ceil(n / 4)]`, an element per [`COLS_PER_SECONDARY`] columns, or empty:
+/// `epilogue` also writes the elements of it that belong to its columns.
+pub(crate) fn gemm_with_secondary<T: Lanes>(
     [m, n, k]: [usize; 3],
     out: &mut [T],
-    beside: &mut [T],
+    secondary: &mut [T],
     a: Matrix<'_, T>,
     b: Matrix<'_, T>,
-    finish: impl Fn(usize, usize, &mut [T], &mut [T]) + Sync,
+    epilogue: impl Fn(usize, usize, &mut [T], &mut [T]) + Sync,
 ) {
-    assert!(out.len() == m * n && a.holds(m, k) && b.holds(k, n), "a product reaches past its matrices");
-    assert!(beside.is_empty() || beside.len() == m * n.div_ceil(FOUR), "a second result has another size");
-    let beside = (!beside.is_empty()).then(|| Window::new(beside, n.div_ceil(FOUR)));
+    assert!(out.len() == m * n && a.holds(m, k) && b.holds(k, n), "gemm reaches past its operands");
+    assert!(
+        secondary.is_empty() || secondary.len() == m * n.div_ceil(COLS_PER_SECONDARY),
+        "a secondary output has another size"
+    );
+    let secondary = (!secondary.is_empty()).then(|| Window::new(secondary, n.div_ceil(COLS_PER_SECONDARY)));
     thread_local! {
-        static SHELF: Cell<Shelf> = Cell::default();
+        static PACKED: Cell<PackBuffer> = Cell::default();
     }
-    let shared = m * n * k >= WORTH_SHARING;
-    // Taken away while it is used: a thread that waits for others may begin another product.
-    let mut shelf = SHELF.take();
-    let b = Panels::of(b, k, n, &mut shelf, shared);
-    let whole = Part { at: (0, 0), out: Window::new(out, n), beside, a, b, finish: &finish };
-    match shared {
-        true => whole.share(rayon::current_num_threads()),
+    let parallel = m * n * k >= PARALLEL_MIN;
+    // Taken out while in use: a thread that waits for others may begin another GEMM.
+    let mut buffer = PACKED.take();
+    let b = PackedB::pack(b, k, n, &mut buffer, parallel);
+    let whole = Block { at: (0, 0), out: Window::new(out, n), secondary, a, b, epilogue: &epilogue };
+    match parallel {
+        true => whole.run_parallel(rayon::current_num_threads()),
         false => whole.run(),
     }
-    SHELF.set(shelf);
+    PACKED.set(buffer);
 }
 
-/// A part of a product.
-struct Part<'a, T, F> {
+/// A block of C.
+struct Block<'a, T, F> {
     /// Its first row and column.
     at: (usize, usize),
     out: Window<'a, T>,
-    /// Its part of the second result, if there is one.
-    beside: Option<Window<'a, T>>,
-    /// The whole factors.
+    /// The same block of the secondary output, if there is one.
+    secondary: Option<Window<'a, T>>,
+    /// The whole operands.
     a: Matrix<'a, T>,
-    b: Panels<'a, T>,
-    finish: &'a F,
+    b: PackedB<'a, T>,
+    epilogue: &'a F,
 }
 
-impl<T: Lanes, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> Part<'_, T, F> {
-    /// Cuts a part that is too large, or is to be so many, in two, and runs both on all threads, the half at [its
-    /// end](from_front) on this one. Rows are cut before columns: halves side by side would both lay out the same slivers.
-    fn share(self, parts: usize) {
+impl<T: Lanes, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> Block<'_, T, F> {
+    /// Halves a block that is too large, or is to give several `tasks`, and runs both halves in parallel, the one at [its
+    /// end](takes_from_front) on this thread. Rows are split before columns: halves side by side would both pack the same A.
+    fn run_parallel(self, tasks: usize) {
         let (m, n) = (self.out.rows, self.out.cols);
-        let (by_rows, by_columns) = (m >= 4 * self.b.tiles.rows, n >= 2 * PIECE);
-        let wanted = parts > 1 || m >= 2 * TALL || n >= 2 * WIDE;
+        let (by_rows, by_columns) = (m >= 4 * self.b.tile.rows, n >= 2 * EPILOGUE_COLS);
+        let wanted = tasks > 1 || m >= 2 * MC || n >= 2 * NC;
         if !wanted || !(by_rows || by_columns) {
             return self.run();
         }
-        let (left, right) = self.cut(by_columns && (n >= MUCH_WIDER * m || !by_rows));
-        let (here, there) = if from_front() { (left, right) } else { (right, left) };
-        join(move || here.share(parts.div_ceil(2)), move || there.share(parts.div_ceil(2)));
+        let (left, right) = self.split(by_columns && (n >= SPLIT_COLS_RATIO * m || !by_rows));
+        let (here, there) = if takes_from_front() { (left, right) } else { (right, left) };
+        join(move || here.run_parallel(tasks.div_ceil(2)), move || there.run_parallel(tasks.div_ceil(2)));
     }
 
-    fn cut(self, by_columns: bool) -> (Self, Self) {
-        let Part { at: (row, col), out, beside, a, b, finish } = self;
-        let (length, edge) = if by_columns { (out.cols, PIECE) } else { (out.rows, b.tiles.rows) };
+    /// Two halves, by columns or by rows.
+    fn split(self, by_columns: bool) -> (Self, Self) {
+        let Block { at: (row, col), out, secondary, a, b, epilogue } = self;
+        let (length, edge) = if by_columns { (out.cols, EPILOGUE_COLS) } else { (out.rows, b.tile.rows) };
         let half = (length + edge) / (2 * edge) * edge; // the nearest to its middle
-        let ((out, other), besides, at) = match by_columns {
-            // A piece is a multiple of FOUR.
-            true => {
-                (out.split_columns(half), beside.map(|beside| beside.split_columns(half / FOUR)), (row, col + half))
-            }
-            false => (out.split_rows(half), beside.map(|beside| beside.split_rows(half)), (row + half, col)),
+        let ((out, other), secondaries, at) = match by_columns {
+            // A multiple of COLS_PER_SECONDARY.
+            true => (
+                out.split_columns(half),
+                secondary.map(|secondary| secondary.split_columns(half / COLS_PER_SECONDARY)),
+                (row, col + half),
+            ),
+            false => (out.split_rows(half), secondary.map(|secondary| secondary.split_rows(half)), (row + half, col)),
         };
-        let (beside, other_beside) = besides.unzip();
-        let other = Part { at, out: other, beside: other_beside, a, b, finish };
-        (Part { at: (row, col), out, beside, a, b, finish }, other)
+        let (secondary, other_secondary) = secondaries.unzip();
+        let other = Block { at, out: other, secondary: other_secondary, a, b, epilogue };
+        (Block { at: (row, col), out, secondary, a, b, epilogue }, other)
     }
 
     fn run(self) {
         thread_local! {
-            static SCRATCH: RefCell<[Laid; AT_ONCE]> = const { RefCell::new([Laid::NONE; AT_ONCE]) };
+            static SCRATCH: RefCell<[PackedA; PANELS_AT_ONCE]> = const { RefCell::new([PackedA::EMPTY; PANELS_AT_ONCE]) };
         }
-        SCRATCH.with_borrow_mut(|scratch| dispatch(Run { part: self, scratch }));
+        SCRATCH.with_borrow_mut(|scratch| dispatch(RunBlock { block: self, scratch }));
     }
 }
 
-/// A part to be computed by the vector units at hand.
-struct Run<'s, 'a, T, F> {
-    part: Part<'a, T, F>,
-    scratch: &'s mut [Laid; AT_ONCE],
+/// A block of C to be computed with the vector instructions at hand.
+struct RunBlock<'s, 'a, T, F> {
+    block: Block<'a, T, F>,
+    scratch: &'s mut [PackedA; PANELS_AT_ONCE],
 }
 
-impl<T: Lanes, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> WithSimd for Run<'_, '_, T, F> {
+impl<T: Lanes, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> WithSimd for RunBlock<'_, '_, T, F> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Extent { rows, vectors, .. } = Extent::of::<T, S>();
+        let MicroTile { rows, vectors, .. } = MicroTile::of::<T, S>();
         match [rows, vectors] {
-            OF_LINES => self.multiply::<S, { OF_LINES[0] }, { OF_LINES[1] }>(simd),
-            OF_PAIRS => self.multiply::<S, { OF_PAIRS[0] }, { OF_PAIRS[1] }>(simd),
-            other => unreachable!("no tile has {other:?} rows and vectors"),
+            TILE_1_VECTOR => self.multiply::<S, { TILE_1_VECTOR[0] }, { TILE_1_VECTOR[1] }>(simd),
+            TILE_2_VECTORS => self.multiply::<S, { TILE_2_VECTORS[0] }, { TILE_2_VECTORS[1] }>(simd),
+            other => unreachable!("no micro-tile has {other:?} rows and vectors"),
         }
     }
 }
 
-impl<T: Lanes, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> Run<'_, '_, T, F> {
-    /// In tiles of `R` rows and `L` vectors.
+impl<T: Lanes, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> RunBlock<'_, '_, T, F> {
+    /// In micro-tiles of `MR` rows and `NV` vectors.
     #[inline(always)]
-    fn multiply<S: Simd, const R: usize, const L: usize>(self, simd: S) {
-        let Run { part: Part { at: (row, col), mut out, mut beside, a, b, finish }, scratch } = self;
-        let (m, blocks) = (out.rows, b.blocks().count());
-        for (at, terms) in b.blocks().enumerate() {
-            let mut block = Block { simd, at, terms: terms.len(), col, b, out: &mut out };
+    fn multiply<S: Simd, const MR: usize, const NV: usize>(self, simd: S) {
+        let RunBlock { block: Block { at: (row, col), mut out, mut secondary, a, b, epilogue }, scratch } = self;
+        let (m, k_blocks) = (out.rows, b.k_blocks().count());
+        for (at, ks) in b.k_blocks().enumerate() {
+            let mut k_block = KBlock { simd, at, k: ks.len(), col, b, out: &mut out };
             let mut done = 0;
             while done < m {
-                let a = a.from(row + done, terms.start);
+                let a = a.from(row + done, ks.start);
                 let rows = match m - done {
-                    left if left >= AT_ONCE * R && a.strides.1 != 1 => block.multiply::<R, L, _>(a, done, scratch),
-                    left if left >= R => block.multiply::<R, L, 1>(a, done, from_mut(&mut scratch[0])),
-                    4.. => block.multiply::<4, L, 1>(a, done, from_mut(&mut scratch[0])),
-                    2.. => block.multiply::<2, L, 1>(a, done, from_mut(&mut scratch[0])),
-                    _ => block.multiply::<1, L, 1>(a, done, from_mut(&mut scratch[0])),
+                    left if left >= PANELS_AT_ONCE * MR && a.strides.1 != 1 => {
+                        k_block.multiply::<MR, NV, _>(a, done, scratch)
+                    }
+                    left if left >= MR => k_block.multiply::<MR, NV, 1>(a, done, from_mut(&mut scratch[0])),
+                    4.. => k_block.multiply::<4, NV, 1>(a, done, from_mut(&mut scratch[0])),
+                    2.. => k_block.multiply::<2, NV, 1>(a, done, from_mut(&mut scratch[0])),
+                    _ => k_block.multiply::<1, NV, 1>(a, done, from_mut(&mut scratch[0])),
                 };
-                if at + 1 == blocks {
+                if at + 1 == k_blocks {
                     for r in done..done + rows {
-                        let mut beside = beside.as_mut().map(|beside| beside.row(r).chunks_mut(PIECE / FOUR));
-                        for (at, piece) in block.out.row(r).chunks_mut(PIECE).enumerate() {
-                            let beside = beside.as_mut().and_then(Iterator::next).unwrap_or_default();
-                            finish(row + r, col + at * PIECE, piece, beside);
+                        let mut secondary = secondary
+                            .as_mut()
+                            .map(|secondary| secondary.row(r).chunks_mut(EPILOGUE_COLS / COLS_PER_SECONDARY));
+                        for (at, piece) in k_block.out.row(r).chunks_mut(EPILOGUE_COLS).enumerate() {
+                            let secondary = secondary.as_mut().and_then(Iterator::next).unwrap_or_default();
+                            epilogue(row + r, col + at * EPILOGUE_COLS, piece, secondary);
                         }
                     }
                 }
@@ -238,35 +248,39 @@ impl<T: Lanes, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> Run<'_, '_, T, F>
     }
 }
 
-/// Some terms of a part.
-struct Block<'b, 'a, S, T> {
+/// One k-block of a block of C.
+struct KBlock<'b, 'a, S, T> {
     simd: S,
-    /// Which block of terms it is, and how many they are.
+    /// Index of the k-block, and its k.
     at: usize,
-    terms: usize,
-    /// The part's first column.
+    k: usize,
+    /// First column of the block of C.
     col: usize,
-    b: Panels<'b, T>,
+    b: PackedB<'b, T>,
     out: &'b mut Window<'a, T>,
 }
 
-impl<S: Simd, T: Lanes> Block<'_, '_, S, T> {
-    /// `N` times `R` rows of the result from this one on, for `a` from that row on; how many they are.
+impl<S: Simd, T: Lanes> KBlock<'_, '_, S, T> {
+    /// Computes `N` times `MR` rows of C from `row` on, for `a` from that row on; returns how many rows.
     #[inline(always)]
-    fn multiply<const R: usize, const L: usize, const N: usize>(
+    fn multiply<const MR: usize, const NV: usize, const N: usize>(
         &mut self,
         a: Matrix<'_, T>,
         row: usize,
-        slivers: &mut [Laid; N],
+        panels: &mut [PackedA; N],
     ) -> usize {
-        let Block { simd, at, terms, col, b, .. } = *self;
-        lay_out::<T, S, R, N>(simd, a, terms, slivers);
-        for (sliver, row) in slivers.iter_mut().zip((row..).step_by(R)) {
-            let (a, of_sliver) = sliver.sliver(terms);
+        let KBlock { simd, at, k, col, b, .. } = *self;
+        pack::<T, S, MR, N>(simd, a, k, panels);
+        for (panel, row) in panels.iter_mut().zip((row..).step_by(MR)) {
+            let (a, nonzero_a) = panel.panel(k);
             let out = &mut *self.out;
-            tiles::<T, S, R, L>(simd, a, Row { panels: b, block: at, terms, of_sliver, out, row, col, add: at > 0 });
+            tile_row::<T, S, MR, NV>(
+                simd,
+                a,
+                TileRow { b, k_block: at, k, nonzero_a, out, row, col, accumulate: at > 0 },
+            );
         }
-        N * R
+        N * MR
     }
 }
 

@@ -1,45 +1,44 @@
-//! The terms that are worth multiplying.
+//! Non-zero k: the indices along k that need multiplying.
 //!
-//! A term of a sum is zero where either of its factors is; sums are the same without it, `s + 0 b = s`, unless the other
-//! factor is infinite or not a number. Panels and slivers list the terms in which not all of their numbers are zero, and a
-//! tile takes those of the shorter list. Digits on black are what this is for: four of five pixels of MNIST are 0, and so are
-//! more than half of the terms of six images, and two fifths of those of sixteen pixels side by side. Photographs gain
-//! nothing, and pay for the search.
+//! Where either operand is zero the sum stays the same, `s + 0 b = s`, unless the other is infinite or not a number. Packed
+//! micro-panels list the k at which not all of their values are zero, and a micro-tile takes the shorter list of its two.
+//! This is for digits on black: four of five pixels of MNIST are 0, more than half of the k of six images together, and two
+//! fifths of those of sixteen pixels side by side. Photographs gain nothing, and pay for the search.
 
 use std::ops::Range;
 
-use super::BLOCK;
+use super::KC;
 
-/// Terms that are laid out together, a row's side by side.
+/// k that are packed together, contiguous in each row.
 pub(super) const CHUNK: usize = 8;
 
-/// Terms of a block, in their order.
+/// Non-zero k of a micro-panel, in ascending order.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Terms {
-    listed: [u8; BLOCK],
+pub(super) struct NonZeroK {
+    listed: [u8; KC],
     count: usize,
 }
 
-impl Terms {
-    pub(super) const NONE: Terms = Terms { listed: [0; BLOCK], count: 0 };
+impl NonZeroK {
+    pub(super) const EMPTY: NonZeroK = NonZeroK { listed: [0; KC], count: 0 };
 
-    /// Adds a term to those before it, unless it is zero.
+    /// Appends an index, unless it is zero there.
     #[inline(always)]
-    pub(super) fn push(&mut self, term: usize, zero: bool) {
-        // No branch, which would often be guessed wrong.
-        self.listed[self.count % BLOCK] = term as u8;
+    pub(super) fn push(&mut self, p: usize, zero: bool) {
+        // Branch-free: a branch would often be mispredicted.
+        self.listed[self.count % KC] = p as u8;
         self.count += usize::from(!zero);
     }
 
-    /// Adds all of these terms.
+    /// Appends all indices of the range.
     #[inline(always)]
-    pub(super) fn push_all(&mut self, terms: Range<usize>) {
-        let to = &mut self.listed[self.count..][..terms.len()];
-        self.count += terms.len();
-        to.iter_mut().zip(terms).for_each(|(to, term)| *to = term as u8);
+    pub(super) fn push_all(&mut self, range: Range<usize>) {
+        let to = &mut self.listed[self.count..][..range.len()];
+        self.count += range.len();
+        to.iter_mut().zip(range).for_each(|(to, p)| *to = p as u8);
     }
 
-    /// Adds a chunk's terms, from this one on, whose bits are set.
+    /// Appends those indices of a chunk, from `from` on, whose bits are set.
     #[inline(always)]
     pub(super) fn push_chunk(&mut self, from: usize, marks: u8) {
         match marks {
@@ -61,7 +60,7 @@ impl Terms {
         self.count
     }
 
-    pub(super) fn shorter<'t>(&'t self, other: &'t Terms) -> &'t [u8] {
+    pub(super) fn shorter<'t>(&'t self, other: &'t NonZeroK) -> &'t [u8] {
         if self.count < other.count { self.listed() } else { other.listed() }
     }
 }

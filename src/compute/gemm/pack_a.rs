@@ -1,109 +1,110 @@
-//! Rows of `a`, laid out as a *sliver* just before tiles read it, once for each panel.
+//! Packing of A, a micro-panel of MR rows at a time, just before it is multiplied by each micro-panel of B.
 
 use pulp::Simd;
 
 use super::Matrix;
-use super::nonzero::{CHUNK, Terms};
+use super::nonzero::{CHUNK, NonZeroK};
 use super::transpose::transposed;
-use crate::compute::aligned::{LINE, Room};
+use crate::compute::aligned::{AlignedBuffer, CACHE_LINE};
 use crate::compute::simd::Lanes;
 
-/// Slivers that are laid out at once where the columns of `a` lie side by side. One of them takes a part of a cache line for
-/// each term, and the rows of a wide matrix share a few places in the caches: by the next sliver its lines would be gone.
-pub(super) const AT_ONCE: usize = 8;
-/// Terms whose values are fetched ahead: the steps from row to row are too long for the CPU to foresee. A line for each of
-/// them fits even where all share one place, that of eight lines in the first-level cache.
-const AHEAD: usize = 6;
+/// Micro-panels that are packed together where the columns of A are contiguous. One takes only part of a cache line per k, and
+/// the rows of a wide matrix share a few cache sets: by the next micro-panel its lines would be evicted.
+pub(super) const PANELS_AT_ONCE: usize = 8;
+/// Prefetch distance in k: strides are too long for the hardware prefetcher. So many lines fit even into one set of an 8-way
+/// first-level cache.
+const PREFETCH_DISTANCE: usize = 6;
 
-/// Rows of `a` in the terms of a block.
+/// Micro-panel of A: MR rows of one k-block.
 #[derive(Clone, Copy)]
-pub(super) enum Sliver<'s, T, const R: usize> {
-    /// All of them: chunks of each row, of which the last may be filled in part.
-    Rows(&'s [[[T; CHUNK]; R]]),
-    /// Term by term.
-    Columns(&'s [[T; R]]),
+pub(super) enum MicroPanel<'s, T, const MR: usize> {
+    /// Chunks of k, row by row inside each; the last may be partly filled. For dense A: every k is multiplied.
+    RowChunks(&'s [[[T; CHUNK]; MR]]),
+    /// k-major: the MR values of one k side by side. Any k can be skipped.
+    KMajor(&'s [[T; MR]]),
 }
 
-/// A sliver as it was laid out, with the terms in which it is not zero, and its memory.
+/// Memory of a packed micro-panel of A, and its non-zero k.
 #[derive(Debug)]
-pub(super) struct Laid {
-    values: Room,
-    /// See [`Sliver`].
-    in_rows: bool,
-    terms: Terms,
+pub(super) struct PackedA {
+    values: AlignedBuffer,
+    /// Which layout of [`MicroPanel`] it has.
+    row_chunks: bool,
+    nonzero: NonZeroK,
 }
 
-impl Laid {
-    pub(super) const NONE: Laid = Laid { values: Room::NONE, in_rows: false, terms: Terms::NONE };
+impl PackedA {
+    pub(super) const EMPTY: PackedA =
+        PackedA { values: AlignedBuffer::EMPTY, row_chunks: false, nonzero: NonZeroK::EMPTY };
 
-    /// The sliver, laid out in `R` rows and so many terms.
+    /// The micro-panel that was packed, of `MR` rows and this k.
     #[inline(always)]
-    pub(super) fn sliver<T: Lanes, const R: usize>(&mut self, count: usize) -> (Sliver<'_, T, R>, &Terms) {
-        let values = of_chunks::<T, R>(&mut self.values, count);
-        let sliver = match self.in_rows {
-            true => Sliver::Rows(values.as_chunks().0.as_chunks().0),
-            false => Sliver::Columns(&values.as_chunks().0[..count]),
+    pub(super) fn panel<T: Lanes, const MR: usize>(&mut self, k: usize) -> (MicroPanel<'_, T, MR>, &NonZeroK) {
+        let values = chunks_of::<T, MR>(&mut self.values, k);
+        let panel = match self.row_chunks {
+            true => MicroPanel::RowChunks(values.as_chunks().0.as_chunks().0),
+            false => MicroPanel::KMajor(&values.as_chunks().0[..k]),
         };
-        (sliver, &self.terms)
+        (panel, &self.nonzero)
     }
 }
 
-/// `R` rows of so many terms, and of those that make the last chunk whole.
+/// Memory for `MR` rows of k, rounded up to whole chunks.
 #[inline(always)]
-fn of_chunks<T: Lanes, const R: usize>(values: &mut Room, count: usize) -> &mut [T] {
-    values.of(count.next_multiple_of(CHUNK) * R)
+fn chunks_of<T: Lanes, const MR: usize>(values: &mut AlignedBuffer, k: usize) -> &mut [T] {
+    values.slice_mut(k.next_multiple_of(CHUNK) * MR)
 }
 
-/// Lays out slivers, one after another, of `R` rows of `a` each in so many terms.
+/// Packs `N` micro-panels of `MR` rows of `a` each, one after another.
 #[inline(always)]
-pub(super) fn lay_out<T: Lanes, S: Simd, const R: usize, const N: usize>(
+pub(super) fn pack<T: Lanes, S: Simd, const MR: usize, const N: usize>(
     simd: S,
     a: Matrix<'_, T>,
-    count: usize,
-    slivers: &mut [Laid; N],
+    k: usize,
+    panels: &mut [PackedA; N],
 ) {
     if a.strides.1 != 1 {
-        return columns::<T, R, N>(a, count, slivers);
+        return pack_columns::<T, MR, N>(a, k, panels);
     }
-    for (at, sliver) in slivers.iter_mut().enumerate() {
-        rows::<T, S, R>(simd, a.from(at * R, 0), count, sliver);
+    for (at, panel) in panels.iter_mut().enumerate() {
+        pack_rows::<T, S, MR>(simd, a.from(at * MR, 0), k, panel);
     }
 }
 
-/// [`lay_out`] for a matrix whose columns lie side by side: a term's values do too.
+/// [`pack`] for contiguous columns, where the values of one k lie side by side.
 #[inline(always)]
-fn columns<T: Lanes, const R: usize, const N: usize>(a: Matrix<'_, T>, count: usize, slivers: &mut [Laid; N]) {
-    let mut slivers = slivers.each_mut().map(|Laid { values, in_rows, terms }| {
-        *in_rows = false;
-        terms.clear();
-        (&mut of_chunks::<T, R>(values, count).as_chunks_mut::<R>().0[..count], terms)
+fn pack_columns<T: Lanes, const MR: usize, const N: usize>(a: Matrix<'_, T>, k: usize, panels: &mut [PackedA; N]) {
+    let mut panels = panels.each_mut().map(|PackedA { values, row_chunks, nonzero }| {
+        *row_chunks = false;
+        nonzero.clear();
+        (&mut chunks_of::<T, MR>(values, k).as_chunks_mut::<MR>().0[..k], nonzero)
     });
-    for term in 0..count {
-        for line in (0..N * R).step_by(LINE / size_of::<T>()) {
-            a.prefetch(line, term + AHEAD);
+    for p in 0..k {
+        for line in (0..N * MR).step_by(CACHE_LINE / size_of::<T>()) {
+            a.prefetch(line, p + PREFETCH_DISTANCE);
         }
-        let rows = &a.values[term * a.strides.1..][..N * R];
-        for ((values, terms), &rows) in slivers.iter_mut().zip(rows.as_chunks::<R>().0) {
-            values[term] = rows;
-            terms.push(term, rows.iter().fold(0, |marks, value| marks | value.mark()) == 0);
+        let rows = &a.values[p * a.strides.1..][..N * MR];
+        for ((values, nonzero), &rows) in panels.iter_mut().zip(rows.as_chunks::<MR>().0) {
+            values[p] = rows;
+            nonzero.push(p, rows.iter().fold(0, |marks, value| marks | value.mark()) == 0);
         }
     }
 }
 
-/// [`lay_out`] of a sliver of a matrix whose rows lie side by side.
+/// [`pack`] of one micro-panel for contiguous rows.
 #[inline(always)]
-fn rows<T: Lanes, S: Simd, const R: usize>(simd: S, a: Matrix<'_, T>, count: usize, sliver: &mut Laid) {
-    let Laid { values, in_rows, terms } = sliver;
-    terms.clear();
-    let values = of_chunks::<T, R>(values, count);
-    let mut rows = [&[] as &[T]; R];
+fn pack_rows<T: Lanes, S: Simd, const MR: usize>(simd: S, a: Matrix<'_, T>, k: usize, panel: &mut PackedA) {
+    let PackedA { values, row_chunks, nonzero } = panel;
+    nonzero.clear();
+    let values = chunks_of::<T, MR>(values, k);
+    let mut rows = [&[] as &[T]; MR];
     for (at, row) in rows.iter_mut().enumerate() {
-        *row = &a.values[at * a.strides.0..][..count];
+        *row = &a.values[at * a.strides.0..][..k];
     }
     let chunks = values.as_chunks_mut().0.as_chunks_mut().0;
-    copy(rows, chunks, terms);
-    *in_rows = terms.count() * CHUNK >= count * (CHUNK - 1);
-    if *in_rows {
+    copy_chunks(rows, chunks, nonzero);
+    *row_chunks = nonzero.count() * CHUNK >= k * (CHUNK - 1);
+    if *row_chunks {
         return;
     }
     for chunk in chunks {
@@ -112,15 +113,15 @@ fn rows<T: Lanes, S: Simd, const R: usize>(simd: S, a: Matrix<'_, T>, count: usi
     }
 }
 
-/// Lays rows out chunk by chunk.
+/// Copies rows chunk by chunk, and lists the non-zero k.
 #[inline(always)]
-fn copy<T: Lanes, const R: usize>(rows: [&[T]; R], chunks: &mut [[[T; CHUNK]; R]], terms: &mut Terms) {
-    let count = rows[0].len();
-    let mut whole = [&[] as &[[T; CHUNK]]; R];
+fn copy_chunks<T: Lanes, const MR: usize>(rows: [&[T]; MR], chunks: &mut [[[T; CHUNK]; MR]], nonzero: &mut NonZeroK) {
+    let k = rows[0].len();
+    let mut whole = [&[] as &[[T; CHUNK]]; MR];
     for (whole, row) in whole.iter_mut().zip(rows) {
-        *whole = &row.as_chunks().0[..count / CHUNK];
+        *whole = &row.as_chunks().0[..k / CHUNK];
     }
-    for (at, to) in chunks[..count / CHUNK].iter_mut().enumerate() {
+    for (at, to) in chunks[..k / CHUNK].iter_mut().enumerate() {
         let mut marks = [0; CHUNK];
         for (to, row) in to.iter_mut().zip(whole) {
             *to = row[at];
@@ -129,12 +130,12 @@ fn copy<T: Lanes, const R: usize>(rows: [&[T]; R], chunks: &mut [[[T; CHUNK]; R]
             }
         }
         let bits = marks.iter().enumerate().fold(0, |bits, (bit, &marks)| bits | u8::from(marks != 0) << bit);
-        terms.push_chunk(at * CHUNK, bits);
+        nonzero.push_chunk(at * CHUNK, bits);
     }
-    if let Some(to) = chunks.get_mut(count / CHUNK) {
+    if let Some(to) = chunks.get_mut(k / CHUNK) {
         for (to, row) in to.iter_mut().zip(rows) {
-            to[..count % CHUNK].copy_from_slice(&row[count / CHUNK * CHUNK..]);
+            to[..k % CHUNK].copy_from_slice(&row[k / CHUNK * CHUNK..]);
         }
-        terms.push_all(count / CHUNK * CHUNK..count);
+        nonzero.push_all(k / CHUNK * CHUNK..k);
     }
 }

@@ -48,7 +48,7 @@ pub enum Likelihood {
 }
 
 /// Columns of sums that a kernel finishes together.
-pub const FOUR: usize = crate::compute::FOUR;
+pub const FOUR: usize = crate::compute::COLS_PER_SECONDARY;
 
 impl Finish {
     /// The value's shape, where the product is `m` by `n`, or why the further inputs do not fit.
