@@ -8,11 +8,12 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use vae_gpu::backend::cpu::Cpu;
 use vae_gpu::backend::gpu::{Gpu, GpuOptions, adapters};
 use vae_gpu::backend::{Data, Device, Values};
-use vae_gpu::graph::{DType, Graph, ParameterLayout, Shape};
+use vae_gpu::graph::{Graph, ParameterLayout};
 use vae_gpu::models::{Batches, Model, ModelConfig, Optimiser};
 use vae_gpu::ops::{Adam, Case, Fill, Op, Pixels, Transpose};
 use vae_gpu::plan::{Arena, Fusion, Options, compile};
 use vae_gpu::step::Step;
+use vae_gpu::tensor::{DType, Shape};
 use vae_gpu::train::bench::products::Product;
 
 const STEPS: usize = 16;

@@ -2,11 +2,12 @@
 //! a plane in 20 dimensions it finds that plane (Baldi and Hornik 1989), so that what is left of the loss is the noise.
 
 use vae_gpu::backend::{Data, DeviceChoice, Kept, Values, select};
-use vae_gpu::graph::{DType, Graph, Init, ParameterLayout, Shape, differentiate};
+use vae_gpu::graph::{Graph, Init, ParameterLayout, differentiate};
 use vae_gpu::ops::{Adam, BatchMean, Constant, Order, Pixels, SquaredError, Transpose};
 use vae_gpu::plan::{Arena, Options, compile};
 use vae_gpu::rng::{Draw, Permutation, Stream};
 use vae_gpu::step::Step;
+use vae_gpu::tensor::{DType, Shape};
 
 const EXAMPLES: usize = 1000;
 const FEATURES: usize = 20;

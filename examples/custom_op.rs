@@ -6,10 +6,11 @@ use std::collections::HashMap;
 use vae_gpu::backend::Session;
 use vae_gpu::backend::cpu::interpret;
 use vae_gpu::backend::gpu::{Gpu, GpuOptions, adapters};
-use vae_gpu::graph::{Backward, Graph, NodeId, ParameterLayout, Shape, differentiate};
+use vae_gpu::graph::{Backward, Graph, NodeId, ParameterLayout, differentiate};
 use vae_gpu::ops::{Activation, Case, Custom, Fill, Fragment, Kernel, Operation, Profile, Real, View};
 use vae_gpu::plan::{Options, compile};
 use vae_gpu::step::Step;
+use vae_gpu::tensor::Shape;
 use vae_gpu::{Error, Result};
 
 /// `y = a b`, element by element.

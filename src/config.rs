@@ -5,6 +5,7 @@ mod beside;
 mod image_side;
 mod noise;
 mod preset;
+mod reading;
 mod rules;
 mod schedule;
 

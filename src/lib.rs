@@ -2,26 +2,58 @@
 //! DX12, through wgpu, and on the CPU where there is none. Data set, weights, activations, optimiser state and noise
 //! stay on the device while it trains.
 //!
-//! # Layers, in the order data flows
+//! # The house
 //!
-//! | module | what it is | what it deliberately does not know |
-//! |---|---|---|
-//! | [`cli`] | the commands | how anything is computed |
-//! | [`train`] | the loop, checkpoints, the run folder | kernels, adapters |
-//! | [`models`] | architectures: builder calls on a graph | kernels |
-//! | [`graph`] | values and what they are computed from; differentiation | devices, buffers |
-//! | [`ops`] | each op's shape rule, reference, gradient, kernel | devices, files |
-//! | [`plan`] | order, fusion, buffers | devices |
-//! | [`backend`] | runs plans: CPU in f32 or f64, GPU | models |
-//! | [`export`] | trained models in other tools' formats | devices |
-//! | [`density`] | Gaussians fitted to codes, to sample from | models |
-//! | [`data`], [`plot`] | data sets in, pictures out | everything above |
+//! Each module with what it is, what it must not know, and the modules that it may name. Rows name rows above them only;
+//! the one circle is `graph` and `ops`: a node holds an op, and an op's gradient adds nodes.
+//!
+//! | module | what it is | must not know | may name |
+//! |---|---|---|---|
+//! | [`tensor`] | shapes and element types | anything | |
+//! | `unchecked` | all unsafe code, a few lines each | what it is used for | |
+//! | [`error`] | the error type | anything | |
+//! | [`step`] | the values that change from step to step | ops | |
+//! | `compute` | CPU numerics: packed GEMM, vector functions, parallel loops, aligned buffers | graphs, plans, sessions | tensor, unchecked |
+//! | [`rng`] | Philox, streams, normals, permutations | who draws | compute |
+//! | [`files`] | files that are written whole or not at all | what is in them | error |
+//! | [`graph`] | values and what they are computed from; differentiation | devices, buffers | error, ops, rng, tensor |
+//! | [`ops`] | each op's shape rule, reference, gradient, kernel | devices, files | compute, error, graph, rng, step, tensor |
+//! | [`plan`] | order, fusion, buffers | devices | error, graph, ops, tensor |
+//! | [`backend`] | runs plans: CPU in f32 or f64, GPU | models | compute, error, files, graph, ops, plan, step, tensor, unchecked |
+//! | [`models`] | architectures: builder calls on a graph | kernels, plans, devices | error, graph, ops, rng, tensor |
+//! | [`data`] | data sets in | models, devices | error, files, rng, tensor |
+//! | [`density`] | Gaussians fitted to codes, to sample from | models | compute, error, files, rng |
+//! | [`plot`] | pictures out | models, devices | data, error, files |
+//! | [`config`] | what a run is told | the loop | backend, data, error, models, ops, rng |
+//! | [`train`] | the loop, checkpoints, the run folder | kernels, adapters, commands | all above but compute and unchecked |
+//! | [`export`] | trained models in other tools' formats | devices | error, files, graph, models, ops, train |
+//! | [`cli`] | the commands | how anything is computed | backend, config, data, density, error, export, files, models, ops, plan, plot, train |
 //!
 //! # Invariants, kept by `tests/architecture.rs`
 //!
-//! - Only `backend/gpu` names wgpu, and `backend/unchecked.rs`, which alone has unsafe code.
-//! - `graph`, `ops` and `plan` do no input or output and know no device.
+//! - No module names another than the table says, be it by a path or by an inherent impl on its type.
+//! - Only `backend/gpu` and `unchecked.rs` name wgpu; `unchecked.rs` alone has unsafe code.
+//! - `tensor`, `compute`, `graph`, `ops` and `plan` do no input or output and know no device.
 //! - `models` names no kernel.
+//!
+//! # Words
+//!
+//! | word | meaning |
+//! |---|---|
+//! | GEMM, A, B, C, m, n, k | general matrix multiply `C [m, n] = A [m, k] B [k, n]`; A and B are its operands, k the reduction dimension |
+//! | epilogue | what is done to elements of C while they are at hand: bias, activation, loss |
+//! | secondary output | a smaller second result that an epilogue writes beside C |
+//! | micro-kernel, micro-tile, MR x NR | the innermost loop, and the rows and columns of C that it keeps in vector registers |
+//! | pack, micro-panel | copying A or B into the order in which the micro-kernel reads it; MR rows of A, or NR columns of B, of one k-block |
+//! | MC, NC, KC, k-block | cache blocking: rows and columns of a block of C, and the part of k that is packed at a time |
+//! | non-zero k | the indices along k at which a micro-panel is not all zero: the others are skipped |
+//! | arena | one buffer with all parameters, or all their gradients, or one Adam moment |
+//! | dispatch | one run of a kernel, or on the CPU of an op's reference |
+//! | plan, program, session | the dispatches of a graph with their buffers; a plan loaded on a device; what holds a model there |
+//! | step, submission | one batch through the programs; the steps that go to the device together |
+//! | fusion | letting one op compute what its neighbours would, so that values stay in registers |
+//! | reference | an op on the CPU: in f64 what kernels are tested against, in f32 the CPU path |
+//! | stream | the purpose of a random draw, part of the Philox key |
 //!
 //! # Doors
 //!
@@ -38,6 +70,7 @@
 
 pub mod backend;
 pub mod cli;
+mod compute;
 pub mod config;
 pub mod data;
 pub mod density;
@@ -50,8 +83,9 @@ pub mod ops;
 pub mod plan;
 pub mod plot;
 pub mod rng;
-mod simd;
 pub mod step;
+pub mod tensor;
 pub mod train;
+mod unchecked;
 
 pub use error::{Error, Result};

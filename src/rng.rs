@@ -30,7 +30,7 @@
 //! Over all 2^24 inputs the absolute error is at most 5.9e-7 and the relative error at most 1.9e-7; f32's own
 //! rounding is 2.4e-7 and 6e-8. `tests/interop/fit_normal.py` repeats the fit and this measurement.
 
-use crate::simd::vectorised;
+use crate::compute::vectorised;
 
 /// What a stream of draws is for; part of the Philox key, so that no two uses share numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -11,8 +11,7 @@ pub struct Step {
     pub index: u64,
     /// Position in the epoch of the batch's first row; row `r` is global example `first + r`.
     pub first: u32,
-    /// Rows of the batch that count; the rest of a short last batch is masked by [`crate::ops::BatchMean`] and
-    /// [`crate::ops::KlColumns`].
+    /// Rows of the batch that count; the rest of a short last batch is masked by the ops that sum over the batch.
     pub rows: u32,
     /// The run's seed: the first word of every Philox key.
     pub seed: u32,

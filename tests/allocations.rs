@@ -8,6 +8,7 @@ use vae_gpu::backend::{Device, MAX_STEPS};
 use vae_gpu::data::{Dataset, Synthetic};
 use vae_gpu::plan::{Arena, Fusion, Options};
 use vae_gpu::step::Step;
+use vae_gpu::train::ModelInput;
 use vae_gpu::train::bench::{Work, plan};
 
 #[global_allocator]

@@ -11,7 +11,7 @@ use vae_gpu::backend::{Device, Session};
 use vae_gpu::config::TrainConfig;
 use vae_gpu::models::ModelConfig;
 use vae_gpu::plan::{Arena, Options};
-use vae_gpu::train::{Checkpoint, EpochMetrics, Losses, Observer, RunFolder, Trainer};
+use vae_gpu::train::{Checkpoint, EpochMetrics, Losses, ModelInput, Observer, RunFolder, Trainer};
 
 fn config(batch_size: usize, hidden: usize) -> TrainConfig {
     let data = Some("uniform:500x16".parse().unwrap());

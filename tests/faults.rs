@@ -8,12 +8,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use vae_gpu::backend::cpu::Cpu;
 use vae_gpu::backend::gpu::GpuOptions;
 use vae_gpu::backend::{Data, Device, ProgramId, Values};
-use vae_gpu::graph::{DType, Shape};
 use vae_gpu::models::{Batches, Model, ModelConfig, Optimiser};
 use vae_gpu::ops::{Adam, Algorithm, Case, Fragment, Kernel, Op, Pixels, Products};
 use vae_gpu::plan::{Arena, Fusion, Options, Place, Plan, compile};
 use vae_gpu::rng::Permutation;
 use vae_gpu::step::Step;
+use vae_gpu::tensor::{DType, Shape};
 
 /// A change to a kernel before it is linked.
 type Fault = fn(&mut Kernel);

@@ -6,12 +6,13 @@ use crate::common::{Tolerance, gpu};
 use vae_gpu::backend::cpu::{Cpu, CpuSession};
 use vae_gpu::backend::gpu::{Gpu, GpuOptions};
 use vae_gpu::backend::{Data, Device, Session, Values};
-use vae_gpu::graph::{DType, Graph, Shape};
+use vae_gpu::graph::Graph;
 use vae_gpu::models::{Batches, Loss, Model, ModelConfig, Optimiser};
 use vae_gpu::ops::{Adam, Algorithm, Op, Pixels, Products};
 use vae_gpu::plan::{Arena, Dispatch, Fusion, Options, compile};
 use vae_gpu::rng::Permutation;
 use vae_gpu::step::Step;
+use vae_gpu::tensor::{DType, Shape};
 
 const EXAMPLES: usize = 70;
 

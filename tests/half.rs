@@ -9,10 +9,11 @@ use vae_gpu::backend::gpu::{Gpu, GpuOptions, adapters, link};
 use vae_gpu::backend::{Device, Precision};
 use vae_gpu::config::TrainConfig;
 use vae_gpu::data::{Dataset, ImageSize, Images, Values};
-use vae_gpu::graph::{Graph, ParameterLayout, Shape};
+use vae_gpu::graph::{Graph, ParameterLayout};
 use vae_gpu::ops::{Half, Matmul, Op, Profile, Transpose};
 use vae_gpu::plan::{Options, compile};
 use vae_gpu::rng::{Draw, Stream};
+use vae_gpu::tensor::Shape;
 use vae_gpu::train::Trainer;
 
 fn half(checks: bool) -> Option<Gpu> {

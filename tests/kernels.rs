@@ -7,9 +7,10 @@ use crate::common::{Tolerance, a_step, gpu};
 use vae_gpu::backend::cpu::CpuSession;
 use vae_gpu::backend::gpu::{GpuOptions, link};
 use vae_gpu::backend::{Device, Session};
-use vae_gpu::graph::{Graph, Init, ParameterLayout, Shape};
+use vae_gpu::graph::{Graph, Init, ParameterLayout};
 use vae_gpu::ops::{Adam, Algorithm, Case, Kernel, Op, Operation, Profile};
 use vae_gpu::plan::{Arena, Options, compile};
+use vae_gpu::tensor::Shape;
 
 fn shapes(case: &Case) -> Vec<Shape> {
     case.inputs.iter().map(|(shape, _)| *shape).collect()

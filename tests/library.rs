@@ -8,11 +8,12 @@ use crate::common::{Tolerance, a_step, fill, inputs};
 use vae_gpu::backend::Device;
 use vae_gpu::backend::cpu::{Cpu, interpret};
 use vae_gpu::backend::gpu::{Gpu, GpuOptions, wgpu};
-use vae_gpu::graph::{Backward, NodeId, Shape};
+use vae_gpu::graph::{Backward, NodeId};
 use vae_gpu::models::{Model, ModelConfig};
 use vae_gpu::ops::{Case, Custom, Fill, Fragment, Kernel, Op, Operation, Profile, Real, View};
 use vae_gpu::plan::{Arena, Options, compile};
 use vae_gpu::step::Step;
+use vae_gpu::tensor::Shape;
 use vae_gpu::train::generate::Decoder;
 use vae_gpu::{Error, Result};
 

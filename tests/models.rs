@@ -7,13 +7,14 @@ use std::collections::HashMap;
 use vae_gpu::backend::cpu::{Cpu, CpuSession, interpret};
 use vae_gpu::backend::gpu::GpuOptions;
 use vae_gpu::backend::{Data, Device, ProgramId, Session, Values};
-use vae_gpu::graph::{DType, Graph, Shape, differentiate};
+use vae_gpu::graph::{Graph, differentiate};
 use vae_gpu::models::{Batches, Deviation, Initial, Loss, Model, ModelConfig, ModelKind, Optimiser, Output};
 use vae_gpu::ops::{
     Activation, Adam, BatchMean, Noise, Norm, OneHotRows, Order, Pixels, RepeatRows, RowNorm, SumGroups, Transpose,
 };
 use vae_gpu::plan::{Arena, Fusion, Options, compile};
 use vae_gpu::step::Step;
+use vae_gpu::tensor::{DType, Shape};
 
 const FEATURES: usize = 6;
 const EXAMPLES: usize = 9;

@@ -8,9 +8,10 @@ use predicates::prelude::*;
 use std::path::{Path, PathBuf};
 use vae_gpu::backend::gpu::{Gpu, GpuOptions};
 use vae_gpu::backend::{Adapter, Choice, Device, DeviceChoice, Kept, select};
-use vae_gpu::graph::{Graph, ParameterLayout, Shape};
+use vae_gpu::graph::{Graph, ParameterLayout};
 use vae_gpu::ops::{Algorithm, Transpose};
 use vae_gpu::plan::{Options, compile};
+use vae_gpu::tensor::Shape;
 
 /// A product on the device, [60, 30] [30, 70].
 fn product(device: &dyn Device) -> Vec<f64> {

@@ -8,10 +8,11 @@ use crate::common::{Draws, Tolerance, gpu, tries};
 use std::collections::BTreeMap;
 use vae_gpu::backend::gpu::{Gpu, GpuOptions};
 use vae_gpu::backend::{Data, Session, Values};
-use vae_gpu::graph::{DType, Graph, NodeId, ParameterLayout, Shape, Source};
+use vae_gpu::graph::{Graph, NodeId, ParameterLayout, Source};
 use vae_gpu::ops::{Algorithm, Case, Effect, Factor, Fill, Op, Products, Scale, View};
 use vae_gpu::plan::{Fusion, Options, compile};
 use vae_gpu::step::Step;
+use vae_gpu::tensor::{DType, Shape};
 
 /// Rows and columns at most.
 const LARGEST: usize = 300;

@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use vae_gpu::backend::cpu::{Cpu, interpret};
 use vae_gpu::backend::gpu::{Gpu, GpuOptions};
 use vae_gpu::backend::{Data, Device, ProgramId, Values};
-use vae_gpu::graph::{DType, Graph, Shape, Source};
+use vae_gpu::graph::{Graph, Source};
 use vae_gpu::models::{Batches, Deviation, Initial, Loss, Model, ModelConfig, ModelKind, Optimiser, Output};
 use vae_gpu::ops::{Activation, Adam, Algorithm, Augment, Augmentation, Fill, Noise, Op, Pixels, Products};
 use vae_gpu::plan::{Arena, Fusion, Options, compile};
 use vae_gpu::rng::{Permutation, Stream};
 use vae_gpu::step::Step;
+use vae_gpu::tensor::{DType, Shape};
 
 /// Units of a layer, pixels and rows at most.
 const LARGEST: usize = 300;

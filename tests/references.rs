@@ -6,10 +6,11 @@ use crate::common::{Tolerance, a_step, dataset, inputs};
 use std::collections::{HashMap, HashSet};
 use vae_gpu::backend::cpu::{CpuSession, interpret};
 use vae_gpu::backend::{Data, Session, Values};
-use vae_gpu::graph::{DType, Graph, NodeId, ParameterLayout, Shape, differentiate};
+use vae_gpu::graph::{Graph, NodeId, ParameterLayout, differentiate};
 use vae_gpu::models::{Batches, Model, ModelConfig, Optimiser};
 use vae_gpu::ops::*;
 use vae_gpu::plan::{Fusion, Options, compile};
+use vae_gpu::tensor::{DType, Shape};
 
 /// The op on these inputs (f64), one value list an input.
 fn run(op: impl Into<Op>, inputs: &[([usize; 2], &[f64])]) -> Vec<f64> {

@@ -7,10 +7,11 @@ use std::collections::HashMap;
 use vae_gpu::backend::cpu::{CpuSession, interpret};
 use vae_gpu::backend::gpu::GpuOptions;
 use vae_gpu::backend::{Device, Session};
-use vae_gpu::graph::{Graph, NodeId, ParameterLayout, Shape, differentiate};
+use vae_gpu::graph::{Graph, NodeId, ParameterLayout, differentiate};
 use vae_gpu::ops::*;
 use vae_gpu::plan::{Fusion, Options, compile};
 use vae_gpu::rng::{Draw, Stream};
+use vae_gpu::tensor::Shape;
 
 const BATCH: usize = 3;
 const FEATURES: usize = 5;

@@ -6,10 +6,11 @@ use crate::common::{Tolerance, a_step, gpu};
 use vae_gpu::backend::Device;
 use vae_gpu::backend::cpu::Cpu;
 use vae_gpu::backend::gpu::GpuOptions;
-use vae_gpu::graph::{Graph, Init, NodeId, ParameterId, ParameterLayout, Shape};
+use vae_gpu::graph::{Graph, Init, NodeId, ParameterId, ParameterLayout};
 use vae_gpu::ops::{Adam, Factor, LogSumExpUpdate, Scale};
 use vae_gpu::plan::{Arena, Options, compile};
 use vae_gpu::step::Step;
+use vae_gpu::tensor::Shape;
 
 /// The CPU in f64, and the first adapter with and without checks.
 fn devices() -> Vec<Box<dyn Device>> {

@@ -8,12 +8,13 @@ use vae_gpu::backend::gpu::GpuOptions;
 use vae_gpu::backend::{Data, Device, Values as Held};
 use vae_gpu::config::{Binarise, TrainConfig};
 use vae_gpu::data::{Dataset, ImageSize, Images, Values};
-use vae_gpu::graph::{DType, Graph, ParameterLayout, Shape};
+use vae_gpu::graph::{Graph, ParameterLayout};
 use vae_gpu::models::Model;
 use vae_gpu::ops::{Augment, Augmentation};
 use vae_gpu::plan::{Options, compile};
 use vae_gpu::rng::Stream;
 use vae_gpu::step::Step;
+use vae_gpu::tensor::{DType, Shape};
 use vae_gpu::train::evaluate::Request;
 use vae_gpu::train::{Checkpoint, RunFolder, Trainer};
 

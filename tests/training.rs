@@ -11,7 +11,7 @@ use vae_gpu::ops::{Adam, Pixels};
 use vae_gpu::plan::{Arena, Fusion, Options, compile};
 use vae_gpu::rng::{Permutation, Stream};
 use vae_gpu::step::Step;
-use vae_gpu::train::{Checkpoint, RunFolder, Trainer};
+use vae_gpu::train::{Checkpoint, ModelInput, RunFolder, Trainer};
 
 /// Blurred diagonal strokes: `count` images of 6 x 5.
 fn images(count: usize) -> Images {

@@ -8,17 +8,17 @@ pub mod cpu;
 pub mod gpu;
 pub mod profile;
 mod select;
-mod unchecked;
 
 pub use gpu::AdapterReport;
 pub use profile::{Choice, Found, Kept};
 pub use select::{DeviceChoice, Selected, adapters, auto_choice, select, select_precision};
 
 use crate::error::{Error, Result};
-use crate::graph::{DType, ParameterLayout, Shape};
+use crate::graph::ParameterLayout;
 use crate::ops::{METRICS, Products};
 use crate::plan::{Arena, Fusion, Plan, Slice};
 use crate::step::Step;
+use crate::tensor::{DType, Shape};
 
 /// A loaded plan of a [`Session`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::files::check_target;
 use crate::plan::Options;
 use crate::train::generate::{Decoder, Encoder};
-use crate::train::image_grid;
+use crate::train::{ModelInput, image_grid};
 
 /// How to get from one code to the other.
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::files::check_target;
 use crate::plan::Options;
 use crate::plot::reconstructions;
+use crate::train::ModelInput;
 use crate::train::generate::Reconstructor;
 
 /// Images that are decoded at a time.

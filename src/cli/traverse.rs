@@ -14,7 +14,7 @@ use crate::files::check_target;
 use crate::models::Model;
 use crate::plan::Options;
 use crate::train::generate::{Decoder, Encoder};
-use crate::train::image_grid;
+use crate::train::{ModelInput, image_grid};
 
 /// Test images whose codes give a traversal its middle and its unit, where the model has no prior.
 const ENCODED: usize = 1000;

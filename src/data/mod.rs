@@ -57,6 +57,7 @@ pub use stored::Stored;
 pub use synthetic::Synthetic;
 
 use crate::error::Result;
+use crate::tensor::DType;
 
 /// The values of a data set, row-major.
 #[derive(Clone, Debug, PartialEq)]
@@ -126,6 +127,11 @@ pub struct Images {
 }
 
 impl Images {
+    /// How the pixels are stored on a device.
+    pub fn dtype(&self) -> DType {
+        if self.pixels.are_bytes() { DType::U8 } else { DType::Real }
+    }
+
     /// Images without labels.
     ///
     /// # Panics

@@ -1,9 +1,9 @@
 //! Gaussians fitted by maximum likelihood: one in closed form, several by expectation-maximisation (Dempster, Laird and
-//! Rubin 1977), started by k-means++ (Arthur and Vassilvitskii 2007). Products go through [`multiply`].
+//! Rubin 1977), started by k-means++ (Arthur and Vassilvitskii 2007). Products go through [`gemm`].
 
 use super::Density;
 use super::matrix::{cholesky, invert_lower};
-use crate::backend::cpu::{Matrix, multiply};
+use crate::compute::{Matrix, gemm};
 use crate::rng::{Draw, Stream};
 
 /// What is added to each variance, as a share of the mean variance.
@@ -82,7 +82,7 @@ pub(super) fn log_joint(density: &Density, codes: &[f64]) -> (Vec<f64>, Vec<f64>
         let inverse = invert_lower(factor, latent);
         // whitened [n, latent] = centered [n, latent] inverse^T
         let (left, right) = (Matrix::rows(&centered, latent), Matrix::transposed(&inverse, latent));
-        multiply([count, latent, latent], &mut whitened, left, right);
+        gemm([count, latent, latent], &mut whitened, left, right);
         let log_volume: f64 = (0..latent).map(|i| factor[i * latent + i].ln()).sum();
         let constant = density.weights[component].ln() - log_volume - 0.5 * latent as f64 * std::f64::consts::TAU.ln();
         for (row, y) in whitened.chunks(latent).enumerate() {
@@ -112,7 +112,7 @@ fn moments(codes: &[f64], latent: usize, weights: &[f64]) -> (Vec<f64>, Vec<f64>
     // covariance [latent, latent] = scaled^T scaled
     let mut covariance = vec![0.0; latent * latent];
     let (left, right) = (Matrix::transposed(&scaled, latent), Matrix::rows(&scaled, latent));
-    multiply([latent, latent, weights.len()], &mut covariance, left, right);
+    gemm([latent, latent, weights.len()], &mut covariance, left, right);
     (mean, covariance)
 }
 

@@ -1,7 +1,7 @@
 //! The parameters of a model: names, shapes, first values, and the one layout that all four arenas share.
 
-use super::Shape;
 use crate::rng::{Draw, Stream};
+use crate::tensor::Shape;
 
 /// Elements to which every parameter's offset is aligned: 256 bytes of f32, the coarsest storage-buffer offset alignment
 /// that WebGPU lets an adapter ask for.

@@ -9,7 +9,8 @@
 use super::autoencoder::{Autoencoder, mean};
 use super::{Batch, Code, Family, ModelConfig, Penalty};
 use crate::error::Result;
-use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout, Shape};
+use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
+use crate::tensor::Shape;
 use crate::ops::{Activation, Constant, Factor, METRICS, RowNorm};
 
 /// The networks, what follows the code, and the penalty on it.

@@ -3,8 +3,9 @@
 use super::config::{Loss, ModelConfig};
 use super::mlp::Mlp;
 use crate::error::Result;
-use crate::graph::{Graph, Init, NodeId, ParameterId, ParameterLayout, Shape};
+use crate::graph::{Graph, Init, NodeId, ParameterId, ParameterLayout};
 use crate::ops::{Activation, BatchMean, BceLogits, Gaussian, SquaredError};
+use crate::tensor::Shape;
 
 /// Encoder, decoder, and for [`Loss::Gaussian`] the learned log-variance `decoder.logvar` `[1, 1]`, which begins at 0.
 #[derive(Clone, Debug)]

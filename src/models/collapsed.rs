@@ -14,7 +14,8 @@ use super::ae::Ae;
 use super::autoencoder::mean;
 use super::{Batch, Code, Family, Loss, ModelConfig};
 use crate::error::Result;
-use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout, Shape};
+use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
+use crate::tensor::Shape;
 use crate::ops::{Constant, Factor, METRICS, Norm, RowNorm, Scale};
 
 /// The autoencoder's networks.

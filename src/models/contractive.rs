@@ -12,7 +12,8 @@ use super::ae::Ae;
 use super::autoencoder::mean;
 use super::{Batch, Code, Family, ModelConfig};
 use crate::error::Result;
-use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout, Shape, differentiate};
+use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout, differentiate};
+use crate::tensor::Shape;
 use crate::ops::{
     Activation, ActivationGradient, Constant, Factor, METRICS, Norm, OneHotRows, RepeatRows, RowNorm, SumGroups,
     Transpose,

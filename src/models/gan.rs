@@ -12,7 +12,8 @@ use super::config::{Loss, ModelConfig};
 use super::mlp::Mlp;
 use super::{Batch, Code, Family, Objective, Penalty};
 use crate::error::Result;
-use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout, Shape};
+use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
+use crate::tensor::Shape;
 use crate::models::autoencoder::mean;
 use crate::ops::{Activation, BceLogits, Constant, Factor, IsPositive, METRICS, Normal, RowNorm};
 

@@ -2,12 +2,13 @@
 
 use super::{Batch, Family, ModelConfig, ModelKind};
 use crate::error::{Error, Result};
-use crate::graph::{DType, Graph, NodeId, ParameterId, ParameterLayout, Shape, differentiate};
+use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout, differentiate};
 use crate::ops::{
     Adam, Augment, Constant, Corrupt, Factor, LogSumExpUpdate, METRICS, Noise, Normal, Order, Pixels, Reparameterise,
     RepeatRows, SampledDivergence, Scale,
 };
 use crate::rng::Stream;
+use crate::tensor::{DType, Shape};
 use std::sync::Arc;
 
 /// Where batches come from, and how many examples they have.

@@ -2,8 +2,9 @@
 
 use super::config::Initial;
 use crate::error::Result;
-use crate::graph::{Graph, Init, NodeId, ParameterId, ParameterLayout, Shape};
+use crate::graph::{Graph, Init, NodeId, ParameterId, ParameterLayout};
 use crate::ops::{Activation, Transpose};
+use crate::tensor::Shape;
 
 /// Dense layers with an activation after each but the last.
 ///

@@ -54,7 +54,7 @@ impl Operation for Adam {
         let factor = inputs.get(1).map_or(T::one(), |factor| factor.values[0]);
         let moments = first.chunks_mut(PART).zip(second.chunks_mut(PART));
         let parts = parameters.chunks_mut(PART).zip(moments).zip(inputs[0].values.chunks(PART));
-        each(parts, |((p, (m, v)), g)| {
+        parallel_for(parts, |((p, (m, v)), g)| {
             vectorised(#[inline(always)] || {
                 for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(g) {
                     let g = g * factor;

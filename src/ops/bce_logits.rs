@@ -18,7 +18,7 @@ impl Operation for BceLogits {
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (logits, target) = (inputs[0], inputs[1]);
-        per_example(outputs[0], logits.shape, #[inline(always)] |row| {
+        parallel_row_sums(outputs[0], logits.shape, #[inline(always)] |row| {
             let (l, x) = (logits.row(row), target.row(row));
             lane_sum_pairs(l, x, loss)
         });
@@ -61,7 +61,7 @@ impl Operation for BceLogitsGradient {
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (logits, target, d_loss) = (inputs[0], inputs[1], inputs[2]);
-        fill_rows(outputs[0], logits.shape.cols, #[inline(always)] |row, out| {
+        parallel_rows(outputs[0], logits.shape.cols, #[inline(always)] |row, out| {
             let d_loss = d_loss.values[row];
             let terms = logits.row(row).iter().zip(target.row(row));
             for (d, (&l, &x)) in out.iter_mut().zip(terms) {

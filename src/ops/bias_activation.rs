@@ -129,7 +129,7 @@ impl Operation for BiasActivation {
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (x, bias) = (inputs[0], inputs[1]);
-        fill_rows(outputs[0], x.shape.cols, #[inline(always)] |row, out| {
+        parallel_rows(outputs[0], x.shape.cols, #[inline(always)] |row, out| {
             out.copy_from_slice(x.row(row));
             self.activation.apply_in_place(out, bias.values);
         });
@@ -180,7 +180,7 @@ impl Operation for ActivationGradient {
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (y, d_y) = (inputs[0], inputs[1]);
-        fill_rows(outputs[0], y.shape.cols, #[inline(always)] |row, out| {
+        parallel_rows(outputs[0], y.shape.cols, #[inline(always)] |row, out| {
             out.copy_from_slice(d_y.row(row));
             self.activation.slope_in_place(out, y.row(row));
         });

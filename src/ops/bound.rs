@@ -1,7 +1,7 @@
 //! The end of a fused training step: means over the batch of losses that products left in parts.
 
 use super::*;
-use crate::backend::cpu::scratch;
+use crate::compute::scratch;
 
 /// `y = sum_{r < rows, c} parts[r, c] / rows`, rows being the step's: input the parts of a [`Epilogue::Likelihood`], value
 /// `[1, 1]`. What [`BatchMean`] is to whole losses.

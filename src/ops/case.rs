@@ -2,7 +2,8 @@
 
 use super::Op;
 use crate::error::Result;
-use crate::graph::{DType, Graph, NodeId, ParameterLayout, Shape};
+use crate::graph::{Graph, NodeId, ParameterLayout};
+use crate::tensor::{DType, Shape};
 
 /// What an input holds in a test.
 #[derive(Clone, Copy, Debug, PartialEq)]

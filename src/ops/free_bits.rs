@@ -22,7 +22,7 @@ impl Operation for KlColumns {
         let latent = posterior.shape.cols / 2;
         let rows = posterior.shape.rows.min(step.rows as usize);
         let half = T::from_f64(0.5 / f64::from(step.rows));
-        per_example(outputs[0], Shape::new(latent, posterior.shape.rows), #[inline(always)] |e| {
+        parallel_row_sums(outputs[0], Shape::new(latent, posterior.shape.rows), #[inline(always)] |e| {
             half * lane_sum(rows, #[inline(always)] |r| {
                 let (mean, logvar) = (posterior.row(r)[e], posterior.row(r)[latent + e]);
                 logvar.e_to() + mean * mean - T::one() - logvar
@@ -68,7 +68,7 @@ impl Operation for KlColumnsGradient {
         let (posterior, d_y) = (inputs[0], inputs[1].values);
         let latent = posterior.shape.cols / 2;
         let share = T::one() / T::from_f64(f64::from(step.rows));
-        fill_rows(outputs[0], 2 * latent, #[inline(always)] |row, d_posterior| {
+        parallel_rows(outputs[0], 2 * latent, #[inline(always)] |row, d_posterior| {
             if row >= step.rows as usize {
                 return d_posterior.fill(T::zero());
             }

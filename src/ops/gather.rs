@@ -94,7 +94,7 @@ impl Operation for Gather {
         let data = inputs[0];
         let (n, d) = (data.shape.rows as u32, data.shape.cols);
         let order = Permutation::from_keys(step.order, n);
-        fill_rows(outputs[0], d, #[inline(always)] |row, out| {
+        parallel_rows(outputs[0], d, #[inline(always)] |row, out| {
             let position = step.first + row as u32;
             let place = position.min(n - 1);
             let example = match self.order {

@@ -22,7 +22,7 @@ impl Operation for ImportanceBound {
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (v, k) = (inputs[0].values, self.samples);
-        per_example(outputs[0], Shape::new(v.len() / k, k), #[inline(always)] |group| {
+        parallel_row_sums(outputs[0], Shape::new(v.len() / k, k), #[inline(always)] |group| {
             let v = &v[group * k..][..k];
             let least = minimum(v);
             least - (lane_sum(k, #[inline(always)] |i| (least - v[i]).e_to()) / T::from_f64(k as f64)).ln()
@@ -65,7 +65,7 @@ impl Operation for ImportanceBoundGradient {
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (v, d_y, k) = (inputs[0].values, inputs[1].values, self.samples);
-        fill_rows(outputs[0], k, #[inline(always)] |group, d_v| {
+        parallel_rows(outputs[0], k, #[inline(always)] |group, d_v| {
             let v = &v[group * k..][..k];
             let least = minimum(v);
             for (d_v, &v) in d_v.iter_mut().zip(v) {

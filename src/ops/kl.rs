@@ -18,7 +18,7 @@ impl Operation for Kl {
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let posterior = inputs[0];
         let latent = posterior.shape.cols / 2;
-        per_example(outputs[0], posterior.shape, #[inline(always)] |row| {
+        parallel_row_sums(outputs[0], posterior.shape, #[inline(always)] |row| {
             let (mean, logvar) = posterior.row(row).split_at(latent);
             let sum = lane_sum_pairs(mean, logvar, #[inline(always)] |mean, logvar| {
                 logvar.e_to() + mean * mean - T::one() - logvar
@@ -60,7 +60,7 @@ impl Operation for KlGradient {
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (posterior, d_kl) = (inputs[0], inputs[1]);
         let latent = posterior.shape.cols / 2;
-        fill_rows(outputs[0], 2 * latent, #[inline(always)] |row, d_posterior| {
+        parallel_rows(outputs[0], 2 * latent, #[inline(always)] |row, d_posterior| {
             gradient_of_row(posterior.row(row), d_kl.values[row], d_posterior, #[inline(always)] |d, x| *d = x);
         });
     }

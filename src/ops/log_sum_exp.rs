@@ -37,7 +37,7 @@ impl Operation for LogSumExpUpdate {
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let v = inputs[0].values;
-        fill_rows(outputs[0], 2, #[inline(always)] |row, state| {
+        parallel_rows(outputs[0], 2, #[inline(always)] |row, state| {
             let v = &v[row * self.samples..][..self.samples];
             let most = v.iter().fold(state[0], |most, &v| most.max(v));
             let sum = v.iter().fold(state[1] * (state[0] - most).e_to(), |sum, &v| sum + (v - most).e_to());

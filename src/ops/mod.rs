@@ -6,7 +6,6 @@
 //! and a count of workgroups, and the GPU back-end makes pipelines of them.
 
 mod case;
-mod elementary;
 mod kernel;
 mod numbers;
 
@@ -14,14 +13,16 @@ pub use case::{Case, Fill};
 pub use kernel::{ELEMENTWISE, Fragment, Kernel, Products, Profile, REDUCTION};
 pub use numbers::{Real, View};
 
-pub(crate) use crate::backend::cpu::each;
-pub(crate) use crate::simd::vectorised;
+pub(crate) use crate::compute::{
+    lane_sum, lane_sum_map, lane_sum_pairs, parallel_for, parallel_heavy_rows, parallel_row_sums, parallel_rows,
+    vectorised,
+};
 pub(crate) use kernel::fragment;
-pub(crate) use numbers::{fill_heavy_rows, fill_rows, lane_sum, lane_sum_map, lane_sum_pairs, per_example};
 
 use crate::error::Result;
-use crate::graph::{Backward, DType, NodeId, Shape, graph_error};
+use crate::graph::{Backward, NodeId, graph_error};
 use crate::step::Step;
+use crate::tensor::{DType, Shape};
 use std::fmt::Debug;
 
 /// What an op does besides computing a value.

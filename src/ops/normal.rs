@@ -22,7 +22,7 @@ impl Operation for Normal {
 
     fn reference<T: Real>(&self, step: &Step, _: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let latent = self.shape.cols;
-        fill_rows(outputs[0], latent, #[inline(always)] |row, z| {
+        parallel_rows(outputs[0], latent, #[inline(always)] |row, z| {
             for (from, eps) in reparameterise::noise(self.stream, step, 1, row, latent) {
                 for (z, eps) in z[from..].iter_mut().zip(eps) {
                     *z = T::from_f64(f64::from(eps));

@@ -1,12 +1,12 @@
-//! What references are written in: the numbers, the views they read, and loops whose result no thread count changes.
+//! What references are written in: the numbers, and the views they read.
 
-use super::{Custom, each, elementary};
-use crate::graph::Shape;
-use crate::simd::{Lanes, vectorised};
+use super::Custom;
+use crate::compute::{self, Lanes};
 use crate::step::Step;
+use crate::tensor::Shape;
 
 /// f32 or f64. The functions that references call are those of the C library in f64, and in f32 ones that vectorise
-/// (`elementary.rs`).
+/// (`compute/elementary.rs`).
 pub trait Real: Lanes + Default + std::fmt::Debug {
     /// The nearest value.
     fn from_f64(value: f64) -> Self;
@@ -31,15 +31,15 @@ impl Real for f32 {
     }
     #[inline(always)]
     fn e_to(self) -> f32 {
-        elementary::exp(self)
+        compute::exp(self)
     }
     #[inline(always)]
     fn log1p_unit(self) -> f32 {
-        elementary::ln_1p_unit(self)
+        compute::ln_1p_unit(self)
     }
     #[inline(always)]
     fn tangent(self) -> f32 {
-        elementary::tanh(self)
+        compute::tanh(self)
     }
     fn reference_of(op: &Custom, step: &Step, inputs: &[View<'_, f32>], outputs: &mut [&mut [f32]]) {
         op.reference_f32(step, inputs, outputs);
@@ -83,118 +83,4 @@ impl<'a, T> View<'a, T> {
     pub fn row(&self, r: usize) -> &'a [T] {
         &self.values[r * self.shape.cols..][..self.shape.cols]
     }
-}
-
-/// Elements a task of a loop that does little with each: fewer are cheaper on one thread than handed to others.
-const LIGHT: usize = 2048;
-/// The same for loops that compute some dozens of instructions for each, such as a normal number.
-const HEAVY: usize = 256;
-
-/// Computes each row of `out` (`cols` columns) by `f(row, out_row)`, on all threads where it pays.
-pub(crate) fn fill_rows<T: Send>(out: &mut [T], cols: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
-    fill_rows_in_tasks(LIGHT, out, cols, f);
-}
-
-/// [`fill_rows`] where each element is much work.
-pub(crate) fn fill_heavy_rows<T: Send>(out: &mut [T], cols: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
-    fill_rows_in_tasks(HEAVY, out, cols, f);
-}
-
-fn fill_rows_in_tasks<T: Send>(elements: usize, out: &mut [T], cols: usize, f: impl Fn(usize, &mut [T]) + Sync + Send) {
-    let alone = out.len() < 2 * elements;
-    let rows_a_task = if alone { out.len() } else { elements }.div_ceil(cols.max(1));
-    let task = |(task, rows): (usize, &mut [T])| {
-        vectorised(
-            #[inline(always)]
-            || {
-                for (row, out) in rows.chunks_mut(cols).enumerate() {
-                    f(task * rows_a_task + row, out);
-                }
-            },
-        );
-    };
-    match alone {
-        true => task((0, out)),
-        false => each(out.chunks_mut(cols * rows_a_task).enumerate(), task),
-    }
-}
-
-/// `out[r] = f(r)` where `f` sums over a row of `shape`: parallel by the work, not by the number of sums.
-pub(crate) fn per_example<T: Real>(out: &mut [T], shape: Shape, f: impl Fn(usize) -> T + Sync + Send) {
-    let rows_a_task = 8192_usize.div_ceil(shape.cols);
-    each(out.chunks_mut(rows_a_task).enumerate(), |(task, sums)| {
-        vectorised(
-            #[inline(always)]
-            || {
-                for (i, sum) in sums.iter_mut().enumerate() {
-                    *sum = f(task * rows_a_task + i);
-                }
-            },
-        );
-    });
-}
-
-/// `sum_i f(x_i, y_i)` over two rows of one length, in the order of [`lane_sum`].
-#[inline(always)]
-pub(crate) fn lane_sum_pairs<T: Real>(x: &[T], y: &[T], f: impl Fn(T, T) -> T) -> T {
-    let mut lanes = [T::zero(); 8];
-    let ((xs, x_rest), (ys, y_rest)) = (x.as_chunks::<8>(), y.as_chunks::<8>());
-    for (x, y) in xs.iter().zip(ys) {
-        for lane in 0..8 {
-            lanes[lane] = lanes[lane] + f(x[lane], y[lane]);
-        }
-    }
-    if !x_rest.is_empty() {
-        // As eight more, of which those that are there count, so that it vectorises too.
-        let (mut x, mut y) = ([T::zero(); 8], [T::zero(); 8]);
-        x[..x_rest.len()].copy_from_slice(x_rest);
-        y[..y_rest.len()].copy_from_slice(y_rest);
-        let mut terms = [T::zero(); 8];
-        for lane in 0..8 {
-            terms[lane] = f(x[lane], y[lane]);
-        }
-        for (sum, term) in lanes.iter_mut().zip(terms).take(x_rest.len()) {
-            *sum = *sum + term;
-        }
-    }
-    let [a, b, c, d, e, f, g, h] = lanes;
-    ((a + b) + (c + d)) + ((e + f) + (g + h))
-}
-
-/// `sum_i s_i` where `(s_i, y_i) = f(y_i, x_i)`, in the order of [`lane_sum`]: what is summed, and what y becomes.
-#[inline(always)]
-pub(crate) fn lane_sum_map<T: Real>(y: &mut [T], x: &[T], f: impl Fn(T, T) -> (T, T)) -> T {
-    const BLOCK: usize = 64;
-    let mut lanes = [T::zero(); 8];
-    for (y, x) in y.chunks_mut(BLOCK).zip(x.chunks(BLOCK)) {
-        // First one plain loop, which vectorises, then the sum.
-        let mut terms = [T::zero(); BLOCK];
-        for ((term, y), &x) in terms.iter_mut().zip(y.iter_mut()).zip(x) {
-            (*term, *y) = f(*y, x);
-        }
-        for terms in terms.as_chunks::<8>().0 {
-            for lane in 0..8 {
-                lanes[lane] = lanes[lane] + terms[lane];
-            }
-        }
-    }
-    let [a, b, c, d, e, f, g, h] = lanes;
-    ((a + b) + (c + d)) + ((e + f) + (g + h))
-}
-
-/// `sum_i f(i)` for `i < n`, in eight interleaved lanes and then a fixed tree: quick, accurate, the same everywhere.
-#[inline(always)]
-pub(crate) fn lane_sum<T: Real>(n: usize, f: impl Fn(usize) -> T) -> T {
-    let mut lanes = [T::zero(); 8];
-    let whole = n - n % 8;
-    for start in (0..whole).step_by(8) {
-        for (lane, sum) in lanes.iter_mut().enumerate() {
-            *sum = *sum + f(start + lane);
-        }
-    }
-    for (lane, i) in (whole..n).enumerate() {
-        lanes[lane] = lanes[lane] + f(i);
-    }
-    let [a, b, c, d, e, f, g, h] = lanes;
-    ((a + b) + (c + d)) + ((e + f) + (g + h))
 }

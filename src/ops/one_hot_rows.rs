@@ -27,7 +27,7 @@ impl Operation for OneHotRows {
     }
 
     fn reference<T: Real>(&self, _: &Step, _: &[View<'_, T>], outputs: &mut [&mut [T]]) {
-        fill_rows(outputs[0], self.count, #[inline(always)] |row, y| {
+        parallel_rows(outputs[0], self.count, #[inline(always)] |row, y| {
             y.fill(T::zero());
             y[row % self.count] = T::one();
         });

@@ -35,7 +35,7 @@ impl Operation for Reparameterise {
     fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let posterior = inputs[0];
         let latent = posterior.shape.cols / 2;
-        fill_heavy_rows(outputs[0], latent, #[inline(always)] |row, z| {
+        parallel_heavy_rows(outputs[0], latent, #[inline(always)] |row, z| {
             let (mean, logvar) = posterior.row(row).split_at(latent);
             for (from, eps) in noise(self.stream, step, self.samples, row, latent) {
                 let terms = z[from..].iter_mut().zip(&mean[from..]).zip(&logvar[from..]);
@@ -86,7 +86,7 @@ impl Operation for ReparameteriseGradient {
 
     fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (posterior, d_z) = (inputs[0], inputs[1]);
-        fill_heavy_rows(outputs[0], posterior.shape.cols, #[inline(always)] |row, d_posterior| {
+        parallel_heavy_rows(outputs[0], posterior.shape.cols, #[inline(always)] |row, d_posterior| {
             self.row(step, row, posterior.row(row), d_z.row(row), d_posterior);
         });
     }

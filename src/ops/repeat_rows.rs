@@ -22,7 +22,7 @@ impl Operation for RepeatRows {
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let x = inputs[0];
-        fill_rows(outputs[0], x.shape.cols, #[inline(always)] |row, y| y.copy_from_slice(x.row(row / self.count)));
+        parallel_rows(outputs[0], x.shape.cols, #[inline(always)] |row, y| y.copy_from_slice(x.row(row / self.count)));
     }
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
@@ -60,7 +60,7 @@ impl Operation for SumGroups {
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let x = inputs[0];
-        fill_rows(outputs[0], x.shape.cols, #[inline(always)] |group, sums| {
+        parallel_rows(outputs[0], x.shape.cols, #[inline(always)] |group, sums| {
             sums.fill(T::zero());
             for i in 0..self.count {
                 for (sum, &x) in sums.iter_mut().zip(x.row(group * self.count + i)) {

@@ -62,7 +62,7 @@ impl Operation for RowNorm {
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let x = inputs[0];
-        per_example(outputs[0], x.shape, #[inline(always)] |row| {
+        parallel_row_sums(outputs[0], x.shape, #[inline(always)] |row| {
             let x = x.row(row);
             lane_sum(x.len(), #[inline(always)] |c| self.norm.term(x[c]))
         });
@@ -110,7 +110,7 @@ impl Operation for RowNormGradient {
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (x, d_y) = (inputs[0], inputs[1]);
-        fill_rows(outputs[0], x.shape.cols, #[inline(always)] |row, d_x| {
+        parallel_rows(outputs[0], x.shape.cols, #[inline(always)] |row, d_x| {
             let d_y = d_y.values[row];
             for (d_x, &x) in d_x.iter_mut().zip(x.row(row)) {
                 *d_x = self.norm.slope(x) * d_y;

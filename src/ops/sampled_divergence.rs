@@ -21,7 +21,7 @@ impl Operation for SampledDivergence {
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (posterior, z) = (inputs[0], inputs[1]);
         let latent = z.shape.cols;
-        per_example(outputs[0], z.shape, #[inline(always)] |row| {
+        parallel_row_sums(outputs[0], z.shape, #[inline(always)] |row| {
             let (mean, logvar) = posterior.row(row).split_at(latent);
             let z = z.row(row);
             let sum = lane_sum(latent, #[inline(always)] |e| {
@@ -75,7 +75,7 @@ impl Operation for SampledDivergencePosteriorGradient {
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (posterior, z, d_y) = (inputs[0], inputs[1], inputs[2]);
         let latent = z.shape.cols;
-        fill_rows(outputs[0], 2 * latent, #[inline(always)] |row, d_posterior| {
+        parallel_rows(outputs[0], 2 * latent, #[inline(always)] |row, d_posterior| {
             let (mean, logvar) = posterior.row(row).split_at(latent);
             let (z, d_y) = (z.row(row), d_y.values[row]);
             for e in 0..latent {
@@ -118,7 +118,7 @@ impl Operation for SampledDivergenceSampleGradient {
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (posterior, z, d_y) = (inputs[0], inputs[1], inputs[2]);
         let latent = z.shape.cols;
-        fill_rows(outputs[0], latent, #[inline(always)] |row, d_z| {
+        parallel_rows(outputs[0], latent, #[inline(always)] |row, d_z| {
             let (mean, logvar) = posterior.row(row).split_at(latent);
             let (z, d_y) = (z.row(row), d_y.values[row]);
             for e in 0..latent {

@@ -27,7 +27,7 @@ impl Operation for SliceColumns {
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
-        fill_rows(outputs[0], self.count, #[inline(always)] |row, y| {
+        parallel_rows(outputs[0], self.count, #[inline(always)] |row, y| {
             y.copy_from_slice(&inputs[0].row(row)[self.start..][..self.count]);
         });
     }

@@ -22,7 +22,7 @@ impl Operation for SoftplusPosterior {
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let input = inputs[0];
         let latent = input.shape.cols / 2;
-        fill_rows(outputs[0], 2 * latent, #[inline(always)] |row, posterior| {
+        parallel_rows(outputs[0], 2 * latent, #[inline(always)] |row, posterior| {
             posterior.copy_from_slice(input.row(row));
             for value in &mut posterior[latent..] {
                 let raw = *value;
@@ -70,7 +70,7 @@ impl Operation for SoftplusPosteriorGradient {
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (input, d_posterior) = (inputs[0], inputs[1]);
         let latent = input.shape.cols / 2;
-        fill_rows(outputs[0], 2 * latent, #[inline(always)] |row, d| {
+        parallel_rows(outputs[0], 2 * latent, #[inline(always)] |row, d| {
             d.copy_from_slice(d_posterior.row(row));
             for (d, &raw) in d[latent..].iter_mut().zip(&input.row(row)[latent..]) {
                 let ratio = if raw < T::from_f64(TAIL) {

@@ -17,7 +17,7 @@ impl Operation for SquaredError {
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (output, target) = (inputs[0], inputs[1]);
-        per_example(outputs[0], output.shape, #[inline(always)] |row| {
+        parallel_row_sums(outputs[0], output.shape, #[inline(always)] |row| {
             let (y, x) = (output.row(row), target.row(row));
             lane_sum_pairs(y, x, #[inline(always)] |y, x| (y - x) * (y - x))
         });
@@ -59,7 +59,7 @@ impl Operation for SquaredErrorGradient {
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (output, target, d_loss) = (inputs[0], inputs[1], inputs[2]);
-        fill_rows(outputs[0], output.shape.cols, #[inline(always)] |row, out| {
+        parallel_rows(outputs[0], output.shape.cols, #[inline(always)] |row, out| {
             let twice = d_loss.values[row] + d_loss.values[row];
             let terms = output.row(row).iter().zip(target.row(row));
             for (d, (&y, &x)) in out.iter_mut().zip(terms) {

@@ -20,7 +20,7 @@ impl Operation for SumRows {
         const SHARED_FROM: usize = 1 << 15;
         let x = inputs[0];
         let columns = if x.values.len() < SHARED_FROM { x.shape.cols } else { COLUMNS };
-        each(outputs[0].chunks_mut(columns).enumerate(), |(part, sums)| {
+        parallel_for(outputs[0].chunks_mut(columns).enumerate(), |(part, sums)| {
             vectorised(#[inline(always)] || {
                 sums.fill(T::zero());
                 for r in 0..x.shape.rows {

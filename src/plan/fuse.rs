@@ -14,11 +14,12 @@
 //! 6. with [`Fusion::All`], operands: a batch read from the data set, a draw from a posterior.
 
 use super::Fusion;
-use crate::graph::{Graph, NodeId, Shape, Source};
+use crate::graph::{Graph, NodeId, Source};
 use crate::ops::{
     Activation, ActivationGradient, AddScaled, BatchMean, BatchMeanGradient, BiasActivation, Constant, Epilogue,
     Factor, Likelihood, Matmul, Op, Operand, PartsMean, Record, RecordBound, Scale, Transpose,
 };
+use crate::tensor::Shape;
 
 /// Joins what can be joined.
 pub(super) fn fuse(graph: &mut Graph, fusion: Fusion) {

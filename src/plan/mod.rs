@@ -12,8 +12,9 @@ mod fuse;
 mod show;
 
 use crate::error::Result;
-use crate::graph::{DType, Graph, Node, NodeId, ParameterId, ParameterLayout, Shape, Source, graph_error};
+use crate::graph::{Graph, Node, NodeId, ParameterId, ParameterLayout, Source, graph_error};
 use crate::ops::{Effect, METRICS, Op};
+use crate::tensor::{DType, Shape};
 use std::collections::HashMap;
 use std::ops::Range;
 

@@ -4,12 +4,12 @@ use std::ops::ControlFlow;
 
 use serde::Serialize;
 
-use super::Losses;
 use super::density::codes;
 use super::feed::{Feed, First};
 use super::generate::Reconstructor;
 use super::queue::Queue;
 use super::schedule::{batches, evaluation_steps};
+use super::{Losses, ModelInput};
 use crate::backend::{Device, Session};
 use crate::config::TrainConfig;
 use crate::data::Images;

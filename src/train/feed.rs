@@ -11,11 +11,11 @@ use rayon::prelude::*;
 use crate::backend::{Data, MAX_STEPS, Session, Values};
 use crate::data::{self, Images};
 use crate::error::{Error, Result};
-use crate::graph::Shape;
 use crate::models::Batches;
 use crate::ops::{Order, Pixels};
 use crate::rng::Permutation;
 use crate::step::Step;
+use crate::tensor::Shape;
 
 /// Bytes of batches that are brought at once from a file, where the device sets no limit.
 const STREAMED: u64 = 1 << 26;

@@ -1,5 +1,6 @@
 //! The pictures of a run: drawn anew while it goes on for its folder and for TensorBoard, and again for a report.
 
+use super::ModelInput;
 use super::generate::{Encoder, Reconstructor, Sampler};
 use super::run::EpochMetrics;
 use crate::backend::Session;

@@ -1,5 +1,6 @@
 //! A trained model at work: codes, reconstructions and samples through a session, any number of them in batches.
 
+use super::ModelInput;
 use crate::backend::{ProgramId, Session};
 use crate::config::Binarise;
 use crate::data::Images;

@@ -34,6 +34,7 @@ pub use figures::image_grid;
 pub use metrics::Losses;
 pub use observer::{Ended, Observer};
 pub use run::{EpochMetrics, RunFolder, newest_run};
+pub use setup::ModelInput;
 
 use crate::backend::{Device, ProgramId, Session, Traffic};
 use crate::config::TrainConfig;

@@ -1,4 +1,4 @@
-//! What a run needs before its first step: checks against the data, a place, and what a resumed run must keep.
+//! What a run needs before its first step: images as a model takes them, and a folder.
 
 use std::io::ErrorKind;
 use std::ops::Range;
@@ -6,31 +6,19 @@ use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::run::RunFolder;
-use crate::backend::{self, Data, Device};
-use crate::config::{Binarise, ImageSide, TrainConfig};
-use crate::data::{Dataset, Images, Reading, Schema, Values};
+use crate::backend::{self, Data};
+use crate::config::{Binarise, TrainConfig};
+use crate::data::{Images, Values};
 use crate::error::{Error, Result};
-use crate::graph::{DType, Shape};
-use crate::models::{Loss, ModelKind, Output};
+use crate::tensor::Shape;
 
-impl Images {
-    /// How the pixels are stored on a device.
-    pub fn dtype(&self) -> DType {
-        if self.pixels.are_bytes() { DType::U8 } else { DType::Real }
-    }
-
+/// Images as a session and a model take them.
+pub trait ModelInput {
     /// The set as a session takes it.
     ///
     /// # Panics
     /// For pixels that stay in their file: these are streamed.
-    pub fn resident(&self) -> Data<'_> {
-        let values = match &self.pixels {
-            Values::Bytes(bytes) => backend::Values::Bytes(bytes),
-            Values::Reals(reals) => backend::Values::Reals(reals),
-            Values::Stored(_) => panic!("pixels in a file are not resident"),
-        };
-        Data { shape: Shape::new(self.count(), self.features()), values }
-    }
+    fn resident(&self) -> Data<'_>;
 
     /// These images as a model is shown them outside training, `[range, features]`: bytes over 255, reals as they are;
     /// 0 or 1 where they are thresholded.
@@ -40,7 +28,20 @@ impl Images {
     ///
     /// # Panics
     /// If the range does not lie within the images.
-    pub fn shown(&self, range: Range<usize>, binarise: Binarise) -> Result<Vec<f32>> {
+    fn shown(&self, range: Range<usize>, binarise: Binarise) -> Result<Vec<f32>>;
+}
+
+impl ModelInput for Images {
+    fn resident(&self) -> Data<'_> {
+        let values = match &self.pixels {
+            Values::Bytes(bytes) => backend::Values::Bytes(bytes),
+            Values::Reals(reals) => backend::Values::Reals(reals),
+            Values::Stored(_) => panic!("pixels in a file are not resident"),
+        };
+        Data { shape: Shape::new(self.count(), self.features()), values }
+    }
+
+    fn shown(&self, range: Range<usize>, binarise: Binarise) -> Result<Vec<f32>> {
         let features = self.features();
         let values = range.start * features..range.end * features;
         let byte = |&byte: &u8| binarise.shown(f32::from(byte) * (1.0 / 255.0));
@@ -61,113 +62,6 @@ impl Images {
                 all.iter().map(real).collect()
             }
         })
-    }
-}
-
-impl TrainConfig {
-    /// The data, scaled as the configuration says.
-    ///
-    /// # Errors
-    /// Those of [`Reading::read`].
-    pub fn dataset(&self) -> Result<Dataset> {
-        self.reading(None).read(self.data.as_ref())
-    }
-
-    /// How data are read: as the configuration says, and in the form that a trained model knows.
-    pub fn reading(&self, known: Option<&Schema>) -> Reading {
-        Reading {
-            image_size: self.image_size.map(|ImageSide { height, width }| (height, width)),
-            channels: self.channels,
-            background: self.background,
-            header: self.header,
-            label_column: self.label_column.clone(),
-            drop_columns: self.drop_columns.clone(),
-            drop_bad: self.drop_bad,
-            split: self.split,
-            test_data: self.test_data.clone(),
-            seed: self.seed,
-            scale: self.scale,
-            probabilities: self.takes_probabilities(),
-            in_memory: self.resident_limit.map(|mebibytes| mebibytes.saturating_mul(1 << 20)),
-            known: known.cloned(),
-        }
-    }
-
-    /// Bytes of a data set that may stay on a device.
-    pub(super) fn data_limit(&self, device: &dyn Device) -> Option<u64> {
-        let asked = self.resident_limit.map(|mebibytes| mebibytes.saturating_mul(1 << 20));
-        [asked, device.binding_limit()].into_iter().flatten().min()
-    }
-
-    /// Checks the values against the data.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] where a set is empty, too large to be counted in 32 bits, or smaller than a batch.
-    pub fn validate_data(&self, data: &Dataset) -> Result<()> {
-        let sets =
-            [("training", Some(&data.train)), ("validation", data.validation.as_ref()), ("test", Some(&data.test))];
-        for (what, images) in sets.into_iter().filter_map(|(what, images)| Some((what, images?))) {
-            let (count, features) = (images.count(), images.features());
-            if count == 0 || u32::try_from(count).is_err() || features == 0 {
-                return Err(Error::Usage(format!(
-                    "{}: the {what} set has {count} images of {features} pixels: both must be at least 1",
-                    data.name
-                )));
-            }
-            self.check_range(&data.name, what, images)?;
-        }
-        let size = data.train.size;
-        if let Some(augment) = self.augment
-            && (data.table || augment.shift as usize >= size.height.max(size.width))
-        {
-            let reason = if data.table { "a table is no image".to_owned() } else { format!("its images are {size}") };
-            return Err(Error::Usage(format!("--augment {augment} does not fit {}: {reason}", data.name)));
-        }
-        let count = data.train.count();
-        if self.batch_size > count {
-            return Err(Error::Usage(format!(
-                "--batch-size is {}: it must be at most the number of training images, {count} in {}",
-                self.batch_size, data.name
-            )));
-        }
-        Ok(())
-    }
-
-    /// Whether values must lie in [0, 1].
-    fn takes_probabilities(&self) -> bool {
-        self.loss == Loss::Bce && self.model != ModelKind::Gan || self.binarise != Binarise::None
-    }
-
-    /// Checks that values are what the loss takes: probabilities lie in [0, 1].
-    ///
-    /// # Errors
-    /// [`Error::Usage`] that names the first value that is not; [`Error::Io`] where it can't be read.
-    pub fn check_range(&self, name: &str, what: &str, images: &Images) -> Result<()> {
-        if images.pixels.are_bytes() {
-            return Ok(());
-        }
-        let probabilities = self.takes_probabilities();
-        let outside = |value: &f32| !value.is_finite() || probabilities && !(0.0..=1.0).contains(value);
-        let (mut example, mut found) = (0, None);
-        images.each_row(|row| {
-            found = found.or_else(|| Some((example, *row.iter().find(|value| outside(value))?)));
-            example += 1;
-        })?;
-        let Some((example, value)) = found else { return Ok(()) };
-        let allowed = if probabilities { "in [0, 1] with --loss bce or --binarise" } else { "finite" };
-        Err(Error::Usage(format!(
-            "{name}: {what} example {example} holds {value}: a value must be {allowed}; --scale minmax or 255 brings values \
-             there, --loss mse or gaussian takes any finite one"
-        )))
-    }
-
-    /// The output's bias that gives this mean before any weight counts.
-    pub(super) fn output_bias(&self, mean: f64) -> f64 {
-        if self.output == Output::Identity {
-            return mean;
-        }
-        let mean = mean.clamp(1e-3, 1.0 - 1e-3);
-        (mean / (1.0 - mean)).ln()
     }
 }
 
@@ -229,6 +123,7 @@ fn timestamp(seconds: u64) -> String {
 mod tests {
     use super::*;
     use crate::data::ImageSize;
+    use crate::tensor::DType;
 
     #[test]
     fn images_are_shown_as_they_are_trained_on() {

@@ -4,17 +4,17 @@ use super::{a_step, dataset, fill, inputs};
 use vae_gpu::backend::cpu::interpret;
 use vae_gpu::backend::gpu::Gpu;
 use vae_gpu::backend::{Data, Session};
-use vae_gpu::data::Images;
 use vae_gpu::error::Result;
 use vae_gpu::graph::{Graph, NodeId};
 use vae_gpu::ops::{Case, Factor, Fill, Scale};
 use vae_gpu::plan::{Fusion, Options, compile};
+use vae_gpu::train::ModelInput;
 
 /// The op's value in f64.
 pub fn reference(case: &Case, rows: usize) -> Vec<f64> {
     let (graph, _, output) = case.graph().unwrap();
     let held = dataset(case);
-    let data: Vec<Data<'_>> = held.iter().map(Images::resident).collect();
+    let data: Vec<Data<'_>> = held.iter().map(ModelInput::resident).collect();
     let mut values = interpret::<f64>(&graph, &a_step(rows), &[], &data, &inputs(case)).unwrap();
     values.swap_remove(output_index(&graph, output))
 }
@@ -27,7 +27,7 @@ fn output_index(graph: &Graph, output: NodeId) -> usize {
 pub fn on_gpu(case: &Case, rows: usize, device: &Gpu) -> Result<Vec<f64>> {
     let (graph, _, _) = case.graph().unwrap();
     let held = dataset(case);
-    let data: Vec<Data<'_>> = held.iter().map(Images::resident).collect();
+    let data: Vec<Data<'_>> = held.iter().map(ModelInput::resident).collect();
     let mut session = device.open_session(graph.layout(), &data).unwrap();
     let program = session.load(compile(&graph, Options { fuse: Fusion::None }).unwrap()).unwrap();
     for (i, (_, kind)) in case.inputs.iter().enumerate() {

@@ -8,6 +8,7 @@ use image::{DynamicImage, GrayImage, ImageFormat};
 use npyz::WriterBuilder;
 use npyz::npz::NpzWriter;
 use vae_gpu::data::{DataSource, Dataset, Images, Reading, Values};
+use vae_gpu::train::ModelInput;
 
 pub(crate) fn command(folder: &Path) -> Command {
     let mut command = Command::cargo_bin("vae-gpu").unwrap();

@@ -1,22 +1,15 @@
 //! The CPU: every op's reference, in the order of the plan, in f32 or f64.
 
 mod interpret;
-mod product;
-mod room;
-mod threads;
 
 pub use interpret::interpret;
-pub(crate) use product::{Matrix, multiply, multiply_beside, multiply_then};
-pub(crate) use room::scratch;
-pub(crate) use threads::each;
 
 use super::*;
+use crate::compute::{AlignedVec, keep_spinning};
 use crate::ops::{Effect, Real, View};
 use crate::plan::{Dispatch, Place};
-use room::Numbers;
 use smallvec::SmallVec;
 use std::time::Instant;
-use threads::awake;
 
 /// The CPU as a device, computing in `T`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -72,8 +65,8 @@ type Few<X> = SmallVec<[X; 8]>;
 #[derive(Debug)]
 pub struct CpuSession<T> {
     layout: ParameterLayout,
-    arenas: [Numbers<T>; 4],
-    metrics: Numbers<T>,
+    arenas: [AlignedVec<T>; 4],
+    metrics: AlignedVec<T>,
     data: Vec<Held<T>>,
     programs: Vec<Program<T>>,
     traffic: Traffic,
@@ -103,7 +96,7 @@ impl<T: Real> Held<T> {
 #[derive(Debug, Default)]
 struct Program<T> {
     plan: Plan,
-    locals: Vec<Numbers<T>>,
+    locals: Vec<AlignedVec<T>>,
 }
 
 impl<T: Real> CpuSession<T> {
@@ -111,8 +104,8 @@ impl<T: Real> CpuSession<T> {
     pub fn new(layout: &ParameterLayout, data: &[Data<'_>]) -> CpuSession<T> {
         CpuSession {
             layout: layout.clone(),
-            arenas: std::array::from_fn(|_| Numbers::new(layout.len(), T::zero())),
-            metrics: Numbers::new(MAX_STEPS * METRICS, T::zero()),
+            arenas: std::array::from_fn(|_| AlignedVec::new(layout.len(), T::zero())),
+            metrics: AlignedVec::new(MAX_STEPS * METRICS, T::zero()),
             data: data.iter().map(Held::new).collect(),
             programs: Vec::new(),
             traffic: Traffic::default(),
@@ -148,7 +141,7 @@ impl<T: Real> CpuSession<T> {
         }
     }
 
-    fn take(&mut self, program: &mut Program<T>, place: Place) -> Numbers<T> {
+    fn take(&mut self, program: &mut Program<T>, place: Place) -> AlignedVec<T> {
         std::mem::take(match place {
             Place::Arena(arena) => &mut self.arenas[arena as usize],
             Place::Metrics => &mut self.metrics,
@@ -157,7 +150,7 @@ impl<T: Real> CpuSession<T> {
         })
     }
 
-    fn put(&mut self, program: &mut Program<T>, place: Place, values: Numbers<T>) {
+    fn put(&mut self, program: &mut Program<T>, place: Place, values: AlignedVec<T>) {
         match place {
             Place::Arena(arena) => self.arenas[arena as usize] = values,
             Place::Metrics => self.metrics = values,
@@ -171,7 +164,7 @@ impl<T: Real> CpuSession<T> {
         let dispatches = std::mem::take(&mut program.plan.dispatches);
         for (at, dispatch) in dispatches.iter().enumerate() {
             // The plan never lets an output share a buffer with an input, so taking outputs' buffers out is safe.
-            let mut taken: Few<(Place, Numbers<T>)> = Few::new();
+            let mut taken: Few<(Place, AlignedVec<T>)> = Few::new();
             for output in &dispatch.outputs {
                 if taken.iter().all(|(place, _)| *place != output.place) {
                     taken.push((output.place, self.take(program, output.place)));
@@ -221,7 +214,7 @@ impl<T: Real> CpuSession<T> {
 }
 
 /// The outputs as parts of the buffers they lie in; several may lie in one, apart.
-fn parts<'a, T: Real>(buffers: &'a mut [(Place, Numbers<T>)], outputs: &[Slice]) -> Few<&'a mut [T]> {
+fn parts<'a, T: Real>(buffers: &'a mut [(Place, AlignedVec<T>)], outputs: &[Slice]) -> Few<&'a mut [T]> {
     let mut parts: Few<Option<&mut [T]>> = outputs.iter().map(|_| None).collect();
     for (place, values) in buffers {
         let mut inside: Few<usize> = (0..outputs.len()).filter(|&i| outputs[i].place == *place).collect();
@@ -246,7 +239,7 @@ impl<T: Real> Session for CpuSession<T> {
         check_datasets(&plan, &held)?;
         check_len("the plan's arenas", plan.layout.len(), self.layout.len())?;
         // Not a number until written: a dispatch that reads what no other wrote shows at once.
-        let locals = plan.locals.iter().map(|&len| Numbers::new(len, T::nan())).collect();
+        let locals = plan.locals.iter().map(|&len| AlignedVec::new(len, T::nan())).collect();
         self.programs.push(Program { plan, locals });
         Ok(ProgramId(self.programs.len() - 1))
     }
@@ -254,7 +247,7 @@ impl<T: Real> Session for CpuSession<T> {
     fn submit(&mut self, programs: &[ProgramId], steps: &[Step]) -> Result<Submission> {
         assert!((1..=MAX_STEPS).contains(&steps.len()), "a submission has 1 to {MAX_STEPS} steps");
         self.metrics.fill(T::zero());
-        awake(|| {
+        keep_spinning(|| {
             for (slot, step) in steps.iter().enumerate() {
                 for program in programs {
                     // Out of the session while it runs, so that both can be borrowed.
@@ -322,7 +315,7 @@ impl<T: Real> Session for CpuSession<T> {
         let count = self.programs[program.0].plan.dispatches.len();
         let mut times = vec![Vec::with_capacity(repeats); count];
         let step = &Step { slot: 0, ..*step };
-        awake(|| {
+        keep_spinning(|| {
             let mut running = std::mem::take(&mut self.programs[program.0]);
             self.step(&mut running, step, |_| {});
             for _ in 0..repeats {

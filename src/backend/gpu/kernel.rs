@@ -1,9 +1,9 @@
 //! From an op's [`Kernel`] to a pipeline: link the fragments, parse once with naga, reflect the bindings.
 
 use super::Shared;
-use crate::backend::unchecked;
 use crate::error::{Error, Result};
 use crate::ops::Kernel;
+use crate::unchecked;
 
 /// A linked kernel: the module, and whether each storage binding from 1 on is written.
 #[derive(Clone, Debug)]

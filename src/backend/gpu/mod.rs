@@ -17,6 +17,7 @@ pub use wgpu;
 
 use super::*;
 use crate::ops::{Half, Profile};
+use crate::unchecked;
 use pipelines::Pipelines;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};

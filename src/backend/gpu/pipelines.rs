@@ -4,8 +4,8 @@
 //! adapter or driver, is as good as none, and replaced. A file that can't be written costs the next process time and
 //! nothing else, so it is no error.
 
-use crate::backend::unchecked;
 use crate::files::write_atomic;
+use crate::unchecked;
 use std::path::{Path, PathBuf};
 
 /// A pipeline cache and its file; written when it is dropped, if it holds something new.

@@ -48,7 +48,7 @@ pub enum Likelihood {
 }
 
 /// Columns of sums that an epilogue takes together.
-pub const FOUR: usize = 4;
+pub const FOUR: usize = crate::compute::COLS_PER_SECONDARY;
 
 impl Epilogue {
     /// The value's shape, where the product is `m` by `n`, or why the further inputs do not fit.

@@ -15,7 +15,7 @@ pub use half::Half;
 pub use operand::Operand;
 
 use super::*;
-use crate::backend::cpu::{Matrix, multiply, multiply_beside, multiply_then, scratch};
+use crate::compute::{Matrix, gemm, gemm_with_secondary, gemm_with_epilogue, scratch};
 
 /// The operand that is stored transposed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,14 +96,14 @@ impl Operation for Matmul {
         match self.epilogue {
             Epilogue::BiasActivation(activation) => {
                 let bias = more[0].values;
-                multiply_then([m, n, k], sums, left, right, #[inline(always)] |_, col, x| {
+                gemm_with_epilogue([m, n, k], sums, left, right, #[inline(always)] |_, col, x| {
                     activation.apply_in_place(x, &bias[col..]);
                 });
             }
             Epilogue::Likelihood { score, activation, target } => {
                 let (bias, target) = (more[0].values, target.elements(step, more[1]));
                 let weight = T::one() / T::from_f64(f64::from(step.rows));
-                multiply_beside([m, n, k], sums, second[0], left, right, #[inline(always)] |row, col, y, losses| {
+                gemm_with_secondary([m, n, k], sums, second[0], left, right, #[inline(always)] |row, col, y, losses| {
                     activation.apply_in_place(y, &bias[col..]);
                     let weight = if row < step.rows as usize { weight } else { T::zero() };
                     losses.fill(T::zero());
@@ -112,21 +112,21 @@ impl Operation for Matmul {
             }
             Epilogue::ActivationGradient(activation) => {
                 let y = more[0];
-                multiply_then([m, n, k], sums, left, right, #[inline(always)] |row, col, d| {
+                gemm_with_epilogue([m, n, k], sums, left, right, #[inline(always)] |row, col, d| {
                     activation.slope_in_place(d, &y.row(row)[col..]);
                 });
             }
-            Epilogue::Store => multiply([m, n, k], sums, left, right),
+            Epilogue::Store => gemm([m, n, k], sums, left, right),
             Epilogue::BiasGradient => {
-                multiply([m, n, k], sums, left, right);
+                gemm([m, n, k], sums, left, right);
                 let left = View { shape: Shape::new(k, m), values: &a, bytes: &[] };
                 SumRows.reference(step, &[left], second);
             }
             Epilogue::Posterior { stream, samples, weight } => scratch(m * n, |d_z| {
-                multiply([m, n, k], d_z, left, right);
+                gemm([m, n, k], d_z, left, right);
                 let (posterior, draw) = (more[0], ReparameteriseGradient { stream, samples });
                 let share = weight.value::<T>(step) / T::from_f64(f64::from(step.rows));
-                fill_heavy_rows(outputs[0], 2 * n, #[inline(always)] |row, d_posterior| {
+                parallel_heavy_rows(outputs[0], 2 * n, #[inline(always)] |row, d_posterior| {
                     draw.row(step, row, posterior.row(row), &d_z[row * n..][..n], d_posterior);
                     if row < step.rows as usize {
                         kl::gradient_of_row(posterior.row(row), share, d_posterior, #[inline(always)] |d, x| *d = *d + x);

@@ -7,9 +7,9 @@ use super::{Ready, Work, plan};
 use crate::backend::Device;
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::graph::DType;
 use crate::ops::{Effect, METRICS, Op};
 use crate::plan::{Dispatch, Options, Place, Plan, Slice};
+use crate::tensor::DType;
 
 /// One dispatch of a step.
 #[derive(Clone, Debug, Serialize)]

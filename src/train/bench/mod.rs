@@ -21,6 +21,7 @@ use crate::error::Result;
 use crate::models::{Batches, Model, Optimiser};
 use crate::plan::{Arena, Options, Plan, compile};
 use crate::step::Step;
+use crate::train::ModelInput;
 
 /// Work whose speed is measured: a VAE and a batch size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,10 +6,11 @@ use serde::Serialize;
 
 use crate::backend::{Data, Device, MAX_STEPS, ProgramId, Session, median};
 use crate::error::Result;
-use crate::graph::{Graph, ParameterLayout, Shape};
+use crate::graph::{Graph, ParameterLayout};
 use crate::ops::{Algorithm, Op, Products, Transpose};
 use crate::plan::{Dispatch, Options, Plan, compile};
 use crate::step::Step;
+use crate::tensor::Shape;
 
 /// A matrix product of a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Threads that stay awake while a submission runs, and what they share.
+//! Parallel loops on rayon's pool, and workers that keep spinning for work while a submission runs.
 
 use std::hint::spin_loop;
 use std::sync::Mutex;
@@ -7,67 +7,67 @@ use std::time::{Duration, Instant};
 
 use rayon::Yield;
 
-/// How long a thread looks for work that does not come,
-const PATIENCE: Duration = Duration::from_millis(1);
-/// and how long for work at all.
-const STAY: Duration = Duration::from_secs(1);
+/// Longest time that a worker spins without finding work.
+const IDLE_LIMIT: Duration = Duration::from_millis(1);
+/// Longest time that a worker spins at all.
+const SPIN_LIMIT: Duration = Duration::from_secs(1);
 
-/// How often a thread that waits for another one looks before it lets the system run what else there is.
-const SPINS: usize = 100;
+/// Spins of a thread that waits in [`join`], before it yields its core to the system.
+const SPINS_BEFORE_YIELD: usize = 100;
 
-/// Runs `f` on one of the pool's threads, and keeps the others looking for its parallel loops. One that has gone to sleep
-/// takes some dozens of microseconds to wake, longer than many a dispatch, and a step has dozens of loops.
+/// Runs `f` on one worker of the pool and keeps the others spinning for its parallel loops. A sleeping worker takes dozens of
+/// microseconds to wake, longer than many a dispatch, and a step has dozens of loops.
 ///
-/// Nobody looks on until `f` is done, come what may. Where a job waits for a part of itself rayon runs whatever there is, and
-/// so a search may come to lie in the middle of a job that `f` waits for: each would wait for the other.
-pub(super) fn awake<R: Send>(f: impl FnOnce() -> R + Send) -> R {
+/// Spinning always ends by a time limit, not only when `f` returns: a job that waits for a part of itself may run a spin loop
+/// in between, and if `f` waits for that job the two would wait for each other.
+pub(crate) fn keep_spinning<R: Send>(f: impl FnOnce() -> R + Send) -> R {
     let done = &AtomicBool::new(false);
     rayon::scope(|scope| {
         let runs_f = rayon::current_thread_index();
         scope.spawn_broadcast(move |_, thread| {
             if Some(thread.index()) != runs_f {
-                look(done);
+                spin_for_work(done);
             }
         });
-        let _ends = Ends(done);
+        let _done = SetOnDrop(done);
         f()
     })
 }
 
-/// Calls both, each on a thread of its own if another one has nothing to do.
+/// Fork-join: calls both, on two threads if another one is idle.
 pub(super) fn join(left: impl FnOnce() + Send, right: impl FnOnce() + Send) {
     let done = &AtomicBool::new(false);
     rayon::join(
         || {
             left();
-            // As rayon would wait, but that it lets a thread sleep after some microseconds.
+            // As rayon waits, except that rayon lets a thread sleep after some microseconds.
             let mut tries = 0;
             while !done.load(Acquire) {
                 match rayon::yield_now() {
                     Some(Yield::Executed) => {}
-                    _ if tries < SPINS => {
+                    _ if tries < SPINS_BEFORE_YIELD => {
                         tries += 1;
-                        spin_loop(); // leaves its core to a thread that shares it
+                        spin_loop(); // yields to the other hardware thread of its core
                     }
                     _ => std::thread::yield_now(),
                 }
             }
         },
         || {
-            let _ends = Ends(done);
+            let _done = SetOnDrop(done);
             right();
         },
     );
 }
 
-/// Whether this thread works from the front, as every other one does, or from the back. Each keeps to its end of what there is
-/// to do: what it wrote in one loop it mostly finds in its own caches in the next, and need not fetch from another core's.
-pub(super) fn from_front() -> bool {
+/// Whether this thread takes items from the front, as even threads do, or from the back. Each keeps to its end in every loop,
+/// so that what it wrote in one is mostly in its own caches in the next.
+pub(super) fn takes_from_front() -> bool {
     rayon::current_thread_index().is_none_or(|thread| thread.is_multiple_of(2))
 }
 
-/// Calls `f` with each of the items, which threads take from the end that is [theirs](from_front).
-pub(crate) fn each<I: DoubleEndedIterator + Send>(items: I, f: impl Fn(I::Item) + Sync) {
+/// Parallel for: calls `f` with each of the items, which threads take from [their end](takes_from_front).
+pub(crate) fn parallel_for<I: DoubleEndedIterator + Send>(items: I, f: impl Fn(I::Item) + Sync) {
     fn spread(threads: usize, work: &(impl Fn() + Sync)) {
         match threads {
             0 | 1 => work(),
@@ -77,7 +77,7 @@ pub(crate) fn each<I: DoubleEndedIterator + Send>(items: I, f: impl Fn(I::Item) 
     let threads = rayon::current_num_threads().min(items.size_hint().1.unwrap_or(usize::MAX));
     let items = &Mutex::new(items);
     spread(threads, &|| {
-        let next = if from_front() { I::next } else { I::next_back };
+        let next = if takes_from_front() { I::next } else { I::next_back };
         let take = || next(&mut items.lock().expect("no iterator panics"));
         while let Some(item) = take() {
             f(item);
@@ -85,11 +85,11 @@ pub(crate) fn each<I: DoubleEndedIterator + Send>(items: I, f: impl Fn(I::Item) 
     });
 }
 
-/// Runs what others have to run.
-fn look(done: &AtomicBool) {
+/// Runs other threads' jobs until `done`, or until a time limit.
+fn spin_for_work(done: &AtomicBool) {
     let began = Instant::now();
     let mut last = began;
-    while !done.load(Relaxed) && last.elapsed() < PATIENCE && began.elapsed() < STAY {
+    while !done.load(Relaxed) && last.elapsed() < IDLE_LIMIT && began.elapsed() < SPIN_LIMIT {
         match rayon::yield_now() {
             Some(Yield::Executed) => last = Instant::now(),
             _ => std::thread::yield_now(),
@@ -97,10 +97,10 @@ fn look(done: &AtomicBool) {
     }
 }
 
-/// Ends the others' search, also where `f` panics.
-struct Ends<'a>(&'a AtomicBool);
+/// Ends the other workers' spinning, also where `f` panics.
+struct SetOnDrop<'a>(&'a AtomicBool);
 
-impl Drop for Ends<'_> {
+impl Drop for SetOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Release);
     }
@@ -132,20 +132,20 @@ mod tests {
     }
 
     #[test]
-    fn a_search_within_a_job_that_is_waited_for_ends() {
+    fn spinning_within_a_job_that_is_waited_for_ends() {
         in_time(|| {
-            let [begun, looks, over] = [const { AtomicBool::new(false) }; 3];
+            let [begun, spins, over] = [const { AtomicBool::new(false) }; 3];
             threads(2).scope(|scope| {
                 scope.spawn(|_| {
                     begun.store(true, Relaxed);
-                    wait_for(&looks);
-                    // As it would while it waits for a part of itself: the search is all there is to run.
+                    wait_for(&spins);
+                    // As while it waits for a part of itself: the spin loop is all there is to run.
                     while rayon::yield_now() != Some(rayon::Yield::Executed) {}
                     over.store(true, Relaxed);
                 });
                 wait_for(&begun);
-                awake(|| {
-                    looks.store(true, Relaxed);
+                keep_spinning(|| {
+                    spins.store(true, Relaxed);
                     wait_for(&over);
                 });
             });
@@ -158,7 +158,7 @@ mod tests {
             for pool in 1..4 {
                 let taken: Vec<AtomicUsize> = (0..count).map(|_| AtomicUsize::new(0)).collect();
                 let (pool, of_pool) = (threads(pool), &taken);
-                pool.install(|| each(of_pool.iter(), |times| _ = times.fetch_add(1, Relaxed)));
+                pool.install(|| parallel_for(of_pool.iter(), |times| _ = times.fetch_add(1, Relaxed)));
                 assert!(taken.iter().all(|times| times.load(Relaxed) == 1), "{count} items: {taken:?}");
             }
         }
@@ -169,12 +169,14 @@ mod tests {
         let panics = |run: fn()| in_time(move || std::panic::catch_unwind(|| threads(2).install(run)).is_err());
         assert!(panics(|| join(|| {}, || panic!("as is wanted"))));
         assert!(panics(|| join(|| panic!("as is wanted"), || {})));
-        assert!(panics(|| each(0..4, |item| assert!(item < 3, "as is wanted"))));
+        assert!(panics(|| parallel_for(0..4, |item| assert!(item < 3, "as is wanted"))));
     }
 
     #[test]
     fn several_at_once_do_not_wait_for_each_other() {
-        let sums = || (0..300).map(|round| awake(|| (0..64_u64).into_par_iter().map(|i| i * round).sum::<u64>())).sum();
+        let sums = || {
+            (0..300).map(|round| keep_spinning(|| (0..64_u64).into_par_iter().map(|i| i * round).sum::<u64>())).sum()
+        };
         let all: Vec<u64> = in_time(move || {
             let threads = &threads(3);
             std::thread::scope(|scope| {
@@ -186,8 +188,8 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_ends_the_search_too() {
-        assert!(in_time(|| std::panic::catch_unwind(|| awake(|| panic!("as is wanted"))).is_err()));
-        assert_eq!(in_time(|| awake(|| 7)), 7);
+    fn a_panic_ends_the_spinning_too() {
+        assert!(in_time(|| std::panic::catch_unwind(|| keep_spinning(|| panic!("as is wanted"))).is_err()));
+        assert_eq!(in_time(|| keep_spinning(|| 7)), 7);
     }
 }

@@ -8,7 +8,7 @@
 /// `e^x`; 0 below -104, infinity above 88.7. Cody and Waite's reduction, then a Taylor polynomial of degree 7 on
 /// `[-ln 2 / 2, ln 2 / 2]`.
 #[inline(always)]
-pub(super) fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     // Adding 1.5 * 2^23 rounds to a whole number and leaves it in the low bits.
     const ROUND: f32 = 12_582_912.0;
     const LN2_HIGH: f32 = 0.693_359_4; // 9 bits: its products with whole numbers below 2^15 are exact
@@ -34,7 +34,7 @@ pub(super) fn exp(x: f32) -> f32 {
 
 /// `log(1 + x)` for x in [0, 1]: `2 atanh(s)` with `s = x / (2 + x)`, a series in s^2 <= 1/9.
 #[inline(always)]
-pub(super) fn ln_1p_unit(x: f32) -> f32 {
+pub(crate) fn ln_1p_unit(x: f32) -> f32 {
     let s = x / (2.0 + x);
     let z = s * s;
     let mut p = 1.0 / 15.0;
@@ -50,7 +50,7 @@ pub(super) fn ln_1p_unit(x: f32) -> f32 {
 
 /// `tanh x`: Cephes' polynomial (Moshier) below 0.625, `1 - 2 / (e^2x + 1)` above.
 #[inline(always)]
-pub(super) fn tanh(x: f32) -> f32 {
+pub(crate) fn tanh(x: f32) -> f32 {
     let size = x.abs();
     let z = x * x;
     let mut p = -5.704_988_6e-3;

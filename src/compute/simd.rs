@@ -1,15 +1,15 @@
-//! Code for the vector units at hand.
+//! Runtime dispatch to the vector instructions of the CPU, and the number types that GEMM is written for.
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// Runs `f` compiled for the vector units that the CPU has (AVX-512, AVX2 and the like), as far as `f` is inlined. No fused
-/// multiply-adds are made of `*` and `+`, so the result is the same on all of them.
+/// Runs `f` compiled for the CPU's vector instructions (AVX-512, AVX2 and the like), as far as `f` is inlined. `*` and `+` are
+/// never fused, so the result is the same on all CPUs.
 #[inline(always)]
 pub(crate) fn vectorised<R>(f: impl FnOnce() -> R) -> R {
     arch().dispatch(f)
 }
 
-/// [`vectorised`], for what is written for any vector units and told which ones.
+/// [`vectorised`] for code that is generic over the instruction set.
 #[inline(always)]
 pub(crate) fn dispatch<F: WithSimd>(f: F) -> F::Output {
     arch().dispatch(f)
@@ -30,11 +30,11 @@ pub(crate) mod testing {
     use std::cell::Cell;
 
     thread_local! {
-        /// Vector units that this thread is to use instead of the best ones.
+        /// Instruction set that this thread uses instead of the best one.
         pub(super) static THIS_THREADS: Cell<Option<Arch>> = const { Cell::new(None) };
     }
 
-    /// Runs `f` on threads that use these vector units.
+    /// Runs `f` on threads that use this instruction set.
     pub(crate) fn on<R: Send>(arch: Arch, f: impl FnOnce() -> R + Send) -> R {
         let threads =
             rayon::ThreadPoolBuilder::new().num_threads(2).start_handler(move |_| THIS_THREADS.set(Some(arch)));
@@ -42,19 +42,19 @@ pub(crate) mod testing {
     }
 }
 
-/// Numbers of which a vector register holds several: f32 and f64, with what products need of them.
+/// Element types of a SIMD vector, f32 and f64, with the operations that GEMM needs.
 ///
-/// Each method is for one kind of vector unit, `S`, inside a function that is compiled for it ([`pulp::Simd::vectorize`]).
+/// Methods are for one instruction set, `S`, and are called inside a function that is compiled for it ([`pulp::Simd::vectorize`]).
 pub trait Lanes: num_traits::Float + bytemuck::Pod + Send + Sync + 'static {
-    /// A register.
+    /// A vector register.
     type Vector<S: Simd>: Copy + bytemuck::Pod;
-    /// Numbers in a register.
+    /// Lanes of a vector.
     fn count<S: Simd>() -> usize {
         size_of::<Self::Vector<S>>() / size_of::<Self>()
     }
-    /// Bits of which none is set where the number is zero, of either sign.
+    /// Bits that are all clear exactly where the number is zero, of either sign.
     fn mark(self) -> u32;
-    /// The same number in all lanes.
+    /// Broadcasts a number to all lanes.
     fn splat<S: Simd>(simd: S, value: Self) -> Self::Vector<S>;
     /// `a b + c`, rounded once where the CPU can.
     fn multiply_add<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>, c: Self::Vector<S>) -> Self::Vector<S>;

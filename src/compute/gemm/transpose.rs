@@ -1,11 +1,11 @@
-//! Transposes of squares of numbers, in vector registers where there are instructions for it.
+//! Transposition of small square blocks, in vector registers where there are instructions for it.
 
 use pulp::Simd;
 
-use super::terms::CHUNK;
-use crate::simd::Lanes;
+use super::nonzero::CHUNK;
+use crate::compute::simd::Lanes;
 
-/// The columns of `R` rows of [`CHUNK`] numbers.
+/// Transposes `R` rows of [`CHUNK`] numbers.
 #[inline(always)]
 pub(super) fn transposed<T: Lanes, S: Simd, const R: usize>(simd: S, rows: [[T; CHUNK]; R]) -> [[T; R]; CHUNK] {
     #[cfg(target_arch = "x86_64")]
@@ -24,7 +24,7 @@ mod x86 {
     use std::any::Any;
     use std::arch::x86_64::__m256;
 
-    /// The instructions, where they are among the vector units'; known as it is compiled.
+    /// The AVX instructions, where `simd` includes them; resolved at compile time.
     #[inline(always)]
     pub(super) fn avx(simd: &dyn Any) -> Option<Avx> {
         let v4 = simd.downcast_ref::<V4>().map(|v4| v4.avx);

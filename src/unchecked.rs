@@ -1,7 +1,7 @@
 //! All code that the compiler can't check: the one module with `unsafe`, a few lines at a time, each with why it is sound.
 //!
-//! What is here is safe to call. It deliberately decides nothing: how products are cut is `cpu/product`'s business, which
-//! kernels are compiled without checks `gpu/kernel.rs`'s.
+//! What is here is safe to call. It deliberately decides nothing: how C is split is `compute/gemm`'s business, which
+//! kernels are compiled without checks `backend/gpu/kernel.rs`'s.
 #![allow(unsafe_code, reason = "this module is where it is allowed")]
 
 use std::marker::PhantomData;

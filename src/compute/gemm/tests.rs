@@ -1,7 +1,10 @@
 use super::*;
-use crate::simd::Lanes;
 
-/// Sizes `[m, n, k]`: one, ragged edges in all directions, many parts, many blocks, exactly one block and one more.
+fn from_f64<T: Lanes>(value: f64) -> T {
+    num_traits::NumCast::from(value).unwrap()
+}
+
+/// Sizes `[m, n, k]`: one, ragged edges in all directions, many blocks of C, many k-blocks, exactly one k-block and one more.
 const SIZES: [[usize; 3]; 9] = [
     [1, 1, 1],
     [37, 700, 19],
@@ -19,16 +22,16 @@ fn numbers(count: usize, kept: usize, of: usize) -> Vec<f64> {
     (0..count).map(|i| if i % of < kept { f64::from((i * 37 % 101) as u32) / 101.0 - 0.5 } else { 0.0 }).collect()
 }
 
-fn rounded<T: Real>(values: &[f64]) -> Vec<T> {
-    values.iter().map(|&value| T::from_f64(value)).collect()
+fn rounded<T: Lanes>(values: &[f64]) -> Vec<T> {
+    values.iter().map(|&value| from_f64::<T>(value)).collect()
 }
 
-/// What a sum is said to be: that of its blocks' sums, each a chain of multiply-adds from zero.
-fn sum<T: Real>(k: usize, a: impl Fn(usize) -> T, b: impl Fn(usize) -> T) -> T {
-    let block = k.div_ceil(k.div_ceil(BLOCK));
-    let sums = (0..k).step_by(block).map(|from| {
-        (from..k.min(from + block)).fold(T::zero(), |sum, term| num_traits::Float::mul_add(a(term), b(term), sum))
-    });
+/// The sum as defined: that of its k-blocks' sums, each a chain of multiply-adds from zero.
+fn sum<T: Lanes>(k: usize, a: impl Fn(usize) -> T, b: impl Fn(usize) -> T) -> T {
+    let kc = k.div_ceil(k.div_ceil(KC));
+    let sums = (0..k)
+        .step_by(kc)
+        .map(|from| (from..k.min(from + kc)).fold(T::zero(), |sum, p| num_traits::Float::mul_add(a(p), b(p), sum)));
     sums.reduce(|sum, next| sum + next).unwrap()
 }
 
@@ -46,23 +49,23 @@ fn fused() -> bool {
     dispatch(Fused)
 }
 
-/// Products of these factors, however they are stored, are bit for bit the sums they are said to be, on any threads, and
-/// each element is finished once.
-fn is_exact<T: Real>([m, n, k]: [usize; 3], a: &[f64], b: &[f64]) {
+/// GEMM of these operands, however they are stored, gives the sums as defined, bit for bit, on any threads, and runs the
+/// epilogue once per element.
+fn is_exact<T: Lanes + std::fmt::Debug>([m, n, k]: [usize; 3], a: &[f64], b: &[f64]) {
     let (a, b) = (rounded::<T>(a), rounded::<T>(b));
     for (a_transposed, b_transposed) in [(false, false), (false, true), (true, false), (true, true)] {
         let left = if a_transposed { Matrix::transposed(&a, m) } else { Matrix::rows(&a, k) };
         let right = if b_transposed { Matrix::transposed(&b, k) } else { Matrix::rows(&b, n) };
         let product = || {
             let mut out = vec![T::nan(); m * n];
-            let mut beside = vec![T::zero(); m * n.div_ceil(FOUR)];
-            multiply_beside([m, n, k], &mut out, &mut beside, left, right, |row, col, values, beside| {
-                assert!(row < m && col % PIECE == 0 && values.len() == PIECE.min(n - col));
-                assert!(beside.len() == values.len().div_ceil(FOUR));
+            let mut secondary = vec![T::zero(); m * n.div_ceil(COLS_PER_SECONDARY)];
+            gemm_with_secondary([m, n, k], &mut out, &mut secondary, left, right, |row, col, values, secondary| {
+                assert!(row < m && col % EPILOGUE_COLS == 0 && values.len() == EPILOGUE_COLS.min(n - col));
+                assert!(secondary.len() == values.len().div_ceil(COLS_PER_SECONDARY));
                 values.iter_mut().for_each(|value| *value = *value + T::one());
-                beside.iter_mut().for_each(|beside| *beside = *beside + T::one());
+                secondary.iter_mut().for_each(|secondary| *secondary = *secondary + T::one());
             });
-            assert!(beside.iter().all(|&beside| beside == T::one()), "[{m}, {n}, {k}]: finished once");
+            assert!(secondary.iter().all(|&secondary| secondary == T::one()), "[{m}, {n}, {k}]: finished once");
             out
         };
         let out = product();
@@ -71,9 +74,9 @@ fn is_exact<T: Real>([m, n, k]: [usize; 3], a: &[f64], b: &[f64]) {
                 let at = |matrix: Matrix<'_, T>, i: usize, j: usize| {
                     matrix.values[i * matrix.strides.0 + j * matrix.strides.1]
                 };
-                let wanted = sum(k, |term| at(left, row, term), |term| at(right, term, col)) + T::one();
+                let wanted = sum(k, |p| at(left, row, p), |p| at(right, p, col)) + T::one();
                 let got = out[row * n + col];
-                let near = (got - wanted).abs() <= T::from_f64(1e-4);
+                let near = (got - wanted).abs() <= from_f64::<T>(1e-4);
                 assert!(got == wanted || !fused() && near, "[{m}, {n}, {k}] at {row} {col}: {got:?}, not {wanted:?}");
             }
         }
@@ -93,14 +96,14 @@ fn sums_are_bit_for_bit_what_they_are_said_to_be() {
     }
 }
 
-/// Each factor is multiplied on AVX2 first, and then, on other threads, on the best vector units that there are.
+/// Operands are multiplied with AVX2 first, and then, on other threads, on the best vector instructions there are.
 #[cfg(target_arch = "x86_64")]
 #[test]
 fn sums_are_the_same_on_older_vector_units() {
     let Some(avx2) = pulp::x86::V3::try_new() else { return };
     for sizes @ [m, n, k] in SIZES {
         let (a, b) = (numbers(m * k, 3, 4), numbers(k * n, 1, 1));
-        crate::simd::testing::on(pulp::Arch::V3(avx2), || {
+        crate::compute::simd::testing::on(pulp::Arch::V3(avx2), || {
             is_exact::<f32>(sizes, &a, &b);
             is_exact::<f64>(sizes, &a, &b);
         });
@@ -108,7 +111,7 @@ fn sums_are_the_same_on_older_vector_units() {
 }
 
 #[test]
-fn terms_that_are_zero_change_nothing() {
+fn zeros_along_k_change_nothing() {
     for sizes @ [m, n, k] in [[37, 100, 300], [64, 784, 40], [129, 33, 61]] {
         for (a_kept, b_kept) in [(9, 40), (40, 9), (9, 9), (0, 40), (40, 0)] {
             is_exact::<f32>(sizes, &numbers(m * k, a_kept, 40), &numbers(k * n, b_kept, 40));
@@ -117,12 +120,12 @@ fn terms_that_are_zero_change_nothing() {
 }
 
 #[test]
-fn a_number_that_is_none_is_seen_where_the_other_factor_is_not_zero() {
+fn a_number_that_is_none_is_seen_where_the_other_operand_is_not_zero() {
     let (a, mut b) = (vec![1.0_f32; 12 * 40], vec![0.0_f32; 40 * 50]);
     b[7 * 50 + 31] = f32::NAN;
     for left in [Matrix::rows(&a, 40), Matrix::transposed(&a, 12)] {
         let mut out = vec![0.0; 12 * 50];
-        multiply([12, 50, 40], &mut out, left, Matrix::rows(&b, 50));
+        gemm([12, 50, 40], &mut out, left, Matrix::rows(&b, 50));
         assert!((0..12 * 50).all(|i| out[i].is_nan() == (i % 50 == 31)), "{out:?}");
     }
 }
@@ -135,19 +138,19 @@ fn what_is_left_out_is_the_same_on_any_threads() {
     let none = |threads| -> Vec<bool> {
         let mut out = vec![0.0; m * n];
         let threads = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        threads.install(|| multiply([m, n, k], &mut out, Matrix::rows(&a, k), Matrix::rows(&b, n)));
+        threads.install(|| gemm([m, n, k], &mut out, Matrix::rows(&a, k), Matrix::rows(&b, n)));
         out.iter().map(|value| value.is_nan()).collect()
     };
     let alone = none(1);
     assert!(alone[..100 * n].iter().all(|&none| none) && !alone[m * n - 1], "zero rows far from others are left out");
     for threads in [2, 3, 8] {
-        assert!(none(threads) == alone, "{threads} threads leave out other terms than one");
+        assert!(none(threads) == alone, "{threads} threads skip other k than one");
     }
 }
 
 #[test]
-#[should_panic(expected = "a product reaches past its matrices")]
-fn a_product_past_its_factors_is_refused() {
+#[should_panic(expected = "gemm reaches past its operands")]
+fn gemm_past_its_operands_is_refused() {
     let (mut out, a, b) = ([0.0_f32; 6], [0.0; 4], [0.0; 6]);
-    multiply([2, 3, 2], &mut out, Matrix::rows(&a, 3), Matrix::rows(&b, 3));
+    gemm([2, 3, 2], &mut out, Matrix::rows(&a, 3), Matrix::rows(&b, 3));
 }

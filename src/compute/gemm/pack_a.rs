@@ -1,0 +1,141 @@
+//! Packing of A, a micro-panel of MR rows at a time, just before it is multiplied by each micro-panel of B.
+
+use pulp::Simd;
+
+use super::Matrix;
+use super::nonzero::{CHUNK, NonZeroK};
+use super::transpose::transposed;
+use crate::compute::aligned::{AlignedBuffer, CACHE_LINE};
+use crate::compute::simd::Lanes;
+
+/// Micro-panels that are packed together where the columns of A are contiguous. One takes only part of a cache line per k, and
+/// the rows of a wide matrix share a few cache sets: by the next micro-panel its lines would be evicted.
+pub(super) const PANELS_AT_ONCE: usize = 8;
+/// Prefetch distance in k: strides are too long for the hardware prefetcher. So many lines fit even into one set of an 8-way
+/// first-level cache.
+const PREFETCH_DISTANCE: usize = 6;
+
+/// Micro-panel of A: MR rows of one k-block.
+#[derive(Clone, Copy)]
+pub(super) enum MicroPanel<'s, T, const MR: usize> {
+    /// Chunks of k, row by row inside each; the last may be partly filled. For dense A: every k is multiplied.
+    RowChunks(&'s [[[T; CHUNK]; MR]]),
+    /// k-major: the MR values of one k side by side. Any k can be skipped.
+    KMajor(&'s [[T; MR]]),
+}
+
+/// Memory of a packed micro-panel of A, and its non-zero k.
+#[derive(Debug)]
+pub(super) struct PackedA {
+    values: AlignedBuffer,
+    /// Which layout of [`MicroPanel`] it has.
+    row_chunks: bool,
+    nonzero: NonZeroK,
+}
+
+impl PackedA {
+    pub(super) const EMPTY: PackedA =
+        PackedA { values: AlignedBuffer::EMPTY, row_chunks: false, nonzero: NonZeroK::EMPTY };
+
+    /// The micro-panel that was packed, of `MR` rows and this k.
+    #[inline(always)]
+    pub(super) fn panel<T: Lanes, const MR: usize>(&mut self, k: usize) -> (MicroPanel<'_, T, MR>, &NonZeroK) {
+        let values = chunks_of::<T, MR>(&mut self.values, k);
+        let panel = match self.row_chunks {
+            true => MicroPanel::RowChunks(values.as_chunks().0.as_chunks().0),
+            false => MicroPanel::KMajor(&values.as_chunks().0[..k]),
+        };
+        (panel, &self.nonzero)
+    }
+}
+
+/// Memory for `MR` rows of k, rounded up to whole chunks.
+#[inline(always)]
+fn chunks_of<T: Lanes, const MR: usize>(values: &mut AlignedBuffer, k: usize) -> &mut [T] {
+    values.slice_mut(k.next_multiple_of(CHUNK) * MR)
+}
+
+/// Packs `N` micro-panels of `MR` rows of `a` each, one after another.
+#[inline(always)]
+pub(super) fn pack<T: Lanes, S: Simd, const MR: usize, const N: usize>(
+    simd: S,
+    a: Matrix<'_, T>,
+    k: usize,
+    panels: &mut [PackedA; N],
+) {
+    if a.strides.1 != 1 {
+        return pack_columns::<T, MR, N>(a, k, panels);
+    }
+    for (at, panel) in panels.iter_mut().enumerate() {
+        pack_rows::<T, S, MR>(simd, a.from(at * MR, 0), k, panel);
+    }
+}
+
+/// [`pack`] for contiguous columns, where the values of one k lie side by side.
+#[inline(always)]
+fn pack_columns<T: Lanes, const MR: usize, const N: usize>(a: Matrix<'_, T>, k: usize, panels: &mut [PackedA; N]) {
+    let mut panels = panels.each_mut().map(|PackedA { values, row_chunks, nonzero }| {
+        *row_chunks = false;
+        nonzero.clear();
+        (&mut chunks_of::<T, MR>(values, k).as_chunks_mut::<MR>().0[..k], nonzero)
+    });
+    for p in 0..k {
+        for line in (0..N * MR).step_by(CACHE_LINE / size_of::<T>()) {
+            a.prefetch(line, p + PREFETCH_DISTANCE);
+        }
+        let rows = &a.values[p * a.strides.1..][..N * MR];
+        for ((values, nonzero), &rows) in panels.iter_mut().zip(rows.as_chunks::<MR>().0) {
+            values[p] = rows;
+            nonzero.push(p, rows.iter().fold(0, |marks, value| marks | value.mark()) == 0);
+        }
+    }
+}
+
+/// [`pack`] of one micro-panel for contiguous rows.
+#[inline(always)]
+fn pack_rows<T: Lanes, S: Simd, const MR: usize>(simd: S, a: Matrix<'_, T>, k: usize, panel: &mut PackedA) {
+    let PackedA { values, row_chunks, nonzero } = panel;
+    nonzero.clear();
+    let values = chunks_of::<T, MR>(values, k);
+    let mut rows = [&[] as &[T]; MR];
+    for (at, row) in rows.iter_mut().enumerate() {
+        *row = &a.values[at * a.strides.0..][..k];
+    }
+    let chunks = values.as_chunks_mut().0.as_chunks_mut().0;
+    copy_chunks(rows, chunks, nonzero);
+    *row_chunks = nonzero.count() * CHUNK >= k * (CHUNK - 1);
+    if *row_chunks {
+        return;
+    }
+    for chunk in chunks {
+        let columns = transposed(simd, *chunk);
+        bytemuck::cast_slice_mut(chunk).copy_from_slice(&columns);
+    }
+}
+
+/// Copies rows chunk by chunk, and lists the non-zero k.
+#[inline(always)]
+fn copy_chunks<T: Lanes, const MR: usize>(rows: [&[T]; MR], chunks: &mut [[[T; CHUNK]; MR]], nonzero: &mut NonZeroK) {
+    let k = rows[0].len();
+    let mut whole = [&[] as &[[T; CHUNK]]; MR];
+    for (whole, row) in whole.iter_mut().zip(rows) {
+        *whole = &row.as_chunks().0[..k / CHUNK];
+    }
+    for (at, to) in chunks[..k / CHUNK].iter_mut().enumerate() {
+        let mut marks = [0; CHUNK];
+        for (to, row) in to.iter_mut().zip(whole) {
+            *to = row[at];
+            for (marks, value) in marks.iter_mut().zip(row[at]) {
+                *marks |= value.mark();
+            }
+        }
+        let bits = marks.iter().enumerate().fold(0, |bits, (bit, &marks)| bits | u8::from(marks != 0) << bit);
+        nonzero.push_chunk(at * CHUNK, bits);
+    }
+    if let Some(to) = chunks.get_mut(k / CHUNK) {
+        for (to, row) in to.iter_mut().zip(rows) {
+            to[..k % CHUNK].copy_from_slice(&row[k / CHUNK * CHUNK..]);
+        }
+        nonzero.push_all(k / CHUNK * CHUNK..k);
+    }
+}
