@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use toml::Table;
 
-/// What becomes of grey pixels.
+/// Binarisation of grey pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Binarise {
@@ -108,7 +108,7 @@ pub struct TrainConfig {
     pub patience: Option<u64>,
     /// What every draw of the run depends on.
     pub seed: u32,
-    /// What becomes of grey pixels.
+    /// Binarisation of grey pixels.
     pub binarise: Binarise,
     /// A folder, a file, or made-up data; the embedded MNIST where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]

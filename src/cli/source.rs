@@ -118,9 +118,7 @@ impl Found {
         if other.is_none() && data.fingerprint()? != header.data {
             data.notes.push(format!("these are not the data that the model was trained on, which had {}", header.data));
         }
-        let sets =
-            [("training", Some(&data.train)), ("validation", data.validation.as_ref()), ("test", Some(&data.test))];
-        for (what, images) in sets.into_iter().filter_map(|(what, images)| Some((what, images?))) {
+        for (what, images) in data.sets() {
             config.check_range(&data.name, what, images)?;
         }
         Ok((config, data))

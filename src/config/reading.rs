@@ -46,9 +46,7 @@ impl TrainConfig {
     /// # Errors
     /// [`Error::Usage`] where a set is empty, too large to be counted in 32 bits, or smaller than a batch.
     pub fn validate_data(&self, data: &Dataset) -> Result<()> {
-        let sets =
-            [("training", Some(&data.train)), ("validation", data.validation.as_ref()), ("test", Some(&data.test))];
-        for (what, images) in sets.into_iter().filter_map(|(what, images)| Some((what, images?))) {
+        for (what, images) in data.sets() {
             let (count, features) = (images.count(), images.features());
             if count == 0 || u32::try_from(count).is_err() || features == 0 {
                 return Err(Error::Usage(format!(

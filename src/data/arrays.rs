@@ -174,7 +174,6 @@ fn examples(shape: &[usize], content: Content) -> Result<Raw, String> {
     if numbers.is_empty() {
         return Err(format!("its shape is {shape:?}: there is no value in it"));
     }
-    let white = numbers.are_bytes().then_some(255.0);
     let numbers = match channels_first && size.channels > 1 {
         true => {
             let pixels = size.height * size.width;
@@ -183,7 +182,7 @@ fn examples(shape: &[usize], content: Content) -> Result<Raw, String> {
         }
         false => numbers,
     };
-    Ok(Raw { white, ..Raw::numbers(size, numbers) })
+    Ok(Raw::numbers(size, numbers))
 }
 
 /// The labels of `count` examples, one each, or a row each with a one at its class; and what is to be said of them.

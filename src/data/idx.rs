@@ -70,8 +70,7 @@ pub(super) fn examples(images: &Named, labels: Option<&Named>, notes: &mut Vec<S
     let count = sizes[0];
     let Some(labels) = labels else {
         notes.push(format!("{} has no file of labels beside it: its examples have none", images.path.display()));
-        let white = matches!(numbers, Numbers::Bytes(_)).then_some(255.0);
-        return Ok(Raw { white, ..Raw::numbers(size, numbers) });
+        return Ok(Raw::numbers(size, numbers));
     };
     let (sizes, values) = decode(&labels.path, open(&labels.path)?)?;
     if sizes.as_slice() != [count] {
@@ -82,8 +81,7 @@ pub(super) fn examples(images: &Named, labels: Option<&Named>, notes: &mut Vec<S
         return Err(Error::format(&labels.path, reason));
     }
     let labels = Labels::Numbers(values.converted(1, |_, value| value));
-    let white = matches!(numbers, Numbers::Bytes(_)).then_some(255.0);
-    Ok(Raw { white, labels, ..Raw::numbers(size, numbers) })
+    Ok(Raw { labels, ..Raw::numbers(size, numbers) })
 }
 
 /// The last part of a path, with `.` and `..` resolved where the system can.

@@ -11,6 +11,7 @@ use super::ImageSize;
 use super::element::Kind;
 use super::idx::{Header, folder_name};
 use super::labels::Labels;
+use super::numbers::Numbers;
 use super::raw::Raw;
 use super::reading::{Found, Set};
 use crate::error::{Error, Result};
@@ -30,7 +31,6 @@ const CANONICAL: [(&str, &[u32]); 4] = [
 #[cfg(mnist_embedded)]
 pub(super) fn embedded() -> Result<Found> {
     use super::idx::decode;
-    use super::numbers::Numbers;
     use flate2::read::MultiGzDecoder;
 
     macro_rules! file {
@@ -45,7 +45,7 @@ pub(super) fn embedded() -> Result<Found> {
     let set = |images: Numbers, labels: Numbers| {
         let labels = Labels::Numbers(labels.converted(1, |_, value| value));
         let size = ImageSize::grey(SIDE as usize, SIDE as usize);
-        Raw { white: Some(255.0), labels, ..Raw::numbers(size, images) }
+        Raw { labels, ..Raw::numbers(size, images) }
     };
     let (train, test) = rayon::join(
         || Ok(set(file!("train-images-idx3-ubyte.gz")?, file!("train-labels-idx1-ubyte.gz")?)),
@@ -87,7 +87,7 @@ pub(super) fn read_canonical(dir: &Path) -> Result<Option<Found>> {
             return Err(Error::format(dir, "files changed while they were read"));
         }
         let labels = Labels::Numbers(labels.into_iter().map(f64::from).collect());
-        Ok(Raw { labels, ..Raw::bytes(size, pixels) })
+        Ok(Raw { labels, ..Raw::numbers(size, Numbers::Bytes(pixels)) })
     };
     let train = set(read.trn_img, read.trn_lbl, TRAIN_COUNT)?;
     let test = set(read.tst_img, read.tst_lbl, TEST_COUNT)?;
@@ -114,7 +114,6 @@ fn is_canonical(dir: &Path) -> bool {
 #[cfg(all(test, mnist_embedded))]
 mod tests {
     use super::*;
-    use crate::data::numbers::Numbers;
 
     fn bytes(set: &(Set, Raw)) -> &[u8] {
         let Numbers::Bytes(bytes) = &set.1.numbers else { panic!("MNIST has bytes") };

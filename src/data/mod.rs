@@ -276,16 +276,19 @@ impl Dataset {
         self.validation.as_ref().unwrap_or(&self.test)
     }
 
+    /// The sets that there are, by what they are called.
+    pub(crate) fn sets(&self) -> impl Iterator<Item = (&'static str, &Images)> {
+        let validation = self.validation.as_ref().map(|set| ("validation", set));
+        [Some(("training", &self.train)), validation, Some(("test", &self.test))].into_iter().flatten()
+    }
+
     /// What tells these examples from others.
     ///
     /// # Errors
     /// [`Error::Io`](crate::error::Error::Io) where values that stay in their file can't be read.
     pub fn fingerprint(&self) -> Result<Fingerprint> {
         let mut sum = flate2::Crc::new();
-        [Some(&self.train), self.validation.as_ref(), Some(&self.test)]
-            .into_iter()
-            .flatten()
-            .try_for_each(|set| set.sum(&mut sum))?;
+        self.sets().try_for_each(|(_, set)| set.sum(&mut sum))?;
         let count = |set: &Images| set.count() as u64;
         Ok(Fingerprint {
             train: count(&self.train),

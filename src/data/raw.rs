@@ -23,22 +23,10 @@ pub(super) struct Raw {
 }
 
 impl Raw {
-    /// Numbers without white, labels and names.
+    /// Numbers without labels and names; 255 is white where they are bytes.
     pub(super) fn numbers(size: ImageSize, numbers: Numbers) -> Raw {
-        Raw {
-            size,
-            numbers,
-            white: None,
-            pictures: false,
-            labels: Labels::None,
-            names: Vec::new(),
-            columns: Vec::new(),
-        }
-    }
-
-    /// Bytes: 255 is white.
-    pub(super) fn bytes(size: ImageSize, bytes: Vec<u8>) -> Raw {
-        Raw { white: Some(255.0), ..Raw::numbers(size, Numbers::Bytes(bytes)) }
+        let white = numbers.are_bytes().then_some(255.0);
+        Raw { size, numbers, white, pictures: false, labels: Labels::None, names: Vec::new(), columns: Vec::new() }
     }
 
     pub(super) fn count(&self) -> usize {
