@@ -21,7 +21,7 @@ fn main() -> vae_gpu::Result<()> {
     let mut layout = ParameterLayout::default();
     let weight = layout.declare("encoder.weight", Shape::new(LATENT, FEATURES), Init::linear(FEATURES));
     let mut g = Graph::new(layout.clone());
-    let all = g.dataset(0, Shape::new(EXAMPLES, FEATURES), DType::Real);
+    let all = g.dataset(0, Shape::new(EXAMPLES, FEATURES), DType::F32);
     let x = g.gather(all, ROWS, Order::Shuffled, Pixels::Grey)?; // [rows, features]
     let w = g.parameter(weight); // [latent, features]
     let code = g.matmul(x, w, Transpose::B)?; // [rows, latent]

@@ -7,7 +7,7 @@ use vae_gpu::backend::Session;
 use vae_gpu::backend::cpu::interpret;
 use vae_gpu::backend::gpu::{Gpu, GpuOptions, adapters};
 use vae_gpu::graph::{Backward, Graph, NodeId, ParameterLayout, differentiate};
-use vae_gpu::ops::{Activation, Case, Custom, Fill, Fragment, Kernel, Operation, Profile, Real, View};
+use vae_gpu::ops::{Activation, Case, Custom, DeviceProfile, Fill, Fragment, Kernel, Operation, Real, View};
 use vae_gpu::plan::{Options, compile};
 use vae_gpu::step::Step;
 use vae_gpu::tensor::Shape;
@@ -39,7 +39,7 @@ impl Operation for Product {
         Ok(vec![Some(back.apply(Custom::new(Product), &[d_y, b])?), Some(back.apply(Custom::new(Product), &[d_y, a])?)])
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         let main = Fragment { name: "custom_op.wgsl", source: include_str!("custom_op.wgsl") };
         Kernel::elementwise(main, output.len())
     }

@@ -18,7 +18,7 @@
 //! | [`files`] | files that are written whole or not at all | what is in them | error |
 //! | [`graph`] | values and what they are computed from; differentiation | devices, buffers | error, ops, rng, tensor |
 //! | [`ops`] | each op's shape rule, reference, gradient, kernel | devices, files | compute, error, graph, rng, step, tensor |
-//! | [`plan`] | order, fusion, buffers | devices | error, graph, ops, tensor |
+//! | [`plan`] | order, fusion, buffers; lowering to linked kernels | devices | error, graph, ops, step, tensor |
 //! | [`backend`] | runs plans: CPU in f32 or f64, GPU | models | compute, error, files, graph, ops, plan, step, tensor, unchecked |
 //! | [`models`] | architectures: builder calls on a graph | kernels, plans, devices | error, graph, ops, rng, tensor |
 //! | [`data`] | data sets in | models, devices | error, files, rng, tensor |

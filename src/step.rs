@@ -4,6 +4,9 @@
 //! one uniform buffer, written once a submission. Kernels read a row and never advance it. The WGSL twin is
 //! `shaders/common/step.wgsl`; a test reflects both and compares every offset.
 
+/// Steps a submission may have at most: rows of the metrics ring and of the uniform buffer.
+pub const MAX_STEPS: usize = 64;
+
 /// One step's values, as the host computes them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {

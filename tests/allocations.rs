@@ -20,7 +20,7 @@ fn a_step_allocates_nothing() {
     rayon::ThreadPoolBuilder::new().num_threads(2).build_global().unwrap();
     let work = Work { name: "small", hidden: 70, latent: 40, batch: 130 };
     let data = Dataset::synthetic(Synthetic::Uniform, 1300, 784, 0);
-    for fuse in [Fusion::Ends, Fusion::None] {
+    for fuse in [Fusion::Epilogues, Fusion::None] {
         let (model, plan) = plan(&work, &data, Options { fuse }).unwrap();
         let mut session = Cpu::<f32>::new().session(model.layout(), &[data.train.resident()]).unwrap();
         let program = session.load(plan).unwrap();

@@ -76,7 +76,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("files", &["error"]),
     ("graph", &["error", "ops", "rng", "tensor"]),
     ("ops", &["compute", "error", "graph", "rng", "step", "tensor"]),
-    ("plan", &["error", "graph", "ops", "tensor"]),
+    ("plan", &["error", "graph", "ops", "step", "tensor"]),
     ("backend", &["compute", "error", "files", "graph", "ops", "plan", "step", "tensor", "unchecked"]),
     ("models", &["error", "graph", "ops", "rng", "tensor"]),
     ("data", &["error", "files", "rng", "tensor"]),

@@ -81,7 +81,7 @@ fn equal_runs_leave_equal_bytes_on_the_gpu() {
 #[test]
 fn any_number_of_threads_leaves_the_same_bytes() {
     for &model in ModelKind::ALL {
-        for fuse in [Fusion::None, Fusion::Ends] {
+        for fuse in [Fusion::None, Fusion::Epilogues] {
             let on = |threads: usize| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 let folder = tempfile::tempdir().unwrap();

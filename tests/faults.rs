@@ -10,7 +10,7 @@ use vae_gpu::backend::gpu::GpuOptions;
 use vae_gpu::backend::{Data, Device, ProgramId, Values};
 use vae_gpu::models::{Batches, Model, ModelConfig, Optimiser};
 use vae_gpu::ops::{Adam, Algorithm, Case, Fragment, Kernel, Op, Pixels, Products};
-use vae_gpu::plan::{Arena, Fusion, Options, Place, Plan, compile};
+use vae_gpu::plan::{Arena, BufferId, Fusion, Options, Plan, compile};
 use vae_gpu::rng::Permutation;
 use vae_gpu::step::Step;
 use vae_gpu::tensor::{DType, Shape};
@@ -47,9 +47,11 @@ const IN_OPS: [(&str, &str, Option<Algorithm>, Fault); 30] = [
     ("an element left out of a norm", "square_sums", None, |kernel| shift(kernel, "COUNT", -1.0)),
     ("a value left out of a state", "log_sum_exp_update", None, |kernel| shift(kernel, "SAMPLES", -1.0)),
     ("another stream's noise", "reparameterise", None, |kernel| shift(kernel, "STREAM", 1.0)),
-    ("a round of Philox left out", "normal", None, |kernel| edit(kernel, "rng/rng.wgsl", "round < 10u", "round < 9u")),
+    ("a round of Philox left out", "normal", None, |kernel| {
+        edit(kernel, "common/rng.wgsl", "round < 10u", "round < 9u")
+    }),
     ("another word of a block", "normal", None, |kernel| {
-        edit(kernel, "rng/rng.wgsl", "block[element % 4u]", "block[0]")
+        edit(kernel, "common/rng.wgsl", "block[element % 4u]", "block[0]")
     }),
     ("a round of the order left out", "gather", None, |kernel| {
         edit(kernel, "rng/order_shuffled.wgsl", "FEISTEL_ROUNDS: u32 = 8u", "FEISTEL_ROUNDS: u32 = 7u");
@@ -61,7 +63,7 @@ const IN_OPS: [(&str, &str, Option<Algorithm>, Fault); 30] = [
         edit(kernel, "reduce/batch_mean.wgsl", "min(step.rows, BATCH)", "BATCH");
     }),
     ("a barrier dropped in a tree", "kl", None, |kernel| {
-        edit(kernel, "reduce/tree.wgsl", "        }\n        workgroupBarrier();", "        }");
+        edit(kernel, "common/tree.wgsl", "        }\n        workgroupBarrier();", "        }");
     }),
     ("a barrier dropped before a slice is read", "matmul", Some(Algorithm::Tiled), |kernel| {
         edit(kernel, "gemm/tiled.wgsl", "workgroupBarrier();\n        for", "for");
@@ -70,8 +72,8 @@ const IN_OPS: [(&str, &str, Option<Algorithm>, Fault); 30] = [
         edit(kernel, "gemm/tiled.wgsl", "        }\n        workgroupBarrier();\n    }", "        }\n    }");
     }),
     ("k past the end", "matmul", Some(Algorithm::Tiled), |kernel| {
-        edit(kernel, "gemm/thread_tile.wgsl", "if (k_0 + slot.x < K)", "if (true)"); // of a
-        edit(kernel, "gemm/thread_tile.wgsl", "if (k_0 + slot.x < K)", "if (true)"); // of b
+        edit(kernel, "gemm/thread_tile.wgsl", "k < K)", "true)"); // of a
+        edit(kernel, "gemm/thread_tile.wgsl", "k < K)", "true)"); // of b
     }),
     ("a vec4 of its neighbour's columns", "matmul", Some(Algorithm::Tiled), |kernel| {
         edit(kernel, "gemm/vec4_b_contiguous.wgsl", "cols.x + k", "cols.x - cols.x % 2u + k");
@@ -105,7 +107,8 @@ const IN_OPS: [(&str, &str, Option<Algorithm>, Fault); 30] = [
         edit(kernel, "gemm/split.wgsl", "let k = k_group * GROUP_K + i;", "let k = (3u - k_group) / 2u * GROUP_K + i;");
     }),
     ("workgroups past the 65,535th again", "scale", None, |kernel| {
-        edit(kernel, "common/grid.wgsl", "group.y * 65535u", "group.y");
+        // common/main.wgsl is no file of the kernel's own.
+        edit(kernel, "elementwise/run.wgsl", "group * WORKGROUP", "group % 65535u * WORKGROUP");
     }),
 ];
 
@@ -205,7 +208,7 @@ const IN_STEPS: [(&str, Fusion, Fault); 6] = [
         edit(kernel, "gemm/epilogue_likelihood.wgsl", "row < step.rows", "row <= step.rows");
     }),
     ("a bias's gradient in its neighbour's place", Fusion::All, |kernel| {
-        edit(kernel, "gemm/epilogue_bias_gradient.wgsl", "column_sums[row]", "column_sums[row ^ 1u]");
+        edit(kernel, "reduce/sum_rows.wgsl", "y[col]", "y[col ^ 1u]");
     }),
 ];
 
@@ -251,9 +254,9 @@ const IN_PLANS: [(&str, Change); 8] = [
             (plan.dispatches[first(plan, "bias_activation")].outputs[0], plan.dispatches[at].outputs[0]);
         for dispatch in &mut plan.dispatches[at..] {
             for slice in
-                dispatch.inputs.iter_mut().chain(&mut dispatch.outputs).filter(|slice| slice.place == moved.place)
+                dispatch.inputs.iter_mut().chain(&mut dispatch.outputs).filter(|slice| slice.buffer == moved.buffer)
             {
-                slice.place = kept.place;
+                slice.buffer = kept.buffer;
             }
         }
     }),
@@ -262,12 +265,12 @@ const IN_PLANS: [(&str, Change); 8] = [
         plan.dispatches[at].inputs.swap(0, 1);
     }),
     ("a weight read one element on", |plan| {
-        let weight = |slice: &&mut vae_gpu::plan::Slice| slice.place == Place::Arena(Arena::Parameters);
+        let weight = |slice: &&mut vae_gpu::plan::BufferView| slice.buffer == BufferId::Arena(Arena::Parameters);
         let slices = plan.dispatches.iter_mut().flat_map(|dispatch| &mut dispatch.inputs);
         slices.filter(weight).nth(2).unwrap().offset += 1;
     }),
     ("a gradient one element on", |plan| {
-        let gradient = |slice: &&mut vae_gpu::plan::Slice| slice.place == Place::Arena(Arena::Gradients);
+        let gradient = |slice: &&mut vae_gpu::plan::BufferView| slice.buffer == BufferId::Arena(Arena::Gradients);
         let slices = plan.dispatches.iter_mut().flat_map(|dispatch| &mut dispatch.outputs);
         slices.filter(gradient).nth(1).unwrap().offset += 1;
     }),

@@ -2,87 +2,94 @@
 //! reports a broken one. Rungs 1, 5 and 7 of the ladder.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::BTreeMap;
+
 use crate::common::cases::{folded, on_gpu, reference, rows};
 use crate::common::{Tolerance, a_step, gpu};
 use vae_gpu::backend::cpu::CpuSession;
-use vae_gpu::backend::gpu::{GpuOptions, link};
+use vae_gpu::backend::gpu::{GpuOptions, reflect};
 use vae_gpu::backend::{Device, Session};
 use vae_gpu::graph::{Graph, Init, ParameterLayout};
-use vae_gpu::ops::{Adam, Algorithm, Case, Kernel, Op, Operation, Profile};
-use vae_gpu::plan::{Arena, Options, compile};
+use vae_gpu::ops::{Adam, Algorithm, DeviceProfile, Op};
+use vae_gpu::plan::recording::{Recording, Shader};
+use vae_gpu::plan::{Arena, Fusion, Options, Plan, compile, lower};
 use vae_gpu::tensor::Shape;
 
-fn shapes(case: &Case) -> Vec<Shape> {
-    case.inputs.iter().map(|(shape, _)| *shape).collect()
-}
-
-/// Every kernel of every op's cases, and those that work on arenas.
-fn kernels() -> Vec<(String, Kernel)> {
-    let mut kernels = Vec::new();
-    let eights = Profile { subgroups_of_eight: true, ..Profile::new(true) };
-    for profile in [Profile::new(false), Profile::new(true), eights] {
-        for case in Op::cases() {
-            let output = case.op.shape(&shapes(&case)).unwrap();
-            kernels.push((case.to_string(), case.op.kernel(&shapes(&case), output, &profile)));
-            if let Op::Matmul(op) = &case.op {
-                let (m, n, k) = op.extents(shapes(&case)[0], shapes(&case)[1]);
-                let of_loop = |variant| Profile { products: [([m, n, k], variant)].into(), ..profile.clone() };
-                let loops = Algorithm::ALL.map(|variant| case.op.kernel(&shapes(&case), output, &of_loop(variant)));
-                kernels.extend(loops.map(|kernel| (case.to_string(), kernel)));
-            }
+/// The linked kernels of every op's cases, by each algorithm where it is a product, and of whole training steps.
+fn shaders() -> Vec<(Shader, BTreeMap<String, f64>)> {
+    let mut plans: Vec<(Plan, Vec<DeviceProfile>)> = Vec::new();
+    let eights = DeviceProfile { subgroups_of_eight: true, ..DeviceProfile::new(true) };
+    let profiles = [DeviceProfile::new(false), DeviceProfile::new(true), eights.clone()];
+    for case in Op::cases() {
+        let (graph, _, _) = case.graph().unwrap();
+        let mut all = profiles.to_vec();
+        if let Op::Matmul(op) = &case.op {
+            let (m, n, k) = op.extents(case.inputs[0].0, case.inputs[1].0);
+            let by = |algorithm| DeviceProfile { products: [([m, n, k], algorithm)].into(), ..eights.clone() };
+            all.extend(Algorithm::ALL.map(by));
         }
-        let arena = Shape::new(1, 1000);
-        kernels.push(("adam".to_owned(), Adam::default().kernel(&[arena], arena, &profile)));
-        let clipped = Adam::default().kernel(&[arena, Shape::SCALAR], arena, &profile);
-        kernels.push(("adam".to_owned(), clipped));
-        for count in 1..=3 {
-            let record = vae_gpu::ops::Record { first: 3 - count };
-            kernels.push(("record".to_owned(), record.kernel(&[Shape::SCALAR; 3][..count], Shape::SCALAR, &profile)));
+        plans.push((compile(&graph, Options { fuse: Fusion::None }).unwrap(), all));
+    }
+    for fuse in [Fusion::None, Fusion::All] {
+        for clip in [None, Some(1.0)] {
+            let graph = crate::fusion::small(clip);
+            let all = profiles.iter().flat_map(|profile| {
+                [8, 16].map(|storage_buffers| DeviceProfile { storage_buffers, ..profile.clone() })
+            });
+            plans.push((compile(&graph, Options { fuse }).unwrap(), all.collect()));
         }
     }
-    kernels
+    let mut seen: Vec<(Shader, BTreeMap<String, f64>)> = Vec::new();
+    for (plan, profiles) in plans {
+        for profile in profiles {
+            let Recording { shaders, prologue, dispatches, .. } = lower(&plan, &profile).unwrap();
+            for dispatch in prologue.into_iter().chain(dispatches) {
+                let shader = shaders[dispatch.shader].clone();
+                if seen.iter().all(|(known, _)| known.source != shader.source) {
+                    seen.push((shader, dispatch.constants));
+                }
+            }
+        }
+    }
+    seen
 }
 
 #[test]
 fn every_kernel_translates_to_spirv_msl_and_hlsl() {
     use naga::back::{hlsl, msl, pipeline_constants::process_overrides, spv};
     use naga::valid::{Capabilities, ShaderStages, SubgroupOperationSet};
-    let mut seen = Vec::new();
-    for (name, kernel) in kernels() {
-        let fragments: Vec<&str> = kernel.fragments.iter().map(|fragment| fragment.name).collect();
-        if seen.contains(&fragments) {
-            continue;
-        }
-        seen.push(fragments.clone());
-        let linked = link(&kernel).unwrap();
-        // No kernel needs a capability, but for the loop that is chosen only where subgroups are.
-        let subgroups = fragments.contains(&"gemm/subgroups.wgsl");
+    let shaders = shaders();
+    for (Shader { name, source, .. }, constants) in &shaders {
+        let (module, _) = reflect(name, source).unwrap();
+        // No kernel needs a capability, but for the algorithm that is chosen only where subgroups are.
+        let subgroups = source.contains("subgroup_invocation_id");
         let capabilities = if subgroups { Capabilities::SUBGROUP } else { Capabilities::empty() };
         let mut validator = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities);
         if subgroups {
             validator.subgroup_stages(ShaderStages::COMPUTE);
             validator.subgroup_operations(SubgroupOperationSet::BASIC | SubgroupOperationSet::BALLOT);
         }
-        let info = validator.validate(&linked.module).unwrap_or_else(|e| panic!("{fragments:?}: {e:?}"));
-        let constants = kernel.constants.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
+        let info = validator.validate(&module).unwrap_or_else(|e| panic!("{name}: {e:?}"));
+        let constants = constants.clone().into_iter().collect();
         let entry = Some((naga::ShaderStage::Compute, "main"));
-        let (module, info) = process_overrides(&linked.module, &info, entry, &constants)
-            .unwrap_or_else(|e| panic!("{name}: {fragments:?}: {e}"));
-        spv::write_vec(&module, &info, &spv::Options::default(), None).unwrap_or_else(|e| panic!("{fragments:?}: {e}"));
+        let (module, info) =
+            process_overrides(&module, &info, entry, &constants).unwrap_or_else(|e| panic!("{name}: {e}"));
+        spv::write_vec(&module, &info, &spv::Options::default(), None).unwrap_or_else(|e| panic!("{name}: {e}"));
         let options = msl::Options {
             lang_version: if subgroups { (2, 1) } else { (2, 0) },
             fake_missing_bindings: true,
             ..Default::default()
         };
         msl::write_string(&module, &info, &options, &msl::PipelineOptions::default())
-            .unwrap_or_else(|e| panic!("{fragments:?}: {e}"));
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
         let mut text = String::new();
         let options = hlsl::Options { fake_missing_bindings: true, ..Default::default() };
         hlsl::Writer::new(&mut text, &options, &hlsl::PipelineOptions::default())
             .write(&module, &info, None)
-            .unwrap_or_else(|e| panic!("{fragments:?}: {e}"));
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
     }
-    assert!(seen.len() > 50, "{} combinations of fragments", seen.len());
+    let shared = shaders.iter().filter(|(shader, _)| shader.name.contains(" | ")).count();
+    assert!(shaders.len() > 100 && shared > 10, "{} kernels, {shared} that ops share", shaders.len());
 }
 
 #[test]

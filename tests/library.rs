@@ -10,7 +10,7 @@ use vae_gpu::backend::cpu::{Cpu, interpret};
 use vae_gpu::backend::gpu::{Gpu, GpuOptions, wgpu};
 use vae_gpu::graph::{Backward, NodeId};
 use vae_gpu::models::{Model, ModelConfig};
-use vae_gpu::ops::{Case, Custom, Fill, Fragment, Kernel, Op, Operation, Profile, Real, View};
+use vae_gpu::ops::{Case, Custom, DeviceProfile, Entry, Fill, Fragment, Grid, Kernel, Op, Operation, Real, View};
 use vae_gpu::plan::{Arena, Options, compile};
 use vae_gpu::step::Step;
 use vae_gpu::tensor::Shape;
@@ -44,7 +44,7 @@ impl Operation for Shift {
         Ok(vec![Some(back.d_output)])
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         let source = "
             override WORKGROUP: u32;
             override COUNT: u32;
@@ -55,11 +55,11 @@ impl Operation for Shift {
             fn main(@builtin(global_invocation_id) id: vec3<u32>) {
                 if (id.x < COUNT) { y[id.x] = x[id.x] + BY; }
             }";
-        Kernel {
-            fragments: vec![Fragment { name: "shift.wgsl", source }],
-            constants: vec![("WORKGROUP", self.workgroup as f64), ("COUNT", output.len() as f64), ("BY", self.by)],
-            groups: output.len().div_ceil(self.workgroup),
-        }
+        let fragments = vec![Fragment { name: "shift.wgsl", source }];
+        let grid = Grid::Workgroups(output.len().div_ceil(self.workgroup));
+        let mut kernel = Kernel::new(fragments, Entry::Main, self.workgroup, grid);
+        kernel.constants = vec![("WORKGROUP", self.workgroup as f64), ("COUNT", output.len() as f64), ("BY", self.by)];
+        kernel
     }
 
     fn cases() -> Vec<Case> {
@@ -107,7 +107,7 @@ fn equal_ops_of_another_crate_are_equal_and_named() {
         fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
             back.none(Self::NAME, "it is a test's")
         }
-        fn kernel(&self, _: &[Shape], output: Shape, profile: &Profile) -> Kernel {
+        fn kernel(&self, _: &[Shape], output: Shape, profile: &DeviceProfile) -> Kernel {
             Shift { by: 0.0, workgroup: 1 }.kernel(&[], output, profile)
         }
         fn cases() -> Vec<Case> {

@@ -23,6 +23,7 @@ mod presets;
 mod profiles;
 mod random_graphs;
 mod random_models;
+mod recordings;
 mod references;
 mod rng;
 mod second_derivative;

@@ -70,7 +70,7 @@ fn batches() -> Batches {
     Batches {
         data: 0,
         examples: EXAMPLES,
-        dtype: DType::Real,
+        dtype: DType::F32,
         rows: ROWS,
         pixels,
         noise,
@@ -149,7 +149,7 @@ fn a_plan_computes_what_its_bare_graph_does_fused_and_unfused() {
             let parameters: Vec<f64> = model.layout().initial(5).into_iter().map(f64::from).collect();
             let resident = [Data { shape: Shape::new(EXAMPLES, FEATURES), values: Values::Reals(&data) }];
             let values = interpret::<f64>(&graph, &still(), &parameters, &resident, &HashMap::new()).unwrap();
-            for fuse in [Fusion::None, Fusion::Ends, Fusion::All] {
+            for fuse in [Fusion::None, Fusion::Epilogues, Fusion::All] {
                 let mut session = session(&model, &data);
                 session.write_arena(Arena::Parameters, &model.layout().initial(5)).unwrap();
                 let program = session.load(compile(&graph, Options { fuse }).unwrap()).unwrap();
@@ -214,7 +214,7 @@ fn the_closed_form_of_the_jacobian_is_what_differentiation_gives() {
         let closed = session.run(&[closed], &[still()]).unwrap()[0][2];
 
         let mut g = Graph::new(model.layout().clone());
-        let set = g.dataset(0, Shape::new(EXAMPLES, FEATURES), DType::Real);
+        let set = g.dataset(0, Shape::new(EXAMPLES, FEATURES), DType::F32);
         let x = g.gather(set, ROWS, Order::Stored, Pixels::Grey).unwrap();
         let x = g.apply(RepeatRows { count: 3 }.into(), &[x]).unwrap();
         let ids: Vec<_> = model.layout().ids().take(2).collect();

@@ -171,7 +171,7 @@ impl Random {
         self.values.push(values.iter().map(|&value| f64::from(value)).collect());
         match fill {
             Fill::Bytes | Fill::Reals => {
-                let dtype = if fill == Fill::Bytes { DType::U8 } else { DType::Real };
+                let dtype = if fill == Fill::Bytes { DType::U8 } else { DType::F32 };
                 self.datasets.push((shape, dtype, values));
                 self.graph.dataset(self.datasets.len() - 1, shape, dtype)
             }
@@ -198,12 +198,12 @@ impl Random {
         for (&input, values) in node.inputs.iter().zip(&values) {
             let stored = &self.graph.node(input).dtype;
             views.push(match stored {
-                DType::Real => View { shape: self.graph.shape(input), values, bytes: &[] },
+                DType::F32 | DType::U32 => View { shape: self.graph.shape(input), values, bytes: &[] },
                 DType::U8 => View { shape: self.graph.shape(input), values: &[], bytes: &bytes },
             });
         }
         let mut out = match op.effect() {
-            Effect::Accumulate => views.remove(0).values.to_vec(),
+            Effect::UpdateState => views.remove(0).values.to_vec(),
             _ => vec![f64::NAN; node.shape.len()],
         };
         op.reference(&self.step, &views, &mut [&mut out]);
@@ -242,7 +242,7 @@ fn on_gpu(
     let data = random.datasets.iter().zip(&bytes).map(|((shape, dtype, reals), bytes)| {
         let values = match dtype {
             DType::U8 => Values::Bytes(bytes),
-            DType::Real => Values::Reals(reals),
+            DType::F32 | DType::U32 => Values::Reals(reals),
         };
         Data { shape: *shape, values }
     });
@@ -308,7 +308,7 @@ fn random_graphs_agree_with_the_reference() {
         // The last values alone: slots are shared, and products take over what surrounds them.
         let read: Vec<NodeId> = random.graph.nodes().iter().flat_map(|node| node.inputs.clone()).collect();
         let last: Vec<NodeId> = nodes.into_iter().filter(|id| !read.contains(id)).collect();
-        for fuse in [Fusion::None, Fusion::Ends, Fusion::All] {
+        for fuse in [Fusion::None, Fusion::Epilogues, Fusion::All] {
             let (got, dispatches) = on_gpu(&device, &random, &last, fuse, print);
             fused_plans += u32::from(dispatches < unfused);
             for (id, got) in got {
@@ -317,7 +317,7 @@ fn random_graphs_agree_with_the_reference() {
                 match fuse {
                     Fusion::None => assert!(bits(&got) == bits(&seen[&id]), "{what}: slots that are shared change it"),
                     // A fused kernel may be contracted to other multiply-adds: each op's rounding counts.
-                    Fusion::Ends | Fusion::All => {
+                    Fusion::Epilogues | Fusion::All => {
                         let terms = random.checked.iter().map(|(_, terms)| terms).sum();
                         let [got, wanted] =
                             [&got, &seen[&id]].map(|v| v.iter().map(|&v| f64::from(v)).collect::<Vec<_>>());

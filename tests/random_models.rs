@@ -82,7 +82,7 @@ impl Random {
         let batches = Batches {
             data: 0,
             examples,
-            dtype: draws.one(&[DType::U8, DType::Real]),
+            dtype: draws.one(&[DType::U8, DType::F32]),
             rows,
             streamed: false,
             pixels: draws.one(&[Pixels::Grey, Pixels::Threshold, Pixels::Bernoulli(Stream::Pixels)]),
@@ -109,7 +109,7 @@ impl Random {
         for _ in 0..examples * features {
             match batches.dtype {
                 DType::U8 => bytes.push(draws.value(Fill::Bytes) as u8),
-                DType::Real => reals.push(draws.value(Fill::Reals)),
+                DType::F32 | DType::U32 => reals.push(draws.value(Fill::Reals)),
             }
         }
         let model = Model::new(config).unwrap();
@@ -123,7 +123,7 @@ impl Random {
         let shape = Shape::new(self.batches.examples, self.model.config().features);
         let values = match self.batches.dtype {
             DType::U8 => Values::Bytes(&self.bytes),
-            DType::Real => Values::Reals(&self.reals),
+            DType::F32 | DType::U32 => Values::Reals(&self.reals),
         };
         [Data { shape, values }]
     }
@@ -201,10 +201,10 @@ fn random_models_agree_with_the_reference() {
             continue;
         }
         let exact = random.run(&Cpu::<f64>::new(), Fusion::None);
-        let near = random.run(&Cpu::<f32>::new(), Fusion::Ends);
+        let near = random.run(&Cpu::<f32>::new(), Fusion::Epilogues);
         let mut device: Gpu = if number % 2 == 0 { checked.clone() } else { unchecked.clone() };
         device.set_products(random.loops());
-        let fuse = [Fusion::All, Fusion::All, Fusion::None, Fusion::Ends][number as usize % 4];
+        let fuse = [Fusion::All, Fusion::All, Fusion::None, Fusion::Epilogues][number as usize % 4];
         let got = random.run(&device, fuse);
         for (name, wanted) in &exact {
             let what = format!("model {number}, {fuse:?}: {name} of {:?}", random.model.config());

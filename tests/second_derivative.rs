@@ -146,7 +146,7 @@ fn check_plan(penalty: &Penalty, session: &mut dyn Session, fuse: Fusion, tolera
 fn a_plan_of_it_computes_what_the_bare_graph_does() {
     for activation in SMOOTH {
         let penalty = penalty(activation);
-        for fuse in [Fusion::None, Fusion::Ends, Fusion::All] {
+        for fuse in [Fusion::None, Fusion::Epilogues, Fusion::All] {
             let mut session = CpuSession::<f64>::new(penalty.graph.layout(), &[]);
             // What is read back is f32.
             check_plan(&penalty, &mut session, fuse, Tolerance { relative: 1e-6, absolute: 1e-7 });
@@ -159,7 +159,7 @@ fn a_gpu_computes_what_the_bare_graph_does() {
     let Some(device) = gpu(GpuOptions { checks: true, ..GpuOptions::default() }) else { return };
     for activation in SMOOTH {
         let penalty = penalty(activation);
-        for fuse in [Fusion::None, Fusion::Ends, Fusion::All] {
+        for fuse in [Fusion::None, Fusion::Epilogues, Fusion::All] {
             let mut session = device.session(penalty.graph.layout(), &[]).unwrap();
             // Sums of at most 5 terms, ten products deep.
             check_plan(&penalty, session.as_mut(), fuse, Tolerance::rounding(64));

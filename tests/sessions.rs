@@ -234,7 +234,7 @@ fn accumulated(device: &dyn Device, samples: usize, batches: &[Vec<f32>], repeat
     let mut graph = Graph::new(ParameterLayout::default());
     let state = graph.input("state", Shape::new(rows, 2));
     let v = written(&mut graph, "v", Shape::new(rows * samples, 1));
-    graph.accumulate(LogSumExpUpdate { samples }, &[state, v]).unwrap();
+    graph.update_state(LogSumExpUpdate { samples }, &[state, v]).unwrap();
     graph.output("state", state);
     let mut session = device.session(graph.layout(), &[]).unwrap();
     let program = session.load(compile(&graph, Options::default()).unwrap()).unwrap();
@@ -277,13 +277,13 @@ fn accumulation_needs_an_input_of_its_own() {
     let state = graph.input("state", Shape::new(3, 2));
     let v = graph.input("v", Shape::new(6, 1));
     let computed = graph.apply(Scale { factor: Factor::Beta }.into(), &[state]).unwrap();
-    let error = graph.accumulate(LogSumExpUpdate { samples: 2 }, &[computed, v]).unwrap_err().to_string();
+    let error = graph.update_state(LogSumExpUpdate { samples: 2 }, &[computed, v]).unwrap_err().to_string();
     assert!(error.contains("must be an input the host writes"), "{error}");
-    let error = graph.accumulate(LogSumExpUpdate { samples: 3 }, &[state, v]).unwrap_err().to_string();
+    let error = graph.update_state(LogSumExpUpdate { samples: 3 }, &[state, v]).unwrap_err().to_string();
     assert!(error.contains("the state is [3, 2], the values [6, 1], 3 a row"), "{error}");
     let scale = Scale { factor: Factor::Constant(2.0) };
-    assert!(graph.accumulate(scale, &[state]).is_err());
-    graph.accumulate(LogSumExpUpdate { samples: 2 }, &[state, v]).unwrap();
+    assert!(graph.update_state(scale, &[state]).is_err());
+    graph.update_state(LogSumExpUpdate { samples: 2 }, &[state, v]).unwrap();
     let late = graph.apply(scale.into(), &[state]).unwrap();
     graph.output("late", late);
     let error = compile(&graph, Options::default()).unwrap_err().to_string();

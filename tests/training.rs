@@ -70,7 +70,7 @@ fn ten_steps_on_the_gpu_are_those_of_the_f64_reference() {
         [GpuOptions { checks: true, ..GpuOptions::default() }, GpuOptions { checks: false, ..GpuOptions::default() }]
     {
         let Some(device) = gpu(options) else { return };
-        for (fuse, pixels) in [(Fusion::All, Pixels::Grey), (Fusion::Ends, DRAWN), (Fusion::None, DRAWN)] {
+        for (fuse, pixels) in [(Fusion::All, Pixels::Grey), (Fusion::Epilogues, DRAWN), (Fusion::None, DRAWN)] {
             let (losses, parameters) = trajectory(&device, fuse, pixels);
             let (wanted_losses, wanted_parameters) = trajectory(&Cpu::<f64>::new(), fuse, pixels);
             // The bar for the first ten losses is 1e-4; a step moves a parameter by at most about the rate, 1e-3,
@@ -85,7 +85,7 @@ fn ten_steps_on_the_gpu_are_those_of_the_f64_reference() {
 fn fused_and_unfused_steps_agree() {
     for pixels in [DRAWN, Pixels::Grey, Pixels::Threshold] {
         let unfused = trajectory(&Cpu::<f64>::new(), Fusion::None, pixels);
-        for fuse in [Fusion::Ends, Fusion::All] {
+        for fuse in [Fusion::Epilogues, Fusion::All] {
             let fused = trajectory(&Cpu::<f64>::new(), fuse, pixels);
             Tolerance { relative: 1e-12, absolute: 0.0 }.check("losses", &fused.0, &unfused.0);
         }

@@ -1,8 +1,6 @@
 // y[r, pixel] = x[r, where it came from], 0 from outside; x, y [batch, HEIGHT WIDTH CHANNELS]
 // Example first + r draws its move down (element 0), right (1), and whether it is mirrored (2). One invocation an element.
 
-override WORKGROUP: u32 = 128u;
-override COUNT: u32;
 override STREAM: u32;
 override HEIGHT: u32;
 override WIDTH: u32;
@@ -13,12 +11,7 @@ override FLIP: u32;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let i = group_index(group) * WORKGROUP + lane;
-    if (i >= COUNT) {
-        return;
-    }
+fn element(i: u32) {
     let cols = HEIGHT * WIDTH * CHANNELS;
     let row = i / cols;
     let pixel = i % cols / CHANNELS;

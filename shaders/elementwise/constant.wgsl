@@ -1,17 +1,10 @@
 // y = VALUE everywhere
 // One invocation an element.
 
-override WORKGROUP: u32 = 128u;
-override COUNT: u32;
 override VALUE: f32;
 
 @group(0) @binding(1) var<storage, read_write> y: array<f32>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let i = group_index(group) * WORKGROUP + lane;
-    if (i >= COUNT) {
-        return;
-    }
+fn element(i: u32) {
     y[i] = VALUE;
 }

@@ -1,8 +1,6 @@
 // y[r, c] = x[r, START + c]; x [rows, COLS], y [rows, TAKEN]
 // One invocation an element.
 
-override WORKGROUP: u32 = 128u;
-override COUNT: u32;
 override COLS: u32;
 override START: u32;
 override TAKEN: u32;
@@ -10,11 +8,6 @@ override TAKEN: u32;
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let i = group_index(group) * WORKGROUP + lane;
-    if (i >= COUNT) {
-        return;
-    }
+fn element(i: u32) {
     y[i] = x[i / TAKEN * COLS + START + i % TAKEN];
 }

@@ -10,7 +10,7 @@ enable wgpu_cooperative_matrix;
 override M: u32;
 override N: u32;
 override K: u32;
-override INVOCATIONS: u32;
+override WORKGROUP: u32;
 override A_SCALE: f32;
 
 const TILE = 4u * SIDE;
@@ -22,14 +22,14 @@ var<workgroup> tile_a: array<f16, TILE * DEPTH>;       // [row, k]
 var<workgroup> tile_b: array<f16, DEPTH * TILE>;       // [k, column]
 var<workgroup> pieces: array<f32, SUBGROUPS * PIECE>;   // a matrix of each subgroup, on its way to epilogue()
 
-@compute @workgroup_size(INVOCATIONS)
+@compute @workgroup_size(WORKGROUP)
 fn main(
     @builtin(workgroup_id) group: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
     @builtin(subgroup_id) subgroup: u32,
     @builtin(subgroup_invocation_id) member: u32,
 ) {
-    let tile = tile_at(group);
+    let tile = tile_at(group.x + group.y * 65535u);
     let row_0 = tile.x;
     let col_0 = tile.y;
     // A workgroup past the last tile goes on, on zeros: matrices are for all of a subgroup, whatever the control flow.
@@ -41,7 +41,7 @@ fn main(
     var sum_10 = Sums();
     var sum_11 = Sums();
     for (var k_0 = 0u; k_0 < K; k_0 = k_0 + DEPTH) {
-        for (var i = lane; i < TILE * DEPTH; i = i + INVOCATIONS) {
+        for (var i = lane; i < TILE * DEPTH; i = i + WORKGROUP) {
             var row = i / DEPTH;
             var k = i % DEPTH;
             var value = 0.0;
@@ -53,7 +53,7 @@ fn main(
             let col = i % TILE;
             value = 0.0;
             if (col_0 + col < N && k_0 + k < K) {
-                value = column_value(column(col_0 + col) + b_k(k_0 + k));
+                value = load_b(b_col(col_0 + col) + b_k(k_0 + k));
             }
             tile_b[i] = f16(value);
         }
@@ -85,7 +85,7 @@ fn main(
 // Stores a matrix that lies in pieces, four columns an invocation of its subgroup.
 fn store_piece(piece: u32, member: u32, row_0: u32, col_0: u32) {
     workgroupBarrier();
-    for (var quad = member; quad < PIECE / 4u; quad = quad + INVOCATIONS / SUBGROUPS) {
+    for (var quad = member; quad < PIECE / 4u; quad = quad + WORKGROUP / SUBGROUPS) {
         let at = piece + 4u * quad;
         let row = row_0 + 4u * quad / SIDE;
         let col = col_0 + 4u * quad % SIDE;

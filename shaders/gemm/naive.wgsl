@@ -5,11 +5,8 @@ override M: u32;
 override N: u32;
 override K: u32;
 
-const WORKGROUP = 64u;
-
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let i = group_index(group) * WORKGROUP + lane;
+fn run(group: u32, lane: u32) {
+    let i = group * WORKGROUP + lane;
     let vec4s = (N + 3u) / 4u;
     if (i >= M * vec4s) {
         return;
@@ -19,10 +16,10 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     let from_a = a_row(row);
     var sums: vec4<f32>;
     for (var c = 0u; c < min(4u, N - first); c = c + 1u) {
-        let from_b = column(first + c);
+        let from_b = b_col(first + c);
         var sum = 0.0;
         for (var k = 0u; k < K; k = k + 1u) {
-            sum = sum + load_a(from_a + a_k(k)) * column_value(from_b + b_k(k));
+            sum = sum + load_a(from_a + a_k(k)) * load_b(from_b + b_k(k));
         }
         sums[c] = sum;
     }

@@ -1,6 +1,4 @@
-// b is stored [K, B_COLS].
-
-override B_COLS: u32;
+// b is stored [K, N].
 
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 
@@ -9,7 +7,7 @@ fn b_col(col: u32) -> u32 {
 }
 
 fn b_k(k: u32) -> u32 {
-    return k * B_COLS;
+    return k * N;
 }
 
 fn load_b(at: u32) -> f32 {

@@ -1,13 +1,11 @@
-// b [K, B_COLS] is a batch, read from the data set.
-
-override B_COLS: u32;
+// b [K, N] is a batch, read from the data set.
 
 fn b_col(col: u32) -> u32 {
     return col;
 }
 
 fn b_k(k: u32) -> u32 {
-    return gathered_row(k) * B_COLS;
+    return gathered_row(k) * N;
 }
 
 fn load_b(at: u32) -> f32 {

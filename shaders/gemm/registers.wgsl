@@ -9,11 +9,9 @@ override K: u32;
 
 const TILE_M = 16u;
 const TILE_N = 8u;
-const WORKGROUP = 8u;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let tile = group_index(group) * WORKGROUP + lane;
+fn run(group: u32, lane: u32) {
+    let tile = group * WORKGROUP + lane;
     let tiles_across = (N + TILE_N - 1u) / TILE_N;
     let row_0 = tile / tiles_across * TILE_M;
     let col_0 = tile % tiles_across * TILE_N;
@@ -26,18 +24,18 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
     }
     var cols: array<u32, 8>;
     for (var c = 0u; c < TILE_N; c = c + 1u) {
-        cols[c] = column(min(col_0 + c, N - 1u));
+        cols[c] = b_col(min(col_0 + c, N - 1u));
     }
     var left: array<vec4<f32>, 16>;    // columns 0..4 of each row
     var right: array<vec4<f32>, 16>;   // columns 4..8
     for (var k = 0u; k < K; k = k + 1u) {
         let from_k = b_k(k);
         let b_left = vec4<f32>(
-            column_value(cols[0] + from_k), column_value(cols[1] + from_k),
-            column_value(cols[2] + from_k), column_value(cols[3] + from_k));
+            load_b(cols[0] + from_k), load_b(cols[1] + from_k),
+            load_b(cols[2] + from_k), load_b(cols[3] + from_k));
         let b_right = vec4<f32>(
-            column_value(cols[4] + from_k), column_value(cols[5] + from_k),
-            column_value(cols[6] + from_k), column_value(cols[7] + from_k));
+            load_b(cols[4] + from_k), load_b(cols[5] + from_k),
+            load_b(cols[6] + from_k), load_b(cols[7] + from_k));
         for (var r = 0u; r < TILE_M; r = r + 1u) {
             let a = load_a(rows[r] + a_k(k));
             left[r] = left[r] + a * b_left;

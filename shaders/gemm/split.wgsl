@@ -12,8 +12,7 @@ const K_GROUPS = 4u;
 const GROUP_K = 8u;
 const TILE_K = 32u;
 
-@compute @workgroup_size(256)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn run(group: u32, lane: u32) {
     let tile = tile_at(group);
     let row_0 = tile.x;
     let col_0 = tile.y;

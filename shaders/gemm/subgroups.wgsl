@@ -15,8 +15,7 @@ const MEMBERS = 8u;
 
 var<workgroup> sums: array<vec4<f32>, 256>;   // [TILE, MEMBERS]
 
-@compute @workgroup_size(MEMBERS)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(subgroup_invocation_id) member: u32) {
+fn run(group: u32, member: u32) {
     let tile = tile_at(group);
     let row_0 = tile.x;
     let col_0 = tile.y;

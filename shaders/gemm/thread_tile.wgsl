@@ -1,13 +1,10 @@
-// What algorithms through workgroup memory share: tiles of both operands there, and a 4 x 4 thread tile of sums.
+// What algorithms through workgroup memory share: tiles of both operands (common/tiles.wgsl), and a 4 x 4 thread tile of sums.
 // A tile holds rows of a (columns of b) as vec4s, each of one k: [TILE_K, STRIDE]. The padded stride is one more than a
 // tile's vec4s, so that neighbouring k of one vec4 lie in different banks of that memory.
 
 const THREAD_TILE = 4u;
 const TILE_VEC4S = TILE / THREAD_TILE;
 const STRIDE = TILE_VEC4S + 1u;
-
-var<workgroup> tile_a: array<vec4<f32>, TILE_K * STRIDE>;
-var<workgroup> tile_b: array<vec4<f32>, TILE_K * STRIDE>;
 
 // What an invocation loads of a tile: its k, and its vec4 of the rows. Neighbours load what lies side by side: successive k
 // where the operand is k-contiguous, else vec4s of one k.
@@ -18,22 +15,17 @@ fn load_slot(lane: u32, k_contiguous: bool) -> vec2<u32> {
     return vec2<u32>(lane / TILE_VEC4S, lane % TILE_VEC4S);
 }
 
-// Loads an invocation's slot of a's tile from k_0 on; what lies past the end of k is zero.
+// Loads an invocation's slot of a's tile from k_0 on; past the end of k it is zero: loaded
+// from the last k and deselected, so that the loads of both operands need no branch and one wait.
 fn load_tile_a(slot: vec2<u32>, rows: vec4<u32>, k_0: u32) {
-    var loaded = vec4<f32>();
-    if (k_0 + slot.x < K) {
-        loaded = vec4_a(rows, k_0 + slot.x);
-    }
-    tile_a[slot.x * STRIDE + slot.y] = loaded;
+    let k = k_0 + slot.x;
+    tile_a[slot.x * STRIDE + slot.y] = select(vec4<f32>(), vec4_a(rows, min(k, K - 1u)), k < K);
 }
 
 // The same of b's.
 fn load_tile_b(slot: vec2<u32>, cols: vec4<u32>, k_0: u32) {
-    var loaded = vec4<f32>();
-    if (k_0 + slot.x < K) {
-        loaded = vec4_b(cols, k_0 + slot.x);
-    }
-    tile_b[slot.x * STRIDE + slot.y] = loaded;
+    let k = k_0 + slot.x;
+    tile_b[slot.x * STRIDE + slot.y] = select(vec4<f32>(), vec4_b(cols, min(k, K - 1u)), k < K);
 }
 
 // Adds the products of one k: of the vec4 at at_a of tile_a with the vec4 at at_b of tile_b.

@@ -9,10 +9,8 @@ override K: u32;
 
 const TILE = 64u;
 const TILE_K = 16u;
-const INVOCATIONS = 256u;
 
-@compute @workgroup_size(INVOCATIONS)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+fn run(group: u32, lane: u32) {
     let tile = tile_at(group);
     let row_0 = tile.x;
     let col_0 = tile.y;

@@ -1,5 +1,5 @@
 // d_logvar = sum_r (FEATURES - s[r] exp(-logvar)) / 2 d_y[r]; s, d_y [BATCH, 1], logvar, d_logvar [1, 1]
-// One workgroup: invocation l sums rows l, l + WORKGROUP, ...; then the tree.
+// One workgroup.
 
 override BATCH: u32;
 override FEATURES: u32;
@@ -9,15 +9,14 @@ override FEATURES: u32;
 @group(0) @binding(3) var<storage, read> d_y: array<f32>;
 @group(0) @binding(4) var<storage, read_write> d_logvar: array<f32>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(local_invocation_index) lane: u32) {
-    let inverse = exp(min(-logvar[0], 80.0));
-    var sum = 0.0;
-    for (var r = lane; r < BATCH; r = r + WORKGROUP) {
-        sum = sum + (f32(FEATURES) - s[r] * inverse) * d_y[r];
-    }
-    let total = tree_sum(lane, sum);
-    if (lane == 0u) {
-        d_logvar[0] = 0.5 * total;
-    }
+fn terms(row: u32) -> u32 {
+    return BATCH;
+}
+
+fn term(row: u32, i: u32) -> f32 {
+    return (f32(FEATURES) - s[i] * exp(min(-logvar[0], 80.0))) * d_y[i];
+}
+
+fn store(row: u32, total: f32) {
+    d_logvar[0] = 0.5 * total;
 }

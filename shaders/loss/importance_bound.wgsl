@@ -6,9 +6,7 @@ override ROWS: u32;
 
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let row = group_index(group);
+fn run(row: u32, lane: u32) {
     if (row >= ROWS) {
         return;
     }

@@ -2,20 +2,13 @@
 // posterior, d_posterior [batch, mean LATENT | logvar LATENT], d_y [1, LATENT]
 // One invocation a mean and a log-variance.
 
-override WORKGROUP: u32 = 128u;
-override COUNT: u32;
 override LATENT: u32;
 
 @group(0) @binding(1) var<storage, read> posterior: array<f32>;
 @group(0) @binding(2) var<storage, read> d_y: array<f32>;
 @group(0) @binding(3) var<storage, read_write> d_posterior: array<f32>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let i = group_index(group) * WORKGROUP + lane;
-    if (i >= COUNT) {
-        return;
-    }
+fn element(i: u32) {
     let row = i / LATENT;
     let mean_at = row * 2u * LATENT + i % LATENT;
     let logvar_at = mean_at + LATENT;

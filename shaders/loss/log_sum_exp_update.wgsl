@@ -1,8 +1,6 @@
 // m' = max(m, max_j v[r K + j]), s' = s exp(m - m') + sum_j exp(v[r K + j] - m'), j < SAMPLES = K, in that order
 // v [ROWS SAMPLES, 1]; state [COUNT = ROWS, (m, s)], updated in place. One invocation a row.
 
-override WORKGROUP: u32 = 128u;
-override COUNT: u32;
 override SAMPLES: u32;
 
 @group(0) @binding(1) var<storage, read> v: array<f32>;
@@ -13,12 +11,7 @@ fn share(x: f32) -> f32 {
     return exp(max(x, -87.0));
 }
 
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let row = group_index(group) * WORKGROUP + lane;
-    if (row >= COUNT) {
-        return;
-    }
+fn element(row: u32) {
     let before = state[2u * row];
     var most = before;
     for (var j = 0u; j < SAMPLES; j = j + 1u) {

@@ -2,8 +2,6 @@
 // posterior [batch, mean LATENT | logvar LATENT], z, d_z [batch, LATENT], d_y [batch, 1]
 // One invocation an element of z.
 
-override WORKGROUP: u32 = 128u;
-override COUNT: u32;
 override LATENT: u32;
 
 @group(0) @binding(1) var<storage, read> posterior: array<f32>;
@@ -11,12 +9,7 @@ override LATENT: u32;
 @group(0) @binding(3) var<storage, read> d_y: array<f32>;
 @group(0) @binding(4) var<storage, read_write> d_z: array<f32>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let i = group_index(group) * WORKGROUP + lane;
-    if (i >= COUNT) {
-        return;
-    }
+fn element(i: u32) {
     let row = i / LATENT;
     let mean_at = row * 2u * LATENT + i % LATENT;
     let off = z[i] - posterior[mean_at];

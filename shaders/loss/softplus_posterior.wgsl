@@ -2,8 +2,6 @@
 // One invocation a mean and a raw deviation. For very negative raw, with e = exp(raw), softplus is e - e^2 / 2 + ...,
 // and its log is raw - e / 2 + ...: no log of a number near 0.
 
-override WORKGROUP: u32 = 128u;
-override COUNT: u32;
 override LATENT: u32;
 
 const TAIL = -12.0;   // from here on the terms left out are below f32's rounding
@@ -11,12 +9,7 @@ const TAIL = -12.0;   // from here on the terms left out are below f32's roundin
 @group(0) @binding(1) var<storage, read> input: array<f32>;
 @group(0) @binding(2) var<storage, read_write> posterior: array<f32>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let i = group_index(group) * WORKGROUP + lane;
-    if (i >= COUNT) {
-        return;
-    }
+fn element(i: u32) {
     let mean_at = i / LATENT * 2u * LATENT + i % LATENT;
     let raw = input[mean_at + LATENT];
     posterior[mean_at] = input[mean_at];

@@ -2,8 +2,6 @@
 // input [batch, mean LATENT | raw LATENT], d_posterior [batch, mean | logvar], d_input as input
 // One invocation a mean and a raw deviation. For very negative raw, with e = exp(raw), the factor is 2 - e + ...
 
-override WORKGROUP: u32 = 128u;
-override COUNT: u32;
 override LATENT: u32;
 
 const TAIL = -12.0;   // from here on the terms left out are below f32's rounding
@@ -12,12 +10,7 @@ const TAIL = -12.0;   // from here on the terms left out are below f32's roundin
 @group(0) @binding(2) var<storage, read> d_posterior: array<f32>;
 @group(0) @binding(3) var<storage, read_write> d_input: array<f32>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let i = group_index(group) * WORKGROUP + lane;
-    if (i >= COUNT) {
-        return;
-    }
+fn element(i: u32) {
     let mean_at = i / LATENT * 2u * LATENT + i % LATENT;
     let raw = input[mean_at + LATENT];
     d_input[mean_at] = d_posterior[mean_at];

@@ -1,8 +1,6 @@
 // d_y = 2 (y - x) d_loss[r]; y, x, d_y [batch, COLS], d_loss [batch, 1]
 // One invocation an element.
 
-override WORKGROUP: u32 = 128u;
-override COUNT: u32;
 override COLS: u32;
 
 @group(0) @binding(1) var<storage, read> y: array<f32>;
@@ -10,11 +8,6 @@ override COLS: u32;
 @group(0) @binding(3) var<storage, read> d_loss: array<f32>;
 @group(0) @binding(4) var<storage, read_write> d_y: array<f32>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let i = group_index(group) * WORKGROUP + lane;
-    if (i >= COUNT) {
-        return;
-    }
+fn element(i: u32) {
     d_y[i] = 2.0 * (y[i] - x[i]) * d_loss[i / COLS];
 }

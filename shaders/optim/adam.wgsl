@@ -1,8 +1,6 @@
 // g = clip() gradient, m = b1 m + (1 - b1) g, v = b2 v + (1 - b2) g^2, p = decay p - step_size m / (sqrt(v) second_scale + eps)
 // Slices of the four arenas of a model, all [1, 4 COUNT]; clip_*.wgsl binds the last three. An invocation has four elements.
 
-override WORKGROUP: u32 = 128u;
-override COUNT: u32;
 override BETA1: f32;
 override BETA2: f32;
 override GAIN1: f32;   // 1 - BETA1, rounded once
@@ -11,12 +9,7 @@ override EPSILON: f32;
 
 @group(0) @binding(1) var<storage, read> gradient: array<vec4<f32>>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let i = group_index(group) * WORKGROUP + lane;
-    if (i >= COUNT) {
-        return;
-    }
+fn element(i: u32) {
     let g = gradient[i] * clip();
     let m = BETA1 * first[i] + GAIN1 * g;
     let v = BETA2 * second[i] + GAIN2 * g * g;

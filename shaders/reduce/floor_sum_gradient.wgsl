@@ -1,19 +1,12 @@
 // d_x[c] = d_y where x[c] > FLOOR, else 0; x, d_x [1, cols], d_y [1, 1]
 // One invocation an element.
 
-override WORKGROUP: u32 = 128u;
-override COUNT: u32;
 override FLOOR: f32;
 
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> d_y: array<f32>;
 @group(0) @binding(3) var<storage, read_write> d_x: array<f32>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let i = group_index(group) * WORKGROUP + lane;
-    if (i >= COUNT) {
-        return;
-    }
+fn element(i: u32) {
     d_x[i] = select(0.0, d_y[0], x[i] > FLOOR);
 }

@@ -1,6 +1,6 @@
 // The least of a group of SAMPLES values, and how far the others are above it; v [rows SAMPLES, 1], a group a row.
-// Invocation l takes samples l, l + WORKGROUP, ...; then the trees of reduce/tree.wgsl and reduce/tree_max.wgsl. Every invocation of the
-// workgroup must call these.
+// Invocation l takes samples l, l + WORKGROUP, ...; then the trees of common/tree.wgsl. Every invocation of the workgroup must
+// call these.
 
 override SAMPLES: u32;
 

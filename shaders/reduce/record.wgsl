@@ -3,7 +3,8 @@
 override FIRST: u32;
 override COLS: u32;
 
-@compute @workgroup_size(1)
-fn main() {
-    write_from(step.slot * COLS + FIRST);
+fn run(group: u32, lane: u32) {
+    if (lane == 0u) {
+        write_from(step.slot * COLS + FIRST);
+    }
 }

@@ -1,22 +1,30 @@
-// y[c] = sum_r x[r, c], in the order of the rows; x [ROWS, COUNT], y [1, COUNT]
-// One invocation an element.
+// y[c] = sum_r x[r, c]; x [ROWS, COLS], y [1, COLS]
+// A workgroup has 8 neighbouring columns, whose rows WORKGROUP / 8 groups of invocations share: group g sums rows
+// g, g + WORKGROUP / 8, ...; the first group adds the others' sums to its own, in their order.
 
-override WORKGROUP: u32 = 128u;
-override COUNT: u32;
 override ROWS: u32;
+override COLS: u32;
+
+const WIDTH = 8u;
 
 @group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let i = group_index(group) * WORKGROUP + lane;
-    if (i >= COUNT) {
-        return;
-    }
+fn run(group: u32, lane: u32) {
+    let col = group * WIDTH + lane % WIDTH;
+    let row_groups = WORKGROUP / WIDTH;
     var sum = 0.0;
-    for (var r = 0u; r < ROWS; r = r + 1u) {
-        sum = sum + x[r * COUNT + i];
+    if (col < COLS) {
+        for (var r = lane / WIDTH; r < ROWS; r = r + row_groups) {
+            sum = sum + x[r * COLS + col];
+        }
     }
-    y[i] = sum;
+    tree[lane] = sum;
+    workgroupBarrier();
+    if (lane < WIDTH && col < COLS) {
+        for (var g = 1u; g < row_groups; g = g + 1u) {
+            sum = sum + tree[g * WIDTH + lane];
+        }
+        y[col] = sum;
+    }
 }

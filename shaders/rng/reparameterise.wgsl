@@ -1,19 +1,12 @@
 // z = mean + exp(logvar / 2) eps; posterior [batch, mean LATENT | logvar LATENT], z [batch, LATENT]
 // One invocation an element.
 
-override WORKGROUP: u32 = 128u;
-override COUNT: u32;
 override LATENT: u32;
 
 @group(0) @binding(1) var<storage, read> posterior: array<f32>;
 @group(0) @binding(2) var<storage, read_write> z: array<f32>;
 
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let i = group_index(group) * WORKGROUP + lane;
-    if (i >= COUNT) {
-        return;
-    }
+fn element(i: u32) {
     let row = i / LATENT;
     let element = i % LATENT;
     let mean = posterior[row * 2u * LATENT + element];

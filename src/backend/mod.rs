@@ -15,17 +15,15 @@ pub use select::{DeviceChoice, Selected, adapters, auto_choice, select, select_p
 
 use crate::error::{Error, Result};
 use crate::graph::ParameterLayout;
-use crate::ops::{METRICS, Products};
-use crate::plan::{Arena, Fusion, Plan, Slice};
+use crate::ops::{DeviceProfile, METRICS, Products};
+use crate::plan::{Arena, BufferView, Fusion, Plan};
+pub use crate::step::MAX_STEPS;
 use crate::step::Step;
 use crate::tensor::{DType, Shape};
 
 /// A loaded plan of a [`Session`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProgramId(pub(crate) usize);
-
-/// Steps a submission may have at most: rows of the metrics ring and of the uniform buffer.
-pub const MAX_STEPS: usize = 64;
 
 /// Bytes, dispatches and submissions since a session began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,7 +64,7 @@ impl<'a> Values<'a> {
     pub fn dtype(&self) -> DType {
         match self {
             Values::Bytes(_) => DType::U8,
-            Values::Reals(_) => DType::Real,
+            Values::Reals(_) => DType::F32,
         }
     }
 
@@ -131,6 +129,11 @@ pub trait Device {
 
     /// Bytes that one buffer of a session may take (a data set, the parameters, an activation), where there is such a limit.
     fn binding_limit(&self) -> Option<u64> {
+        None
+    }
+
+    /// What plans are lowered for; none where they run as they are.
+    fn profile(&self) -> Option<&DeviceProfile> {
         None
     }
 
@@ -210,7 +213,7 @@ pub trait Session {
     fn traffic(&self) -> Traffic;
 
     /// Runs a step of one program, once to warm up and then `repeats` times (1 or more), and returns the seconds that each
-    /// of its dispatches took, in the order of the plan: medians. On a GPU they come from its own clock, with a pass a
+    /// group of its dispatches took ([`Plan::groups`]), in the order of the plan: medians. On a GPU they come from its own clock, with a pass a
     /// dispatch, so that none overlaps another. The step's effects (an update, say) happen each time.
     ///
     /// # Errors
@@ -230,12 +233,13 @@ pub(crate) fn median(times: &mut [f64]) -> f64 {
     times[times.len() / 2]
 }
 
-/// The slice behind an input's or output's name.
-fn named(slices: &[(String, Slice)], name: &str) -> Result<Slice> {
-    match slices.iter().find(|(known, _)| known == name) {
-        Some((_, slice)) => Ok(*slice),
+/// What is behind an input's or output's name.
+fn named<'a, V>(mut known: impl Iterator<Item = (&'a str, V)> + Clone, name: &str) -> Result<V> {
+    let names = known.clone().map(|(known, _)| known);
+    match known.find(|(known, _)| *known == name) {
+        Some((_, value)) => Ok(value),
         None => {
-            let known: Vec<&str> = slices.iter().map(|(known, _)| known.as_str()).collect();
+            let known: Vec<&str> = names.collect();
             Err(Error::Graph(format!("the plan has no value named {name}; it has {}", known.join(", "))))
         }
     }

@@ -12,8 +12,8 @@ use crate::backend::{Device, Kept, Precision};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::files::check_target;
-use crate::ops::Algorithm;
-use crate::plan::{Fusion, Options};
+use crate::ops::{Algorithm, DeviceProfile};
+use crate::plan::{Fusion, Options, lower};
 use crate::train::bench::kernels::{self, KernelTime};
 use crate::train::bench::products::{COMPARED, VariantSpeed, variants};
 use crate::train::bench::tune::{Tuning, tune};
@@ -55,7 +55,7 @@ pub(super) struct Bench {
     /// read unless VAE_GPU_PROFILE is another file, or none]
     #[arg(long, value_name = "FILE", requires = "tune")]
     profile: Option<PathBuf>,
-    /// Print the plans (a GPU's; the CPU's with --device cpu), and measure nothing
+    /// Print the plans (a GPU's; the CPU's with --device cpu) and what they are lowered to, and measure nothing
     #[arg(long, conflicts_with_all = ["json", "kernels", "tune"])]
     plan: bool,
     /// What products are computed in
@@ -73,14 +73,26 @@ impl Bench {
         }
         let data = Dataset::embedded()?;
         if self.plan {
-            // Those of a GPU, unless the CPU is named: no device is opened for them.
+            // Those of a GPU, unless the CPU is named; they are lowered for the adapter that is named, or for no one.
+            let lowered_for = match self.device.as_str() {
+                "cpu" => None,
+                "auto" => Some(("WebGPU's default limits".to_owned(), DeviceProfile::default())),
+                name => {
+                    let device = device_with(name, &Kept::of_user(), self.precision)?.device;
+                    device.profile().map(|profile| (device.name(), profile.clone()))
+                }
+            };
             let fuse = match (self.no_fuse, self.device.as_str()) {
                 (true, _) => Fusion::None,
                 (false, "cpu") => Cpu::<f32>::new().fusion(),
                 (false, _) => Fusion::All,
             };
             for work in self.works() {
-                say(format_args!("{}\n{}\n", work.name, plan(work, &data, Options { fuse })?.1));
+                let (_, plan) = plan(work, &data, Options { fuse })?;
+                say(format_args!("{}\n{plan}\n", work.name));
+                if let Some((whose, profile)) = &lowered_for {
+                    say(format_args!("{}, lowered for {whose}\n{}\n", work.name, lower(&plan, profile)?));
+                }
             }
             return Ok(());
         }

@@ -129,7 +129,7 @@ pub struct Images {
 impl Images {
     /// How the pixels are stored on a device.
     pub fn dtype(&self) -> DType {
-        if self.pixels.are_bytes() { DType::U8 } else { DType::Real }
+        if self.pixels.are_bytes() { DType::U8 } else { DType::F32 }
     }
 
     /// Images without labels.

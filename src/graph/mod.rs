@@ -35,7 +35,7 @@ pub enum Source {
     /// Computed.
     Op(Op),
     /// Computed along with the value of its one input, by the same op. Only fusion makes these.
-    Beside,
+    Secondary,
 }
 
 /// One value: where it comes from, what it is computed from, its shape.
@@ -110,7 +110,7 @@ impl Graph {
     /// A parameter's value.
     pub fn parameter(&mut self, id: ParameterId) -> NodeId {
         let shape = self.layout.get(id).shape;
-        self.leaf(Source::Parameter(id), shape, DType::Real)
+        self.leaf(Source::Parameter(id), shape, DType::F32)
     }
 
     /// A resident data set of `shape` = `[examples, features]`, bytes or reals.
@@ -120,7 +120,7 @@ impl Graph {
 
     /// A value that the host writes before a run.
     pub fn input(&mut self, name: &str, shape: Shape) -> NodeId {
-        self.leaf(Source::Input(name.to_owned()), shape, DType::Real)
+        self.leaf(Source::Input(name.to_owned()), shape, DType::F32)
     }
 
     /// Names a value so that it can be read back after a run.
@@ -138,7 +138,7 @@ impl Graph {
             let (name, reads, Node { source, dtype, .. }) = (op.name(), op.reads(), self.node(wrong));
             return graph_error(format!("{name}: {source:?} is stored as {dtype:?}: it reads {reads:?}"));
         }
-        if op.effect() == Effect::Accumulate {
+        if op.effect() == Effect::UpdateState {
             let state = inputs.first().map(|&state| &self.node(state).source);
             if !matches!(state, Some(Source::Input(_))) || inputs[1..].contains(&inputs[0]) {
                 let name = op.name();
@@ -149,7 +149,7 @@ impl Graph {
         }
         let shapes: Vec<Shape> = inputs.iter().map(|&i| self.shape(i)).collect();
         let shape = op.shape(&shapes)?;
-        self.nodes.push(Node { source: Source::Op(op), inputs: inputs.to_vec(), shape, dtype: DType::Real });
+        self.nodes.push(Node { source: Source::Op(op), inputs: inputs.to_vec(), shape, dtype: DType::F32 });
         Ok(NodeId(self.nodes.len() - 1))
     }
 
@@ -187,9 +187,9 @@ impl Graph {
     ///
     /// # Errors
     /// Where the first input is no [`Source::Input`], or the op's shape rule does not allow the inputs.
-    pub fn accumulate(&mut self, op: impl Into<Op>, inputs: &[NodeId]) -> Result<()> {
+    pub fn update_state(&mut self, op: impl Into<Op>, inputs: &[NodeId]) -> Result<()> {
         let op = op.into();
-        if op.effect() != Effect::Accumulate {
+        if op.effect() != Effect::UpdateState {
             return graph_error(format!("{}: it updates no input in place", op.name()));
         }
         let id = self.apply(op, inputs)?;
@@ -230,16 +230,17 @@ impl Graph {
         Ok(())
     }
 
-    /// Puts `op` in place of the node's own and gives it these inputs; the shape must stay. For the planner's fusion.
+    /// Puts `op` in place of the node's own and gives it these inputs, which fit it. For the planner's fusion.
     pub(crate) fn replace(&mut self, id: NodeId, op: impl Into<Op>, inputs: Vec<NodeId>) {
-        let node = &mut self.nodes[id.0];
-        node.source = Source::Op(op.into());
-        node.inputs = inputs;
+        let op = op.into();
+        let shapes: Vec<Shape> = inputs.iter().map(|&input| self.shape(input)).collect();
+        let shape = op.shape(&shapes).expect("fusion keeps to the ops' shape rules");
+        self.nodes[id.0] = Node { source: Source::Op(op), inputs, shape, dtype: DType::F32 };
     }
 
     /// Makes `id` a value of `shape` that the op behind `main` computes too. For the planner's fusion.
-    pub(crate) fn place_beside(&mut self, id: NodeId, main: NodeId, shape: Shape) {
-        self.nodes[id.0] = Node { source: Source::Beside, inputs: vec![main], shape, dtype: DType::Real };
+    pub(crate) fn make_secondary(&mut self, id: NodeId, main: NodeId, shape: Shape) {
+        self.nodes[id.0] = Node { source: Source::Secondary, inputs: vec![main], shape, dtype: DType::F32 };
     }
 
     /// Lets whatever reads `old` read `new`. For the planner's fusion.

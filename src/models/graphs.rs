@@ -248,7 +248,7 @@ impl Model {
         let divergences = g.apply(SampledDivergence.into(), &[posteriors, z])?; // [rows samples, 1]
         let negative = g.add_scaled(scores, divergences, Factor::Constant(1.0))?;
         let weights = g.apply(Scale { factor: Factor::Constant(-1.0) }.into(), &[negative])?; // log w
-        g.accumulate(LogSumExpUpdate { samples }, &[state, weights])?;
+        g.update_state(LogSumExpUpdate { samples }, &[state, weights])?;
         g.output("state", state);
         Ok(g)
     }

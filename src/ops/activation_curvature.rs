@@ -46,10 +46,10 @@ impl Operation for ActivationCurvature {
         back.none(Self::NAME, "the third derivative of an activation is not implemented")
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::elementwise(fragment!("elementwise/activation_curvature.wgsl"), output.len())
             .link(self.activation.fragment())
-            .link(fragment!("elementwise/math.wgsl"))
+            .link(fragment!("common/math.wgsl"))
     }
 
     fn cases() -> Vec<Case> {

@@ -71,7 +71,7 @@ impl Operation for Adam {
         back.none(Self::NAME, "it updates in place")
     }
 
-    fn kernel(&self, inputs: &[Shape], _: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
         // Whole fours: arenas are padded to them.
         let mut kernel = Kernel::elementwise(fragment!("optim/adam.wgsl"), inputs[0].len() / FOUR).link(fragment!("common/step.wgsl"));
         kernel = kernel.link(match inputs.len() {

@@ -60,7 +60,7 @@ impl Operation for AddScaled {
         Ok(vec![Some(back.d_output), d_b])
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         self.factor.link(Kernel::elementwise(fragment!("elementwise/add_scaled.wgsl"), output.len()))
     }
 
@@ -100,7 +100,7 @@ impl Operation for Scale {
         Ok(vec![Some(back.apply(*self, &[back.d_output])?)])
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         self.factor.link(Kernel::elementwise(fragment!("elementwise/scale.wgsl"), output.len()))
     }
 

@@ -76,10 +76,10 @@ impl Operation for Augment {
         back.none(Self::NAME, "what it changes is data")
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::elementwise(fragment!("data/augment.wgsl"), output.len())
             .link(fragment!("common/step.wgsl"))
-            .link(fragment!("rng/rng.wgsl"))
+            .link(fragment!("common/rng.wgsl"))
             .constant("STREAM", self.stream.id() as usize)
             .constant("HEIGHT", self.height)
             .constant("WIDTH", self.width)

@@ -30,7 +30,7 @@ impl Operation for BatchMean {
         Ok(vec![Some(back.apply(BatchMeanGradient { batch }, &[back.d_output])?)])
     }
 
-    fn kernel(&self, inputs: &[Shape], _: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::reduction(fragment!("reduce/batch_mean.wgsl"), 1).link(fragment!("common/step.wgsl")).constant("BATCH", inputs[0].rows)
     }
 
@@ -66,7 +66,7 @@ impl Operation for BatchMeanGradient {
         Ok(vec![Some(back.apply(BatchMean, &[back.d_output])?)])
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::elementwise(fragment!("reduce/batch_mean_gradient.wgsl"), output.rows).link(fragment!("common/step.wgsl"))
     }
 

@@ -32,10 +32,9 @@ impl Operation for BceLogits {
         Ok(vec![Some(back.apply(BceLogitsGradient, &inputs)?), None])
     }
 
-    fn kernel(&self, inputs: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::reduction(fragment!("loss/bce_logits.wgsl"), output.rows)
-            .link(fragment!("elementwise/math.wgsl"))
-            .constant("ROWS", output.rows)
+            .link(fragment!("common/math.wgsl"))
             .constant("COLS", inputs[0].cols)
     }
 
@@ -74,9 +73,9 @@ impl Operation for BceLogitsGradient {
         back.none(Self::NAME, "its second derivative is not implemented")
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::elementwise(fragment!("loss/bce_logits_gradient.wgsl"), output.len())
-            .link(fragment!("elementwise/math.wgsl"))
+            .link(fragment!("common/math.wgsl"))
             .constant("COLS", output.cols)
     }
 

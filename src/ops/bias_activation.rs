@@ -144,10 +144,10 @@ impl Operation for BiasActivation {
         Ok(vec![Some(d_x), d_bias])
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::elementwise(fragment!("elementwise/bias_activation.wgsl"), output.len())
             .link(self.activation.fragment())
-            .link(fragment!("elementwise/math.wgsl"))
+            .link(fragment!("common/math.wgsl"))
             .constant("COLS", output.cols)
     }
 
@@ -198,10 +198,10 @@ impl Operation for ActivationGradient {
         Ok(vec![d_for_y, d_for_d_y])
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::elementwise(fragment!("elementwise/activation_gradient.wgsl"), output.len())
             .link(self.activation.fragment())
-            .link(fragment!("elementwise/math.wgsl"))
+            .link(fragment!("common/math.wgsl"))
     }
 
     fn cases() -> Vec<Case> {

@@ -24,8 +24,13 @@ impl Operation for PartsMean {
         back.none(Self::NAME, "fusion comes after differentiation")
     }
 
-    fn kernel(&self, inputs: &[Shape], _: Shape, _: &Profile) -> Kernel {
-        one_workgroup(fragment!("reduce/parts_mean.wgsl")).constant("ROWS", inputs[0].rows).constant("COLS", inputs[0].cols)
+    fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
+        let mut kernel = Kernel::reduction(fragment!("reduce/parts_mean.wgsl"), 1)
+            .link(fragment!("common/step.wgsl"))
+            .constant("BATCH", inputs[0].rows)
+            .constant("COLS", inputs[0].cols);
+        kernel.workgroup = 256; // it sums much by itself
+        kernel
     }
 
     fn cases() -> Vec<Case> {
@@ -35,8 +40,62 @@ impl Operation for PartsMean {
     }
 }
 
-/// Records `recon + weight kl`, `recon` and `kl` of a step: inputs the parts of a [`Epilogue::Likelihood`] and the posterior
-/// `[batch, mean | logvar]`; recon is their [`PartsMean`], kl the [`BatchMean`] of the posterior's [`Kl`].
+/// Each row's two terms of a bound: inputs the parts of a [`Epilogue::Likelihood`] and the posterior `[batch, mean | logvar]`,
+/// value `[batch, 2]`: the sum of the row's parts, and its [`Kl`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct BoundTerms;
+
+impl Operation for BoundTerms {
+    const NAME: &'static str = "bound_terms";
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        let [parts, posterior] = arity(Self::NAME, inputs)?;
+        latent_of(Self::NAME, posterior)?;
+        let column = |shape: Shape| Shape::new(shape.rows, 1);
+        same(Self::NAME, ["parts' column", "posterior's"], column(parts), column(posterior))?;
+        Ok(Shape::new(parts.rows, 2))
+    }
+
+    fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
+        let (parts, posterior) = (inputs[0], inputs[1]);
+        scratch(posterior.shape.rows, |kls| {
+            Kl.reference(step, &[posterior], &mut [kls]);
+            parallel_rows(outputs[0], 2, #[inline(always)] |row, terms| {
+                let parts = parts.row(row);
+                terms[0] = lane_sum(parts.len(), #[inline(always)] |i| parts[i]);
+                terms[1] = kls[row];
+            });
+        });
+    }
+
+    fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
+        back.none(Self::NAME, "fusion comes after differentiation")
+    }
+
+    fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
+        let fragments = vec![fragment!("loss/bound_terms.wgsl"), fragment!("common/tree.wgsl")];
+        Kernel::new(fragments, Entry::Run, REDUCTION, Grid::Rows(output.rows))
+            .constant("ROWS", output.rows)
+            .constant("COLS", inputs[0].cols)
+            .constant("LATENT", inputs[1].cols / 2)
+    }
+
+    fn rides(&self) -> bool {
+        true
+    }
+
+    fn cases() -> Vec<Case> {
+        [[1, 1, 1], [63, 65, 20], [128, 196, 65]]
+            .map(|[rows, cols, latent]| {
+                let inputs = [([rows, cols], Fill::Normal), ([rows, 2 * latent], Fill::Normal)];
+                Case::new(BoundTerms, cols.max(latent), &inputs)
+            })
+            .to_vec()
+    }
+}
+
+/// Records `recon + weight kl`, `recon` and `kl` of a step: the input is the [`BoundTerms`] `[batch, 2]` whose means over the rows
+/// that count these are.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct RecordBound {
     /// The weight of the KL term.
@@ -47,22 +106,17 @@ impl Operation for RecordBound {
     const NAME: &'static str = "record_bound";
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
-        let [parts, posterior] = arity(Self::NAME, inputs)?;
-        latent_of(Self::NAME, posterior)?;
-        let column = |shape: Shape| Shape::new(shape.rows, 1);
-        same(Self::NAME, ["parts' column", "posterior's"], column(parts), column(posterior))?;
+        let [terms] = arity(Self::NAME, inputs)?;
+        same(Self::NAME, ["terms", "two columns"], terms, Shape::new(terms.rows, 2))?;
         Ok(Shape::SCALAR)
     }
 
     fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
-        let (parts, posterior) = (inputs[0], inputs[1]);
-        let recon = mean_of_parts(step, parts);
-        let kl = scratch(posterior.shape.rows, |kls| {
-            Kl.reference(step, &[posterior], &mut [kls]);
-            let kls = View { shape: Shape::new(posterior.shape.rows, 1), values: kls, bytes: &[] };
-            let mut kl = [T::zero()];
-            BatchMean.reference(step, &[kls], &mut [&mut kl]);
-            kl[0]
+        let terms = inputs[0].values;
+        let rows = inputs[0].shape.rows.min(step.rows as usize);
+        let [recon, kl] = [0, 1].map(|column| {
+            let sum = lane_sum(rows, #[inline(always)] |row| terms[2 * row + column]);
+            sum / T::from_f64(f64::from(step.rows))
         });
         let row = &mut outputs[0][step.slot as usize * METRICS..][..METRICS];
         row.copy_from_slice(&[recon + self.weight.value::<T>(step) * kl, recon, kl]);
@@ -72,13 +126,17 @@ impl Operation for RecordBound {
         back.none(Self::NAME, "it records")
     }
 
-    fn kernel(&self, inputs: &[Shape], _: Shape, _: &Profile) -> Kernel {
-        let kernel = one_workgroup(fragment!("loss/record_bound.wgsl"))
-            .constant("ROWS", inputs[0].rows)
-            .constant("COLS", inputs[0].cols)
-            .constant("LATENT", inputs[1].cols / 2)
+    fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
+        let fragments = vec![fragment!("loss/record_bound.wgsl"), fragment!("common/tree.wgsl")];
+        let kernel = Kernel::new(fragments, Entry::Run, REDUCTION, Grid::Rows(1))
+            .link(fragment!("common/step.wgsl"))
+            .constant("BATCH", inputs[0].rows)
             .constant("METRICS", METRICS);
         self.weight.link(kernel)
+    }
+
+    fn rides(&self) -> bool {
+        true
     }
 
     fn cases() -> Vec<Case> {
@@ -96,11 +154,4 @@ fn mean_of_parts<T: Real>(step: &Step, parts: View<'_, T>) -> T {
     let rows = parts.shape.rows.min(step.rows as usize);
     let values = &parts.values[..rows * parts.shape.cols];
     lane_sum(values.len(), #[inline(always)] |i| values[i]) / T::from_f64(f64::from(step.rows))
-}
-
-/// A kernel of one wide workgroup, which sums much by itself.
-fn one_workgroup(main: Fragment) -> Kernel {
-    let mut kernel = Kernel::reduction(main, 1).link(fragment!("common/step.wgsl"));
-    kernel.constants = vec![("WORKGROUP", 256.0)];
-    kernel
 }

@@ -54,7 +54,7 @@ impl Case {
             .enumerate()
             .map(|(i, &(shape, fill))| match fill {
                 Fill::Bytes => graph.dataset(0, shape, DType::U8),
-                Fill::Reals => graph.dataset(0, shape, DType::Real),
+                Fill::Reals => graph.dataset(0, shape, DType::F32),
                 Fill::Normal | Fill::Wide | Fill::Unit => graph.input(&format!("in{i}"), shape),
             })
             .collect();

@@ -41,10 +41,9 @@ impl Operation for SquareSums {
         back.none(Self::NAME, "it reads the gradient arena")
     }
 
-    fn kernel(&self, inputs: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::reduction(fragment!("reduce/square_sums.wgsl"), output.cols)
             .constant("COUNT", inputs[0].len())
-            .constant("PARTS", output.cols)
             .constant("SPAN", inputs[0].len().div_ceil(output.cols))
     }
 
@@ -92,7 +91,7 @@ impl Operation for ClipFactor {
         back.none(Self::NAME, "gradients are scaled by it as by a constant")
     }
 
-    fn kernel(&self, inputs: &[Shape], _: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
         let mut kernel =
             Kernel::reduction(fragment!("optim/clip_gradient_norm.wgsl"), 1).constant("PARTS", inputs[0].cols);
         kernel.constants.push(("MAX_NORM", self.max_norm));

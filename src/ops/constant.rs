@@ -34,7 +34,7 @@ impl Operation for Constant {
         Ok(Vec::new())
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         let mut kernel = Kernel::elementwise(fragment!("elementwise/constant.wgsl"), output.len());
         kernel.constants.push(("VALUE", self.value));
         kernel

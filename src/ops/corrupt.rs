@@ -77,7 +77,7 @@ impl Operation for Corrupt {
         back.none(Self::NAME, "what it corrupts is data")
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         let (fragment, amount) = match self.noise {
             Noise::Gaussian { deviation } => (fragment!("rng/noise_gaussian.wgsl"), ("DEVIATION", deviation)),
             Noise::Mask { fraction } => (fragment!("rng/noise_mask.wgsl"), ("FRACTION", fraction)),
@@ -85,7 +85,7 @@ impl Operation for Corrupt {
         let mut kernel = Kernel::elementwise(fragment!("rng/corrupt.wgsl"), output.len())
             .link(fragment)
             .link(fragment!("common/step.wgsl"))
-            .link(fragment!("rng/rng.wgsl"))
+            .link(fragment!("common/rng.wgsl"))
             .constant("STREAM", self.stream.id() as usize)
             .constant("COLS", output.cols);
         kernel.constants.push(amount);

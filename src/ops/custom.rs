@@ -54,7 +54,7 @@ impl Operation for Custom {
         self.0.gradient_of(back)
     }
 
-    fn kernel(&self, inputs: &[Shape], output: Shape, profile: &Profile) -> Kernel {
+    fn kernel(&self, inputs: &[Shape], output: Shape, profile: &DeviceProfile) -> Kernel {
         self.0.kernel_of(inputs, output, profile)
     }
 
@@ -83,7 +83,7 @@ trait Erased: Debug + Send + Sync {
     fn reference_f32(&self, step: &Step, inputs: &[View<'_, f32>], outputs: &mut [&mut [f32]]);
     fn reference_f64(&self, step: &Step, inputs: &[View<'_, f64>], outputs: &mut [&mut [f64]]);
     fn gradient_of(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>>;
-    fn kernel_of(&self, inputs: &[Shape], output: Shape, profile: &Profile) -> Kernel;
+    fn kernel_of(&self, inputs: &[Shape], output: Shape, profile: &DeviceProfile) -> Kernel;
 }
 
 impl<O: Operation + PartialEq + Send + Sync + 'static> Erased for O {
@@ -114,7 +114,7 @@ impl<O: Operation + PartialEq + Send + Sync + 'static> Erased for O {
     fn gradient_of(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
         self.gradient(back)
     }
-    fn kernel_of(&self, inputs: &[Shape], output: Shape, profile: &Profile) -> Kernel {
+    fn kernel_of(&self, inputs: &[Shape], output: Shape, profile: &DeviceProfile) -> Kernel {
         self.kernel(inputs, output, profile)
     }
 }

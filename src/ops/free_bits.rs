@@ -35,7 +35,7 @@ impl Operation for KlColumns {
         Ok(vec![Some(back.apply(KlColumnsGradient, &inputs)?)])
     }
 
-    fn kernel(&self, inputs: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::reduction(fragment!("loss/kl_columns.wgsl"), output.cols)
             .link(fragment!("common/step.wgsl"))
             .constant("BATCH", inputs[0].rows)
@@ -84,7 +84,7 @@ impl Operation for KlColumnsGradient {
         back.none(Self::NAME, "its second derivative is not implemented")
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         let latent = output.cols / 2;
         Kernel::elementwise(fragment!("loss/kl_columns_gradient.wgsl"), output.rows * latent)
             .link(fragment!("common/step.wgsl"))
@@ -125,7 +125,7 @@ impl Operation for FloorSum {
         Ok(vec![Some(back.apply(FloorSumGradient { floor: self.floor }, &inputs)?)])
     }
 
-    fn kernel(&self, inputs: &[Shape], _: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
         let mut kernel = Kernel::reduction(fragment!("reduce/floor_sum.wgsl"), 1).constant("COLS", inputs[0].cols);
         kernel.constants.push(("FLOOR", self.floor));
         kernel
@@ -163,7 +163,7 @@ impl Operation for FloorSumGradient {
         back.none(Self::NAME, "its second derivative is not implemented")
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         let mut kernel = Kernel::elementwise(fragment!("reduce/floor_sum_gradient.wgsl"), output.len());
         kernel.constants.push(("FLOOR", self.floor));
         kernel

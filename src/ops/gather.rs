@@ -4,6 +4,7 @@
 
 use super::*;
 use crate::rng::{Draw, Permutation, Stream};
+use crate::step::MAX_STEPS;
 
 /// What becomes of a pixel: of `byte / 255`, or of a real as it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,19 +51,19 @@ impl Gather {
         !matches!(self.pixels, Pixels::Bernoulli(_))
     }
 
-    /// Links what defines `gathered_row`, `source` and `pixel` for the data set `[n, d]`; the binding is the caller's.
+    /// Links what defines `gathered_row`, `source` and `pixel` for the data set `[n, d]`; the caller says at which binding `DATA` is.
     pub(super) fn link_rows(&self, kernel: Kernel, data: Shape) -> Kernel {
-        let source = match self.dtype {
-            DType::U8 => fragment!("data/source_u8.wgsl"),
-            DType::Real => fragment!("data/source_f32.wgsl"),
+        let source = match self.dtype == DType::U8 {
+            true => fragment!("data/source_u8.wgsl"),
+            false => fragment!("data/source_f32.wgsl"),
         };
         let kernel = kernel.link(fragment!("common/step.wgsl")).link(source);
-        let at = |kernel: Kernel, order| {
-            kernel.link(fragment!("data/gathered_row.wgsl")).link(order).constant("EXAMPLES", data.rows)
-        };
         let kernel = match self.order {
-            Order::Shuffled => at(kernel, fragment!("rng/order_shuffled.wgsl")),
-            Order::Stored => at(kernel, fragment!("rng/order_sequential.wgsl")),
+            Order::Shuffled => kernel
+                .link(fragment!("data/gathered_row_shuffled.wgsl"))
+                .constant("BATCH", self.rows)
+                .table(self.row_table(data.rows)),
+            Order::Stored => kernel.link(fragment!("data/gathered_row_stored.wgsl")).constant("EXAMPLES", data.rows),
             Order::Streamed => kernel.link(fragment!("data/gathered_row_streamed.wgsl")).constant("BATCH", self.rows),
         };
         match self.pixels {
@@ -70,9 +71,24 @@ impl Gather {
             Pixels::Threshold => kernel.link(fragment!("data/pixel_threshold.wgsl")),
             Pixels::Bernoulli(stream) => kernel
                 .link(fragment!("data/pixel_bernoulli.wgsl"))
-                .link(fragment!("rng/rng.wgsl"))
+                .link(fragment!("common/rng.wgsl"))
                 .constant("STREAM", stream.id() as usize),
         }
+    }
+}
+
+impl Gather {
+    /// The examples of each row of each step of a submission. A product walks the epoch's permutation for every tile, a
+    /// hundred instructions a row; this way each row is looked up once a step.
+    fn row_table(&self, examples: usize) -> Table {
+        let words = MAX_STEPS * self.rows;
+        let kernel = Kernel::elementwise(fragment!("data/batch_rows.wgsl"), words)
+            .link(fragment!("rng/order_shuffled.wgsl"))
+            .link(fragment!("common/step.wgsl"))
+            .link(fragment!("common/steps.wgsl"))
+            .constant("BATCH", self.rows)
+            .constant("EXAMPLES", examples);
+        Table { kernel: Box::new(kernel), words }
     }
 }
 
@@ -103,19 +119,19 @@ impl Operation for Gather {
                 Order::Streamed => step.slot * self.rows as u32 + row as u32,
             };
             let at = example as usize * d;
-            match self.dtype {
-                DType::U8 => {
+            match self.dtype == DType::U8 {
+                true => {
                     let scale = T::from_f64(1.0 / 255.0);
                     for (x, &byte) in out.iter_mut().zip(&data.bytes[at..][..d]) {
                         *x = T::from_f64(f64::from(byte)) * scale;
                     }
                 }
-                DType::Real => out.copy_from_slice(&data.values[at..][..d]),
+                false => out.copy_from_slice(&data.values[at..][..d]),
             }
             // A pixel as kernels have it, in f32, which is what is compared.
-            let seen = |c: usize, x: T| match self.dtype {
-                DType::U8 => f32::from(data.bytes[at + c]) * SCALE,
-                DType::Real => x.to_real64() as f32,
+            let seen = |c: usize, x: T| match self.dtype == DType::U8 {
+                true => f32::from(data.bytes[at + c]) * SCALE,
+                false => x.to_real64() as f32,
             };
             let one_if = |holds: bool| if holds { T::one() } else { T::zero() };
             match self.pixels {
@@ -141,9 +157,9 @@ impl Operation for Gather {
         back.none(Self::NAME, "a data set is not trained")
     }
 
-    fn kernel(&self, inputs: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         let kernel = Kernel::elementwise(fragment!("data/gather.wgsl"), output.len()).constant("COLS", output.cols);
-        self.link_rows(kernel, inputs[0]).link(fragment!("data/data_1.wgsl"))
+        self.link_rows(kernel, inputs[0]).binding("DATA", 1)
     }
 
     fn reads(&self) -> DType {
@@ -154,7 +170,7 @@ impl Operation for Gather {
         let mut cases = Vec::new();
         for pixels in [Pixels::Grey, Pixels::Threshold, Pixels::Bernoulli(Stream::Pixels)] {
             for order in [Order::Shuffled, Order::Stored, Order::Streamed] {
-                for (dtype, fill) in [(DType::U8, Fill::Bytes), (DType::Real, Fill::Reals)] {
+                for (dtype, fill) in [(DType::U8, Fill::Bytes), (DType::F32, Fill::Reals)] {
                     for [n, d, rows] in [[1, 1, 1], [65, 63, 64], [300, 784, 128], [131, 5, 131]] {
                         cases.push(Case::new(Gather { rows, order, pixels, dtype }, 1, &[([n, d], fill)]));
                     }

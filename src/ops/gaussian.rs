@@ -37,7 +37,7 @@ impl Operation for Gaussian {
         Ok(vec![d_s, d_logvar])
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         let mut kernel =
             Kernel::elementwise(fragment!("loss/gaussian.wgsl"), output.rows).constant("FEATURES", self.features);
         kernel.constants.push(("LOG_TWO_PI", LOG_TWO_PI));
@@ -76,7 +76,7 @@ impl Operation for GaussianErrorGradient {
         back.none(Self::NAME, "its second derivative is not implemented")
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::elementwise(fragment!("loss/gaussian_error_gradient.wgsl"), output.rows)
     }
 
@@ -115,7 +115,7 @@ impl Operation for GaussianVarianceGradient {
         back.none(Self::NAME, "its second derivative is not implemented")
     }
 
-    fn kernel(&self, inputs: &[Shape], _: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::reduction(fragment!("loss/gaussian_variance_gradient.wgsl"), 1)
             .constant("BATCH", inputs[0].rows)
             .constant("FEATURES", self.features)

@@ -34,10 +34,8 @@ impl Operation for ImportanceBound {
         Ok(vec![Some(back.apply(ImportanceBoundGradient { samples: self.samples }, &inputs)?)])
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        Kernel::reduction(fragment!("loss/importance_bound.wgsl"), output.rows)
-            .link(fragment!("reduce/tree_max.wgsl")).link(fragment!("reduce/group_least.wgsl"))
-            .constant("ROWS", output.rows)
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
+        kernel(fragment!("loss/importance_bound.wgsl"), output.rows)
             .constant("SAMPLES", self.samples)
     }
 
@@ -82,17 +80,21 @@ impl Operation for ImportanceBoundGradient {
         back.none(Self::NAME, "its second derivative is not implemented")
     }
 
-    fn kernel(&self, inputs: &[Shape], _: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
         let groups = inputs[1].rows;
-        Kernel::reduction(fragment!("loss/importance_bound_gradient.wgsl"), groups)
-            .link(fragment!("reduce/tree_max.wgsl")).link(fragment!("reduce/group_least.wgsl"))
-            .constant("ROWS", groups)
+        kernel(fragment!("loss/importance_bound_gradient.wgsl"), groups)
             .constant("SAMPLES", self.samples)
     }
 
     fn cases() -> Vec<Case> {
         cases(|samples| (ImportanceBoundGradient { samples }, true))
     }
+}
+
+/// A workgroup a group, with what finds the least of it.
+fn kernel(main: Fragment, groups: usize) -> Kernel {
+    let fragments = vec![main, fragment!("reduce/group_least.wgsl"), fragment!("common/tree.wgsl")];
+    Kernel::new(fragments, Entry::Run, REDUCTION, Grid::Rows(groups)).constant("ROWS", groups)
 }
 
 /// How many groups of `samples` rows the column v has.

@@ -27,7 +27,7 @@ impl Operation for IsPositive {
         back.none(Self::NAME, "it is a step, whose slope is zero wherever there is one")
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::elementwise(fragment!("elementwise/is_positive.wgsl"), output.len())
     }
 

@@ -1,15 +1,26 @@
-//! What an op says of its kernel: the WGSL fragments that link to it, its numbers, and how many workgroups it takes.
+//! What an op says of its kernel: the WGSL fragments that link to it, its numbers, and how much work there is.
 
 use super::{Algorithm, Half};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// A `.wgsl` file of `shaders/`.
+///
+/// Files in `shaders/common/` name nothing of other folders, so a dispatch has each once, however many kernels share it. All
+/// other files belong to one kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fragment {
     /// The file's name, for messages.
     pub name: &'static str,
     /// The file's text.
     pub source: &'static str,
+}
+
+impl Fragment {
+    /// Whether a dispatch has it once, for all its kernels.
+    pub fn is_common(&self) -> bool {
+        self.name.starts_with("common/")
+    }
 }
 
 /// The [`Fragment`] in `shaders/$name`.
@@ -23,18 +34,58 @@ macro_rules! fragment {
 }
 pub(crate) use fragment;
 
+/// The entry point of a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// `run(group, lane)` of the kernel's own files, for each invocation of each workgroup.
+    Run,
+    /// The same, where a workgroup is a subgroup and `lane` the invocation's number in it.
+    RunSubgroup,
+    /// A function `main` of the kernel's own files, which then shares a dispatch with no other kernel.
+    Main,
+}
+
+/// How much a kernel has to do, from which the number of its workgroups follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grid {
+    /// So many elements, an invocation each: workgroups may have any size.
+    Elements(usize),
+    /// So many rows, a workgroup each, of any size that is a power of two and at least [`SMALLEST`].
+    Rows(usize),
+    /// So many workgroups, of one size alone.
+    Workgroups(usize),
+}
+
 /// A kernel to link and dispatch.
 ///
-/// The linked text is the fragments joined; WGSL allows declarations in any order. Each dispatch is a line of
-/// workgroups that the back-end folds into two dimensions where it exceeds 65,535 (`shaders/common/grid.wgsl` unfolds it).
+/// The linked text is the fragments joined; WGSL allows declarations in any order. Binding 0 is the step; storage bindings
+/// are those of the op's inputs, then its outputs, from 1 on.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Kernel {
-    /// The files, the one with the entry point `main` first.
+    /// The files, the op's own first.
     pub fragments: Vec<Fragment>,
-    /// Values of the files' `override` constants.
+    /// Values of the files' `override` constants; `WORKGROUP` is set from [`Kernel::workgroup`].
     pub constants: Vec<(&'static str, f64)>,
-    /// Number of workgroups.
-    pub groups: usize,
+    /// Numbers of the bindings that a file has by a name: `@binding(DATA)`.
+    pub bindings: Vec<(&'static str, usize)>,
+    /// A table that it reads at `@binding(TABLE)`, behind the bindings of inputs and outputs.
+    pub table: Option<Table>,
+    /// Where it begins.
+    pub entry: Entry,
+    /// Invocations a workgroup.
+    pub workgroup: usize,
+    /// What there is to do.
+    pub grid: Grid,
+}
+
+/// Words that depend on a submission's steps alone. They are computed once a submission; kernels that ask for the same table share
+/// one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Table {
+    /// What computes it, at binding 1. It reads `common/steps.wgsl` at binding 0 instead of one step.
+    pub kernel: Box<Kernel>,
+    /// Its size in words.
+    pub words: usize,
 }
 
 /// Invocations a workgroup of kernels that compute one element an invocation.
@@ -43,23 +94,25 @@ pub const ELEMENTWISE: usize = 128;
 /// Invocations a workgroup of kernels that sum one row a workgroup; also the width of their fixed tree.
 pub const REDUCTION: usize = 64;
 
+/// The least invocations that a workgroup has.
+pub const SMALLEST: usize = 8;
+
 impl Kernel {
-    /// A kernel that computes element `i < count` in invocation `i`. It reads `COUNT` and links with `common/grid.wgsl`.
-    pub fn elementwise(main: Fragment, count: usize) -> Kernel {
-        Kernel {
-            fragments: vec![main, fragment!("common/grid.wgsl")],
-            constants: vec![("WORKGROUP", ELEMENTWISE as f64), ("COUNT", count as f64)],
-            groups: count.div_ceil(ELEMENTWISE),
-        }
+    /// A kernel of these files, whose `run` (or `main`) sees workgroups of this size.
+    pub fn new(fragments: Vec<Fragment>, entry: Entry, workgroup: usize, grid: Grid) -> Kernel {
+        Kernel { fragments, constants: Vec::new(), bindings: Vec::new(), table: None, entry, workgroup, grid }
     }
 
-    /// A kernel that sums row `r < rows` in workgroup `r`. It links with `common/grid.wgsl` and `reduce/tree.wgsl`.
-    pub fn reduction(main: Fragment, rows: usize) -> Kernel {
-        Kernel {
-            fragments: vec![main, fragment!("common/grid.wgsl"), fragment!("reduce/tree.wgsl")],
-            constants: vec![("WORKGROUP", REDUCTION as f64)],
-            groups: rows,
-        }
+    /// A kernel whose `element(i)` is called for each `i < count`, each in an invocation of its own.
+    pub fn elementwise(element: Fragment, count: usize) -> Kernel {
+        let fragments = vec![element, fragment!("elementwise/run.wgsl")];
+        Kernel::new(fragments, Entry::Run, ELEMENTWISE, Grid::Elements(count)).constant("COUNT", count)
+    }
+
+    /// A kernel that gives `store(row, total)` the sum of `term(row, i)` over `i < terms(row)`, for each `row < rows`.
+    pub fn reduction(term: Fragment, rows: usize) -> Kernel {
+        let fragments = vec![term, fragment!("reduce/run.wgsl"), fragment!("common/tree.wgsl")];
+        Kernel::new(fragments, Entry::Run, REDUCTION, Grid::Rows(rows)).constant("ROWS", rows)
     }
 
     /// Also links with `fragment`, once.
@@ -75,28 +128,77 @@ impl Kernel {
         self.constants.push((name, value as f64));
         self
     }
+
+    /// Puts what files bind at `@binding(name)` to binding `number`.
+    pub fn binding(mut self, name: &'static str, number: usize) -> Kernel {
+        self.bindings.push((name, number));
+        self
+    }
+
+    /// Reads this table.
+    pub fn table(mut self, table: Table) -> Kernel {
+        self.table = Some(table);
+        self
+    }
+
+    /// Workgroups of a dispatch.
+    pub fn workgroups(&self) -> usize {
+        match self.grid {
+            Grid::Elements(count) => count.div_ceil(self.workgroup),
+            Grid::Rows(count) | Grid::Workgroups(count) => count,
+        }
+    }
+
+    /// A file's text, its named bindings filled in.
+    pub fn text(&self, fragment: &Fragment) -> Cow<'static, str> {
+        let mut text = Cow::Borrowed(fragment.source);
+        for (name, number) in &self.bindings {
+            let named = format!("@binding({name})");
+            if text.contains(&named) {
+                text = text.replace(&named, &format!("@binding({number})")).into();
+            }
+        }
+        text
+    }
 }
 
-/// The loop of products `[m, k] [k, n]`, by `[m, n, k]`.
+/// The algorithm of products `[m, k] [k, n]`, by `[m, n, k]`.
 pub type Products = BTreeMap<[usize; 3], Algorithm>;
 
-/// What the choice of a kernel variant may depend on; never on a timing of the run itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Profile {
+/// What lowering may depend on; never on a timing of the run itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceProfile {
     /// The adapter runs on the CPU (lavapipe, WARP): there workgroup memory is no faster than any other, and each buffer
     /// load is a gather.
     pub software: bool,
     /// Kernels may exchange values within subgroups, which have eight invocations, all of them.
     pub subgroups_of_eight: bool,
+    /// Storage buffers that a dispatch may bind.
+    pub storage_buffers: usize,
     /// What a tuning run found for products of these sizes; all others follow the rule of [`Algorithm::choose`].
     pub products: Products,
     /// Where products are computed in f16, the matrices that they are computed by.
     pub half: Option<Half>,
 }
 
-impl Profile {
-    /// The rule alone.
-    pub const fn new(software: bool) -> Profile {
-        Profile { software, subgroups_of_eight: false, products: Products::new(), half: None }
+/// Storage buffers that WebGPU lets every dispatch bind.
+pub const STORAGE_BUFFERS: usize = 8;
+
+impl DeviceProfile {
+    /// WebGPU's default limits, and the rule alone.
+    pub const fn new(software: bool) -> DeviceProfile {
+        DeviceProfile {
+            software,
+            subgroups_of_eight: false,
+            storage_buffers: STORAGE_BUFFERS,
+            products: Products::new(),
+            half: None,
+        }
+    }
+}
+
+impl Default for DeviceProfile {
+    fn default() -> DeviceProfile {
+        DeviceProfile::new(false)
     }
 }

@@ -32,9 +32,8 @@ impl Operation for Kl {
         Ok(vec![Some(back.apply(KlGradient, &inputs)?)])
     }
 
-    fn kernel(&self, inputs: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::reduction(fragment!("loss/kl.wgsl"), output.rows)
-            .constant("ROWS", output.rows)
             .constant("LATENT", inputs[0].cols / 2)
     }
 
@@ -69,7 +68,7 @@ impl Operation for KlGradient {
         back.none(Self::NAME, "its second derivative is not implemented")
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         let latent = output.cols / 2;
         Kernel::elementwise(fragment!("loss/kl_gradient.wgsl"), output.rows * latent).constant("LATENT", latent)
     }

@@ -10,7 +10,9 @@ mod kernel;
 mod numbers;
 
 pub use case::{Case, Fill};
-pub use kernel::{ELEMENTWISE, Fragment, Kernel, Products, Profile, REDUCTION};
+pub use kernel::{
+    DeviceProfile, ELEMENTWISE, Entry, Fragment, Grid, Kernel, Products, REDUCTION, SMALLEST, STORAGE_BUFFERS, Table,
+};
 pub use numbers::{Real, View};
 
 pub(crate) use crate::compute::{
@@ -37,7 +39,7 @@ pub enum Effect {
     /// [`Effect::Gradients`].
     Update,
     /// It updates the value of its first input, which the host wrote, in place: that is its output, and no input.
-    Accumulate,
+    UpdateState,
     /// It writes a row of the metrics ring.
     Record,
 }
@@ -58,7 +60,7 @@ pub trait Operation: Debug + Sized {
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>>;
 
     /// The op on a GPU. Bindings: 0 the step, then the inputs, then the outputs.
-    fn kernel(&self, inputs: &[Shape], output: Shape, profile: &Profile) -> Kernel;
+    fn kernel(&self, inputs: &[Shape], output: Shape, profile: &DeviceProfile) -> Kernel;
 
     /// What the op is tested and timed on: sizes around every tile edge, each attribute at least once.
     fn cases() -> Vec<Case>;
@@ -68,6 +70,16 @@ pub trait Operation: Debug + Sized {
         Effect::Value
     }
 
+    /// Whether it is a matrix product, which may share a dispatch with another and with what rides.
+    fn is_product(&self) -> bool {
+        false
+    }
+
+    /// Whether it may share a dispatch with products: little work, in workgroups of any size.
+    fn rides(&self) -> bool {
+        false
+    }
+
     /// [`Operation::NAME`].
     fn name(&self) -> &'static str {
         Self::NAME
@@ -75,7 +87,7 @@ pub trait Operation: Debug + Sized {
 
     /// How its inputs must be stored.
     fn reads(&self) -> DType {
-        DType::Real
+        DType::F32
     }
 }
 
@@ -108,12 +120,20 @@ macro_rules! registry {
                 match self { $($(Op::$op(op) => op.gradient(back)),+),+ }
             }
             /// See [`Operation::kernel`].
-            pub fn kernel(&self, inputs: &[Shape], output: Shape, profile: &Profile) -> Kernel {
+            pub fn kernel(&self, inputs: &[Shape], output: Shape, profile: &DeviceProfile) -> Kernel {
                 match self { $($(Op::$op(op) => op.kernel(inputs, output, profile)),+),+ }
             }
             /// See [`Operation::effect`].
             pub fn effect(&self) -> Effect {
                 match self { $($(Op::$op(op) => op.effect()),+),+ }
+            }
+            /// See [`Operation::is_product`].
+            pub fn is_product(&self) -> bool {
+                match self { $($(Op::$op(op) => op.is_product()),+),+ }
+            }
+            /// See [`Operation::rides`].
+            pub fn rides(&self) -> bool {
+                match self { $($(Op::$op(op) => op.rides()),+),+ }
             }
             /// See [`Operation::reads`].
             pub fn reads(&self) -> DType {
@@ -157,7 +177,7 @@ registry! {
     clip: SquareSums, ClipFactor;
     log_sum_exp: LogSumExpUpdate;
     record: Record;
-    bound: PartsMean, RecordBound;
+    bound: PartsMean, BoundTerms, RecordBound;
     custom: Custom;
 }
 

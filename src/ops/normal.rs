@@ -35,7 +35,7 @@ impl Operation for Normal {
         Ok(Vec::new())
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         reparameterise::link(Kernel::elementwise(fragment!("rng/normal.wgsl"), output.len()), self.stream, output.cols)
     }
 

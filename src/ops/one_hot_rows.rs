@@ -37,7 +37,7 @@ impl Operation for OneHotRows {
         Ok(Vec::new())
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::elementwise(fragment!("elementwise/one_hot_rows.wgsl"), output.len()).constant("COLS", output.cols)
     }
 

@@ -40,14 +40,14 @@ impl Operation for Record {
         back.none(Self::NAME, "it records")
     }
 
-    fn kernel(&self, inputs: &[Shape], _: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
         let row = match inputs.len() {
             1 => fragment!("reduce/record_1.wgsl"),
             2 => fragment!("reduce/record_2.wgsl"),
             _ => fragment!("reduce/record_3.wgsl"),
         };
         let fragments = vec![fragment!("reduce/record.wgsl"), fragment!("common/step.wgsl"), row];
-        Kernel { fragments, constants: Vec::new(), groups: 1 }.constant("FIRST", self.first).constant("COLS", METRICS)
+        Kernel::new(fragments, Entry::Run, REDUCTION, Grid::Rows(1)).constant("FIRST", self.first).constant("COLS", METRICS)
     }
 
     fn cases() -> Vec<Case> {

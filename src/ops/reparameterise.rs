@@ -51,7 +51,7 @@ impl Operation for Reparameterise {
         Ok(vec![Some(back.apply(ReparameteriseGradient { stream: self.stream, samples: self.samples }, &inputs)?)])
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         self.link_noise(Kernel::elementwise(fragment!("rng/reparameterise.wgsl"), output.len()), output.cols)
     }
 
@@ -95,7 +95,7 @@ impl Operation for ReparameteriseGradient {
         back.none(Self::NAME, "its second derivative is not implemented")
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         let latent = output.cols / 2;
         let kernel = Kernel::elementwise(fragment!("rng/reparameterise_gradient.wgsl"), output.rows * latent);
         Reparameterise { stream: self.stream, samples: self.samples }.link_noise(kernel, latent)
@@ -145,7 +145,7 @@ pub(super) fn noise(
 pub(super) fn link(kernel: Kernel, stream: Stream, latent: usize) -> Kernel {
     kernel
         .link(fragment!("common/step.wgsl"))
-        .link(fragment!("rng/rng.wgsl"))
+        .link(fragment!("common/rng.wgsl"))
         .constant("STREAM", stream.id() as usize)
         .constant("LATENT", latent)
 }

@@ -29,7 +29,7 @@ impl Operation for RepeatRows {
         Ok(vec![Some(back.apply(SumGroups { count: self.count }, &[back.d_output])?)])
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::elementwise(fragment!("elementwise/repeat_rows.wgsl"), output.len())
             .constant("COLS", output.cols)
             .constant("REPEATS", self.count)
@@ -74,7 +74,7 @@ impl Operation for SumGroups {
         Ok(vec![Some(back.apply(RepeatRows { count: self.count }, &[back.d_output])?)])
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::elementwise(fragment!("elementwise/sum_groups.wgsl"), output.len())
             .constant("COLS", output.cols)
             .constant("GROUP", self.count)

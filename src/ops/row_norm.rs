@@ -73,10 +73,9 @@ impl Operation for RowNorm {
         Ok(vec![Some(back.apply(RowNormGradient { norm: self.norm }, &inputs)?)])
     }
 
-    fn kernel(&self, inputs: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::reduction(fragment!("reduce/row_norm.wgsl"), output.rows)
             .link(self.norm.fragment())
-            .constant("ROWS", output.rows)
             .constant("COLS", inputs[0].cols)
     }
 
@@ -122,7 +121,7 @@ impl Operation for RowNormGradient {
         back.none(Self::NAME, "its second derivative is not implemented")
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::elementwise(fragment!("reduce/row_norm_gradient.wgsl"), output.len())
             .link(self.norm.fragment())
             .constant("COLS", output.cols)

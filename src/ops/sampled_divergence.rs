@@ -40,9 +40,8 @@ impl Operation for SampledDivergence {
         Ok(vec![d_posterior, d_z])
     }
 
-    fn kernel(&self, inputs: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::reduction(fragment!("loss/sampled_divergence.wgsl"), output.rows)
-            .constant("ROWS", output.rows)
             .constant("LATENT", inputs[1].cols)
     }
 
@@ -91,7 +90,7 @@ impl Operation for SampledDivergencePosteriorGradient {
         back.none(Self::NAME, "its second derivative is not implemented")
     }
 
-    fn kernel(&self, inputs: &[Shape], _: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::elementwise(fragment!("loss/sampled_divergence_posterior_gradient.wgsl"), inputs[1].len())
             .constant("LATENT", inputs[1].cols)
     }
@@ -131,7 +130,7 @@ impl Operation for SampledDivergenceSampleGradient {
         back.none(Self::NAME, "its second derivative is not implemented")
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::elementwise(fragment!("loss/sampled_divergence_sample_gradient.wgsl"), output.len())
             .constant("LATENT", output.cols)
     }

@@ -36,7 +36,7 @@ impl Operation for SliceColumns {
         back.none(Self::NAME, "no trained model needs it")
     }
 
-    fn kernel(&self, inputs: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::elementwise(fragment!("elementwise/slice_columns.wgsl"), output.len())
             .constant("COLS", inputs[0].cols)
             .constant("START", self.start)

@@ -38,10 +38,10 @@ impl Operation for SoftplusPosterior {
         Ok(vec![Some(back.apply(SoftplusPosteriorGradient, &inputs)?)])
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         let latent = output.cols / 2;
         Kernel::elementwise(fragment!("loss/softplus_posterior.wgsl"), output.rows * latent)
-            .link(fragment!("elementwise/math.wgsl"))
+            .link(fragment!("common/math.wgsl"))
             .constant("LATENT", latent)
     }
 
@@ -87,10 +87,10 @@ impl Operation for SoftplusPosteriorGradient {
         back.none(Self::NAME, "its second derivative is not implemented")
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         let latent = output.cols / 2;
         Kernel::elementwise(fragment!("loss/softplus_posterior_gradient.wgsl"), output.rows * latent)
-            .link(fragment!("elementwise/math.wgsl"))
+            .link(fragment!("common/math.wgsl"))
             .constant("LATENT", latent)
     }
 

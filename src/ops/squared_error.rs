@@ -31,9 +31,8 @@ impl Operation for SquaredError {
         Ok(vec![Some(back.apply(SquaredErrorGradient, &inputs)?), None])
     }
 
-    fn kernel(&self, inputs: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::reduction(fragment!("loss/squared_error.wgsl"), output.rows)
-            .constant("ROWS", output.rows)
             .constant("COLS", inputs[0].cols)
     }
 
@@ -72,7 +71,7 @@ impl Operation for SquaredErrorGradient {
         back.none(Self::NAME, "its second derivative is not implemented")
     }
 
-    fn kernel(&self, _: &[Shape], output: Shape, _: &Profile) -> Kernel {
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::elementwise(fragment!("loss/squared_error_gradient.wgsl"), output.len()).constant("COLS", output.cols)
     }
 

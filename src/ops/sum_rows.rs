@@ -39,8 +39,15 @@ impl Operation for SumRows {
         Ok(vec![Some(back.apply(Matmul::new(Transpose::Neither), &[ones, back.d_output])?)])
     }
 
-    fn kernel(&self, inputs: &[Shape], output: Shape, _: &Profile) -> Kernel {
-        Kernel::elementwise(fragment!("reduce/sum_rows.wgsl"), output.cols).constant("ROWS", inputs[0].rows)
+    fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
+        let fragments = vec![fragment!("reduce/sum_rows.wgsl"), fragment!("common/tree.wgsl")];
+        Kernel::new(fragments, Entry::Run, REDUCTION, Grid::Rows(output.cols.div_ceil(SMALLEST)))
+            .constant("ROWS", inputs[0].rows)
+            .constant("COLS", output.cols)
+    }
+
+    fn rides(&self) -> bool {
+        true
     }
 
     fn cases() -> Vec<Case> {

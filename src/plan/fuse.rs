@@ -9,15 +9,15 @@
 //! 1. an epilogue: bias and activation, the slope of an activation;
 //! 2. a likelihood: the last layer's bias, loss and gradient, the loss left in parts;
 //! 3. a posterior: the gradient of a draw and of the KL, added;
-//! 4. a weight's gradient and its bias's, which is the sum over k of operand A;
-//! 5. the record of a VAE's bound: three means and their sum;
-//! 6. with [`Fusion::All`], operands: a batch read from the data set, a draw from a posterior.
+//! 4. the record of a VAE's bound: each row's terms, then their means and the sum of these;
+//! 5. with [`Fusion::All`], operands: a batch read from the data set. Not a draw: a tile's loop over k would compute each
+//!    normal again for every tile, a thousand instructions beside a hundred multiply-adds.
 
 use super::Fusion;
 use crate::graph::{Graph, NodeId, Source};
 use crate::ops::{
-    Activation, ActivationGradient, AddScaled, BatchMean, BatchMeanGradient, BiasActivation, Constant, Epilogue,
-    Factor, Likelihood, Matmul, Op, Operand, PartsMean, Record, RecordBound, Scale, Transpose,
+    Activation, ActivationGradient, AddScaled, BatchMean, BatchMeanGradient, BiasActivation, BoundTerms, Constant,
+    Epilogue, Factor, Likelihood, Matmul, Op, Operand, PartsMean, Record, RecordBound, Scale, Transpose,
 };
 use crate::tensor::Shape;
 
@@ -27,7 +27,7 @@ pub(super) fn fuse(graph: &mut Graph, fusion: Fusion) {
         return;
     }
     let ids: Vec<NodeId> = graph.ids().collect();
-    for pass in [likelihood, epilogue, posterior, bias_gradient, bound] {
+    for pass in [likelihood, epilogue, posterior, bound] {
         for &id in &ids {
             // A join that does not fit is none.
             let _ = pass(graph, id);
@@ -129,7 +129,7 @@ fn likelihood(graph: &mut Graph, id: NodeId) -> Option<()> {
     let epilogue = Epilogue::Likelihood { score, activation, target: Operand::Stored };
     graph.replace(id, Matmul { epilogue, ..matmul }, vec![a, b, inputs[1], target]);
     graph.redirect(last, id);
-    graph.place_beside(loss, id, epilogue.second([rows, cols])?);
+    graph.make_secondary(loss, id, epilogue.second([rows, cols])?);
     for mean in averaged {
         graph.replace(mean, PartsMean, vec![loss]);
     }
@@ -166,25 +166,6 @@ fn posterior(graph: &mut Graph, id: NodeId) -> Option<()> {
     Some(())
 }
 
-/// `SumRows(d_y)` beside the product `d_y^T x`, both of them gradients.
-fn bias_gradient(graph: &mut Graph, id: NodeId) -> Option<()> {
-    let (Op::SumRows(_), inputs) = op(graph, id)? else { return None };
-    let d_y = inputs[0];
-    let fits = |product: &NodeId| {
-        let Some((Op::Matmul(matmul), of)) = op(graph, *product) else { return false };
-        matmul == Matmul::new(Transpose::A) && of[0] == d_y && is_gradient(graph, *product)
-    };
-    let product = needed_readers(graph, d_y).into_iter().find(fits)?;
-    // What reads the sums must come after the product that now makes them.
-    let reads_late = needed_readers(graph, id).into_iter().all(|reader| reader > product);
-    (is_gradient(graph, id) && reads_late).then_some(())?;
-    let (Op::Matmul(matmul), of) = op(graph, product)? else { return None };
-    let shape = graph.shape(id);
-    graph.replace(product, Matmul { epilogue: Epilogue::BiasGradient, ..matmul }, of);
-    graph.place_beside(id, product, shape);
-    Some(())
-}
-
 /// `Record(recon + weight kl, recon, kl)` of parts and a posterior.
 fn bound(graph: &mut Graph, id: NodeId) -> Option<()> {
     let (Op::Record(Record { first: 0 }), scalars) = op(graph, id)? else { return None };
@@ -193,18 +174,19 @@ fn bound(graph: &mut Graph, id: NodeId) -> Option<()> {
     let (Op::PartsMean(_), parts) = op(graph, recon)? else { return None };
     let (Op::BatchMean(BatchMean), kls) = op(graph, kl)? else { return None };
     let (Op::Kl(_), posterior) = op(graph, kls[0])? else { return None };
-    (terms == [recon, kl]).then_some(())?;
-    graph.replace(id, RecordBound { weight }, vec![parts[0], posterior[0]]);
+    (terms == [recon, kl] && only_reader(graph, loss) == Some(id)).then_some(())?;
+    graph.replace(loss, BoundTerms, vec![parts[0], posterior[0]]);
+    graph.replace(id, RecordBound { weight }, vec![loss]);
     Some(())
 }
 
-/// A batch or a draw that only products read, as an operand or a target: they compute it as they read it.
+/// A batch that only products read, as an operand or a target: they compute it as they read it.
 fn operand(graph: &mut Graph, id: NodeId) -> Option<()> {
-    let (load, stored) = match op(graph, id)? {
-        (Op::Gather(gather), of) if gather.is_cheap() => (Operand::Gathered(gather), of[0]),
-        (Op::Reparameterise(draw), of) => (Operand::Reparameterised(draw), of[0]),
-        _ => return None,
-    };
+    let (Op::Gather(gather), stored) = op(graph, id)? else { return None };
+    if !gather.is_cheap() {
+        return None;
+    }
+    let (load, stored) = (Operand::Gathered(gather), stored[0]);
     let readers = readers(graph, id)?;
     let joined: Option<Vec<Matmul>> = readers
         .iter()
@@ -214,7 +196,7 @@ fn operand(graph: &mut Graph, id: NodeId) -> Option<()> {
             match (places.as_slice(), matmul.transpose, matmul.epilogue) {
                 ([0], Transpose::B | Transpose::Neither, _) => Some(Matmul { a: load, ..matmul }),
                 ([1], Transpose::A | Transpose::Neither, _) => Some(Matmul { b: load, ..matmul }),
-                ([3], _, Epilogue::Likelihood { score, activation, .. }) if matches!(load, Operand::Gathered(_)) => {
+                ([3], _, Epilogue::Likelihood { score, activation, .. }) => {
                     Some(Matmul { epilogue: Epilogue::Likelihood { score, activation, target: load }, ..matmul })
                 }
                 _ => None,

@@ -9,7 +9,15 @@
 //! every one does. So a plan counts dispatches, and nothing is placed for two to overlap.
 
 mod fuse;
+pub mod link;
+mod lower;
+pub mod recording;
+mod schedule;
 mod show;
+
+pub use lower::lower;
+pub(crate) use lower::lower_changed;
+pub use recording::Recording;
 
 use crate::error::Result;
 use crate::graph::{Graph, Node, NodeId, ParameterId, ParameterLayout, Source, graph_error};
@@ -19,7 +27,8 @@ use std::collections::HashMap;
 use std::ops::Range;
 
 /// One of the four arenas that share a model's [`ParameterLayout`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Arena {
     /// The parameters.
     Parameters,
@@ -36,14 +45,14 @@ impl Arena {
     pub const ALL: [Arena; 4] = [Arena::Parameters, Arena::Gradients, Arena::FirstMoments, Arena::SecondMoments];
 
     /// These elements of it, as one row.
-    fn slice(self, span: Range<usize>) -> Slice {
-        Slice { place: Place::Arena(self), offset: span.start, shape: Shape::new(1, span.len()) }
+    fn slice(self, span: Range<usize>) -> BufferView {
+        BufferView { buffer: BufferId::Arena(self), offset: span.start, shape: Shape::new(1, span.len()) }
     }
 }
 
 /// Which buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Place {
+pub enum BufferId {
     /// An arena, shared by all programs of a session.
     Arena(Arena),
     /// The metrics ring, shared by all programs of a session.
@@ -56,9 +65,9 @@ pub enum Place {
 
 /// A value's place: a buffer, elements before it, its shape.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Slice {
+pub struct BufferView {
     /// The buffer.
-    pub place: Place,
+    pub buffer: BufferId,
     /// Elements before it.
     pub offset: usize,
     /// Its shape.
@@ -71,9 +80,11 @@ pub struct Dispatch {
     /// The op.
     pub op: Op,
     /// What it reads.
-    pub inputs: Vec<Slice>,
-    /// What it writes, and for an update or an accumulation also reads.
-    pub outputs: Vec<Slice>,
+    pub inputs: Vec<BufferView>,
+    /// What it writes, and for an update also reads.
+    pub outputs: Vec<BufferView>,
+    /// Consecutive dispatches of one number are independent of each other, and may run as one.
+    pub group: usize,
 }
 
 /// What a back-end loads: dispatches in order, and the buffers they use.
@@ -86,9 +97,9 @@ pub struct Plan {
     /// Elements of each local buffer.
     pub locals: Vec<usize>,
     /// Values the host may write before a run.
-    pub inputs: Vec<(String, Slice)>,
+    pub inputs: Vec<(String, BufferView)>,
     /// Values the host may read after a run.
-    pub outputs: Vec<(String, Slice)>,
+    pub outputs: Vec<(String, BufferView)>,
     /// The data sets that are read: which, its shape, how it is stored.
     pub datasets: Vec<(usize, Shape, DType)>,
 }
@@ -100,7 +111,7 @@ pub enum Fusion {
     None,
     /// What follows them.
     #[default]
-    Ends,
+    Epilogues,
     /// Also what their factors are computed from, where that is cheap to do in every tile: it saves a kernel, and the
     /// wait for it, on a GPU.
     All,
@@ -121,11 +132,17 @@ pub fn compile(graph: &Graph, options: Options) -> Result<Plan> {
     let mut graph = graph.clone();
     fuse::fuse(&mut graph, options.fuse);
     let live = live(&graph);
-    let last_use = last_uses(&graph, &live);
+    let groups = schedule::groups(&graph, &live, options.fuse);
+    let last_use = last_uses(&graph, &groups);
     let mut planner = Planner::new(&graph)?;
     for id in graph.ids().filter(|id| live[id.0]) {
-        planner.place(&graph, id)?;
-        for dead in graph.ids().filter(|dead| live[dead.0] && last_use[dead.0] == id.0) {
+        planner.place_leaf(&graph, id);
+    }
+    for (number, group) in groups.iter().enumerate() {
+        for &id in group {
+            planner.dispatch(&graph, id, number)?;
+        }
+        for dead in graph.ids().filter(|dead| live[dead.0] && last_use[dead.0] == Some(number)) {
             planner.release(dead);
         }
     }
@@ -148,28 +165,34 @@ fn live(graph: &Graph) -> Vec<bool> {
     // What is computed beside a live value is computed with it.
     for id in graph.ids() {
         let node = graph.node(id);
-        live[id.0] |= node.source == Source::Beside && live[node.inputs[0].0];
+        live[id.0] |= node.source == Source::Secondary && live[node.inputs[0].0];
     }
     live
 }
 
-/// The last node that reads each node; itself where none does; past the end for outputs and inputs of the whole plan.
-fn last_uses(graph: &Graph, live: &[bool]) -> Vec<usize> {
-    let mut last: Vec<usize> = graph.ids().map(|id| id.0).collect();
-    for id in graph.ids().filter(|id| live[id.0]) {
-        for input in &graph.node(id).inputs {
-            last[input.0] = id.0;
+/// The last group that reads or computes each node; none of outputs, which are kept, and of what no group has.
+fn last_uses(graph: &Graph, groups: &[Vec<NodeId>]) -> Vec<Option<usize>> {
+    let mut last = vec![None; graph.nodes().len()];
+    for (number, group) in groups.iter().enumerate() {
+        for &id in group {
+            last[id.0] = Some(number);
+            for input in &graph.node(id).inputs {
+                last[input.0] = Some(number);
+            }
         }
     }
+    for id in graph.ids().filter(|&id| graph.node(id).source == Source::Secondary) {
+        last[id.0] = last[id.0].or(last[graph.node(id).inputs[0].0]);
+    }
     for (_, id) in graph.outputs() {
-        last[id.0] = usize::MAX;
+        last[id.0] = None;
     }
     last
 }
 
 struct Planner {
     plan: Plan,
-    places: Vec<Option<Slice>>,
+    places: Vec<Option<BufferView>>,
     /// Local buffers that hold nothing now.
     free: Vec<usize>,
     gradient_of: HashMap<NodeId, ParameterId>,
@@ -208,43 +231,41 @@ impl Planner {
         })
     }
 
-    fn place(&mut self, graph: &Graph, id: NodeId) -> Result<()> {
+    /// Places what is not computed: parameters, data sets, inputs.
+    fn place_leaf(&mut self, graph: &Graph, id: NodeId) {
         let node = graph.node(id);
         let shape = node.shape;
-        let slice = match &node.source {
+        self.places[id.0] = match &node.source {
             Source::Parameter(parameter) => {
                 let offset = graph.layout().get(*parameter).offset;
-                Slice { place: Place::Arena(Arena::Parameters), offset, shape }
+                Some(BufferView { buffer: BufferId::Arena(Arena::Parameters), offset, shape })
             }
             Source::Dataset(index) => {
                 self.plan.datasets.push((*index, shape, node.dtype));
-                Slice { place: Place::Dataset(*index), offset: 0, shape }
+                Some(BufferView { buffer: BufferId::Dataset(*index), offset: 0, shape })
             }
             Source::Input(name) => {
-                let slice = self.fresh(shape);
-                self.plan.inputs.push((name.clone(), slice));
-                slice
+                let view = self.fresh(shape);
+                self.plan.inputs.push((name.clone(), view));
+                Some(view)
             }
-            Source::Op(op) => return self.dispatch(graph, id, op),
-            // It was placed with its main value, or will be.
-            Source::Beside => return Ok(()),
+            Source::Op(_) | Source::Secondary => None,
         };
-        self.places[id.0] = Some(slice);
-        Ok(())
     }
 
-    fn dispatch(&mut self, graph: &Graph, id: NodeId, op: &Op) -> Result<()> {
+    fn dispatch(&mut self, graph: &Graph, id: NodeId, group: usize) -> Result<()> {
         let node = graph.node(id);
+        let Source::Op(op) = &node.source else { unreachable!("groups have ops alone") };
         if let Some(&stale) = node.inputs.iter().find(|input| self.is_stale(graph, **input)) {
             let (name, source) = (op.name(), &graph.node(stale).source);
             return graph_error(format!("{name}: reads {source:?} after this step updated it"));
         }
-        let mut reads: Vec<Slice> = node.inputs.iter().map(|input| self.slice(*input)).collect();
+        let mut reads: Vec<BufferView> = node.inputs.iter().map(|input| self.slice(*input)).collect();
         let (inputs, outputs) = match op.effect() {
             Effect::Value => {
                 let beside = graph.ids().filter(|&other| {
                     let node = graph.node(other);
-                    node.source == Source::Beside && node.inputs[0] == id
+                    node.source == Source::Secondary && node.inputs[0] == id
                 });
                 let values = std::iter::once(id).chain(beside);
                 (reads, values.map(|value| self.value(value, graph.shape(value))).collect())
@@ -261,18 +282,18 @@ impl Planner {
                 let updated = [Arena::Parameters, Arena::FirstMoments, Arena::SecondMoments];
                 (self.join(node, span.clone()), updated.map(|arena| arena.slice(span.clone())).to_vec())
             }
-            Effect::Accumulate => {
+            Effect::UpdateState => {
                 self.accumulated.push(node.inputs[0]);
                 let state = reads.remove(0);
                 self.places[id.0] = Some(state);
                 (reads, vec![state])
             }
             Effect::Record => {
-                let ring = Slice { place: Place::Metrics, offset: 0, shape: Shape::new(1, METRICS) };
+                let ring = BufferView { buffer: BufferId::Metrics, offset: 0, shape: Shape::new(1, METRICS) };
                 (reads, vec![ring])
             }
         };
-        self.plan.dispatches.push(Dispatch { op: op.clone(), inputs, outputs });
+        self.plan.dispatches.push(Dispatch { op: op.clone(), inputs, outputs, group });
         Ok(())
     }
 
@@ -284,7 +305,7 @@ impl Planner {
                 self.updated.iter().any(|span| span.contains(&offset))
             }
             Source::Input(_) => self.accumulated.contains(&id),
-            Source::Dataset(_) | Source::Op(_) | Source::Beside => false,
+            Source::Dataset(_) | Source::Op(_) | Source::Secondary => false,
         }
     }
 
@@ -296,17 +317,17 @@ impl Planner {
     }
 
     /// That span, and the inputs that are no gradients.
-    fn join(&self, node: &Node, span: Range<usize>) -> Vec<Slice> {
+    fn join(&self, node: &Node, span: Range<usize>) -> Vec<BufferView> {
         let others = node.inputs.iter().filter(|input| !self.gradient_of.contains_key(input));
         std::iter::once(Arena::Gradients.slice(span)).chain(others.map(|input| self.slice(*input))).collect()
     }
 
     /// The place of a new value.
-    fn value(&mut self, id: NodeId, shape: Shape) -> Slice {
+    fn value(&mut self, id: NodeId, shape: Shape) -> BufferView {
         let slice = match self.gradient_of.get(&id) {
             Some(&parameter) => {
                 let offset = self.plan.layout.get(parameter).offset;
-                Slice { place: Place::Arena(Arena::Gradients), offset, shape }
+                BufferView { buffer: BufferId::Arena(Arena::Gradients), offset, shape }
             }
             None => self.local(shape),
         };
@@ -314,28 +335,28 @@ impl Planner {
         slice
     }
 
-    fn slice(&self, id: NodeId) -> Slice {
+    fn slice(&self, id: NodeId) -> BufferView {
         self.places[id.0].expect("a node comes after its inputs")
     }
 
     /// A local buffer for a value that may be released: the smallest free one that is large enough, or a new one.
-    fn local(&mut self, shape: Shape) -> Slice {
+    fn local(&mut self, shape: Shape) -> BufferView {
         let held = |local: usize| self.plan.locals[local];
         let found = self.free.iter().enumerate().filter(|(_, local)| held(**local) >= shape.len());
         match found.min_by_key(|(_, local)| held(**local)).map(|(at, _)| at) {
-            Some(at) => Slice { place: Place::Local(self.free.remove(at)), offset: 0, shape },
+            Some(at) => BufferView { buffer: BufferId::Local(self.free.remove(at)), offset: 0, shape },
             None => self.fresh(shape),
         }
     }
 
-    fn fresh(&mut self, shape: Shape) -> Slice {
+    fn fresh(&mut self, shape: Shape) -> BufferView {
         self.plan.locals.push(shape.len());
-        Slice { place: Place::Local(self.plan.locals.len() - 1), offset: 0, shape }
+        BufferView { buffer: BufferId::Local(self.plan.locals.len() - 1), offset: 0, shape }
     }
 
     fn release(&mut self, id: NodeId) {
         let is_input = self.plan.inputs.iter().any(|(_, slice)| Some(*slice) == self.places[id.0]);
-        if let (Some(Slice { place: Place::Local(local), .. }), false) = (self.places[id.0], is_input) {
+        if let (Some(BufferView { buffer: BufferId::Local(local), .. }), false) = (self.places[id.0], is_input) {
             self.free.push(local);
         }
     }

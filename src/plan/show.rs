@@ -1,6 +1,6 @@
 //! A plan as text, and the memory that it takes.
 
-use super::{Place, Plan, Slice};
+use super::{BufferId, BufferView, Dispatch, Plan};
 use std::fmt;
 
 impl Plan {
@@ -8,31 +8,42 @@ impl Plan {
     pub fn local_elements(&self) -> usize {
         self.locals.iter().sum()
     }
+
+    /// The dispatches in groups that may run as one each.
+    pub fn groups(&self) -> impl Iterator<Item = &[Dispatch]> {
+        self.dispatches.chunk_by(|a, b| a.group == b.group)
+    }
 }
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let slices = |slices: &[Slice]| slices.iter().map(|slice| slice.to_string()).collect::<Vec<_>>().join(", ");
-        for (i, dispatch) in self.dispatches.iter().enumerate() {
-            writeln!(f, "{i:2}  {} = {:?}({})", slices(&dispatch.outputs), dispatch.op, slices(&dispatch.inputs))?;
+        let slices =
+            |slices: &[BufferView]| slices.iter().map(|slice| slice.to_string()).collect::<Vec<_>>().join(", ");
+        for (number, group) in self.groups().enumerate() {
+            for (i, dispatch) in group.iter().enumerate() {
+                let at = if i == 0 { number.to_string() } else { String::new() };
+                let (inputs, outputs) = (slices(&dispatch.inputs), slices(&dispatch.outputs));
+                writeln!(f, "{at:>2}  {outputs} = {:?}({inputs})", dispatch.op)?;
+            }
         }
         write!(
             f,
-            "{} dispatches, {} local buffers of {} elements",
+            "{} ops in {} dispatches, {} local buffers of {} elements",
             self.dispatches.len(),
+            self.groups().count(),
             self.locals.len(),
             self.local_elements()
         )
     }
 }
 
-impl fmt::Display for Slice {
+impl fmt::Display for BufferView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.place {
-            Place::Arena(arena) => write!(f, "{arena:?}+{}", self.offset),
-            Place::Metrics => write!(f, "Metrics"),
-            Place::Dataset(index) => write!(f, "Dataset{index}"),
-            Place::Local(local) => write!(f, "%{local}"),
+        match self.buffer {
+            BufferId::Arena(arena) => write!(f, "{arena:?}+{}", self.offset),
+            BufferId::Metrics => write!(f, "Metrics"),
+            BufferId::Dataset(index) => write!(f, "Dataset{index}"),
+            BufferId::Local(local) => write!(f, "%{local}"),
         }?;
         write!(f, "{}", self.shape)
     }

@@ -44,10 +44,23 @@ impl fmt::Debug for Shape {
 }
 
 /// How a value's elements are stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum DType {
     /// Floating point: f32 on a GPU; f32 or f64 on the CPU.
-    Real,
+    F32,
+    /// Unsigned words.
+    U32,
     /// Unsigned bytes, four to a word on a GPU; only data sets are stored so.
     U8,
+}
+
+impl DType {
+    /// Bytes of an element on a GPU.
+    pub const fn bytes(self) -> usize {
+        match self {
+            DType::F32 | DType::U32 => 4,
+            DType::U8 => 1,
+        }
+    }
 }

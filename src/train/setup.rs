@@ -129,7 +129,7 @@ mod tests {
     fn images_are_shown_as_they_are_trained_on() {
         let bytes = Images::new(ImageSize::grey(1, 2), Values::Bytes(vec![0, 51, 127, 128]));
         let reals = Images { pixels: Values::Reals(vec![-1.5, 0.2, 0.49, 0.5]), ..bytes.clone() };
-        assert_eq!((bytes.dtype(), reals.dtype()), (DType::U8, DType::Real));
+        assert_eq!((bytes.dtype(), reals.dtype()), (DType::U8, DType::F32));
         assert_eq!(bytes.shown(0..1, Binarise::None).unwrap(), [0.0, 51.0 * (1.0 / 255.0)]);
         assert_eq!(bytes.shown(1..2, Binarise::Threshold).unwrap(), [0.0, 1.0]);
         assert_eq!(reals.shown(0..2, Binarise::Bernoulli).unwrap(), [-1.5, 0.2, 0.49, 0.5]);

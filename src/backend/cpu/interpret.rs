@@ -31,7 +31,7 @@ pub fn interpret<T: Real>(
                 Some(values) if values.len() == node.shape.len() => values.clone(),
                 _ => return Err(Error::Graph(format!("input {name} must be {} values", node.shape))),
             },
-            Source::Beside => return Err(Error::Graph("a graph that was fused is not interpreted".to_owned())),
+            Source::Secondary => return Err(Error::Graph("a graph that was fused is not interpreted".to_owned())),
             Source::Op(op) if matches!(op.effect(), Effect::Update | Effect::Record) => Vec::new(),
             Source::Op(op) => {
                 let view = |&NodeId(id): &NodeId| {
@@ -47,7 +47,7 @@ pub fn interpret<T: Real>(
                 };
                 let mut views: Vec<View<'_, T>> = node.inputs.iter().map(view).collect();
                 let mut out = match op.effect() {
-                    Effect::Accumulate => views.remove(0).values.to_vec(),
+                    Effect::UpdateState => views.remove(0).values.to_vec(),
                     _ => vec![T::nan(); node.shape.len()],
                 };
                 op.reference(step, &views, &mut [&mut out]);

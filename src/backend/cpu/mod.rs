@@ -7,7 +7,7 @@ pub use interpret::interpret;
 use super::*;
 use crate::compute::{AlignedVec, keep_spinning};
 use crate::ops::{Effect, Real, View};
-use crate::plan::{Dispatch, Place};
+use crate::plan::{BufferId, Dispatch};
 use smallvec::SmallVec;
 use std::time::Instant;
 
@@ -33,7 +33,7 @@ impl<T: Real> Device for Cpu<T> {
 
     /// A factor is packed before it is multiplied: to be computed as it is read, it would be stored first, each time.
     fn fusion(&self) -> Fusion {
-        Fusion::Ends
+        Fusion::Epilogues
     }
 
     fn adapter(&self) -> Adapter {
@@ -120,42 +120,42 @@ impl<T: Real> CpuSession<T> {
     /// A program's output, in full precision.
     pub fn output(&self, program: ProgramId, name: &str) -> Result<&[T]> {
         let program = &self.programs[program.0];
-        let slice = named(&program.plan.outputs, name)?;
-        Ok(&self.buffer(program, slice.place)[slice.offset..][..slice.shape.len()])
+        let slice = named(ports(&program.plan.outputs), name)?;
+        Ok(&self.buffer(program, slice.buffer)[slice.offset..][..slice.shape.len()])
     }
 
     /// A program's input, to be written in full precision.
     pub fn input_mut(&mut self, program: ProgramId, name: &str) -> Result<&mut [T]> {
         let program = &mut self.programs[program.0];
-        let slice = named(&program.plan.inputs, name)?;
-        let Place::Local(local) = slice.place else { unreachable!("inputs are local") };
+        let slice = named(ports(&program.plan.inputs), name)?;
+        let BufferId::Local(local) = slice.buffer else { unreachable!("inputs are local") };
         Ok(&mut program.locals[local][..slice.shape.len()])
     }
 
-    fn buffer<'a>(&'a self, program: &'a Program<T>, place: Place) -> &'a [T] {
+    fn buffer<'a>(&'a self, program: &'a Program<T>, place: BufferId) -> &'a [T] {
         match place {
-            Place::Arena(arena) => &self.arenas[arena as usize],
-            Place::Metrics => &self.metrics,
-            Place::Local(local) => &program.locals[local],
-            Place::Dataset(index) => &self.data[index].reals,
+            BufferId::Arena(arena) => &self.arenas[arena as usize],
+            BufferId::Metrics => &self.metrics,
+            BufferId::Local(local) => &program.locals[local],
+            BufferId::Dataset(index) => &self.data[index].reals,
         }
     }
 
-    fn take(&mut self, program: &mut Program<T>, place: Place) -> AlignedVec<T> {
+    fn take(&mut self, program: &mut Program<T>, place: BufferId) -> AlignedVec<T> {
         std::mem::take(match place {
-            Place::Arena(arena) => &mut self.arenas[arena as usize],
-            Place::Metrics => &mut self.metrics,
-            Place::Local(local) => &mut program.locals[local],
-            Place::Dataset(_) => unreachable!("data sets are read only"),
+            BufferId::Arena(arena) => &mut self.arenas[arena as usize],
+            BufferId::Metrics => &mut self.metrics,
+            BufferId::Local(local) => &mut program.locals[local],
+            BufferId::Dataset(_) => unreachable!("data sets are read only"),
         })
     }
 
-    fn put(&mut self, program: &mut Program<T>, place: Place, values: AlignedVec<T>) {
+    fn put(&mut self, program: &mut Program<T>, place: BufferId, values: AlignedVec<T>) {
         match place {
-            Place::Arena(arena) => self.arenas[arena as usize] = values,
-            Place::Metrics => self.metrics = values,
-            Place::Local(local) => program.locals[local] = values,
-            Place::Dataset(_) => unreachable!("data sets are read only"),
+            BufferId::Arena(arena) => self.arenas[arena as usize] = values,
+            BufferId::Metrics => self.metrics = values,
+            BufferId::Local(local) => program.locals[local] = values,
+            BufferId::Dataset(_) => unreachable!("data sets are read only"),
         }
     }
 
@@ -164,10 +164,10 @@ impl<T: Real> CpuSession<T> {
         let dispatches = std::mem::take(&mut program.plan.dispatches);
         for (at, dispatch) in dispatches.iter().enumerate() {
             // The plan never lets an output share a buffer with an input, so taking outputs' buffers out is safe.
-            let mut taken: Few<(Place, AlignedVec<T>)> = Few::new();
+            let mut taken: Few<(BufferId, AlignedVec<T>)> = Few::new();
             for output in &dispatch.outputs {
-                if taken.iter().all(|(place, _)| *place != output.place) {
-                    taken.push((output.place, self.take(program, output.place)));
+                if taken.iter().all(|(place, _)| *place != output.buffer) {
+                    taken.push((output.buffer, self.take(program, output.buffer)));
                 }
             }
             let inputs: Few<View<'_, T>> = dispatch.inputs.iter().map(|input| self.view(program, input)).collect();
@@ -188,7 +188,7 @@ impl<T: Real> CpuSession<T> {
     /// Updates one parameter after another: threads take each from both ends, as they do the rows of its gradient's product
     /// and the panels of the products that read it.
     fn update(&self, step: &Step, dispatch: &Dispatch, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
-        let Slice { offset, shape, .. } = dispatch.outputs[0];
+        let BufferView { offset, shape, .. } = dispatch.outputs[0];
         let spans = self.layout.ids().map(|id| self.layout.span(id));
         for span in spans.filter(|span| (offset..offset + shape.len()).contains(&span.start)) {
             let span = span.start - offset..span.end - offset;
@@ -199,9 +199,9 @@ impl<T: Real> CpuSession<T> {
         }
     }
 
-    fn view<'a>(&'a self, program: &'a Program<T>, slice: &Slice) -> View<'a, T> {
-        match slice.place {
-            Place::Dataset(index) => {
+    fn view<'a>(&'a self, program: &'a Program<T>, slice: &BufferView) -> View<'a, T> {
+        match slice.buffer {
+            BufferId::Dataset(index) => {
                 let held = &self.data[index];
                 View { shape: slice.shape, values: &held.reals, bytes: &held.bytes }
             }
@@ -213,16 +213,21 @@ impl<T: Real> CpuSession<T> {
     }
 }
 
+/// Inputs or outputs of a plan by name.
+fn ports(views: &[(String, BufferView)]) -> impl Iterator<Item = (&str, BufferView)> + Clone {
+    views.iter().map(|(name, view)| (name.as_str(), *view))
+}
+
 /// The outputs as parts of the buffers they lie in; several may lie in one, apart.
-fn parts<'a, T: Real>(buffers: &'a mut [(Place, AlignedVec<T>)], outputs: &[Slice]) -> Few<&'a mut [T]> {
+fn parts<'a, T: Real>(buffers: &'a mut [(BufferId, AlignedVec<T>)], outputs: &[BufferView]) -> Few<&'a mut [T]> {
     let mut parts: Few<Option<&mut [T]>> = outputs.iter().map(|_| None).collect();
     for (place, values) in buffers {
-        let mut inside: Few<usize> = (0..outputs.len()).filter(|&i| outputs[i].place == *place).collect();
+        let mut inside: Few<usize> = (0..outputs.len()).filter(|&i| outputs[i].buffer == *place).collect();
         inside.sort_by_key(|&i| outputs[i].offset);
         let (mut rest, mut at) = (&mut values[..], 0);
         for i in inside {
             let len = match place {
-                Place::Metrics => rest.len(),
+                BufferId::Metrics => rest.len(),
                 _ => outputs[i].shape.len(),
             };
             let (part, after) = rest.split_at_mut(outputs[i].offset - at).1.split_at_mut(len);
@@ -312,17 +317,20 @@ impl<T: Real> Session for CpuSession<T> {
     }
 
     fn profile(&mut self, program: ProgramId, step: &Step, repeats: usize) -> Result<Vec<f64>> {
-        let count = self.programs[program.0].plan.dispatches.len();
-        let mut times = vec![Vec::with_capacity(repeats); count];
+        let groups: Vec<usize> =
+            self.programs[program.0].plan.dispatches.iter().map(|dispatch| dispatch.group).collect();
+        let count = groups.len();
+        let mut times = vec![Vec::with_capacity(repeats); groups.iter().max().map_or(0, |last| last + 1)];
         let step = &Step { slot: 0, ..*step };
         keep_spinning(|| {
             let mut running = std::mem::take(&mut self.programs[program.0]);
             self.step(&mut running, step, |_| {});
-            for _ in 0..repeats {
+            for repeat in 0..repeats {
+                times.iter_mut().for_each(|times| times.push(0.0));
                 let mut last = Instant::now();
                 self.step(&mut running, step, |at| {
                     let now = Instant::now();
-                    times[at].push((now - last).as_secs_f64());
+                    times[groups[at]][repeat] += (now - last).as_secs_f64();
                     last = now;
                 });
             }

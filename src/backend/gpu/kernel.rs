@@ -1,36 +1,39 @@
-//! From an op's [`Kernel`] to a pipeline: link the fragments, parse once with naga, reflect the bindings.
+//! From a linked kernel to a pipeline: parse once with naga, compare its bindings with the recorded ones, compile.
 
 use super::Shared;
 use crate::error::{Error, Result};
-use crate::ops::Kernel;
 use crate::unchecked;
+use std::collections::BTreeMap;
 
-/// A linked kernel: the module, and whether each storage binding from 1 on is written.
-#[derive(Clone, Debug)]
-pub struct Linked {
-    /// The joined WGSL.
-    pub source: String,
-    /// What naga parsed.
-    pub module: naga::Module,
-    /// For bindings 1, 2, ...: is it `read_write`?
-    pub writable: Vec<bool>,
+/// What a pipeline is built from.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Kernel {
+    /// The files, for messages.
+    pub(super) name: String,
+    /// The linked WGSL.
+    pub(super) source: String,
+    /// Values of its `override` constants.
+    pub(super) constants: BTreeMap<String, f64>,
+    /// For bindings 1, 2, ...: may it be written?
+    pub(super) writable: Vec<bool>,
+    /// Whether binding 0 is all steps, as a storage buffer, rather than one.
+    pub(super) all_steps: bool,
+    /// Whether wgpu's bounds and loop checks are injected.
+    pub(super) checks: bool,
 }
 
-/// Joins a kernel's fragments and reflects the result.
+/// Parses a kernel: the module, and for storage bindings 1, 2, ... whether each may be written.
 ///
 /// # Errors
-/// [`Error::Graph`] naming the fragments where they do not parse, or storage bindings are not 1, 2, ... without a gap.
-pub fn link(kernel: &Kernel) -> Result<Linked> {
-    let names: Vec<&str> = kernel.fragments.iter().map(|fragment| fragment.name).collect();
-    let names = names.join(" + ");
-    let source = kernel.fragments.iter().map(|fragment| fragment.source).collect::<Vec<_>>().join("\n");
-    let module = naga::front::wgsl::parse_str(&source)
-        .map_err(|error| Error::Graph(format!("{names}: {}", error.emit_to_string(&source))))?;
+/// [`Error::Graph`] with the kernel's name where it does not parse, or storage bindings are not 1, 2, ... without a gap.
+pub fn reflect(name: &str, source: &str) -> Result<(naga::Module, Vec<bool>)> {
+    let module = naga::front::wgsl::parse_str(source)
+        .map_err(|error| Error::Graph(format!("{name}: {}", error.emit_to_string(source))))?;
     let mut bindings: Vec<(u32, bool)> = module
         .global_variables
         .iter()
         .filter_map(|(_, variable)| match (variable.space, variable.binding) {
-            (naga::AddressSpace::Storage { access }, Some(binding)) => {
+            (naga::AddressSpace::Storage { access }, Some(binding)) if binding.binding > 0 => {
                 Some((binding.binding, access.contains(naga::StorageAccess::STORE)))
             }
             _ => None,
@@ -38,9 +41,9 @@ pub fn link(kernel: &Kernel) -> Result<Linked> {
         .collect();
     bindings.sort_unstable();
     if bindings.iter().enumerate().any(|(i, &(binding, _))| binding as usize != i + 1) {
-        return Err(Error::Graph(format!("{names}: storage bindings are {bindings:?}: they must be 1, 2, ...")));
+        return Err(Error::Graph(format!("{name}: storage bindings are {bindings:?}: they must be 1, 2, ...")));
     }
-    Ok(Linked { source, module, writable: bindings.into_iter().map(|(_, writable)| writable).collect() })
+    Ok((module, bindings.into_iter().map(|(_, writable)| writable).collect()))
 }
 
 /// A kernel ready to dispatch.
@@ -50,11 +53,18 @@ pub(super) struct Pipeline {
     pub(super) layout: wgpu::BindGroupLayout,
 }
 
-/// Compiles a kernel, with wgpu's injected bounds and loop checks where `checks` says so.
-pub(super) fn build(shared: &Shared, kernel: &Kernel, checks: bool) -> Result<Pipeline> {
-    let Linked { module, writable, .. } = link(kernel)?;
+/// Compiles a kernel.
+pub(super) fn build(shared: &Shared, kernel: &Kernel) -> Result<Pipeline> {
+    let Kernel { name, source, constants, writable, all_steps, checks } = kernel;
+    let (module, found) = reflect(name, source)?;
+    if found != *writable {
+        return Err(Error::Graph(format!(
+            "{name}: it writes bindings {found:?} of 1, 2, ...: its ops write {writable:?}"
+        )));
+    }
     let device = &shared.device;
-    let label = kernel.fragments.first().map(|fragment| fragment.name);
+    let label = Some(name.as_str());
+    let constants: Vec<(&str, f64)> = constants.iter().map(|(name, &value)| (name.as_str(), value)).collect();
     let descriptor =
         wgpu::ShaderModuleDescriptor { label, source: wgpu::ShaderSource::Naga(std::borrow::Cow::Owned(module)) };
     let module = match checks {
@@ -65,8 +75,11 @@ pub(super) fn build(shared: &Shared, kernel: &Kernel, checks: bool) -> Result<Pi
         binding: 0,
         visibility: wgpu::ShaderStages::COMPUTE,
         ty: wgpu::BindingType::Buffer {
-            ty: wgpu::BufferBindingType::Uniform,
-            has_dynamic_offset: true,
+            ty: match all_steps {
+                true => wgpu::BufferBindingType::Storage { read_only: true },
+                false => wgpu::BufferBindingType::Uniform,
+            },
+            has_dynamic_offset: !all_steps,
             min_binding_size: None,
         },
         count: None,
@@ -94,8 +107,8 @@ pub(super) fn build(shared: &Shared, kernel: &Kernel, checks: bool) -> Result<Pi
         module: &module,
         entry_point: Some("main"),
         compilation_options: wgpu::PipelineCompilationOptions {
-            constants: &kernel.constants,
-            zero_initialize_workgroup_memory: checks,
+            constants: &constants,
+            zero_initialize_workgroup_memory: *checks,
         },
         cache: shared.pipelines.as_ref().map(|pipelines| &pipelines.cache),
     });

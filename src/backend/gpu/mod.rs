@@ -11,16 +11,19 @@ mod session;
 mod times;
 
 pub(crate) use buffers::PendingReadback;
-pub use kernel::{Linked, link};
+pub use kernel::reflect;
 pub use session::GpuSession;
 pub use wgpu;
 
 use super::*;
-use crate::ops::{Half, Profile};
+use crate::ops::{DeviceProfile, Half};
 use crate::unchecked;
 use pipelines::Pipelines;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
+
+/// Storage buffers that a dispatch may bind at most, where the adapter has as many.
+const STORAGE_BUFFERS: u32 = 16;
 
 /// How kernels are compiled.
 #[derive(Clone, Copy, Debug, Default)]
@@ -72,7 +75,7 @@ struct Shared {
     queue: wgpu::Queue,
     name: String,
     adapter: Adapter,
-    profile: Profile,
+    profile: DeviceProfile,
     /// The name of the file of compiled kernels, where the driver gives them out.
     pipelines_key: Option<String>,
     pipelines: Option<Arc<Pipelines>>,
@@ -193,8 +196,10 @@ impl Gpu {
         };
         let report = report(index, adapter);
         let limits = adapter.limits();
-        // WebGPU's defaults suffice for every kernel; only the sizes of buffers go up to what the adapter has.
+        // WebGPU's defaults suffice for every kernel; the sizes of buffers go up to what the adapter has, and so do the buffers of
+        // a dispatch, up to what ops that share one can use.
         let required_limits = wgpu::Limits {
+            max_storage_buffers_per_shader_stage: limits.max_storage_buffers_per_shader_stage.min(STORAGE_BUFFERS),
             max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
             max_buffer_size: limits.max_buffer_size,
             ..wgpu::Limits::default()
@@ -279,7 +284,9 @@ impl Gpu {
         let name = format!("{} ({}, {:?}, {driver})", info.name, kind(&info), info.backend);
         let subgroups_of_eight = device.features().contains(wgpu::Features::SUBGROUP)
             && (info.subgroup_min_size, info.subgroup_max_size) == (8, 8);
-        let profile = Profile { subgroups_of_eight, ..Profile::new(info.device_type == wgpu::DeviceType::Cpu) };
+        let storage_buffers = device.limits().max_storage_buffers_per_shader_stage as usize;
+        let software = info.device_type == wgpu::DeviceType::Cpu;
+        let profile = DeviceProfile { subgroups_of_eight, storage_buffers, ..DeviceProfile::new(software) };
         let pipelines_key = match device.features().contains(wgpu::Features::PIPELINE_CACHE) {
             true => wgpu::util::pipeline_cache_key(&info),
             false => None,
@@ -396,6 +403,10 @@ impl Device for Gpu {
             device.set_products(products);
             Box::new(device) as Box<dyn Device>
         })
+    }
+
+    fn profile(&self) -> Option<&DeviceProfile> {
+        Some(&self.shared.profile)
     }
 
     fn binding_limit(&self) -> Option<u64> {

@@ -1,14 +1,15 @@
-//! One model on a GPU: its buffers, its programs, and submissions of them.
+//! One model on a GPU: its buffers, its programs, and submissions of them. A program is a [`Recording`], executed as it is:
+//! nothing is chosen here.
 //!
 //! Steps are rows of one uniform buffer, written once a submission; a step's dispatches bind its row by dynamic offset. What
 //! steps record lands in the metrics ring, which each submission copies to a staging buffer of its own that is mapped
 //! asynchronously while the next submission runs.
 
 use super::buffers::{GUARD, GUARD_WORD, PendingReadback, map, staging, storage, upload};
-use super::kernel::{Pipeline, build};
+use super::kernel::{Kernel, Pipeline, build};
 use super::*;
-use crate::ops::Op;
-use crate::plan::{Dispatch, Place};
+use crate::plan::lower_changed;
+use crate::plan::recording::{Binding, Dispatch, Port, Recording, Role};
 use crate::step::PackedStep;
 use std::time::Instant;
 
@@ -24,8 +25,7 @@ pub struct GpuSession {
     metrics: wgpu::Buffer,
     rows: wgpu::Buffer,
     data: Vec<(Shape, DType, wgpu::Buffer)>,
-    /// By kernel, and whether it was compiled with checks.
-    pipelines: Vec<(crate::ops::Kernel, bool, Pipeline)>,
+    pipelines: Vec<(Kernel, Pipeline)>,
     pub(super) programs: Vec<Program>,
     spare_staging: Vec<wgpu::Buffer>,
     /// Submissions a step.
@@ -35,8 +35,10 @@ pub struct GpuSession {
 
 #[derive(Debug)]
 pub(super) struct Program {
-    plan: Plan,
-    locals: Vec<wgpu::Buffer>,
+    recording: Recording,
+    buffers: Vec<wgpu::Buffer>,
+    /// What runs once a submission.
+    prologue: Vec<Encoded>,
     pub(super) dispatches: Vec<Encoded>,
 }
 
@@ -44,15 +46,26 @@ pub(super) struct Program {
 pub(super) struct Encoded {
     pipeline: wgpu::ComputePipeline,
     bind_group: wgpu::BindGroup,
-    groups: [u32; 2],
+    workgroups: [u32; 2],
+    /// The group of the plan that its ops are of.
+    pub(super) group: usize,
 }
 
 impl Encoded {
     /// Puts it into a pass, with the step of this row of the uniform buffer.
     pub(super) fn encode(&self, pass: &mut wgpu::ComputePass<'_>, slot: usize) {
+        self.encode_at(pass, &[slot as u32 * ROW as u32]);
+    }
+
+    /// Puts it into a pass, with all steps.
+    pub(super) fn encode_once(&self, pass: &mut wgpu::ComputePass<'_>) {
+        self.encode_at(pass, &[]);
+    }
+
+    fn encode_at(&self, pass: &mut wgpu::ComputePass<'_>, offsets: &[u32]) {
         pass.set_pipeline(&self.pipeline);
-        pass.set_bind_group(0, &self.bind_group, &[slot as u32 * ROW as u32]);
-        pass.dispatch_workgroups(self.groups[0], self.groups[1], 1);
+        pass.set_bind_group(0, &self.bind_group, offsets);
+        pass.dispatch_workgroups(self.workgroups[0], self.workgroups[1], 1);
     }
 }
 
@@ -76,7 +89,7 @@ impl GpuSession {
         let rows = shared.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("steps"),
             size: ROW * MAX_STEPS as u64,
-            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
         let metrics = storage(&shared, "metrics", RING_BYTES, 0)?;
@@ -105,8 +118,9 @@ impl GpuSession {
         let mut buffers: Vec<(String, wgpu::Buffer)> = arenas.map(|(buffer, name)| (name, buffer.clone())).collect();
         buffers.push(("metrics".to_owned(), self.metrics.clone()));
         for (p, program) in self.programs.iter().enumerate() {
-            let locals = program.locals.iter().enumerate();
-            buffers.extend(locals.map(|(i, buffer)| (format!("program {p} local %{i}"), buffer.clone())));
+            let own = program.recording.buffers.iter().zip(&program.buffers).enumerate();
+            let own = own.filter(|(_, (buffer, _))| matches!(buffer.role, Role::Local | Role::Table));
+            buffers.extend(own.map(|(i, (_, buffer))| (format!("program {p} buffer %{i}"), buffer.clone())));
         }
         for (name, buffer) in buffers {
             let words: Vec<u32> = self.download(&buffer, buffer.size() - GUARD, GUARD)?;
@@ -117,92 +131,118 @@ impl GpuSession {
         Ok(())
     }
 
-    fn buffer(&self, locals: &[wgpu::Buffer], place: Place) -> wgpu::Buffer {
-        match place {
-            Place::Arena(arena) => &self.arenas[arena as usize],
-            Place::Metrics => &self.metrics,
-            Place::Dataset(index) => &self.data[index].2,
-            Place::Local(local) => &locals[local],
+    /// The recording's buffers: the session's, and new ones of its own.
+    fn buffers(&self, recording: &Recording) -> Result<Vec<wgpu::Buffer>> {
+        let mut buffers = Vec::with_capacity(recording.buffers.len());
+        for (number, buffer) in recording.buffers.iter().enumerate() {
+            let shared = match buffer.role {
+                Role::Arena(arena) => Some(&self.arenas[arena as usize]),
+                Role::Metrics => Some(&self.metrics),
+                Role::Dataset(index) => self.data.get(index).filter(|data| data.1 == buffer.dtype).map(|data| &data.2),
+                // Not a number until written, when checks are on.
+                Role::Local | Role::Table => {
+                    let label = format!("buffer %{number}");
+                    buffers.push(storage(&self.shared, &label, buffer.bytes, f32::NAN.to_bits())?);
+                    continue;
+                }
+            };
+            let guard = if self.shared.options.checks { GUARD } else { 0 };
+            match shared {
+                Some(held) if held.size() == buffer.bytes + guard => buffers.push(held.clone()),
+                _ => {
+                    let held = shared.map_or(0, |held| held.size() - guard);
+                    return Err(self.shared.error(format!("{buffer:?} of the program is one of {held} bytes here")));
+                }
+            }
         }
-        .clone()
+        Ok(buffers)
     }
 
-    fn encode(&mut self, dispatch: &Dispatch, locals: &[wgpu::Buffer]) -> Result<Encoded> {
-        let shapes: Vec<Shape> = dispatch.inputs.iter().map(|slice| slice.shape).collect();
-        let output = dispatch.outputs[0].shape;
-        let mut kernel = dispatch.op.kernel(&shapes, output, &self.shared.profile);
-        if let Some(fault) = self.shared.options.fault {
-            fault(&mut kernel);
+    /// The kernel's pipeline, built where no program had it yet.
+    fn pipeline(&mut self, kernel: Kernel) -> Result<Pipeline> {
+        if let Some((_, pipeline)) = self.pipelines.iter().find(|(known, _)| *known == kernel) {
+            return Ok(pipeline.clone());
         }
-        // Nothing is known of how another crate's kernels make their indices.
-        let checks = self.shared.options.checks || matches!(dispatch.op, Op::Custom(_));
-        let built = match self.pipelines.iter().find(|(known, with, _)| (known, with) == (&kernel, &checks)) {
-            Some((_, _, pipeline)) => pipeline.clone(),
-            None => {
-                let began = Instant::now();
-                let pipeline = build(&self.shared, &kernel, checks)?;
-                let name = kernel.fragments.first().map_or("", |fragment| fragment.name);
-                tracing::debug!("built {name} in {:.1} ms", began.elapsed().as_secs_f64() * 1e3);
-                self.pipelines.push((kernel.clone(), checks, pipeline.clone()));
-                pipeline
-            }
+        let began = Instant::now();
+        let pipeline = build(&self.shared, &kernel)?;
+        tracing::debug!("built {} in {:.1} ms", kernel.name, began.elapsed().as_secs_f64() * 1e3);
+        self.pipelines.push((kernel, pipeline.clone()));
+        Ok(pipeline)
+    }
+
+    fn encode(
+        &mut self,
+        recording: &Recording,
+        dispatch: &Dispatch,
+        buffers: &[wgpu::Buffer],
+        all_steps: bool,
+    ) -> Result<Encoded> {
+        let shader = &recording.shaders[dispatch.shader];
+        let pipeline = self.pipeline(Kernel {
+            name: shader.name.clone(),
+            source: shader.source.clone(),
+            constants: dispatch.constants.clone(),
+            writable: dispatch.bindings.iter().map(|binding| binding.writes).collect(),
+            all_steps,
+            checks: self.shared.options.checks || !shader.trusted,
+        })?;
+        let bound = |buffer, offset, bytes| {
+            wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer,
+                offset,
+                size: std::num::NonZeroU64::new(bytes),
+            })
         };
-        let slices: Vec<Slice> = dispatch.inputs.iter().chain(&dispatch.outputs).copied().collect();
-        let buffers: Vec<wgpu::Buffer> = slices.iter().map(|slice| self.buffer(locals, slice.place)).collect();
-        let mut entries = vec![wgpu::BindGroupEntry {
-            binding: 0,
-            resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                buffer: &self.rows,
-                offset: 0,
-                size: std::num::NonZeroU64::new(size_of::<PackedStep>() as u64),
-            }),
-        }];
-        for (i, (slice, buffer)) in slices.iter().zip(&buffers).enumerate() {
-            let bytes = match slice.place {
-                Place::Dataset(index) if self.data[index].1 == DType::U8 => {
-                    slice.shape.len().next_multiple_of(4) as u64
-                }
-                Place::Metrics => buffer.size(),
+        let step = bound(&self.rows, 0, if all_steps { self.rows.size() } else { size_of::<PackedStep>() as u64 });
+        let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: step }];
+        for (at, &Binding { buffer, offset, bytes, .. }) in dispatch.bindings.iter().enumerate() {
+            let bytes = match recording.buffers[buffer].role {
                 // To the end of its guard words, so that what a kernel writes past its extent is seen there.
-                Place::Local(_) if self.shared.options.checks => buffer.size() - 4 * slice.offset as u64,
-                _ => 4 * slice.shape.len() as u64,
+                Role::Local | Role::Table if self.shared.options.checks => buffers[buffer].size() - offset,
+                _ => bytes,
             };
-            entries.push(wgpu::BindGroupEntry {
-                binding: i as u32 + 1,
-                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                    buffer,
-                    offset: 4 * slice.offset as u64,
-                    size: std::num::NonZeroU64::new(bytes),
-                }),
-            });
+            let resource = bound(&buffers[buffer], offset, bytes);
+            entries.push(wgpu::BindGroupEntry { binding: at as u32 + 1, resource });
         }
         let bind_group = self.shared.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some(dispatch.op.name()),
-            layout: &built.layout,
+            label: Some(&dispatch.ops.join(" | ")),
+            layout: &pipeline.layout,
             entries: &entries,
         });
-        // The twin of shaders/common/grid.wgsl.
-        let across = kernel.groups.clamp(1, 65_535);
-        let groups = [across as u32, kernel.groups.div_ceil(across) as u32];
-        Ok(Encoded { pipeline: built.pipeline, bind_group, groups })
+        let Dispatch { workgroups, group, .. } = *dispatch;
+        Ok(Encoded { pipeline: pipeline.pipeline, bind_group, workgroups, group })
     }
 
-    fn load_plan(&mut self, plan: Plan) -> Result<ProgramId> {
-        let held: Vec<(Shape, DType)> = self.data.iter().map(|&(shape, dtype, _)| (shape, dtype)).collect();
-        check_datasets(&plan, &held)?;
-        check_len("the plan's arenas", plan.layout.len(), self.layout.len())?;
-        let mut locals = Vec::new();
-        for (i, &len) in plan.locals.iter().enumerate() {
-            // Not a number until written, when checks are on.
-            locals.push(storage(&self.shared, &format!("local %{i}"), 4 * len as u64, f32::NAN.to_bits())?);
-        }
-        let mut dispatches = Vec::new();
-        for dispatch in &plan.dispatches {
-            dispatches.push(self.encode(dispatch, &locals)?);
-        }
-        self.shared.check()?;
-        self.programs.push(Program { plan, locals, dispatches });
-        Ok(ProgramId(self.programs.len() - 1))
+    /// Loads a recording, which may come from a file.
+    ///
+    /// # Errors
+    /// [`Error::Device`] where the session's buffers are not those it was made for, or the device refuses it.
+    pub fn load_recording(&mut self, recording: Recording) -> Result<ProgramId> {
+        let shared = Arc::clone(&self.shared);
+        shared.caught(|| {
+            let buffers = self.buffers(&recording)?;
+            let mut encode = |dispatches: &[Dispatch], all_steps| {
+                dispatches.iter().map(|dispatch| self.encode(&recording, dispatch, &buffers, all_steps)).collect()
+            };
+            let prologue: Result<Vec<Encoded>> = encode(&recording.prologue, true);
+            let dispatches: Result<Vec<Encoded>> = encode(&recording.dispatches, false);
+            let (prologue, dispatches) = (prologue?, dispatches?);
+            self.shared.check()?;
+            self.programs.push(Program { recording, buffers, prologue, dispatches });
+            Ok(ProgramId(self.programs.len() - 1))
+        })
+    }
+
+    /// The buffer and range behind an input's or output's name.
+    fn port(
+        &self,
+        program: ProgramId,
+        name: &str,
+        of: impl Fn(&Recording) -> &[Port],
+    ) -> Result<(wgpu::Buffer, Binding)> {
+        let Program { recording, buffers, .. } = &self.programs[program.0];
+        let binding = named(of(recording).iter().map(|port| (port.name.as_str(), port.binding)), name)?;
+        Ok((buffers[binding.buffer].clone(), binding))
     }
 
     /// Reads `len` bytes of a buffer, after everything submitted.
@@ -228,6 +268,16 @@ impl GpuSession {
         Ok(read)
     }
 
+    /// Puts what programs compute once a submission into an encoder: how many dispatches.
+    pub(super) fn encode_prologues(&self, encoder: &mut wgpu::CommandEncoder, programs: &[ProgramId]) -> u64 {
+        let once: Vec<&Encoded> = programs.iter().flat_map(|program| &self.programs[program.0].prologue).collect();
+        if !once.is_empty() {
+            let mut pass = encoder.begin_compute_pass(&Default::default());
+            once.iter().for_each(|dispatch| dispatch.encode_once(&mut pass));
+        }
+        once.len() as u64
+    }
+
     /// Steps to the uniform buffer, one a row.
     pub(super) fn write_rows(&mut self, steps: &[Step]) {
         let mut rows = vec![0_u8; ROW as usize * steps.len()];
@@ -247,8 +297,15 @@ impl GpuSession {
 
 impl Session for GpuSession {
     fn load(&mut self, plan: Plan) -> Result<ProgramId> {
-        let shared = Arc::clone(&self.shared);
-        shared.caught(|| self.load_plan(plan))
+        let held: Vec<(Shape, DType)> = self.data.iter().map(|&(shape, dtype, _)| (shape, dtype)).collect();
+        check_datasets(&plan, &held)?;
+        check_len("the plan's arenas", plan.layout.len(), self.layout.len())?;
+        let recording = lower_changed(&plan, &self.shared.profile, |kernel| {
+            if let Some(fault) = self.shared.options.fault {
+                fault(kernel);
+            }
+        })?;
+        self.load_recording(recording)
     }
 
     fn submit(&mut self, programs: &[ProgramId], steps: &[Step]) -> Result<Submission> {
@@ -258,6 +315,7 @@ impl Session for GpuSession {
         let mut encoder = begin();
         let bytes = (steps.len() * METRICS * 4) as u64;
         encoder.clear_buffer(&self.metrics, 0, Some(bytes));
+        self.traffic.dispatches += self.encode_prologues(&mut encoder, programs);
         let a_step = || programs.iter().flat_map(|program| &self.programs[program.0].dispatches);
         let ops: Vec<(usize, &Encoded)> =
             (0..steps.len()).flat_map(|slot| a_step().map(move |dispatch| (slot, dispatch))).collect();
@@ -317,19 +375,15 @@ impl Session for GpuSession {
     }
 
     fn write_input(&mut self, program: ProgramId, name: &str, values: &[f32]) -> Result<()> {
-        let held = &self.programs[program.0];
-        let slice = named(&held.plan.inputs, name)?;
-        check_len(name, values.len(), slice.shape.len())?;
-        let buffer = self.buffer(&held.locals, slice.place);
-        self.upload(&buffer, 4 * slice.offset as u64, bytemuck::cast_slice(values));
+        let (buffer, Binding { offset, bytes, .. }) = self.port(program, name, |recording| &recording.inputs)?;
+        check_len(name, values.len(), bytes as usize / 4)?;
+        self.upload(&buffer, offset, bytemuck::cast_slice(values));
         Ok(())
     }
 
     fn read_output(&mut self, program: ProgramId, name: &str) -> Result<Vec<f32>> {
-        let held = &self.programs[program.0];
-        let slice = named(&held.plan.outputs, name)?;
-        let buffer = self.buffer(&held.locals, slice.place);
-        self.download(&buffer, 4 * slice.offset as u64, 4 * slice.shape.len() as u64)
+        let (buffer, Binding { offset, bytes, .. }) = self.port(program, name, |recording| &recording.outputs)?;
+        self.download(&buffer, offset, bytes)
     }
 
     fn traffic(&self) -> Traffic {

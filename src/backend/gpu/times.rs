@@ -30,9 +30,13 @@ impl GpuSession {
             mapped_at_creation: false,
         });
         self.write_rows(&[*step]);
-        let mut ticks: Vec<Vec<f64>> = vec![Vec::with_capacity(repeats); count];
+        // Of each group of the plan, which may take several dispatches.
+        let groups: Vec<usize> = self.programs[program.0].dispatches.iter().map(|dispatch| dispatch.group).collect();
+        let mut ticks: Vec<Vec<f64>> =
+            vec![Vec::with_capacity(repeats); groups.iter().max().map_or(0, |last| last + 1)];
         for repeat in 0..=repeats {
             let mut encoder = self.shared.device.create_command_encoder(&Default::default());
+            self.traffic.dispatches += self.encode_prologues(&mut encoder, &[program]);
             for (at, dispatch) in self.programs[program.0].dispatches.iter().enumerate() {
                 let first = 2 * at as u32;
                 let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
@@ -53,11 +57,12 @@ impl GpuSession {
             if repeat == 0 {
                 continue; // it warmed up
             }
-            for (ticks, ends) in ticks.iter_mut().zip(read.chunks(2)) {
+            ticks.iter_mut().for_each(|ticks| ticks.push(0.0));
+            for (&group, ends) in groups.iter().zip(read.chunks(2)) {
                 let Some(passed) = ends[1].checked_sub(ends[0]) else {
                     return Err(self.shared.error("its clock ran backwards, so a dispatch cannot be timed by itself"));
                 };
-                ticks.push(passed as f64);
+                ticks[group][repeat - 1] += passed as f64;
             }
         }
         if ticks.iter().flatten().all(|&passed| passed == 0.0) {

@@ -1,6 +1,6 @@
 //! The algorithms that compute a GEMM on a GPU, and the one place where one is chosen.
 
-use crate::ops::{Fragment, Profile, fragment};
+use crate::ops::{DeviceProfile, Entry, Fragment, Grid, Kernel, fragment};
 use serde::{Deserialize, Serialize};
 
 /// A loop over k. Each calls the same loaders and epilogues, so each computes every product.
@@ -31,7 +31,7 @@ impl Algorithm {
         [Algorithm::Naive, Algorithm::Registers, Algorithm::Subgroups, Algorithm::Tiled, Algorithm::Split];
 
     /// Whether an adapter can run it.
-    pub fn runs_on(self, profile: &Profile) -> bool {
+    pub fn runs_on(self, profile: &DeviceProfile) -> bool {
         self != Algorithm::Subgroups || profile.subgroups_of_eight
     }
 
@@ -41,7 +41,7 @@ impl Algorithm {
     /// The rule: hardware shares loads through workgroup memory; where the large tiles are too few to fill it, it takes the
     /// small ones, whose k-groups split k. On software adapters that memory is no faster than any other and every load
     /// goes lane by lane, so what counts is multiply-adds a load: a subgroup shares its loads.
-    pub fn choose(profile: &Profile, size: [usize; 3]) -> Algorithm {
+    pub fn choose(profile: &DeviceProfile, size: [usize; 3]) -> Algorithm {
         let [m, n, _] = size;
         match profile.products.get(&size) {
             Some(&variant) if variant.runs_on(profile) => variant,
@@ -71,14 +71,32 @@ impl Algorithm {
         format!("{} or {last}", others.join(", "))
     }
 
-    /// The file with the entry point, and what it links with.
-    pub(super) fn fragments(self) -> Vec<Fragment> {
+    /// Its kernel, without operands and epilogue, for a result of `m` rows and `n` columns.
+    pub(super) fn kernel(self, m: usize, n: usize) -> Kernel {
+        let entry = if self == Algorithm::Subgroups { Entry::RunSubgroup } else { Entry::Run };
+        Kernel::new(self.fragments(), entry, self.workgroup(), Grid::Workgroups(self.groups(m, n)))
+    }
+
+    /// Invocations a workgroup.
+    fn workgroup(self) -> usize {
+        match self {
+            Algorithm::Naive => 64,
+            // One a lane of a 256-bit vector.
+            Algorithm::Registers | Algorithm::Subgroups => 8,
+            Algorithm::Tiled | Algorithm::Split => 256,
+        }
+    }
+
+    fn fragments(self) -> Vec<Fragment> {
+        let tiled = |main| {
+            vec![main, fragment!("gemm/square_tile.wgsl"), fragment!("gemm/thread_tile.wgsl"), fragment!("common/tiles.wgsl")]
+        };
         match self {
             Algorithm::Naive => vec![fragment!("gemm/naive.wgsl")],
             Algorithm::Registers => vec![fragment!("gemm/registers.wgsl")],
             Algorithm::Subgroups => vec![fragment!("gemm/subgroups.wgsl"), fragment!("gemm/square_tile.wgsl")],
-            Algorithm::Tiled => vec![fragment!("gemm/tiled.wgsl"), fragment!("gemm/square_tile.wgsl"), fragment!("gemm/thread_tile.wgsl")],
-            Algorithm::Split => vec![fragment!("gemm/split.wgsl"), fragment!("gemm/square_tile.wgsl"), fragment!("gemm/thread_tile.wgsl")],
+            Algorithm::Tiled => tiled(fragment!("gemm/tiled.wgsl")),
+            Algorithm::Split => tiled(fragment!("gemm/split.wgsl")),
         }
     }
 
@@ -88,10 +106,9 @@ impl Algorithm {
     }
 
     /// Workgroups for a result of `m` rows and `n` columns.
-    pub(super) fn groups(self, m: usize, n: usize) -> usize {
+    fn groups(self, m: usize, n: usize) -> usize {
         match self {
             Algorithm::Naive => (m * n.div_ceil(4)).div_ceil(64),
-            // Eight invocations a workgroup: one a lane of a 256-bit vector.
             Algorithm::Registers => (m.div_ceil(16) * n.div_ceil(8)).div_ceil(8),
             Algorithm::Subgroups => m.div_ceil(32) * n.div_ceil(32),
             Algorithm::Tiled => m.div_ceil(64) * n.div_ceil(64),
@@ -130,19 +147,19 @@ mod tests {
     #[test]
     fn the_choice_follows_the_adapter_and_the_size() {
         for size in [[128, 400, 784], [1024, 2048, 784]] {
-            assert_eq!(Algorithm::choose(&Profile::new(true), size), Algorithm::Registers);
-            let eights = Profile { subgroups_of_eight: true, ..Profile::new(true) };
+            assert_eq!(Algorithm::choose(&DeviceProfile::new(true), size), Algorithm::Registers);
+            let eights = DeviceProfile { subgroups_of_eight: true, ..DeviceProfile::new(true) };
             assert_eq!(Algorithm::choose(&eights, size), Algorithm::Subgroups);
             assert_eq!(Algorithm::choose(&eights, [1; 3]), Algorithm::Registers);
         }
-        assert_eq!(Algorithm::choose(&Profile::new(false), [128, 400, 784]), Algorithm::Split);
-        assert_eq!(Algorithm::choose(&Profile::new(false), [1024, 2048, 784]), Algorithm::Tiled);
+        assert_eq!(Algorithm::choose(&DeviceProfile::new(false), [128, 400, 784]), Algorithm::Split);
+        assert_eq!(Algorithm::choose(&DeviceProfile::new(false), [1024, 2048, 784]), Algorithm::Tiled);
     }
 
     #[test]
     fn a_profile_comes_before_the_rule_for_its_sizes_alone() {
         let products = [([128, 400, 784], Algorithm::Naive), ([1, 2, 3], Algorithm::Tiled), ([4, 5, 6], Algorithm::Subgroups)];
-        let profile = Profile { products: products.into(), ..Profile::new(true) };
+        let profile = DeviceProfile { products: products.into(), ..DeviceProfile::new(true) };
         let sizes = [[128, 400, 784], [1, 2, 3], [128, 784, 400], [4, 5, 6]];
         let choices = sizes.map(|size| Algorithm::choose(&profile, size));
         // It has no subgroups.

@@ -12,9 +12,6 @@ pub enum Epilogue {
     BiasActivation(Activation),
     /// `sum * slope(y[row, col])` is stored; input: the activated value y `[m, n]`.
     ActivationGradient(Activation),
-    /// Store the sum, and as a second output `[1, m]` operand A's own sums over k: the bias gradient beside a weight
-    /// gradient `d_y^T x`.
-    BiasGradient,
     /// `y = activation(sum + bias[col])` is scored; stored is the gradient of the batch's mean loss with respect to the
     /// activation's argument, and as a second value `[m, ceil(n / 4)]` parts of which each row sums to that row's loss; how
     /// a row is cut is the back-end's. Inputs: the bias `[1, n]`, and what the target `[m, n]` is loaded from.
@@ -56,7 +53,7 @@ impl Epilogue {
         const NAME: &str = Matmul::NAME;
         let output = Shape::new(m, n);
         match self {
-            Epilogue::Store | Epilogue::BiasGradient => arity::<0>(NAME, more).map(|_| output),
+            Epilogue::Store => arity::<0>(NAME, more).map(|_| output),
             Epilogue::BiasActivation(_) => {
                 let [bias] = arity(NAME, more)?;
                 same(NAME, ["bias", "output row"], bias, Shape::new(1, n)).map(|_| output)
@@ -80,7 +77,6 @@ impl Epilogue {
     /// The shape of the second value, where there is one.
     pub fn second(&self, [m, n]: [usize; 2]) -> Option<Shape> {
         match self {
-            Epilogue::BiasGradient => Some(Shape::new(1, m)),
             Epilogue::Likelihood { .. } => Some(Shape::new(m, n.div_ceil(FOUR))),
             _ => None,
         }
@@ -91,25 +87,24 @@ impl Epilogue {
         debug_assert!(m > 0 && n > 0);
         match *self {
             Epilogue::Store => kernel.link(fragment!("gemm/epilogue_store.wgsl")),
-            Epilogue::BiasGradient => kernel.link(fragment!("gemm/epilogue_bias_gradient.wgsl")),
             Epilogue::BiasActivation(activation) => kernel
                 .link(fragment!("gemm/epilogue_bias_activation.wgsl"))
                 .link(activation.fragment())
-                .link(fragment!("elementwise/math.wgsl")),
+                .link(fragment!("common/math.wgsl")),
             Epilogue::ActivationGradient(activation) => kernel
                 .link(fragment!("gemm/epilogue_activation_gradient.wgsl"))
                 .link(activation.fragment())
-                .link(fragment!("elementwise/math.wgsl")),
+                .link(fragment!("common/math.wgsl")),
             Epilogue::Likelihood { score, activation, target } => {
                 kernel = kernel.link(fragment!("gemm/epilogue_likelihood.wgsl")).link(match score {
                     Likelihood::BceLogits => fragment!("gemm/likelihood_bce_logits.wgsl"),
                     Likelihood::SquaredError => fragment!("gemm/likelihood_squared_error.wgsl"),
                 });
-                kernel = kernel.link(activation.fragment()).link(fragment!("elementwise/math.wgsl"));
+                kernel = kernel.link(activation.fragment()).link(fragment!("common/math.wgsl"));
                 match target {
                     Operand::Gathered(gather) => gather
                         .link_rows(kernel.link(fragment!("gemm/target_gathered.wgsl")), more[1])
-                        .link(fragment!("data/data_4.wgsl")),
+                        .binding("DATA", 4),
                     _ => kernel.link(fragment!("gemm/target_stored.wgsl")).link(fragment!("common/step.wgsl")),
                 }
             }

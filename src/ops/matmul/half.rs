@@ -6,7 +6,7 @@
 //! gradient that enters a product is multiplied by about that number first.
 
 use super::{Matmul, Transpose};
-use crate::ops::{Fragment, fragment};
+use crate::ops::{Entry, Grid, Kernel, fragment};
 
 /// What an adapter's subgroups multiply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,25 +21,20 @@ pub struct Half {
 const FOUR: usize = 4;
 
 impl Half {
-    /// The file with the entry point, and the matrices' types.
-    pub(super) fn fragments(self) -> Vec<Fragment> {
+    /// The kernel of a product `[m, k] [k, n]`, without operands and epilogue.
+    pub(super) fn kernel(self, op: &Matmul, [m, n, k]: [usize; 3]) -> Kernel {
         let matrices = if self.side == 8 { fragment!("gemm/matrix_8.wgsl") } else { fragment!("gemm/matrix_16.wgsl") };
-        vec![fragment!("gemm/half.wgsl"), fragment!("gemm/square_tile.wgsl"), matrices]
-    }
-
-    /// Workgroups for a result of `m` rows and `n` columns.
-    pub(super) fn groups(self, m: usize, n: usize) -> usize {
-        m.div_ceil(FOUR * self.side) * n.div_ceil(FOUR * self.side)
-    }
-
-    /// Numbers of the kernel of a product `[m, k] [k, n]`.
-    pub(super) fn constants(self, op: &Matmul, [m, _, k]: [usize; 3]) -> [(&'static str, f64); 2] {
+        let fragments = vec![fragment!("gemm/half.wgsl"), fragment!("gemm/square_tile.wgsl"), matrices];
+        let groups = m.div_ceil(FOUR * self.side) * n.div_ceil(FOUR * self.side);
         // Differentiation makes gradients operand A: of an input's d_y W, and transposed of a weight's d_y^T x.
         let examples = match op.transpose {
             Transpose::B => 1,
             Transpose::Neither => m,
             Transpose::A => k,
         };
-        [("INVOCATIONS", (FOUR * self.subgroup) as f64), ("A_SCALE", examples.next_power_of_two() as f64)]
+        let workgroup = FOUR * self.subgroup;
+        Kernel::new(fragments, Entry::Main, workgroup, Grid::Workgroups(groups))
+            .constant("WORKGROUP", workgroup)
+            .constant("A_SCALE", examples.next_power_of_two())
     }
 }

@@ -117,11 +117,6 @@ impl Operation for Matmul {
                 });
             }
             Epilogue::Store => gemm([m, n, k], sums, left, right),
-            Epilogue::BiasGradient => {
-                gemm([m, n, k], sums, left, right);
-                let left = View { shape: Shape::new(k, m), values: &a, bytes: &[] };
-                SumRows.reference(step, &[left], second);
-            }
             Epilogue::Posterior { stream, samples, weight } => scratch(m * n, |d_z| {
                 gemm([m, n, k], d_z, left, right);
                 let (posterior, draw) = (more[0], ReparameteriseGradient { stream, samples });
@@ -152,23 +147,22 @@ impl Operation for Matmul {
         Ok(vec![d_a, d_b])
     }
 
-    fn kernel(&self, inputs: &[Shape], _: Shape, profile: &Profile) -> Kernel {
+    fn kernel(&self, inputs: &[Shape], _: Shape, profile: &DeviceProfile) -> Kernel {
         let (m, n, k) = self.extents(inputs[0], inputs[1]);
-        let across = if self.epilogue == Epilogue::BiasGradient { n + 1 } else { n };
-        let mut constants = vec![("M", m as f64), ("N", across as f64), ("K", k as f64)];
-        let (fragments, groups, by_vec4) = match profile.half {
-            Some(half) => {
-                constants.extend(half.constants(self, [m, n, k]));
-                (half.fragments(), half.groups(m, across), false)
-            }
+        let (kernel, by_vec4) = match profile.half {
+            Some(half) => (half.kernel(self, [m, n, k]), false),
             None => {
                 let algorithm = Algorithm::choose(profile, [m, n, k]);
-                (algorithm.fragments(), algorithm.groups(m, across), algorithm.reads_by_vec4())
+                (algorithm.kernel(m, n), algorithm.reads_by_vec4())
             }
         };
-        let kernel = Kernel { fragments, constants, groups }.link(fragment!("common/grid.wgsl"));
+        let kernel = kernel.constant("M", m).constant("N", n).constant("K", k);
         let kernel = self.link_operands(kernel, [inputs[0], inputs[1]], by_vec4);
         self.epilogue.link(kernel, &inputs[2..], [m, n])
+    }
+
+    fn is_product(&self) -> bool {
+        true
     }
 
     fn cases() -> Vec<Case> {

@@ -19,8 +19,6 @@ pub enum Operand {
     Stored,
     /// From a data set, whose pixels are not drawn: what [`Gather`] would write. Of an operand that is not transposed.
     Gathered(Gather),
-    /// From a posterior: what [`Reparameterise`] would write. Of the same operands.
-    Reparameterised(Reparameterise),
 }
 
 impl Operand {
@@ -29,7 +27,6 @@ impl Operand {
         match self {
             Operand::Stored => stored,
             Operand::Gathered(gather) => Shape::new(gather.rows, stored.cols),
-            Operand::Reparameterised(_) => Shape::new(stored.rows, stored.cols / 2),
         }
     }
 
@@ -48,7 +45,6 @@ impl Operand {
         match self {
             Operand::Stored => Cow::Borrowed(stored.values),
             Operand::Gathered(gather) => fill(&|elements| gather.reference(step, &[stored], &mut [elements])),
-            Operand::Reparameterised(draw) => fill(&|elements| draw.reference(step, &[stored], &mut [elements])),
         }
     }
 
@@ -58,29 +54,19 @@ impl Operand {
             (Operand::Stored, false) => kernel.link(fragment!("gemm/operand_a.wgsl")),
             (Operand::Stored, true) => kernel.link(fragment!("gemm/operand_a_transposed.wgsl")),
             (Operand::Gathered(gather), _) => {
-                gather.link_rows(kernel.link(fragment!("gemm/operand_a_gathered.wgsl")), stored).link(fragment!("data/data_1.wgsl"))
+                gather.link_rows(kernel.link(fragment!("gemm/operand_a_gathered.wgsl")), stored).binding("DATA", 1)
             }
-            (Operand::Reparameterised(draw), _) => draw
-                .link_noise(kernel.link(fragment!("gemm/operand_a_reparameterised.wgsl")), stored.cols / 2)
-                .link(fragment!("rng/reparameterised.wgsl"))
-                .link(fragment!("rng/posterior_1.wgsl")),
         }
     }
 
     /// Links what defines `b_col`, `b_k` and `load_b`.
     fn link_as_b(&self, kernel: Kernel, stored: Shape, transposed: bool) -> Kernel {
-        let cols = self.shape(stored).cols;
         match (self, transposed) {
             (Operand::Stored, true) => kernel.link(fragment!("gemm/operand_b_transposed.wgsl")),
-            (Operand::Stored, false) => kernel.link(fragment!("gemm/operand_b.wgsl")).constant("B_COLS", cols),
-            (Operand::Gathered(gather), _) => gather
-                .link_rows(kernel.link(fragment!("gemm/operand_b_gathered.wgsl")), stored)
-                .link(fragment!("data/data_2.wgsl"))
-                .constant("B_COLS", cols),
-            (Operand::Reparameterised(draw), _) => draw
-                .link_noise(kernel.link(fragment!("gemm/operand_b_reparameterised.wgsl")), cols)
-                .link(fragment!("rng/reparameterised.wgsl"))
-                .link(fragment!("rng/posterior_2.wgsl")),
+            (Operand::Stored, false) => kernel.link(fragment!("gemm/operand_b.wgsl")),
+            (Operand::Gathered(gather), _) => {
+                gather.link_rows(kernel.link(fragment!("gemm/operand_b_gathered.wgsl")), stored).binding("DATA", 2)
+            }
         }
     }
 }
@@ -107,12 +93,9 @@ impl Matmul {
     fn link_b(&self, kernel: Kernel, stored: Shape, by_vec4: bool) -> Kernel {
         let transposed = self.transpose == Transpose::B;
         if by_vec4 && !transposed && self.b.is_of_vec4s(stored) {
-            return kernel.link(fragment!("gemm/vec4_b_contiguous.wgsl")).constant("B_COLS", stored.cols);
+            return kernel.link(fragment!("gemm/vec4_b_contiguous.wgsl"));
         }
-        let kernel = self.b.link_as_b(kernel, stored, transposed).link(match self.epilogue {
-            Epilogue::BiasGradient => fragment!("gemm/bias_column.wgsl"),
-            _ => fragment!("gemm/no_bias_column.wgsl"),
-        });
+        let kernel = self.b.link_as_b(kernel, stored, transposed);
         match by_vec4 {
             true => kernel.link(fragment!("gemm/vec4_b.wgsl")).constant("B_K_CONTIGUOUS", usize::from(transposed)),
             false => kernel,

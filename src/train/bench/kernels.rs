@@ -8,7 +8,7 @@ use crate::backend::Device;
 use crate::data::Dataset;
 use crate::error::Result;
 use crate::ops::{Effect, METRICS, Op};
-use crate::plan::{Dispatch, Options, Place, Plan, Slice};
+use crate::plan::{BufferId, BufferView, Dispatch, Options, Plan};
 use crate::tensor::DType;
 
 /// One dispatch of a step.
@@ -20,17 +20,17 @@ pub struct KernelTime {
     pub device: String,
     /// Its position in the plan, from 0, as `vae-gpu bench --plan` prints it.
     pub dispatch: usize,
-    /// The op's name.
-    pub op: &'static str,
-    /// Rows and columns of its (first) output.
+    /// The names of the ops that it computes: `matmul | sum_rows`.
+    pub op: String,
+    /// Rows and columns of its first output.
     pub output: [usize; 2],
-    /// `[m, n, k]` of a product.
+    /// `[m, n, k]` of its first product.
     pub product: Option<[usize; 3]>,
     /// Milliseconds: the median over the steps that were timed.
     pub ms: f64,
     /// Its part of the sum over the step's dispatches.
     pub share: f64,
-    /// 10^9 multiplications and additions a second, of a product.
+    /// 10^9 multiplications and additions a second, of its products.
     pub gflops: Option<f64>,
     /// 10^9 bytes a second, if each input is read once and each output written once ([`bytes`]).
     pub gb_per_s: f64,
@@ -59,26 +59,25 @@ pub fn measure(
     let times = session.profile(program, &steps[0], repeats)?;
     let all: f64 = times.iter().sum();
     let mut kernels: Vec<KernelTime> = plan
-        .dispatches
-        .iter()
+        .groups()
         .zip(times)
         .enumerate()
-        .map(|(at, (dispatch, seconds))| {
-            let product = Product::of(dispatch);
-            let output = dispatch.outputs[0].shape;
+        .map(|(at, (group, seconds))| {
+            let products: Vec<Product> = group.iter().filter_map(Product::of).collect();
+            let output = group[0].outputs[0].shape;
             // A dispatch too short for the device's clock has no rate.
             let rate = |count: u64| if seconds > 0.0 { count as f64 / seconds / 1e9 } else { 0.0 };
             KernelTime {
                 work: work.name,
                 device: device.name(),
                 dispatch: at,
-                op: dispatch.op.name(),
+                op: group.iter().map(|dispatch| dispatch.op.name()).collect::<Vec<_>>().join(" | "),
                 output: [output.rows, output.cols],
-                product: product.map(|product| product.size),
+                product: products.first().map(|product| product.size),
                 ms: 1e3 * seconds,
                 share: seconds / all,
-                gflops: product.map(|product| rate(product.flops())),
-                gb_per_s: rate(bytes(&plan, dispatch)),
+                gflops: (!products.is_empty()).then(|| rate(products.iter().map(Product::flops).sum())),
+                gb_per_s: rate(group.iter().map(|dispatch| bytes(&plan, dispatch)).sum()),
                 version: env!("CARGO_PKG_VERSION"),
             }
         })
@@ -90,12 +89,12 @@ pub fn measure(
 /// Bytes of a dispatch's inputs and outputs, each once, in f32 and the data's own type. What is updated in place counts as
 /// both; of a data set only the examples that the step takes.
 pub fn bytes(plan: &Plan, dispatch: &Dispatch) -> u64 {
-    let size = |slice: &Slice| match slice.place {
-        Place::Metrics => 4 * dispatch.inputs.len().min(METRICS),
+    let size = |slice: &BufferView| match slice.buffer {
+        BufferId::Metrics => 4 * dispatch.inputs.len().min(METRICS),
         _ => 4 * slice.shape.len(),
     };
-    let read = |(at, slice): (usize, &Slice)| match slice.place {
-        Place::Dataset(index) => {
+    let read = |(at, slice): (usize, &BufferView)| match slice.buffer {
+        BufferId::Dataset(index) => {
             let taken = match (&dispatch.op, at) {
                 (Op::Matmul(product), 0) => product.a.shape(slice.shape),
                 (Op::Matmul(product), 1) => product.b.shape(slice.shape),
@@ -110,7 +109,7 @@ pub fn bytes(plan: &Plan, dispatch: &Dispatch) -> u64 {
     let read: usize = dispatch.inputs.iter().enumerate().map(read).sum();
     let written: usize = dispatch.outputs.iter().map(size).sum();
     let again = match dispatch.op.effect() {
-        Effect::Update | Effect::Accumulate => written,
+        Effect::Update | Effect::UpdateState => written,
         Effect::Value | Effect::Gradients | Effect::Record => 0,
     };
     (read + written + again) as u64
@@ -135,7 +134,7 @@ mod tests {
         let shares: f64 = kernels.iter().map(|kernel| kernel.share).sum();
         assert!((shares - 1.0).abs() < 1e-9, "{shares}");
         for kernel in &kernels {
-            assert_eq!(kernel.product.is_some(), kernel.op == "matmul", "{kernel:?}");
+            assert_eq!(kernel.product.is_some(), kernel.op.contains("matmul"), "{kernel:?}");
             assert_eq!(kernel.op, plan.dispatches[kernel.dispatch].op.name());
         }
     }
@@ -159,7 +158,7 @@ mod tests {
         let data = Dataset::synthetic(Synthetic::Uniform, 64, 16, 0);
         let (_, plan) = super::plan(&TINY, &data, Options { fuse: crate::plan::Fusion::All }).unwrap();
         let gathering = &plan.dispatches[0];
-        assert!(matches!(gathering.inputs[0].place, Place::Dataset(0)), "{gathering:?}");
+        assert!(matches!(gathering.inputs[0].buffer, BufferId::Dataset(0)), "{gathering:?}");
         // x [16, 16] of 64 examples, w [8, 16], b [1, 8] -> [16, 8].
         assert_eq!(bytes(&plan, gathering), 4 * (16 * 16 + 8 * 16 + 8 + 16 * 8));
     }

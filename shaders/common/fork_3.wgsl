@@ -1,0 +1,14 @@
+// Three kernels in one dispatch: the first has GROUPS_0 workgroups, the second GROUPS_1, the third the rest.
+
+override GROUPS_0: u32;
+override GROUPS_1: u32;
+
+fn run(group: u32, lane: u32) {
+    if (group < GROUPS_0) {
+        run_0(group, lane);
+    } else if (group < GROUPS_0 + GROUPS_1) {
+        run_1(group - GROUPS_0, lane);
+    } else {
+        run_2(group - GROUPS_0 - GROUPS_1, lane);
+    }
+}

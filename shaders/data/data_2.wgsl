@@ -1,3 +1,0 @@
-// Where a kernel finds the data set.
-
-const DATA_BINDING = 2u;

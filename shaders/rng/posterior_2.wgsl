@@ -1,3 +1,0 @@
-// Where a kernel that draws as it reads finds the posterior.
-
-const POSTERIOR_BINDING = 2u;

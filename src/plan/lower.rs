@@ -1,0 +1,168 @@
+//! Lowering: a plan and a device's profile become a [`Recording`]. The one place where kernels are chosen and linked.
+
+use super::link::{Linked, MOST, Member, link};
+use super::recording::{Binding, Buffer, Dispatch, Port, Recording, Role, Shader};
+use super::{Arena, BufferId, BufferView, Plan};
+use crate::error::Result;
+use crate::ops::{DeviceProfile, Entry, Grid, Kernel, METRICS, Op, Table};
+use crate::step::MAX_STEPS;
+use crate::tensor::DType;
+
+/// The most workgroups that a dimension of a dispatch has in WebGPU; `common/main.wgsl` has it too.
+const ACROSS: usize = 65_535;
+
+/// Lowers a plan for a device: chooses each op's kernel, and lets ops that the plan groups share a dispatch where their
+/// kernels can.
+///
+/// # Errors
+/// [`crate::Error::Graph`] where kernels do not link.
+pub fn lower(plan: &Plan, profile: &DeviceProfile) -> Result<Recording> {
+    lower_changed(plan, profile, |_| {})
+}
+
+/// [`lower`], with each kernel changed before it is linked: how tests show that a broken one is reported.
+pub(crate) fn lower_changed(plan: &Plan, profile: &DeviceProfile, change: impl Fn(&mut Kernel)) -> Result<Recording> {
+    let mut lowering = Lowering::new(plan);
+    for group in plan.groups() {
+        let mut members: Vec<(&Op, Member)> = Vec::new();
+        for dispatch in group {
+            let shapes: Vec<_> = dispatch.inputs.iter().map(|view| view.shape).collect();
+            let mut kernel = dispatch.op.kernel(&shapes, dispatch.outputs[0].shape, profile);
+            change(&mut kernel);
+            let read = dispatch.inputs.iter().map(|view| lowering.binding(view, false));
+            let written = dispatch.outputs.iter().map(|view| lowering.binding(view, true));
+            let mut bindings: Vec<Binding> = read.chain(written).collect();
+            if let Some(mut table) = kernel.table.take() {
+                change(&mut table.kernel);
+                bindings.push(lowering.table(table)?);
+                kernel = kernel.binding("TABLE", bindings.len());
+            }
+            members.push((&dispatch.op, Member { kernel, bindings }));
+        }
+        for members in together(members, profile) {
+            let dispatch = lowering.dispatch(&members, group[0].group)?;
+            lowering.recording.dispatches.push(dispatch);
+        }
+    }
+    Ok(lowering.recording)
+}
+
+/// Members of a group, in lists that can share a dispatch: of one entry and workgroup size, and of no more buffers than a
+/// dispatch may bind. What may have any workgroup size takes that of the products it is grouped with.
+fn together<'a>(members: Vec<(&'a Op, Member)>, profile: &DeviceProfile) -> Vec<Vec<(&'a Op, Member)>> {
+    if members.len() == 1 {
+        return vec![members];
+    }
+    let fixed = members.iter().find(|(_, member)| matches!(member.kernel.grid, Grid::Workgroups(_)));
+    let lead = fixed.map(|(_, member)| (member.kernel.entry, member.kernel.workgroup));
+    // Products come first: where not all fit, they are what should share, and what rides fills the end of a dispatch.
+    let (products, riders): (Vec<_>, Vec<_>) = members.into_iter().partition(|(op, _)| op.is_product());
+    let mut lists: Vec<Vec<(&Op, Member)>> = Vec::new();
+    for (op, mut member) in products.into_iter().chain(riders) {
+        let kernel = &mut member.kernel;
+        if let (Some((entry, workgroup)), false) = (lead, matches!(kernel.grid, Grid::Workgroups(_)))
+            && kernel.entry == Entry::Run
+            && entry != Entry::Main
+        {
+            (kernel.entry, kernel.workgroup) = (entry, workgroup);
+        }
+        let fits = |list: &&mut Vec<(&Op, Member)>| {
+            let mut all: Vec<Member> = list.iter().map(|(_, member)| member.clone()).collect();
+            all.push(member.clone());
+            all.len() <= MOST && link(&all).is_ok_and(|linked| linked.bindings.len() <= profile.storage_buffers)
+        };
+        match lists.iter_mut().find(fits) {
+            Some(list) => list.push((op, member)),
+            None => lists.push(vec![(op, member)]),
+        }
+    }
+    lists
+}
+
+struct Lowering {
+    recording: Recording,
+    /// Position of the first local buffer in the recording.
+    first_local: usize,
+    /// Tables, and where each is.
+    tables: Vec<(Table, Binding)>,
+}
+
+impl Lowering {
+    fn new(plan: &Plan) -> Lowering {
+        let real = |role, elements: usize| Buffer { role, dtype: DType::F32, bytes: 4 * elements.max(1) as u64 };
+        let mut buffers: Vec<Buffer> =
+            Arena::ALL.iter().map(|&arena| real(Role::Arena(arena), plan.layout.len())).collect();
+        buffers.push(real(Role::Metrics, MAX_STEPS * METRICS));
+        for &(index, shape, dtype) in &plan.datasets {
+            let bytes = shape.len() * dtype.bytes();
+            buffers.push(Buffer { role: Role::Dataset(index), dtype, bytes: bytes.next_multiple_of(4) as u64 });
+        }
+        let first_local = buffers.len();
+        buffers.extend(plan.locals.iter().map(|&elements| real(Role::Local, elements)));
+        let mut lowering =
+            Lowering { recording: Recording { buffers, ..Recording::default() }, first_local, tables: Vec::new() };
+        let port = |lowering: &Lowering, (name, view): &(String, BufferView), writes| Port {
+            name: name.clone(),
+            binding: lowering.binding(view, writes),
+        };
+        lowering.recording.inputs = plan.inputs.iter().map(|input| port(&lowering, input, true)).collect();
+        lowering.recording.outputs = plan.outputs.iter().map(|output| port(&lowering, output, false)).collect();
+        lowering
+    }
+
+    fn binding(&self, view: &BufferView, writes: bool) -> Binding {
+        let at = |role| self.recording.buffers.iter().position(|buffer| buffer.role == role);
+        let buffer = match view.buffer {
+            BufferId::Local(local) => Some(self.first_local + local),
+            BufferId::Arena(arena) => at(Role::Arena(arena)),
+            BufferId::Metrics => at(Role::Metrics),
+            BufferId::Dataset(index) => at(Role::Dataset(index)),
+        };
+        let buffer = buffer.expect("a plan lists the buffers that its dispatches name");
+        let held = self.recording.buffers[buffer];
+        let (offset, bytes) = match held.role {
+            // Rows are chosen by the step, examples by its order: both are bound whole.
+            Role::Metrics | Role::Dataset(_) => (0, held.bytes),
+            _ => ([view.offset, view.shape.len()].map(|elements| (elements * held.dtype.bytes()) as u64)).into(),
+        };
+        Binding { buffer, offset, bytes, writes }
+    }
+
+    /// Where a table is; one that no kernel asked for before is computed in the prologue.
+    fn table(&mut self, table: Table) -> Result<Binding> {
+        if let Some((_, known)) = self.tables.iter().find(|(known, _)| *known == table) {
+            return Ok(*known);
+        }
+        let bytes = (table.words * DType::U32.bytes()) as u64;
+        let binding = Binding { buffer: self.recording.buffers.len(), offset: 0, bytes, writes: true };
+        self.recording.buffers.push(Buffer { role: Role::Table, dtype: DType::U32, bytes });
+        let member = Member { kernel: (*table.kernel).clone(), bindings: vec![binding] };
+        let dispatch = self.record(&[member], vec!["table".to_owned()], true, 0)?;
+        self.recording.prologue.push(dispatch);
+        let read = Binding { writes: false, ..binding };
+        self.tables.push((table, read));
+        Ok(read)
+    }
+
+    fn dispatch(&mut self, members: &[(&Op, Member)], group: usize) -> Result<Dispatch> {
+        let kernels: Vec<Member> = members.iter().map(|(_, member)| member.clone()).collect();
+        let ops = members.iter().map(|(op, _)| op.name().to_owned()).collect();
+        // Nothing is known of how another crate's kernels make their indices.
+        let trusted = !members.iter().any(|(op, _)| matches!(op, Op::Custom(_)));
+        self.record(&kernels, ops, trusted, group)
+    }
+
+    fn record(&mut self, members: &[Member], ops: Vec<String>, trusted: bool, group: usize) -> Result<Dispatch> {
+        let Linked { name, source, constants, bindings } = link(members)?;
+        let shader = Shader { name, source, trusted };
+        let shaders = &mut self.recording.shaders;
+        let shader = shaders.iter().position(|known| *known == shader).unwrap_or_else(|| {
+            shaders.push(shader);
+            shaders.len() - 1
+        });
+        let workgroups: usize = members.iter().map(|member| member.kernel.workgroups()).sum();
+        let across = workgroups.clamp(1, ACROSS);
+        let workgroups = [across as u32, workgroups.div_ceil(across) as u32];
+        Ok(Dispatch { ops, group, shader, constants, bindings, workgroups })
+    }
+}

@@ -1,0 +1,188 @@
+//! A plan as a device runs it: linked kernels, buffers in bytes, dispatches. Data alone, and all that there is to a step: it can
+//! be printed, written to a file, and executed by whatever speaks WebGPU.
+//!
+//! Binding 0 of each kernel is the step ([`crate::step::PackedStep`]), a uniform buffer with a dynamic offset; bindings from 1
+//! on are a dispatch's own. Vello was read for this part, whose `Recording` holds no device either; theirs is built anew each
+//! frame and so has commands to make and free resources, which a step that is run ten thousand times has no use for.
+
+use super::Arena;
+use crate::error::{Error, Result};
+use crate::tensor::DType;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What a buffer holds, and so who else knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// An arena of the session.
+    Arena(Arena),
+    /// The session's ring of recorded metrics, a row a step of a submission.
+    Metrics,
+    /// A resident data set of the session.
+    Dataset(usize),
+    /// The program's own: an activation, an input or an output.
+    Local,
+    /// The program's own: a table that is computed once a submission.
+    Table,
+}
+
+/// A buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Buffer {
+    /// What it holds.
+    pub role: Role,
+    /// How its elements are stored.
+    pub dtype: DType,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// A range of a buffer that a dispatch reads, or writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Binding {
+    /// Position in [`Recording::buffers`].
+    pub buffer: usize,
+    /// Bytes before it.
+    pub offset: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// Whether kernels may write it.
+    pub writes: bool,
+}
+
+/// A linked kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shader {
+    /// The files it was linked from.
+    pub name: String,
+    /// WGSL with the entry point `main`.
+    pub source: String,
+    /// Whether its indices are known to stay in their buffers, so that it may run without injected checks. Never of a file.
+    #[serde(skip)]
+    pub trusted: bool,
+}
+
+/// One run of a kernel.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dispatch {
+    /// The ops that it computes.
+    pub ops: Vec<String>,
+    /// The group of the plan that they are of.
+    pub group: usize,
+    /// Position in [`Recording::shaders`].
+    pub shader: usize,
+    /// Values of the shader's `override` constants.
+    pub constants: BTreeMap<String, f64>,
+    /// What it binds, from binding 1 on.
+    pub bindings: Vec<Binding>,
+    /// Workgroups, in the first two dimensions.
+    pub workgroups: [u32; 2],
+}
+
+/// A named value that the host may write or read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Port {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub binding: Binding,
+}
+
+/// A plan, lowered for a device.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recording {
+    /// The kernels, each once.
+    pub shaders: Vec<Shader>,
+    /// The buffers, those of the session first.
+    pub buffers: Vec<Buffer>,
+    /// What is run once a submission, before its steps: binding 0 is the steps' buffer, read as a storage buffer.
+    pub prologue: Vec<Dispatch>,
+    /// What is run a step, in order.
+    pub dispatches: Vec<Dispatch>,
+    /// Values that the host may write before a run.
+    pub inputs: Vec<Port>,
+    /// Values that the host may read after a run.
+    pub outputs: Vec<Port>,
+}
+
+impl Recording {
+    /// The recording as JSON.
+    ///
+    /// # Errors
+    /// [`Error::Graph`] where a constant is not finite.
+    pub fn to_json(&self) -> Result<String> {
+        serde_json::to_string(self).map_err(|error| Error::Graph(format!("the recording can't be written: {error}")))
+    }
+
+    /// Reads what [`Recording::to_json`] wrote. Its kernels run with injected bounds checks.
+    ///
+    /// # Errors
+    /// [`Error::Graph`] where it is damaged: what is wrong, and where; or where an index is past its list's end.
+    pub fn from_json(json: &str) -> Result<Recording> {
+        let damaged = |what: String| Error::Graph(format!("the recording is damaged: {what}"));
+        let read: Recording = serde_json::from_str(json).map_err(|error| damaged(error.to_string()))?;
+        for (at, dispatch) in read.prologue.iter().chain(&read.dispatches).enumerate() {
+            if dispatch.shader >= read.shaders.len() {
+                return Err(damaged(format!("dispatch {at} names shader {}", dispatch.shader)));
+            }
+        }
+        let of_dispatches = read.prologue.iter().chain(&read.dispatches).flat_map(|dispatch| &dispatch.bindings);
+        let of_ports = read.inputs.iter().chain(&read.outputs).map(|port| &port.binding);
+        for binding in of_dispatches.chain(of_ports) {
+            let end = binding.offset.checked_add(binding.bytes);
+            let held = read.buffers.get(binding.buffer).map(|buffer| buffer.bytes);
+            if held.is_none() || end.is_none() || end > held || binding.bytes == 0 || !binding.offset.is_multiple_of(4)
+            {
+                return Err(damaged(format!("{binding:?} is no range of a buffer")));
+            }
+        }
+        Ok(read)
+    }
+
+    /// Bytes of the program's own buffers.
+    pub fn local_bytes(&self) -> u64 {
+        let own = self.buffers.iter().filter(|buffer| matches!(buffer.role, Role::Local | Role::Table));
+        own.map(|buffer| buffer.bytes).sum()
+    }
+}
+
+impl fmt::Display for Recording {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let view = |binding: &Binding| {
+            let buffer = match self.buffers[binding.buffer].role {
+                Role::Arena(arena) => format!("{arena:?}"),
+                Role::Metrics => "Metrics".to_owned(),
+                Role::Dataset(index) => format!("Dataset{index}"),
+                Role::Local | Role::Table => format!("%{}", binding.buffer),
+            };
+            format!("{buffer}[{}..{}]", binding.offset, binding.offset + binding.bytes)
+        };
+        let list = |dispatch: &Dispatch, writes| {
+            let bound = dispatch.bindings.iter().filter(|binding| binding.writes == writes);
+            bound.map(view).collect::<Vec<_>>().join(", ")
+        };
+        for (number, buffer) in self.buffers.iter().enumerate() {
+            writeln!(f, "%{number}  {:?} {:?}, {} bytes", buffer.role, buffer.dtype, buffer.bytes)?;
+        }
+        let once = self.prologue.iter().map(|dispatch| ("once".to_owned(), dispatch));
+        let each = self.dispatches.iter().enumerate().map(|(at, dispatch)| (format!("{at:4}"), dispatch));
+        for (when, dispatch) in once.chain(each) {
+            let [x, y] = dispatch.workgroups;
+            let across = if y == 1 { x.to_string() } else { format!("{x}x{y}") };
+            let (ops, shader) = (dispatch.ops.join(" | "), &self.shaders[dispatch.shader].name);
+            let (written, read) = (list(dispatch, true), list(dispatch, false));
+            writeln!(f, "{when}  {ops}: {written} <- {read}")?;
+            writeln!(f, "      {across} workgroups of {shader}")?;
+        }
+        let per_step = self.dispatches.len();
+        write!(f, "{per_step} dispatches a step, {} bytes of the program's own buffers", self.local_bytes())
+    }
+}
