@@ -60,6 +60,11 @@ pub enum Error {
     NonFinite(String),
 }
 
+/// An [`Error::Graph`] with this message.
+pub(crate) fn graph_error<T>(message: impl Into<String>) -> Result<T> {
+    Err(Error::Graph(message.into()))
+}
+
 impl Error {
     /// The process exit code: 2 for a usage error, 128 and the number of a signal that stopped it, 1 for every other failure.
     pub fn exit_code(&self) -> u8 {

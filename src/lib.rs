@@ -4,8 +4,8 @@
 //!
 //! # The house
 //!
-//! Each module with what it is, what it must not know, and the modules that it may name. Rows name rows above them only;
-//! the one circle is `graph` and `ops`: a node holds an op, and an op's gradient adds nodes.
+//! Each module with what it is, what it must not know, and the modules that it may name: rows above it only, so that there
+//! is no circle.
 //!
 //! | module | what it is | must not know | may name |
 //! |---|---|---|---|
@@ -16,8 +16,10 @@
 //! | `compute` | CPU numerics: packed GEMM, vector functions, parallel loops, aligned buffers | graphs, plans, sessions | tensor, unchecked |
 //! | [`rng`] | Philox, streams, normals, permutations | who draws | compute |
 //! | [`files`] | files that are written whole or not at all | what is in them | error |
+//! | [`kernel`] | a kernel's WGSL files, numbers and size, before it is linked | ops, devices | |
+//! | [`gemm`] | products on a GPU: algorithms, loaders of operands, the device's profile | ops | kernel |
+//! | [`ops`] | each op's shape rule, reference, gradient, kernel | graphs, devices, files | compute, error, gemm, kernel, rng, step, tensor |
 //! | [`graph`] | values and what they are computed from; differentiation | devices, buffers | error, ops, rng, tensor |
-//! | [`ops`] | each op's shape rule, reference, gradient, kernel | devices, files | compute, error, graph, rng, step, tensor |
 //! | [`plan`] | order, fusion, buffers; lowering to linked kernels | devices | error, graph, ops, step, tensor |
 //! | [`backend`] | runs plans: CPU in f32 or f64, GPU | models | compute, error, files, graph, ops, plan, step, tensor, unchecked |
 //! | [`models`] | architectures: builder calls on a graph | kernels, plans, devices | error, graph, ops, rng, tensor |
@@ -77,7 +79,9 @@ pub mod density;
 pub mod error;
 pub mod export;
 pub mod files;
+pub mod gemm;
 pub mod graph;
+pub mod kernel;
 pub mod models;
 pub mod ops;
 pub mod plan;

@@ -97,7 +97,7 @@ fn training_in_f16_learns_what_f32_learns() {
 fn every_product_links_in_f16() {
     let mut seen = 0;
     for case in Op::cases().into_iter().filter(|case| matches!(case.op, Op::Matmul(_))) {
-        let (graph, _, output) = case.graph().unwrap();
+        let (graph, _, output) = Graph::of_case(&case).unwrap();
         let shapes: Vec<Shape> = case.inputs.iter().map(|(shape, _)| *shape).collect();
         for side in [8, 16] {
             let profile = DeviceProfile { half: Some(Half { side, subgroup: 32 }), ..DeviceProfile::new(false) };

@@ -21,7 +21,7 @@ fn shaders() -> Vec<(Shader, BTreeMap<String, f64>)> {
     let eights = DeviceProfile { subgroups_of_eight: true, ..DeviceProfile::new(true) };
     let profiles = [DeviceProfile::new(false), DeviceProfile::new(true), eights.clone()];
     for case in Op::cases() {
-        let (graph, _, _) = case.graph().unwrap();
+        let (graph, _, _) = Graph::of_case(&case).unwrap();
         let mut all = profiles.to_vec();
         if let Op::Matmul(op) = &case.op {
             let (m, n, k) = op.extents(case.inputs[0].0, case.inputs[1].0);

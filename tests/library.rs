@@ -8,7 +8,7 @@ use crate::common::{Tolerance, a_step, fill, inputs};
 use vae_gpu::backend::Device;
 use vae_gpu::backend::cpu::{Cpu, interpret};
 use vae_gpu::backend::gpu::{Gpu, GpuOptions, wgpu};
-use vae_gpu::graph::{Backward, NodeId};
+use vae_gpu::graph::{Backward, Graph, NodeId};
 use vae_gpu::models::{Model, ModelConfig};
 use vae_gpu::ops::{Case, Custom, DeviceProfile, Entry, Fill, Fragment, Grid, Kernel, Op, Operation, Real, View};
 use vae_gpu::plan::{Arena, Options, compile};
@@ -70,7 +70,7 @@ impl Operation for Shift {
 
 /// The op's value on a device, and its f64 reference.
 fn both(case: &Case, device: &dyn Device) -> Result<(Vec<f64>, Vec<f64>)> {
-    let (graph, _, _) = case.graph()?;
+    let (graph, _, _) = Graph::of_case(case)?;
     let mut session = device.session(graph.layout(), &[])?;
     let program = session.load(compile(&graph, Options::default())?)?;
     let values: Vec<f32> = fill(case, 0).iter().map(|&value| value as f32).collect();

@@ -203,7 +203,7 @@ fn samples_of_an_example_have_noise_of_their_own() {
 #[test]
 fn the_f32_path_agrees_with_the_f64_reference() {
     for case in Op::cases().iter().filter(|case| case.inputs.iter().all(|(_, fill)| !fill.is_dataset())) {
-        let (graph, _, _) = case.graph().unwrap();
+        let (graph, _, _) = Graph::of_case(case).unwrap();
         let (wide, step) = (inputs(case), a_step(case.inputs.first().map_or(1, |(shape, _)| shape.rows.div_ceil(2))));
         let narrow = wide.iter().map(|(name, list)| (name.clone(), list.iter().map(|&v| v as f32).collect())).collect();
         let got = interpret::<f32>(&graph, &step, &[], &[], &narrow).unwrap().pop().unwrap();
@@ -228,7 +228,7 @@ fn gradients_agree_with_finite_differences() {
             continue;
         }
         for target in 0..case.inputs.len() {
-            let (mut graph, ids, output) = case.graph().unwrap();
+            let (mut graph, ids, output) = Graph::of_case(&case).unwrap();
             let seed = graph.input("seed", graph.shape(output));
             let gradients = match differentiate(&mut graph, output, seed, &[ids[target]]) {
                 Ok(gradients) => gradients,
@@ -271,7 +271,7 @@ fn gradients_agree_with_finite_differences() {
 #[test]
 fn ops_without_a_gradient_say_so() {
     let (mut graph, ids, output) =
-        Case::new(KlGradient, 1, &[([2, 4], Fill::Normal), ([2, 1], Fill::Normal)]).graph().unwrap();
+        Graph::of_case(&Case::new(KlGradient, 1, &[([2, 4], Fill::Normal), ([2, 1], Fill::Normal)])).unwrap();
     let seed = graph.input("seed", Shape::new(2, 4));
     let error = differentiate(&mut graph, output, seed, &ids).unwrap_err().to_string();
     assert!(error.contains("kl_gradient has no gradient"), "{error}");

@@ -14,8 +14,8 @@ use super::proto::{
     Attribute, Dimension, FLOAT, Graph as GraphProto, INT64, Model as ModelProto, Node, OperatorSet, Property,
     Tensor as TensorProto, TensorShape, TensorType, Type, ValueInfo,
 };
-use crate::error::{Error, Result};
-use crate::graph::{Graph, NodeId, Source, graph_error};
+use crate::error::{Error, Result, graph_error};
+use crate::graph::{Graph, NodeId, Source};
 use crate::models::{Deviation, ModelKind};
 use crate::ops::{Activation, BiasActivation, Matmul, Op, SliceColumns, Transpose};
 use crate::train::Checkpoint;

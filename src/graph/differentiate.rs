@@ -1,34 +1,8 @@
 //! Reverse-mode differentiation, from graph to larger graph.
 
-use super::{Graph, NodeId, Source, graph_error};
-use crate::error::Result;
-use crate::ops::{AddScaled, Factor, Op};
-
-/// What an op's gradient rule may see, and the graph it adds its nodes to.
-pub struct Backward<'a> {
-    /// The graph to add to.
-    pub graph: &'a mut Graph,
-    /// The op's inputs.
-    pub inputs: &'a [NodeId],
-    /// The op's own value.
-    pub output: NodeId,
-    /// The gradient with respect to the op's value, of its shape.
-    pub d_output: NodeId,
-    /// Which inputs' gradients are asked for; a rule may skip the others.
-    pub wanted: &'a [bool],
-}
-
-impl Backward<'_> {
-    /// Adds a node.
-    pub fn apply(&mut self, op: impl Into<Op>, inputs: &[NodeId]) -> Result<NodeId> {
-        self.graph.apply(op.into(), inputs)
-    }
-
-    /// The explicit "no gradient": an error that names the op and says why.
-    pub fn none<T>(&self, op: &str, why: &str) -> Result<T> {
-        graph_error(format!("{op} has no gradient: {why}"))
-    }
-}
+use super::{Graph, NodeId, Source};
+use crate::error::{Result, graph_error};
+use crate::ops::{AddScaled, Backward, Factor};
 
 /// Adds the gradients of `sum(value * seed)` with respect to each of `targets`, and returns them in that order.
 /// `seed` has the shape of `value`; for a scalar loss it is the constant 1.
@@ -48,7 +22,7 @@ pub fn differentiate(graph: &mut Graph, value: NodeId, seed: NodeId, targets: &[
             continue;
         }
         let d_inputs = op.gradient(&mut Backward {
-            graph,
+            nodes: graph,
             inputs: &node.inputs,
             output: NodeId(index),
             d_output,

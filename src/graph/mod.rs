@@ -8,20 +8,18 @@
 //! PyTorch's autograd (a tape of backward objects). The first was taken: a graph that can be printed, planned and run on
 //! either back-end needs no second mechanism for its backward pass.
 
+mod case;
 mod differentiate;
 mod parameters;
 
-pub use differentiate::{Backward, differentiate};
+pub use crate::ops::{Backward, NodeId};
+pub use differentiate::differentiate;
 pub use parameters::{Init, Parameter, ParameterId, ParameterLayout};
 
-use crate::error::{Error, Result};
-use crate::ops::{Activation, ClipFactor, Effect, Factor, Op, Order, Pixels, SquareSums, Transpose};
+use crate::error::{Result, graph_error};
+use crate::ops::{Activation, ClipFactor, Effect, Factor, Nodes, Op, Order, Pixels, SquareSums, Transpose};
 use crate::rng::Stream;
 use crate::tensor::{DType, Shape};
-
-/// A value of a [`Graph`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct NodeId(pub(crate) usize);
 
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq)]
@@ -261,7 +259,13 @@ impl Graph {
     }
 }
 
-/// An [`Error::Graph`] with this message.
-pub(crate) fn graph_error<T>(message: impl Into<String>) -> Result<T> {
-    Err(Error::Graph(message.into()))
+/// What gradient rules see of a graph.
+impl Nodes for Graph {
+    fn apply(&mut self, op: Op, inputs: &[NodeId]) -> Result<NodeId> {
+        Graph::apply(self, op, inputs)
+    }
+
+    fn shape(&self, id: NodeId) -> Shape {
+        Graph::shape(self, id)
+    }
 }

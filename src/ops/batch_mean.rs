@@ -26,7 +26,7 @@ impl Operation for BatchMean {
     }
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
-        let batch = back.graph.shape(back.inputs[0]).rows;
+        let batch = back.shape(back.inputs[0]).rows;
         Ok(vec![Some(back.apply(BatchMeanGradient { batch }, &[back.d_output])?)])
     }
 

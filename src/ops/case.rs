@@ -1,9 +1,7 @@
 //! One description of an op at one size, which serves correctness, gradient and speed alike.
 
 use super::Op;
-use crate::error::Result;
-use crate::graph::{Graph, NodeId, ParameterLayout};
-use crate::tensor::{DType, Shape};
+use crate::tensor::Shape;
 
 /// What an input holds in a test.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,24 +41,6 @@ impl Case {
     pub fn new(op: impl Into<Op>, terms: usize, inputs: &[([usize; 2], Fill)]) -> Case {
         let inputs = inputs.iter().map(|&([rows, cols], fill)| (Shape::new(rows, cols), fill)).collect();
         Case { op: op.into(), inputs, terms }
-    }
-
-    /// A graph of this op alone: inputs `in0`, `in1`, ..., output `out`.
-    pub fn graph(&self) -> Result<(Graph, Vec<NodeId>, NodeId)> {
-        let mut graph = Graph::new(ParameterLayout::default());
-        let inputs: Vec<NodeId> = self
-            .inputs
-            .iter()
-            .enumerate()
-            .map(|(i, &(shape, fill))| match fill {
-                Fill::Bytes => graph.dataset(0, shape, DType::U8),
-                Fill::Reals => graph.dataset(0, shape, DType::F32),
-                Fill::Normal | Fill::Wide | Fill::Unit => graph.input(&format!("in{i}"), shape),
-            })
-            .collect();
-        let output = graph.apply(self.op.clone(), &inputs)?;
-        graph.output("out", output);
-        Ok((graph, inputs, output))
     }
 }
 

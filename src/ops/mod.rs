@@ -5,24 +5,23 @@
 //! cases does not compile. Ops of other crates implement the same trait and enter through [`Custom`]. Nothing here does I/O or knows a device: [`Operation::kernel`] names WGSL fragments, numbers
 //! and a count of workgroups, and the GPU back-end makes pipelines of them.
 
+mod backward;
 mod case;
-mod kernel;
 mod numbers;
 
+pub use crate::gemm::{Algorithm, DeviceProfile, Half, Products, STORAGE_BUFFERS};
+pub use crate::kernel::{ELEMENTWISE, Entry, Fragment, Grid, Kernel, REDUCTION, SMALLEST, Table};
+pub use backward::{Backward, NodeId, Nodes};
 pub use case::{Case, Fill};
-pub use kernel::{
-    DeviceProfile, ELEMENTWISE, Entry, Fragment, Grid, Kernel, Products, REDUCTION, SMALLEST, STORAGE_BUFFERS, Table,
-};
 pub use numbers::{Real, View};
 
 pub(crate) use crate::compute::{
     lane_sum, lane_sum_map, lane_sum_pairs, parallel_for, parallel_heavy_rows, parallel_row_sums, parallel_rows,
     vectorised,
 };
-pub(crate) use kernel::fragment;
+pub(crate) use crate::kernel::fragment;
 
-use crate::error::Result;
-use crate::graph::{Backward, NodeId, graph_error};
+use crate::error::{Result, graph_error};
 use crate::step::Step;
 use crate::tensor::{DType, Shape};
 use std::fmt::Debug;
@@ -186,7 +185,7 @@ pub use augment::Augmentation;
 pub use bias_activation::Activation;
 pub use corrupt::Noise;
 pub use gather::{Order, Pixels};
-pub use matmul::{Algorithm, Epilogue, FOUR, Half, Likelihood, Operand, Transpose};
+pub use matmul::{Epilogue, FOUR, Likelihood, Operand, Transpose};
 pub use record::METRICS;
 pub use row_norm::Norm;
 

@@ -34,7 +34,7 @@ impl Operation for SumRows {
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
         // sum_r x[r, c] = 1^T x, so d_x = 1 d_y: the product of a column of ones and a row.
-        let rows = back.graph.shape(back.inputs[0]).rows;
+        let rows = back.shape(back.inputs[0]).rows;
         let ones = back.apply(Constant::new(1.0, Shape::new(rows, 1)), &[])?;
         Ok(vec![Some(back.apply(Matmul::new(Transpose::Neither), &[ones, back.d_output])?)])
     }

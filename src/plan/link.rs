@@ -11,8 +11,7 @@
 //! mangled names (`package_p0__1operand_a__1load_a`) also read worse in a validation message.
 
 use super::recording::Binding;
-use crate::error::Result;
-use crate::graph::graph_error;
+use crate::error::{Result, graph_error};
 use crate::ops::{Entry, Fragment, Kernel, fragment};
 use std::collections::BTreeMap;
 

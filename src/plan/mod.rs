@@ -19,8 +19,8 @@ pub use lower::lower;
 pub(crate) use lower::lower_changed;
 pub use recording::Recording;
 
-use crate::error::Result;
-use crate::graph::{Graph, Node, NodeId, ParameterId, ParameterLayout, Source, graph_error};
+use crate::error::{Result, graph_error};
+use crate::graph::{Graph, Node, NodeId, ParameterId, ParameterLayout, Source};
 use crate::ops::{Effect, METRICS, Op};
 use crate::tensor::{DType, Shape};
 use std::collections::HashMap;

@@ -12,7 +12,7 @@ use vae_gpu::train::ModelInput;
 
 /// The op's value in f64.
 pub fn reference(case: &Case, rows: usize) -> Vec<f64> {
-    let (graph, _, output) = case.graph().unwrap();
+    let (graph, _, output) = Graph::of_case(case).unwrap();
     let held = dataset(case);
     let data: Vec<Data<'_>> = held.iter().map(ModelInput::resident).collect();
     let mut values = interpret::<f64>(&graph, &a_step(rows), &[], &data, &inputs(case)).unwrap();
@@ -25,7 +25,7 @@ fn output_index(graph: &Graph, output: NodeId) -> usize {
 
 /// The op's value on a GPU; an error where a kernel wrote past the end of a buffer.
 pub fn on_gpu(case: &Case, rows: usize, device: &Gpu) -> Result<Vec<f64>> {
-    let (graph, _, _) = case.graph().unwrap();
+    let (graph, _, _) = Graph::of_case(case).unwrap();
     let held = dataset(case);
     let data: Vec<Data<'_>> = held.iter().map(ModelInput::resident).collect();
     let mut session = device.open_session(graph.layout(), &data).unwrap();

@@ -1,20 +1,17 @@
 //! Matrix multiplication (GEMM), in the three transpositions of a dense layer and its gradients, with fused epilogues.
 //!
-//! A GPU kernel is an algorithm (`algorithm.rs` chooses), a loader for each operand (`operand.rs`) and an epilogue
+//! On a GPU it is a [`Problem`] of [`crate::gemm`], with a loader for each operand (`operand.rs`) and an epilogue
 //! (`epilogue.rs`): fusion is a choice of files, never a generated text.
 //! Deliberately absent: batched products, and any type but f32 and f64.
 
-mod algorithm;
 mod epilogue;
-mod half;
 mod operand;
 
-pub use algorithm::Algorithm;
 pub use epilogue::{Epilogue, FOUR, Likelihood};
-pub use half::Half;
 pub use operand::Operand;
 
 use super::*;
+use crate::gemm::Problem;
 use crate::compute::{Matrix, gemm, gemm_with_secondary, gemm_with_epilogue, scratch};
 
 /// The operand that is stored transposed.
@@ -149,16 +146,16 @@ impl Operation for Matmul {
 
     fn kernel(&self, inputs: &[Shape], _: Shape, profile: &DeviceProfile) -> Kernel {
         let (m, n, k) = self.extents(inputs[0], inputs[1]);
-        let (kernel, by_vec4) = match profile.half {
-            Some(half) => (half.kernel(self, [m, n, k]), false),
-            None => {
-                let algorithm = Algorithm::choose(profile, [m, n, k]);
-                (algorithm.kernel(m, n), algorithm.reads_by_vec4())
-            }
+        let a = self.a.loader(inputs[0], self.transpose != Transpose::A);
+        let b = self.b.loader(inputs[1], self.transpose == Transpose::B);
+        let epilogue = |kernel| self.epilogue.link(kernel, &inputs[2..], [m, n]);
+        // Differentiation makes gradients operand A: of an input's d_y W, and transposed of a weight's d_y^T x.
+        let a_scale = match self.transpose {
+            Transpose::B => 1,
+            Transpose::Neither => m,
+            Transpose::A => k,
         };
-        let kernel = kernel.constant("M", m).constant("N", n).constant("K", k);
-        let kernel = self.link_operands(kernel, [inputs[0], inputs[1]], by_vec4);
-        self.epilogue.link(kernel, &inputs[2..], [m, n])
+        Problem { size: [m, n, k], a: &*a, b: &*b, epilogue: &epilogue, a_scale }.kernel(profile)
     }
 
     fn is_product(&self) -> bool {

@@ -1,16 +1,9 @@
-//! Operands: how a GEMM reads A and B, stored as they are or computed from what is stored as they are read.
-//!
-//! An element's address is the sum of a part of its row (of B: its column) and a part of its k, so that an algorithm computes
-//! each part once: for a batch read straight from the data set the first walks the epoch's permutation, which is far dearer
-//! than the load itself.
-//!
-//! Algorithms that stage tiles in workgroup memory load vec4s: four rows (of B: columns) at one k. Where the operand is
-//! stored with these side by side, as both are of a weight gradient, a vec4 is one load; where it is k-contiguous it is four,
-//! whose cache lines neighbours share.
+//! How a matrix product's operands are read, stored as they are or computed from what is stored.
 
 use std::borrow::Cow;
 
 use super::*;
+use crate::gemm::{Dense, Loader, Side};
 
 /// How an operand is read.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,75 +23,44 @@ impl Operand {
         }
     }
 
-    /// Whether four neighbours of a row can be one vec4 load.
-    fn is_of_vec4s(&self, stored: Shape) -> bool {
-        *self == Operand::Stored && stored.cols.is_multiple_of(FOUR)
-    }
-
     /// The operand's elements.
     pub(super) fn elements<'a, T: Real>(&self, step: &Step, stored: View<'a, T>) -> Cow<'a, [T]> {
-        let fill = |compute: &dyn Fn(&mut [T])| {
-            let mut elements = vec![T::zero(); self.shape(stored.shape).len()];
-            compute(&mut elements);
-            Cow::Owned(elements)
-        };
         match self {
             Operand::Stored => Cow::Borrowed(stored.values),
-            Operand::Gathered(gather) => fill(&|elements| gather.reference(step, &[stored], &mut [elements])),
-        }
-    }
-
-    /// Links what defines `a_row`, `a_k` and `load_a`.
-    fn link_as_a(&self, kernel: Kernel, stored: Shape, transposed: bool) -> Kernel {
-        match (self, transposed) {
-            (Operand::Stored, false) => kernel.link(fragment!("gemm/operand_a.wgsl")),
-            (Operand::Stored, true) => kernel.link(fragment!("gemm/operand_a_transposed.wgsl")),
-            (Operand::Gathered(gather), _) => {
-                gather.link_rows(kernel.link(fragment!("gemm/operand_a_gathered.wgsl")), stored).binding("DATA", 1)
+            Operand::Gathered(gather) => {
+                let mut elements = vec![T::zero(); self.shape(stored.shape).len()];
+                gather.reference(step, &[stored], &mut [&mut elements]);
+                Cow::Owned(elements)
             }
         }
     }
 
-    /// Links what defines `b_col`, `b_k` and `load_b`.
-    fn link_as_b(&self, kernel: Kernel, stored: Shape, transposed: bool) -> Kernel {
-        match (self, transposed) {
-            (Operand::Stored, true) => kernel.link(fragment!("gemm/operand_b_transposed.wgsl")),
-            (Operand::Stored, false) => kernel.link(fragment!("gemm/operand_b.wgsl")),
-            (Operand::Gathered(gather), _) => {
-                gather.link_rows(kernel.link(fragment!("gemm/operand_b_gathered.wgsl")), stored).binding("DATA", 2)
-            }
+    /// How kernels read it, where it is stored so.
+    pub(super) fn loader(&self, stored: Shape, k_contiguous: bool) -> Box<dyn Loader> {
+        match self {
+            Operand::Stored => Box::new(Dense { k_contiguous, cols: stored.cols }),
+            Operand::Gathered(gather) => Box::new(Batch { gather: *gather, data: stored, k_contiguous }),
         }
     }
 }
 
-impl Matmul {
-    /// Links the loaders of both operands: of elements, or of vec4s too.
-    pub(super) fn link_operands(&self, kernel: Kernel, [a, b]: [Shape; 2], by_vec4: bool) -> Kernel {
-        let kernel = self.link_a(kernel, a, by_vec4);
-        self.link_b(kernel, b, by_vec4)
+/// A batch, read from the data set.
+struct Batch {
+    gather: Gather,
+    data: Shape,
+    k_contiguous: bool,
+}
+
+impl Loader for Batch {
+    fn link(&self, kernel: Kernel, side: Side) -> Kernel {
+        let (file, binding) = match side {
+            Side::A => (fragment!("gemm/operand_a_gathered.wgsl"), 1),
+            Side::B => (fragment!("gemm/operand_b_gathered.wgsl"), 2),
+        };
+        self.gather.link_rows(kernel.link(file), self.data).binding("DATA", binding)
     }
 
-    fn link_a(&self, kernel: Kernel, stored: Shape, by_vec4: bool) -> Kernel {
-        let transposed = self.transpose == Transpose::A;
-        if by_vec4 && transposed && self.a.is_of_vec4s(stored) {
-            return kernel.link(fragment!("gemm/vec4_a_contiguous.wgsl"));
-        }
-        let kernel = self.a.link_as_a(kernel, stored, transposed);
-        match by_vec4 {
-            true => kernel.link(fragment!("gemm/vec4_a.wgsl")).constant("A_K_CONTIGUOUS", usize::from(!transposed)),
-            false => kernel,
-        }
-    }
-
-    fn link_b(&self, kernel: Kernel, stored: Shape, by_vec4: bool) -> Kernel {
-        let transposed = self.transpose == Transpose::B;
-        if by_vec4 && !transposed && self.b.is_of_vec4s(stored) {
-            return kernel.link(fragment!("gemm/vec4_b_contiguous.wgsl"));
-        }
-        let kernel = self.b.link_as_b(kernel, stored, transposed);
-        match by_vec4 {
-            true => kernel.link(fragment!("gemm/vec4_b.wgsl")).constant("B_K_CONTIGUOUS", usize::from(transposed)),
-            false => kernel,
-        }
+    fn k_contiguous(&self) -> bool {
+        self.k_contiguous
     }
 }

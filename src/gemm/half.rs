@@ -5,8 +5,7 @@
 //! 6e-5 and vanish below 6e-8. A gradient of a mean over a batch is as many times smaller as that has examples, so a
 //! gradient that enters a product is multiplied by about that number first.
 
-use super::{Matmul, Transpose};
-use crate::ops::{Entry, Grid, Kernel, fragment};
+use crate::kernel::{Entry, Grid, Kernel, fragment};
 
 /// What an adapter's subgroups multiply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,20 +20,15 @@ pub struct Half {
 const FOUR: usize = 4;
 
 impl Half {
-    /// The kernel of a product `[m, k] [k, n]`, without operands and epilogue.
-    pub(super) fn kernel(self, op: &Matmul, [m, n, k]: [usize; 3]) -> Kernel {
+    /// Its kernel, without operands and epilogue, for a result of `m` rows and `n` columns; A is multiplied by `a_scale` before it
+    /// is rounded.
+    pub(super) fn kernel(self, m: usize, n: usize, a_scale: usize) -> Kernel {
         let matrices = if self.side == 8 { fragment!("gemm/matrix_8.wgsl") } else { fragment!("gemm/matrix_16.wgsl") };
         let fragments = vec![fragment!("gemm/half.wgsl"), fragment!("gemm/square_tile.wgsl"), matrices];
         let groups = m.div_ceil(FOUR * self.side) * n.div_ceil(FOUR * self.side);
-        // Differentiation makes gradients operand A: of an input's d_y W, and transposed of a weight's d_y^T x.
-        let examples = match op.transpose {
-            Transpose::B => 1,
-            Transpose::Neither => m,
-            Transpose::A => k,
-        };
         let workgroup = FOUR * self.subgroup;
         Kernel::new(fragments, Entry::Main, workgroup, Grid::Workgroups(groups))
             .constant("WORKGROUP", workgroup)
-            .constant("A_SCALE", examples.next_power_of_two())
+            .constant("A_SCALE", a_scale.next_power_of_two())
     }
 }

@@ -1,6 +1,7 @@
 //! The algorithms that compute a GEMM on a GPU, and the one place where one is chosen.
 
-use crate::ops::{DeviceProfile, Entry, Fragment, Grid, Kernel, fragment};
+use super::DeviceProfile;
+use crate::kernel::{Entry, Fragment, Grid, Kernel, fragment};
 use serde::{Deserialize, Serialize};
 
 /// A loop over k. Each calls the same loaders and epilogues, so each computes every product.
@@ -89,7 +90,12 @@ impl Algorithm {
 
     fn fragments(self) -> Vec<Fragment> {
         let tiled = |main| {
-            vec![main, fragment!("gemm/square_tile.wgsl"), fragment!("gemm/thread_tile.wgsl"), fragment!("common/tiles.wgsl")]
+            vec![
+                main,
+                fragment!("gemm/square_tile.wgsl"),
+                fragment!("gemm/thread_tile.wgsl"),
+                fragment!("common/tiles.wgsl"),
+            ]
         };
         match self {
             Algorithm::Naive => vec![fragment!("gemm/naive.wgsl")],
@@ -158,7 +164,8 @@ mod tests {
 
     #[test]
     fn a_profile_comes_before_the_rule_for_its_sizes_alone() {
-        let products = [([128, 400, 784], Algorithm::Naive), ([1, 2, 3], Algorithm::Tiled), ([4, 5, 6], Algorithm::Subgroups)];
+        let products =
+            [([128, 400, 784], Algorithm::Naive), ([1, 2, 3], Algorithm::Tiled), ([4, 5, 6], Algorithm::Subgroups)];
         let profile = DeviceProfile { products: products.into(), ..DeviceProfile::new(true) };
         let sizes = [[128, 400, 784], [1, 2, 3], [128, 784, 400], [4, 5, 6]];
         let choices = sizes.map(|size| Algorithm::choose(&profile, size));

@@ -1,8 +1,6 @@
-//! What an op says of its kernel: the WGSL fragments that link to it, its numbers, and how much work there is.
+//! A kernel before it is linked: its WGSL files, its numbers, and how much work there is.
 
-use super::{Algorithm, Half};
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 /// A `.wgsl` file of `shaders/`.
 ///
@@ -26,7 +24,7 @@ impl Fragment {
 /// The [`Fragment`] in `shaders/$name`.
 macro_rules! fragment {
     ($name:literal) => {
-        $crate::ops::Fragment {
+        $crate::kernel::Fragment {
             name: $name,
             source: include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $name)),
         }
@@ -159,46 +157,5 @@ impl Kernel {
             }
         }
         text
-    }
-}
-
-/// The algorithm of products `[m, k] [k, n]`, by `[m, n, k]`.
-pub type Products = BTreeMap<[usize; 3], Algorithm>;
-
-/// What lowering may depend on; never on a timing of the run itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeviceProfile {
-    /// The adapter runs on the CPU (lavapipe, WARP): there workgroup memory is no faster than any other, and each buffer
-    /// load is a gather.
-    pub software: bool,
-    /// Kernels may exchange values within subgroups, which have eight invocations, all of them.
-    pub subgroups_of_eight: bool,
-    /// Storage buffers that a dispatch may bind.
-    pub storage_buffers: usize,
-    /// What a tuning run found for products of these sizes; all others follow the rule of [`Algorithm::choose`].
-    pub products: Products,
-    /// Where products are computed in f16, the matrices that they are computed by.
-    pub half: Option<Half>,
-}
-
-/// Storage buffers that WebGPU lets every dispatch bind.
-pub const STORAGE_BUFFERS: usize = 8;
-
-impl DeviceProfile {
-    /// WebGPU's default limits, and the rule alone.
-    pub const fn new(software: bool) -> DeviceProfile {
-        DeviceProfile {
-            software,
-            subgroups_of_eight: false,
-            storage_buffers: STORAGE_BUFFERS,
-            products: Products::new(),
-            half: None,
-        }
-    }
-}
-
-impl Default for DeviceProfile {
-    fn default() -> DeviceProfile {
-        DeviceProfile::new(false)
     }
 }

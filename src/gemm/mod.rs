@@ -1,0 +1,123 @@
+//! Products on a GPU: one core for all of them, `C [m, n] = epilogue(A [m, k] B [k, n])`.
+//!
+//! A kernel is an algorithm, a loader for each operand and an epilogue, each of them plain WGSL files. The [`Algorithm`] is
+//! chosen here, from the size and the device; a [`Loader`] says how an operand is read, stored ([`Dense`]) or computed from what
+//! is stored; the epilogue does to the sums what its op wants. A matrix product and a convolution differ in their loaders alone.
+//!
+//! An element's address is the sum of a part of its row (of B: its column) and a part of its k, so that an algorithm computes
+//! each part once. Algorithms that stage tiles in workgroup memory load vec4s: four rows (of B: columns) at one k. Where the
+//! operand is stored with these side by side, as both are of a weight gradient, a vec4 is one load; where it is k-contiguous it
+//! is four, whose cache lines neighbours share.
+
+mod algorithm;
+mod half;
+mod profile;
+
+pub use algorithm::Algorithm;
+pub use half::Half;
+pub use profile::{DeviceProfile, Products, STORAGE_BUFFERS};
+
+use crate::kernel::{Kernel, fragment};
+
+/// An operand's place in a product.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// The left operand, at binding 1.
+    A,
+    /// The right operand, at binding 2.
+    B,
+}
+
+/// How a kernel reads an operand.
+pub trait Loader {
+    /// Links what defines `a_row(row)`, `a_k(k)` and `load_a(a_row + a_k)`, or of B `b_col(col)`, `b_k(k)` and
+    /// `load_b(b_col + b_k)`.
+    fn link(&self, kernel: Kernel, side: Side) -> Kernel;
+
+    /// Whether elements of successive k lie side by side.
+    fn k_contiguous(&self) -> bool;
+
+    /// Links what defines loads of four rows (of B: columns) at one k, where these lie side by side and are one load.
+    fn link_vec4(&self, _: &Kernel, _: Side) -> Option<Kernel> {
+        None
+    }
+}
+
+/// An operand that is stored as it is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dense {
+    /// Whether elements of successive k lie side by side: of A as rows `[m, k]`, of B as columns `[n, k]`.
+    pub k_contiguous: bool,
+    /// How many elements lie side by side.
+    pub cols: usize,
+}
+
+impl Loader for Dense {
+    fn link(&self, kernel: Kernel, side: Side) -> Kernel {
+        kernel.link(match (side, self.k_contiguous) {
+            (Side::A, true) => fragment!("gemm/operand_a.wgsl"),
+            (Side::A, false) => fragment!("gemm/operand_a_transposed.wgsl"),
+            (Side::B, true) => fragment!("gemm/operand_b_transposed.wgsl"),
+            (Side::B, false) => fragment!("gemm/operand_b.wgsl"),
+        })
+    }
+
+    fn k_contiguous(&self) -> bool {
+        self.k_contiguous
+    }
+
+    fn link_vec4(&self, kernel: &Kernel, side: Side) -> Option<Kernel> {
+        let one_load = !self.k_contiguous && self.cols.is_multiple_of(4);
+        one_load.then(|| {
+            kernel.clone().link(match side {
+                Side::A => fragment!("gemm/vec4_a_contiguous.wgsl"),
+                Side::B => fragment!("gemm/vec4_b_contiguous.wgsl"),
+            })
+        })
+    }
+}
+
+/// A product to compute.
+pub struct Problem<'p> {
+    /// `[m, n, k]`.
+    pub size: [usize; 3],
+    /// How A is read.
+    pub a: &'p dyn Loader,
+    /// How B is read.
+    pub b: &'p dyn Loader,
+    /// Links what defines `epilogue(row, col, sums)` for up to four columns of a row.
+    pub epilogue: &'p dyn Fn(Kernel) -> Kernel,
+    /// What A is multiplied by before it is rounded to f16, about: a gradient of a mean over many examples is small.
+    pub a_scale: usize,
+}
+
+impl Problem<'_> {
+    /// Its kernel on a device.
+    pub fn kernel(&self, profile: &DeviceProfile) -> Kernel {
+        let [m, n, k] = self.size;
+        let (kernel, by_vec4) = match profile.half {
+            Some(half) => (half.kernel(m, n, self.a_scale), false),
+            None => {
+                let algorithm = Algorithm::choose(profile, self.size);
+                (algorithm.kernel(m, n), algorithm.reads_by_vec4())
+            }
+        };
+        let kernel = kernel.constant("M", m).constant("N", n).constant("K", k);
+        let kernel = linked(kernel, self.a, Side::A, by_vec4);
+        (self.epilogue)(linked(kernel, self.b, Side::B, by_vec4))
+    }
+}
+
+/// Links an operand: loads of elements, or of vec4s too.
+fn linked(kernel: Kernel, operand: &dyn Loader, side: Side, by_vec4: bool) -> Kernel {
+    if by_vec4 && let Some(kernel) = operand.link_vec4(&kernel, side) {
+        return kernel;
+    }
+    let kernel = operand.link(kernel, side);
+    let k_contiguous = usize::from(operand.k_contiguous());
+    match (by_vec4, side) {
+        (false, _) => kernel,
+        (true, Side::A) => kernel.link(fragment!("gemm/vec4_a.wgsl")).constant("A_K_CONTIGUOUS", k_contiguous),
+        (true, Side::B) => kernel.link(fragment!("gemm/vec4_b.wgsl")).constant("B_K_CONTIGUOUS", k_contiguous),
+    }
+}

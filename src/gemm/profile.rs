@@ -1,0 +1,45 @@
+//! What is known of a device when kernels are chosen for it.
+
+use super::{Algorithm, Half};
+use std::collections::BTreeMap;
+
+/// The algorithm of products `[m, k] [k, n]`, by `[m, n, k]`.
+pub type Products = BTreeMap<[usize; 3], Algorithm>;
+
+/// What lowering may depend on; never on a timing of the run itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceProfile {
+    /// The adapter runs on the CPU (lavapipe, WARP): there workgroup memory is no faster than any other, and each buffer
+    /// load is a gather.
+    pub software: bool,
+    /// Kernels may exchange values within subgroups, which have eight invocations, all of them.
+    pub subgroups_of_eight: bool,
+    /// Storage buffers that a dispatch may bind.
+    pub storage_buffers: usize,
+    /// What a tuning run found for products of these sizes; all others follow the rule of [`Algorithm::choose`].
+    pub products: Products,
+    /// Where products are computed in f16, the matrices that they are computed by.
+    pub half: Option<Half>,
+}
+
+/// Storage buffers that WebGPU lets every dispatch bind.
+pub const STORAGE_BUFFERS: usize = 8;
+
+impl DeviceProfile {
+    /// WebGPU's default limits, and the rule alone.
+    pub const fn new(software: bool) -> DeviceProfile {
+        DeviceProfile {
+            software,
+            subgroups_of_eight: false,
+            storage_buffers: STORAGE_BUFFERS,
+            products: Products::new(),
+            half: None,
+        }
+    }
+}
+
+impl Default for DeviceProfile {
+    fn default() -> DeviceProfile {
+        DeviceProfile::new(false)
+    }
+}
