@@ -34,7 +34,7 @@
 //! - No module names another than the table says, be it by a path or by an inherent impl on its type.
 //! - Only `backend/gpu` and `unchecked.rs` name wgpu; `unchecked.rs` alone has unsafe code.
 //! - `tensor`, `compute`, `graph`, `ops` and `plan` do no input or output and know no device.
-//! - `models` names no kernel.
+//! - `models` names no kernel, and nothing else names a model: the program asks for a [`models::Capability`].
 //!
 //! # Words
 //!

@@ -9,7 +9,7 @@ use super::{say, table, thousands};
 use crate::error::{Error, Result};
 use crate::files::check_target;
 use crate::plot::{Curve, loss_curve};
-use crate::train::summary::{Run, architecture};
+use crate::train::summary::Run;
 
 /// Keys that decide what a test loss measures: runs that differ in one are not ranked by it.
 const MEASURES: [&str; 13] = [
@@ -30,8 +30,8 @@ const MEASURES: [&str; 13] = [
 
 /// Show runs beside each other: the options that differ, the best figures, and a picture of their test losses
 ///
-/// The best epoch is the one with the lowest test loss, in nats an image where the model's likelihood is; for gan, whose
-/// losses rank nothing, it is the last.
+/// The best epoch is the one with the lowest test loss, in nats an image where the model's likelihood is; of a model
+/// whose losses rank no epochs, as a GAN's, it is the last.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: vae-gpu compare runs/small runs/large --out compared.png")]
 pub(super) struct Compare {
@@ -127,7 +127,7 @@ fn figures(runs: &[Run]) -> Vec<Vec<String>> {
         }
     }
     let mut rows = vec![
-        row("architecture", &|run| Some(architecture(&run.config))),
+        row("architecture", &|run| Some(run.architecture())),
         row("epochs done", &|run| run.epochs.last().map(|line| line.epoch.to_string())),
         row("best epoch", &|run| run.best().map(|line| line.epoch.to_string())),
     ];

@@ -3,7 +3,7 @@
 use super::{Binarise, TrainConfig};
 use crate::config::BetaSchedule;
 use crate::error::{Error, Result};
-use crate::models::ModelKind;
+use crate::models::Capability;
 use crate::ops::Noise;
 
 /// What may change when a run is resumed: keys of the configuration.
@@ -55,18 +55,16 @@ impl TrainConfig {
 
     /// Options of training that not every model has.
     fn belongs(&self) -> Result<()> {
-        let model = self.model;
-        let refuse = |given: bool, option: &str, why: &str| match given {
-            true => Err(Error::Usage(format!("{option} does not belong to --model {}: {why}", model.name()))),
-            false => Ok(()),
-        };
-        let no_kl = model != ModelKind::Vae;
-        refuse(no_kl && self.beta != 1.0, "--beta", "it weighs the KL term of vae")?;
-        refuse(no_kl && self.beta_schedule != BetaSchedule::Constant, "--beta-schedule", "it is for vae")?;
-        let gan = model == ModelKind::Gan;
-        refuse(gan && self.noise.is_some(), "--noise", "it has no encoder, whose input could be corrupted")?;
-        refuse(gan && self.patience.is_some(), "--patience", "its losses do not say when it is done")?;
-        refuse(gan && self.bias_from_mean, "--bias-from-mean", "it is for autoencoders")
+        use Capability::{Encoder, RankingLoss, WeightedKl};
+        let options = [
+            ("--beta", self.beta != 1.0, WeightedKl),
+            ("--beta-schedule", self.beta_schedule != BetaSchedule::Constant, WeightedKl),
+            ("--noise", self.noise.is_some(), Encoder),
+            ("--patience", self.patience.is_some(), RankingLoss),
+            ("--bias-from-mean", self.bias_from_mean, Encoder),
+        ];
+        let mut given = options.into_iter().filter(|(_, given, _)| *given);
+        given.try_for_each(|(option, _, capability)| self.model.check_option(option, capability))
     }
 
     /// Checks that `changed` keeps all that a resumed run must keep: everything but epochs, patience, device, data, and
@@ -114,6 +112,7 @@ impl Binarise {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::ModelKind;
 
     #[test]
     fn every_rule_names_its_option() {

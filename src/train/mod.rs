@@ -40,7 +40,7 @@ use crate::backend::{Device, ProgramId, Session, Traffic};
 use crate::config::TrainConfig;
 use crate::data::{Dataset, Fingerprint, Images};
 use crate::error::{Error, Result};
-use crate::models::{Batches, Model, Optimiser};
+use crate::models::{Batches, Capability, Model, Optimiser};
 use crate::ops::Order;
 use crate::plan::{Arena, Options, compile};
 use crate::step::Step;
@@ -261,7 +261,7 @@ impl<'d> Trainer<'d> {
                 return Ok(Ended::Stopped { step: line.step, epoch: line.epoch + 1 });
             }
         }
-        if !self.model.has_prior() {
+        if !self.model.has(Capability::Prior) {
             observer.fitting_density();
             density::fit_all(&mut *self.session, folder, &self.model, &self.config, &self.data.train, self.options)?;
         }
@@ -304,9 +304,9 @@ impl<'d> Trainer<'d> {
         let traffic: Traffic = self.session.traffic() - traffic;
         let test = self.evaluate()?;
         let count = steps.len() as u64;
-        let best = self
-            .standing
-            .filter(|best| best.best_epoch > 0 && self.model.is_scored() && best.best_test_loss <= test.loss());
+        let best = self.standing.filter(|best| {
+            best.best_epoch > 0 && self.model.has(Capability::RankingLoss) && best.best_test_loss <= test.loss()
+        });
         self.standing = Some(Standing {
             step: before + count,
             epoch,
