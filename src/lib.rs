@@ -24,7 +24,7 @@
 //! | [`data`] | data sets in | models, devices | error, files, rng, tensor |
 //! | [`density`] | Gaussians fitted to codes, to sample from | models | compute, error, files, rng |
 //! | [`plot`] | pictures out | models, devices | data, error, files |
-//! | [`config`] | what a run is told | the loop | backend, data, error, models, ops, rng |
+//! | [`config`] | the options of a run, each declared once | the loop | backend, data, error, models, ops, rng |
 //! | [`train`] | the loop, checkpoints, the run folder | kernels, adapters, commands | all above but compute and unchecked |
 //! | [`export`] | trained models in other tools' formats | devices | error, files, graph, models, ops, train |
 //! | [`cli`] | the commands | how anything is computed | backend, config, data, density, error, export, files, models, ops, plan, plot, train |

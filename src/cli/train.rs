@@ -125,7 +125,7 @@ impl Train {
 
     /// Defaults < preset < file < flags; for a resumed run its own file stands, and flags may only change what may change.
     fn config(&self, resumed: Option<&RunFolder>) -> Result<TrainConfig> {
-        let flags = self.flags.table()?;
+        let flags = self.flags.table();
         if let Some(run) = resumed {
             let file = run.config()?;
             let config = TrainConfig::layered([file.to_table()?, flags])?;

@@ -35,7 +35,7 @@ impl TrainConfig {
         }
     }
 
-    /// Bytes of a data set that may stay on a device.
+    /// Largest size in bytes of a data set that stays on a device.
     pub(crate) fn data_limit(&self, device: &dyn Device) -> Option<u64> {
         let asked = self.resident_limit.map(|mebibytes| mebibytes.saturating_mul(1 << 20));
         [asked, device.binding_limit()].into_iter().flatten().min()

@@ -65,13 +65,13 @@ impl ModelKind {
     ///
     /// # Errors
     /// [`Error::Usage`] that names the option, the models that have it, and what this one lacks.
-    pub(crate) fn check_option(self, option: &str, capability: Capability) -> Result<()> {
+    pub(crate) fn check_option(self, key: &str, capability: Capability) -> Result<()> {
         if self.has(capability) {
             return Ok(());
         }
         let (name, others) = (self.name(), capability.models());
         Err(Error::Usage(format!(
-            "{option} does not belong to --model {name}: it is for {others}; {name} has no {capability}"
+            "--{key} does not belong to --model {name}: it is for {others}; {name} has no {capability}"
         )))
     }
 }
@@ -94,7 +94,7 @@ mod tests {
             assert_eq!(model.judging(1).is_ok(), kind.has(Capability::Discriminator), "{}", kind.name());
         }
         assert_eq!(Capability::Posterior.models(), "vae, iwae");
-        let error = ModelKind::Gan.check_option("--noise", Capability::Encoder).unwrap_err().to_string();
+        let error = ModelKind::Gan.check_option("noise", Capability::Encoder).unwrap_err().to_string();
         assert!(error.ends_with("it is for ae, vae, collapsed, iwae, contractive; gan has no encoder"), "{error}");
     }
 }

@@ -140,6 +140,20 @@ pub struct ModelConfig {
     pub contraction: f64,
 }
 
+/// Whether an option has other values in two architectures.
+type Differs = fn(&ModelConfig, &ModelConfig) -> bool;
+
+/// Options that not every model has, each with the capability of those that have it.
+const NEEDS: [(&str, Capability, Differs); 7] = [
+    ("samples", Capability::ImportanceSamples, |a, b| a.samples != b.samples),
+    ("free-bits", Capability::WeightedKl, |a, b| a.free_bits != b.free_bits),
+    ("penalty", Capability::Penalty, |a, b| a.penalty != b.penalty),
+    ("contraction", Capability::JacobianPenalty, |a, b| a.contraction != b.contraction),
+    ("deviation", Capability::Posterior, |a, b| a.deviation != b.deviation),
+    ("code-activation", Capability::PointCode, |a, b| a.code_activation != b.code_activation),
+    ("loss", Capability::Encoder, |a, b| a.loss != b.loss),
+];
+
 /// The largest size a layer may have: more than any that trains, and products of two still fit in 64 bits.
 const LARGEST: usize = 1 << 24;
 /// The most hidden layers on a side, so that all parameters together can be counted too.
@@ -202,21 +216,16 @@ impl ModelConfig {
         self.belongs()
     }
 
+    /// The capability of the models that have an option; none where all have it.
+    pub(crate) fn capability(key: &str) -> Option<Capability> {
+        NEEDS.iter().find(|(known, ..)| *known == key).map(|(_, capability, _)| *capability)
+    }
+
     /// Options that a model does not have may only hold their default.
     fn belongs(&self) -> Result<()> {
-        use Capability::{Encoder, ImportanceSamples, JacobianPenalty, PointCode, Posterior, WeightedKl};
         let default = ModelConfig::vae(self.features);
-        let options = [
-            ("--samples", self.samples != default.samples, ImportanceSamples),
-            ("--free-bits", self.free_bits != default.free_bits, WeightedKl),
-            ("--penalty", self.penalty != default.penalty, Capability::Penalty),
-            ("--contraction", self.contraction != default.contraction, JacobianPenalty),
-            ("--deviation", self.deviation != default.deviation, Posterior),
-            ("--code-activation", self.code_activation != default.code_activation, PointCode),
-            ("--loss", self.loss != default.loss, Encoder),
-        ];
-        let mut given = options.into_iter().filter(|(_, given, _)| *given);
-        given.try_for_each(|(option, _, capability)| self.model.check_option(option, capability))
+        let mut given = NEEDS.iter().filter(|(.., differs)| differs(self, &default));
+        given.try_for_each(|(key, capability, _)| self.model.check_option(key, *capability))
     }
 
     /// Layer sizes of the networks from code to code, `400-20-400`; without an encoder from the latent on, with the

@@ -117,8 +117,7 @@ impl<'d> Trainer<'d> {
         if let Some(checkpoint) = from {
             checkpoint.check_model(std::path::Path::new("the checkpoint"), &model)?;
             let (theirs, ours) = (&checkpoint.header.train, Training::from(config));
-            // These two may change: see `TrainConfig::check_resumable`.
-            if (Training { lr: ours.lr, clip_norm: ours.clip_norm, ..theirs.clone() }) != ours {
+            if !theirs.may_become(&ours) {
                 return Err(Error::Usage(format!("the checkpoint was trained with {theirs:?}, the run has {ours:?}")));
             }
             let done = checkpoint.header.standing.steps_within();
