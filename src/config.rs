@@ -1,23 +1,27 @@
-//! What a training run is told: defaults, then a preset, then a TOML file, then flags; written back into its folder.
+//! The configuration of a training run: defaults, then a preset, then a TOML file, then flags; written back into its folder.
 
 mod augment;
 mod beside;
 mod image_side;
 mod noise;
+mod option;
+mod options;
 mod preset;
 mod reading;
 mod rules;
 mod schedule;
 
 pub use image_side::ImageSide;
+pub use options::TrainConfig;
+pub(crate) use options::options;
 pub use preset::{PRESETS, preset};
+pub(crate) use rules::may_change;
 pub use schedule::{BetaSchedule, Progress, RateSchedule};
 
-use crate::backend::Precision;
-use crate::data::{Background, Channels, DataSource, Header, ImageSize, Scale};
+use crate::data::ImageSize;
 use crate::error::{Error, Result, shown_toml};
-use crate::models::{Deviation, Initial, Loss, ModelConfig, ModelKind, Output, Penalty};
-use crate::ops::{Activation, Adam, Augment, Augmentation, Noise, Pixels};
+use crate::models::ModelConfig;
+use crate::ops::{Adam, Augment, Pixels};
 use crate::rng::Stream;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -27,179 +31,12 @@ use toml::Table;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Binarise {
-    /// They stay as they are
+    /// None: grey values as they are
     None,
-    /// 1 from one half on, else 0
+    /// Threshold at one half: 1 from there on, else 0
     Threshold,
     /// 1 with the pixel's brightness as probability, drawn anew at every step
     Bernoulli,
-}
-
-/// Everything needed to run again. Each field is a flag of `vae-gpu train` and a key of a TOML file, spelled with hyphens.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
-pub struct TrainConfig {
-    /// Which model.
-    pub model: ModelKind,
-    /// Sizes of the encoder's hidden layers, and in reverse the decoder's, unless either is given apart.
-    pub hidden: Vec<usize>,
-    /// Sizes of the encoder's (the discriminator's) hidden layers.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub encoder: Option<Vec<usize>>,
-    /// Sizes of the decoder's (the generator's) hidden layers.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub decoder: Option<Vec<usize>>,
-    /// Dimensions of the latent.
-    pub latent: usize,
-    /// What follows each hidden layer.
-    pub activation: Activation,
-    /// What follows a code without noise.
-    pub code_activation: Activation,
-    /// What a reconstruction is scored by.
-    pub loss: Loss,
-    /// What the decoder's output is, where the loss does not read logits.
-    pub output: Output,
-    /// What the encoder's second half is.
-    pub deviation: Deviation,
-    /// How weights begin.
-    pub init: Initial,
-    /// Start the output's bias from the training data's mean.
-    pub bias_from_mean: bool,
-    /// Weight of the KL term.
-    pub beta: f64,
-    /// How beta gets there.
-    pub beta_schedule: BetaSchedule,
-    /// Nats a latent dimension below which KL is not lowered.
-    pub free_bits: f64,
-    /// Samples of the latent an image, for `iwae`.
-    pub samples: usize,
-    /// On the code of `ae`, or the generator's output.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub penalty: Option<Penalty>,
-    /// Weight of the squared Jacobian, for `contractive`.
-    pub contraction: f64,
-    /// What the encoder's input is corrupted with.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub noise: Option<Noise>,
-    /// How training images are changed by chance.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub augment: Option<Augmentation>,
-    /// Images a step.
-    pub batch_size: usize,
-    /// Passes over the training images.
-    pub epochs: u64,
-    /// Adam's learning rate.
-    pub lr: f64,
-    /// How the rate changes.
-    pub lr_schedule: RateSchedule,
-    /// Decay of Adam's mean of gradients.
-    pub adam_beta1: f64,
-    /// Decay of Adam's mean of squared gradients.
-    pub adam_beta2: f64,
-    /// What Adam adds to the root of the second moment.
-    pub adam_epsilon: f64,
-    /// Decoupled weight decay (AdamW).
-    pub weight_decay: f64,
-    /// The gradient's largest norm.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub clip_norm: Option<f64>,
-    /// Epochs without a better test loss after which training stops.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub patience: Option<u64>,
-    /// What every draw of the run depends on.
-    pub seed: u32,
-    /// Binarisation of grey pixels.
-    pub binarise: Binarise,
-    /// A folder, a file, or made-up data; the embedded MNIST where there is none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub data: Option<DataSource>,
-    /// The test set, where it is not a part of the data.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub test_data: Option<DataSource>,
-    /// The share of data without a test set that is trained on; 0.9 where it is not said.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub split: Option<f64>,
-    /// What a folder's images are resized to.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub image_size: Option<ImageSide>,
-    /// Channels of a folder's images; RGB where any is coloured, if it is not said.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub channels: Option<Channels>,
-    /// What lies behind transparent pixels.
-    pub background: Background,
-    /// Whether a table's first line names its columns.
-    pub header: Header,
-    /// A table's column of labels: its name, its number from 0, or `none`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub label_column: Option<String>,
-    /// A table's columns that are left out, by name or number from 0.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub drop_columns: Vec<String>,
-    /// Leave out what can't be read or is not finite.
-    pub drop_bad: bool,
-    /// What becomes of the data's values.
-    pub scale: Scale,
-    /// MiB of a data set that stay on the device; a larger one is streamed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub resident_limit: Option<u64>,
-    /// What products are computed in.
-    pub precision: Precision,
-    /// auto, cpu, gpu, an adapter's index or a part of its name.
-    pub device: String,
-}
-
-impl Default for TrainConfig {
-    fn default() -> TrainConfig {
-        let (model, adam) = (ModelConfig::vae(1), Adam::default());
-        TrainConfig {
-            model: model.model,
-            hidden: model.encoder,
-            encoder: None,
-            decoder: None,
-            latent: model.latent,
-            activation: model.activation,
-            code_activation: model.code_activation,
-            loss: model.loss,
-            output: model.output,
-            deviation: model.deviation,
-            init: model.init,
-            bias_from_mean: false,
-            beta: 1.0,
-            beta_schedule: BetaSchedule::Constant,
-            free_bits: model.free_bits,
-            samples: model.samples,
-            penalty: model.penalty,
-            contraction: model.contraction,
-            noise: None,
-            augment: None,
-            batch_size: 128,
-            epochs: 10,
-            lr: 1e-3,
-            lr_schedule: RateSchedule::Constant,
-            adam_beta1: adam.beta1,
-            adam_beta2: adam.beta2,
-            adam_epsilon: adam.epsilon,
-            weight_decay: 0.0,
-            clip_norm: None,
-            patience: None,
-            seed: 0,
-            binarise: Binarise::None,
-            data: None,
-            test_data: None,
-            split: None,
-            image_size: None,
-            channels: None,
-            background: Background::default(),
-            header: Header::Auto,
-            label_column: None,
-            drop_columns: Vec::new(),
-            drop_bad: false,
-            scale: Scale::Auto,
-            resident_limit: None,
-            precision: Precision::F32,
-            device: "auto".to_owned(),
-        }
-    }
 }
 
 impl TrainConfig {
@@ -281,7 +118,7 @@ impl TrainConfig {
         }
     }
 
-    /// What the training batches read.
+    /// Preprocessing of training pixels.
     pub fn pixels(&self) -> Pixels {
         match self.binarise {
             Binarise::None => Pixels::Grey,
@@ -290,7 +127,7 @@ impl TrainConfig {
         }
     }
 
-    /// How training images of this size are changed.
+    /// Augmentation of training images of this size.
     pub fn augment(&self, ImageSize { height, width, channels }: ImageSize) -> Option<Augment> {
         let stream = Stream::Augmentation;
         self.augment.map(|augmentation| Augment { augmentation, height, width, channels, stream })
@@ -312,11 +149,12 @@ fn read_table(path: &Path) -> Result<Table> {
     Ok(table)
 }
 
-/// Which key the first unknown one may be meant for, as the end of a message.
+/// The key that the first unknown one may be meant for, as the end of a message.
 fn nearest(table: &Table) -> String {
-    let known = serde_aux::prelude::serde_introspect::<TrainConfig>();
-    let Some(unknown) = table.keys().find(|key| !known.contains(&key.as_str())) else { return String::new() };
-    let similar = known.iter().map(|key| (strsim::jaro_winkler(key, unknown), key));
+    let Some(unknown) = table.keys().find(|key| !options().any(|option| option.key == *key)) else {
+        return String::new();
+    };
+    let similar = options().map(|option| (strsim::jaro_winkler(option.key, unknown), option.key));
     match similar.max_by(|a, b| a.0.total_cmp(&b.0)) {
         Some((likeness, key)) if likeness > 0.75 => format!("did you mean `{key}`?"),
         _ => String::new(),
@@ -331,6 +169,7 @@ fn from_table(table: Table) -> Result<TrainConfig> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::Noise;
 
     #[test]
     fn a_configuration_survives_toml() {

@@ -26,7 +26,7 @@
 //! | [`data`] | data sets in | models, devices | error, files, rng, tensor |
 //! | [`density`] | Gaussians fitted to codes, to sample from | models | compute, error, files, rng |
 //! | [`plot`] | pictures out | models, devices | data, error, files |
-//! | [`config`] | what a run is told | the loop | backend, data, error, models, ops, rng |
+//! | [`config`] | the options of a run, each declared once | the loop | backend, data, error, models, ops, rng |
 //! | [`train`] | the loop, checkpoints, the run folder | kernels, adapters, commands | all above but compute and unchecked |
 //! | [`export`] | trained models in other tools' formats | devices | error, files, graph, models, ops, train |
 //! | [`cli`] | the commands | how anything is computed | backend, config, data, density, error, export, files, models, ops, plan, plot, train |
@@ -36,7 +36,7 @@
 //! - No module names another than the table says, be it by a path or by an inherent impl on its type.
 //! - Only `backend/gpu` and `unchecked.rs` name wgpu; `unchecked.rs` alone has unsafe code.
 //! - `tensor`, `compute`, `graph`, `ops` and `plan` do no input or output and know no device.
-//! - `models` names no kernel.
+//! - `models` names no kernel, and nothing else names a model: the program asks for a [`models::Capability`].
 //!
 //! # Words
 //!

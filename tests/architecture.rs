@@ -64,6 +64,22 @@ fn models_name_no_kernel() {
     none_says(&src("models"), &[".wgsl", "Kernel"]);
 }
 
+/// A file's code without its tests, which close it.
+fn untested(code: &str) -> &str {
+    code.split("#[cfg(test)]\nmod ").next().unwrap()
+}
+
+#[test]
+fn only_models_name_a_model() {
+    let inside = src("models");
+    let others = src("").into_iter().filter(|(path, _)| !inside.iter().any(|(model, _)| model == path));
+    let others: Vec<_> = others.map(|(path, code)| (path, untested(&code).to_owned())).collect();
+    none_says(&others, &["ModelKind::"]);
+    let asked = |word: &str| others.iter().any(|(_, code)| code.contains(word));
+    assert!(asked("Capability::") && asked("ModelKind"), "the rule must have something to find");
+    assert!(inside.iter().any(|(_, code)| code.contains("ModelKind::")), "the rule must have something to find");
+}
+
 /// The top modules, each with those it may name, lowest first. All name lower rows only, so that there is no circle.
 const EDGES: &[(&str, &[&str])] = &[
     ("tensor", &[]),

@@ -6,32 +6,16 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{say, table, thousands};
+use crate::config::options;
 use crate::error::{Error, Result};
 use crate::files::check_target;
 use crate::plot::{Curve, loss_curve};
-use crate::train::summary::{Run, architecture};
-
-/// Keys that decide what a test loss measures: runs that differ in one are not ranked by it.
-const MEASURES: [&str; 13] = [
-    "model",
-    "loss",
-    "beta",
-    "samples",
-    "free-bits",
-    "penalty",
-    "contraction",
-    "binarise",
-    "data",
-    "test-data",
-    "split",
-    "image-size",
-    "scale",
-];
+use crate::train::summary::Run;
 
 /// Show runs beside each other: the options that differ, the best figures, and a picture of their test losses
 ///
-/// The best epoch is the one with the lowest test loss, in nats an image where the model's likelihood is; for gan, whose
-/// losses rank nothing, it is the last.
+/// The best epoch is the one with the lowest test loss, in nats an image where the model's likelihood is; of a model
+/// whose losses rank no epochs, as a GAN's, it is the last.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: vae-gpu compare runs/small runs/large --out compared.png")]
 pub(super) struct Compare {
@@ -54,14 +38,13 @@ impl Compare {
             }
         }
         let names = self.names(&runs);
-        let options = differing(&runs)?;
+        let differing = differing(&runs)?;
         let mut rows = vec![[vec![String::new()], names.clone()].concat()];
-        rows.extend(options.iter().cloned());
+        rows.extend(differing.iter().cloned());
         rows.extend(figures(&runs));
         table::print(&rows, &[]);
 
-        let measured: Vec<&str> =
-            options.iter().map(|row| row[0].as_str()).filter(|key| MEASURES.contains(key)).collect();
+        let measured: Vec<&str> = differing.iter().map(|row| row[0].as_str()).filter(|key| measures(key)).collect();
         if !measured.is_empty() {
             say(format_args!("these runs differ in {}: their test losses don't measure the same", measured.join(", ")));
         }
@@ -82,6 +65,11 @@ impl Compare {
             false => self.runs.iter().map(|path| path.display().to_string()).collect(),
         }
     }
+}
+
+/// Whether runs that differ in an option are not ranked by their test losses.
+fn measures(key: &str) -> bool {
+    options().any(|option| option.measures && option.key == key)
 }
 
 /// A row for each option that differs: its key, and its value in each run.
@@ -127,7 +115,7 @@ fn figures(runs: &[Run]) -> Vec<Vec<String>> {
         }
     }
     let mut rows = vec![
-        row("architecture", &|run| Some(architecture(&run.config))),
+        row("architecture", &|run| Some(run.architecture())),
         row("epochs done", &|run| run.epochs.last().map(|line| line.epoch.to_string())),
         row("best epoch", &|run| run.best().map(|line| line.epoch.to_string())),
     ];

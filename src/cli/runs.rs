@@ -11,8 +11,8 @@ use crate::train::summary::{Summary, runs};
 
 /// List runs with their best figures
 ///
-/// The best epoch is the one with the lowest test loss, in nats an image where the model's likelihood is; for gan, whose
-/// losses rank nothing, it is the last. Seconds are those of training. A damaged run is named and left out.
+/// The best epoch is the one with the lowest test loss, in nats an image where the model's likelihood is; of a model
+/// whose losses rank no epochs, as a GAN's, it is the last. Seconds are those of training. A damaged run is named and left out.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: vae-gpu runs --json | jq -s 'min_by(.best_test_loss)'")]
 pub(super) struct Runs {

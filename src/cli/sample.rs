@@ -20,8 +20,8 @@ const ROWS: usize = 256;
 
 /// Draw images from a trained model
 ///
-/// Latents are drawn from the prior N(0, I) of vae, iwae and gan; for ae, collapsed and contractive from a density fitted
-/// to the training codes (Ghosh et al. 2020).
+/// Latents are drawn from the model's prior N(0, I); of a model without one from a density fitted to the training codes
+/// (Ghosh et al. 2020).
 #[derive(Debug, Args)]
 #[command(after_help = "Example: vae-gpu sample -n 64 --seed 7 --out digits.png")]
 pub(super) struct Sample {

@@ -13,7 +13,7 @@ use crate::config::{PRESETS, TrainConfig, preset};
 use crate::data::report;
 use crate::error::{Error, Result, shell_word};
 use crate::files::write_atomic;
-use crate::models::{Model, ModelKind};
+use crate::models::{Capability, Model};
 use crate::train::{Checkpoint, Ended, RunFolder, Trainer};
 
 /// Train a model, on MNIST unless --data names other images
@@ -125,7 +125,7 @@ impl Train {
 
     /// Defaults < preset < file < flags; for a resumed run its own file stands, and flags may only change what may change.
     fn config(&self, resumed: Option<&RunFolder>) -> Result<TrainConfig> {
-        let flags = self.flags.table()?;
+        let flags = self.flags.table();
         if let Some(run) = resumed {
             let file = run.config()?;
             let config = TrainConfig::layered([file.to_table()?, flags])?;
@@ -192,21 +192,15 @@ fn load(run: &RunFolder, config: &TrainConfig) -> Result<Option<Checkpoint>> {
 
 fn model_line(config: &TrainConfig, trainer: &Trainer<'_>) -> String {
     let model = trainer.model().config();
-    let chain = |sizes: Vec<usize>| sizes.iter().map(usize::to_string).collect::<Vec<_>>().join("-");
-    let into = [&[model.features], model.encoder.as_slice()].concat();
-    let out = [&[model.latent], model.decoder.as_slice(), &[model.features]].concat();
-    let shape = match model.model {
-        ModelKind::Gan => format!("{}, discriminator {}-1", chain(out), chain(into)),
-        _ => chain([into, out].concat()),
-    };
     let word = |value: &dyn std::fmt::Debug| format!("{value:?}").to_lowercase();
     let mut words = vec![word(&model.activation)];
-    match model.model {
-        ModelKind::Gan => {}
-        ModelKind::Vae => words.push(format!("{} + {} kl", word(&model.loss), config.beta)),
-        ModelKind::Iwae => words.push(format!("{}, {} samples", word(&model.loss), model.samples)),
-        _ => words.push(word(&model.loss)),
+    if model.model.has(Capability::Encoder) {
+        let kl = if model.model.has(Capability::WeightedKl) { format!(" + {} kl", config.beta) } else { String::new() };
+        words.push(word(&model.loss) + &kl);
     }
-    let count = thousands(trainer.model().layout().count());
+    if model.model.has(Capability::ImportanceSamples) {
+        words.push(format!("{} samples", model.samples));
+    }
+    let (shape, count) = (model.sizes(true), thousands(trainer.model().layout().count()));
     format!("model: {} {shape}, {}, {count} parameters", model.model.name(), words.join(", "))
 }

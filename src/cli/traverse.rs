@@ -11,7 +11,7 @@ use crate::config::TrainConfig;
 use crate::data::Images;
 use crate::error::{Error, Result};
 use crate::files::check_target;
-use crate::models::Model;
+use crate::models::{Capability, Model};
 use crate::plan::Options;
 use crate::train::generate::{Decoder, Encoder};
 use crate::train::{ModelInput, image_grid};
@@ -58,10 +58,10 @@ impl Traverse {
         found.say(&selected);
         let (mut center, mut unit) = (vec![0.0; latent], vec![1.0; latent]);
         let mut middle = center.clone();
-        if self.image.is_some() || !found.model.has_prior() {
+        if self.image.is_some() || !found.model.has(Capability::Prior) {
             let (config, examples) = found.examples(&self.asked)?;
             found.say_examples(&examples, true)?;
-            if !found.model.has_prior() {
+            if !found.model.has(Capability::Prior) {
                 (center, unit) = code_moments(&mut *session, &found.model, &config, &examples.images)?;
                 middle.clone_from(&center);
             }
@@ -70,7 +70,7 @@ impl Traverse {
                 let encoder = Encoder::load(&mut *session, &found.model, 1, Options::default())?;
                 let shown = examples.images.shown(image..image + 1, config.binarise)?;
                 middle = encoder.apply(&mut *session, &shown)?.means;
-                if !found.model.has_prior() {
+                if !found.model.has(Capability::Prior) {
                     center.clone_from(&middle);
                 }
             }

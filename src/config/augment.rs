@@ -1,4 +1,4 @@
-//! Augmentation as a flag and a file say it: `shift:2`, `flip`, `shift:2,flip`.
+//! The text of an augmentation: `shift:2`, `flip`, `shift:2,flip`.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,4 +1,4 @@
-//! A size that images are brought to, as a flag and a file say it: `64x64`, height first.
+//! The size that images are resized to, and its text: `64x64`, height first.
 
 use std::fmt;
 use std::str::FromStr;

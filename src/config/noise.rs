@@ -1,4 +1,4 @@
-//! Corruption as a flag and a file say it: `gaussian:0.3`, `mask:0.25`.
+//! The text of a corruption: `gaussian:0.3`, `mask:0.25`.
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,10 +1,10 @@
-//! What a configuration says of the data: how they are read, what they must be, and what fits a device.
+//! The data of a configuration: reading, allowed values, and the limit of the device.
 
 use super::{Binarise, ImageSide, TrainConfig};
 use crate::backend::Device;
 use crate::data::{Dataset, Images, Reading, Schema};
 use crate::error::{Error, Result};
-use crate::models::{Loss, ModelKind, Output};
+use crate::models::{Capability, Loss, Output};
 
 impl TrainConfig {
     /// The data, scaled as the configuration says.
@@ -35,7 +35,7 @@ impl TrainConfig {
         }
     }
 
-    /// Bytes of a data set that may stay on a device.
+    /// Largest size in bytes of a data set that stays on a device.
     pub(crate) fn data_limit(&self, device: &dyn Device) -> Option<u64> {
         let asked = self.resident_limit.map(|mebibytes| mebibytes.saturating_mul(1 << 20));
         [asked, device.binding_limit()].into_iter().flatten().min()
@@ -75,7 +75,7 @@ impl TrainConfig {
 
     /// Whether values must lie in [0, 1].
     fn takes_probabilities(&self) -> bool {
-        self.loss == Loss::Bce && self.model != ModelKind::Gan || self.binarise != Binarise::None
+        self.loss == Loss::Bce && self.model.has(Capability::Encoder) || self.binarise != Binarise::None
     }
 
     /// Checks that values are what the loss takes: probabilities lie in [0, 1].

@@ -1,14 +1,54 @@
-//! What a configuration may hold, and what a resumed run must keep.
+//! Allowed values of a configuration, and the options that a resumed run must keep.
 
-use super::{Binarise, TrainConfig};
-use crate::config::BetaSchedule;
+use std::fmt::Display;
+
+use super::{Binarise, TrainConfig, options};
 use crate::error::{Error, Result};
-use crate::models::ModelKind;
 use crate::ops::Noise;
 
-/// What may change when a run is resumed: keys of the configuration.
-const MAY_CHANGE: [&str; 8] =
-    ["epochs", "patience", "lr", "clip-norm", "device", "data", "test-data", "resident-limit"];
+/// What an option's check says of its value: where it fails, the end of a sentence that begins with the option's name.
+pub(super) type Checked = std::result::Result<(), String>;
+
+fn rule(holds: bool, found: impl Display, allowed: &str) -> Checked {
+    if holds { Ok(()) } else { Err(format!("is {found}: it must be {allowed}")) }
+}
+
+pub(super) fn above_zero(value: f64) -> Checked {
+    rule(value.is_finite() && value > 0.0, value, "a number above 0")
+}
+
+pub(super) fn from_zero(value: f64) -> Checked {
+    rule(value.is_finite() && value >= 0.0, value, "a number, 0 or above")
+}
+
+pub(super) fn below_one(value: f64) -> Checked {
+    rule((0.0..1.0).contains(&value), value, "0 or above and below 1")
+}
+
+pub(super) fn share(value: f64) -> Checked {
+    rule(value > 0.0 && value < 1.0, value, "above 0 and below 1")
+}
+
+pub(super) fn at_least_one(value: u64) -> Checked {
+    rule(value >= 1, value, "at least 1")
+}
+
+pub(super) fn noise(noise: Noise) -> Checked {
+    match noise {
+        Noise::Gaussian { deviation } => above_zero(deviation).map_err(|reason| format!("gaussian {reason}")),
+        Noise::Mask { fraction } => share(fraction).map_err(|reason| format!("mask {reason}")),
+    }
+}
+
+/// The check of an optional value.
+pub(super) fn if_given<T>(value: Option<T>, check: fn(T) -> Checked) -> Checked {
+    value.map_or(Ok(()), check)
+}
+
+/// Whether a resumed run may change the option.
+pub(crate) fn may_change(key: &str) -> bool {
+    options().any(|option| option.may_change && option.key == key)
+}
 
 impl TrainConfig {
     /// Checks every rule that does not depend on the data.
@@ -16,76 +56,29 @@ impl TrainConfig {
     /// # Errors
     /// [`Error::Usage`] naming the option, what was found and what is allowed.
     pub fn validate(&self) -> Result<()> {
-        let rule = |holds: bool, option: &str, found: String, allowed: &str| match holds {
-            true => Ok(()),
-            false => Err(Error::Usage(format!("{option} is {found}: it must be {allowed}"))),
-        };
-        let positive =
-            |option, value: f64| rule(value.is_finite() && value > 0.0, option, value.to_string(), "a number above 0");
-        let from_zero = |option, value: f64| {
-            rule(value.is_finite() && value >= 0.0, option, value.to_string(), "a number, 0 or above")
-        };
-        let fraction =
-            |option, value: f64| rule((0.0..1.0).contains(&value), option, value.to_string(), "0 or above and below 1");
-        let count = |option, value: u64| rule(value >= 1, option, value.to_string(), "at least 1");
-        count("--batch-size", self.batch_size as u64)?;
-        count("--epochs", self.epochs)?;
-        positive("--lr", self.lr)?;
-        from_zero("--beta", self.beta)?;
-        fraction("--adam-beta1", self.adam_beta1)?;
-        fraction("--adam-beta2", self.adam_beta2)?;
-        positive("--adam-epsilon", self.adam_epsilon)?;
-        from_zero("--weight-decay", self.weight_decay)?;
-        self.clip_norm.map_or(Ok(()), |norm| positive("--clip-norm", norm))?;
-        self.patience.map_or(Ok(()), |patience| count("--patience", patience))?;
-        self.resident_limit.map_or(Ok(()), |limit| count("--resident-limit", limit))?;
-        self.split.map_or(Ok(()), |split| {
-            rule(split > 0.0 && split < 1.0, "--split", split.to_string(), "above 0 and below 1")
-        })?;
-        match self.noise {
-            Some(Noise::Gaussian { deviation }) => positive("--noise gaussian", deviation)?,
-            Some(Noise::Mask { fraction: share }) => {
-                rule(share > 0.0 && share < 1.0, "--noise mask", share.to_string(), "above 0 and below 1")?;
-            }
-            None => {}
-        }
-        self.architecture(1).validate()?;
-        self.belongs()
+        let default = TrainConfig::default();
+        options().try_for_each(|option| option.check(self, &default))?;
+        self.architecture(1).validate()
     }
 
-    /// Options of training that not every model has.
-    fn belongs(&self) -> Result<()> {
-        let model = self.model;
-        let refuse = |given: bool, option: &str, why: &str| match given {
-            true => Err(Error::Usage(format!("{option} does not belong to --model {}: {why}", model.name()))),
-            false => Ok(()),
-        };
-        let no_kl = model != ModelKind::Vae;
-        refuse(no_kl && self.beta != 1.0, "--beta", "it weighs the KL term of vae")?;
-        refuse(no_kl && self.beta_schedule != BetaSchedule::Constant, "--beta-schedule", "it is for vae")?;
-        let gan = model == ModelKind::Gan;
-        refuse(gan && self.noise.is_some(), "--noise", "it has no encoder, whose input could be corrupted")?;
-        refuse(gan && self.patience.is_some(), "--patience", "its losses do not say when it is done")?;
-        refuse(gan && self.bias_from_mean, "--bias-from-mean", "it is for autoencoders")
-    }
-
-    /// Checks that `changed` keeps all that a resumed run must keep: everything but epochs, patience, device, data, and
-    /// what a run whose numbers went wrong needs: the rate and the norm that gradients are clipped to.
+    /// Checks that `changed` keeps all that a resumed run must keep. Other than epochs, patience, device and data, it may
+    /// change the rate and the norm that gradients are clipped to, which a run whose numbers went wrong needs.
     ///
     /// # Errors
     /// [`Error::Usage`] that names the first flag that differs, with both values.
     pub fn check_resumable(&self, changed: &TrainConfig) -> Result<()> {
         let (ours, theirs) = (self.to_table()?, changed.to_table()?);
         let shown = |value: Option<&toml::Value>| value.map_or("no value".to_owned(), toml::Value::to_string);
-        let keys = ours.keys().chain(theirs.keys()).filter(|key| !MAY_CHANGE.contains(&key.as_str()));
+        let keys = ours.keys().chain(theirs.keys()).filter(|key| !may_change(key));
         for key in keys {
             let (ours, theirs) = (ours.get(key), theirs.get(key));
             if ours != theirs {
+                let (theirs, ours) = (shown(theirs), shown(ours));
+                let may: Vec<&str> = options().filter(|option| option.may_change).map(|option| option.key).collect();
                 return Err(Error::Usage(format!(
-                    "--{key} {} contradicts the run that is resumed, which has {}: only --{} and --no-fuse may change",
-                    shown(theirs),
-                    shown(ours),
-                    MAY_CHANGE.join(", --")
+                    "--{key} {theirs} contradicts the run that is resumed, which has {ours}: only --{} and --no-fuse may \
+                     change",
+                    may.join(", --")
                 )));
             }
         }
@@ -114,6 +107,7 @@ impl Binarise {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::ModelKind;
 
     #[test]
     fn every_rule_names_its_option() {

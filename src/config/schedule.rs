@@ -1,4 +1,4 @@
-//! How the learning rate and beta change while a run goes on. Computed on the host, in f64, for each step.
+//! Schedules of the learning rate and of beta, computed on the host in f64 for each step.
 
 use std::f64::consts::PI;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Where a step lies in its run.
+/// Position of a step in its run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// The step, from 0.
@@ -22,17 +22,17 @@ impl Progress {
         self.step / self.steps_an_epoch.max(1)
     }
 
-    /// Share of the run that is done before this step.
+    /// Fraction of the run that is done before this step.
     fn share(self) -> f64 {
         self.step as f64 / (self.steps_an_epoch as f64 * self.epochs as f64).max(1.0)
     }
 }
 
-/// How the learning rate changes.
+/// Schedule of the learning rate.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum RateSchedule {
-    /// Not at all.
+    /// One rate throughout.
     #[default]
     Constant,
     /// Half a cosine from the rate to 0 over the run (Loshchilov and Hutter 2017, without restarts).
@@ -41,13 +41,13 @@ pub enum RateSchedule {
     Steps {
         /// Epochs done, rising.
         epochs: Vec<u64>,
-        /// What the rate is multiplied by at each.
+        /// Factor of the rate at each.
         factor: f64,
     },
 }
 
 impl RateSchedule {
-    /// What the rate is multiplied by.
+    /// Factor of the rate at a step.
     pub fn factor(&self, at: Progress) -> f64 {
         match self {
             RateSchedule::Constant => 1.0,
@@ -102,28 +102,28 @@ impl fmt::Display for RateSchedule {
     }
 }
 
-/// How beta gets to its value.
+/// Schedule of beta.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum BetaSchedule {
-    /// It has it from the start.
+    /// One beta throughout.
     #[default]
     Constant,
     /// It rises from 0 over the first epochs (Bowman et al. 2016; Sønderby et al. 2016).
     Linear {
-        /// How many epochs.
+        /// Epochs of the rise.
         epochs: u64,
     },
     /// The run has this many cycles, in each of which beta rises from 0 in the first half and stays in the second (Fu et
     /// al. 2019).
     Cyclical {
-        /// How many cycles.
+        /// Number of cycles.
         cycles: u64,
     },
 }
 
 impl BetaSchedule {
-    /// What beta is multiplied by.
+    /// Factor of beta at a step.
     pub fn factor(self, at: Progress) -> f64 {
         match self {
             BetaSchedule::Constant => 1.0,
@@ -164,7 +164,7 @@ impl fmt::Display for BetaSchedule {
     }
 }
 
-/// Text is how a file and a flag say it.
+/// Conversions from and to the text of a flag or a key.
 macro_rules! as_text {
     ($($kind:ty),+) => { $(
         impl TryFrom<String> for $kind {

@@ -20,7 +20,7 @@ use crate::train::tensor::{self, Tensor};
 /// A format of other tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// The networks as ONNX models: encoder.onnx and decoder.onnx, of a gan decoder.onnx and discriminator.onnx
+    /// The networks as ONNX models: decoder.onnx, and where the model has them encoder.onnx and discriminator.onnx
     Onnx,
     /// The weights under PyTorch's names, as one safetensors file
     Safetensors,

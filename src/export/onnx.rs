@@ -16,7 +16,7 @@ use super::proto::{
 };
 use crate::error::{Error, Result, graph_error};
 use crate::graph::{Graph, NodeId, Source};
-use crate::models::{Deviation, ModelKind};
+use crate::models::{Capability, Deviation};
 use crate::ops::{Activation, BiasActivation, Matmul, Op, SliceColumns, Transpose};
 use crate::train::Checkpoint;
 use crate::train::tensor::Tensor;
@@ -26,8 +26,8 @@ const OPSET: i64 = 17;
 /// Bytes a protocol-buffer message may have.
 const LARGEST: usize = i32::MAX as usize;
 
-/// A model's networks, each a file's name and its bytes: `encoder.onnx` and `decoder.onnx`, of a gan `decoder.onnx` (its
-/// generator) and `discriminator.onnx`. The first axis of every input and output is named `batch` and has any size.
+/// A model's networks, each a file's name and its bytes: `decoder.onnx` (a GAN's generator), and where the model has them
+/// `encoder.onnx` and `discriminator.onnx`. The first axis of every input and output is named `batch` and has any size.
 ///
 /// - encoder: `image` `[batch, pixels]` to `code` `[batch, latent]`, or of a model with a posterior to `mean` and `logvar`
 ///   (`deviation` where the model has a softplus deviation);
@@ -45,19 +45,15 @@ pub fn onnx(checkpoint: &Checkpoint) -> Result<Vec<(&'static str, Vec<u8>)>> {
         Deviation::Logvar => "logvar",
         Deviation::Softplus => "deviation",
     };
-    let decoder = ("decoder.onnx", model.decoding(1)?, [("z", "code"), ("mean", "image")].to_vec());
-    let networks = match config.model {
-        ModelKind::Gan => {
-            let names = [("x", "image"), ("logit", "logit")].to_vec();
-            [decoder, ("discriminator.onnx", model.judging(1)?, names)]
-        }
-        _ => {
-            let graph = model.encoding(1)?;
-            let noisy = graph.outputs().iter().any(|(name, _)| name == "logvar");
-            let code = if noisy { "mean" } else { "code" };
-            [("encoder.onnx", graph, [("x", "image"), ("latent", code), ("logvar", spread)].to_vec()), decoder]
-        }
-    };
+    let mut networks = Vec::new();
+    if model.has(Capability::Encoder) {
+        let code = if model.has(Capability::Posterior) { "mean" } else { "code" };
+        networks.push(("encoder.onnx", model.encoding(1)?, vec![("x", "image"), ("latent", code), ("logvar", spread)]));
+    }
+    networks.push(("decoder.onnx", model.decoding(1)?, vec![("z", "code"), ("mean", "image")]));
+    if model.has(Capability::Discriminator) {
+        networks.push(("discriminator.onnx", model.judging(1)?, vec![("x", "image"), ("logit", "logit")]));
+    }
     let properties = properties(checkpoint);
     let file = |(file, graph, names): (&'static str, Graph, Vec<(&str, &str)>)| {
         let name = file.trim_end_matches(".onnx");

@@ -7,13 +7,13 @@
 //! `[batch, 1, features]`, which broadcasts to every pair of the batch; here each example meets its own target.
 
 use super::autoencoder::{Autoencoder, mean};
-use super::{Batch, Code, Family, ModelConfig, Penalty};
+use super::{Batch, Capability, Code, Family, ModelConfig, Penalty};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
-use crate::tensor::Shape;
 use crate::ops::{Activation, Constant, Factor, METRICS, RowNorm};
+use crate::tensor::Shape;
 
-/// The networks, what follows the code, and the penalty on it.
+/// Networks, activation of the code, and the penalty on it.
 #[derive(Clone, Debug)]
 pub(super) struct Ae {
     pub(super) networks: Autoencoder,
@@ -22,6 +22,9 @@ pub(super) struct Ae {
 }
 
 impl Ae {
+    pub(super) const CAPABILITIES: &[Capability] =
+        &[Capability::Encoder, Capability::PointCode, Capability::RankingLoss, Capability::Penalty];
+
     pub(super) fn declare(config: &ModelConfig, layout: &mut ParameterLayout) -> Ae {
         let networks = Autoencoder::declare(config, layout, config.latent);
         Ae { networks, code_activation: config.code_activation, penalty: config.penalty }
@@ -57,10 +60,6 @@ impl Family for Ae {
 
     fn decode(&self, g: &mut Graph, z: NodeId) -> Result<NodeId> {
         self.networks.decode(g, z)
-    }
-
-    fn has_prior(&self) -> bool {
-        false
     }
 
     fn output_bias(&self) -> ParameterId {

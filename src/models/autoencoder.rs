@@ -1,4 +1,4 @@
-//! What all autoencoders share: an encoder, a decoder, and the score of a reconstruction.
+//! The networks of all autoencoders: encoder, decoder, and the reconstruction loss.
 
 use super::config::{Loss, ModelConfig};
 use super::mlp::Mlp;
@@ -39,7 +39,7 @@ impl Autoencoder {
         &self.decoder
     }
 
-    /// What a reconstruction from `z` costs, by example: `[rows, 1]`.
+    /// Reconstruction loss from `z` by example, `[rows, 1]`.
     pub(super) fn score(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<NodeId> {
         if self.loss == Loss::Bce {
             let logits = self.decoder.apply(g, z, Activation::Identity)?; // [rows, features]
@@ -58,10 +58,7 @@ impl Autoencoder {
 
     /// The score, where it is a normalised negative log-likelihood.
     pub(super) fn likelihood(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<Option<NodeId>> {
-        match self.loss {
-            Loss::Bce | Loss::Gaussian => self.score(g, z, x).map(Some),
-            Loss::Mse => Ok(None),
-        }
+        self.loss.is_likelihood().then(|| self.score(g, z, x)).transpose()
     }
 
     /// The decoder's mean for `z`: `[rows, features]`.

@@ -12,11 +12,11 @@ use std::f64::consts::PI;
 
 use super::ae::Ae;
 use super::autoencoder::mean;
-use super::{Batch, Code, Family, Loss, ModelConfig};
+use super::{Batch, Capability, Code, Family, Loss, ModelConfig};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
-use crate::tensor::Shape;
 use crate::ops::{Constant, Factor, METRICS, Norm, RowNorm, Scale};
+use crate::tensor::Shape;
 
 /// The autoencoder's networks.
 #[derive(Clone, Debug)]
@@ -27,6 +27,9 @@ pub(super) struct Collapsed {
 }
 
 impl Collapsed {
+    pub(super) const CAPABILITIES: &[Capability] =
+        &[Capability::Encoder, Capability::PointCode, Capability::RankingLoss];
+
     pub(super) fn declare(config: &ModelConfig, layout: &mut ParameterLayout) -> Collapsed {
         Collapsed { ae: Ae::declare(config, layout), loss: config.loss, latent: config.latent }
     }
@@ -60,10 +63,6 @@ impl Family for Collapsed {
 
     fn decode(&self, g: &mut Graph, z: NodeId) -> Result<NodeId> {
         self.ae.decode(g, z)
-    }
-
-    fn has_prior(&self) -> bool {
-        false
     }
 
     fn output_bias(&self) -> ParameterId {

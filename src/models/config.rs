@@ -5,11 +5,11 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::ModelKind;
+use super::{Capability, ModelKind};
 use crate::error::{Error, Result};
 use crate::ops::{Activation, Norm};
 
-/// What a reconstruction is scored by.
+/// Reconstruction loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Loss {
@@ -21,7 +21,14 @@ pub enum Loss {
     Gaussian,
 }
 
-/// What the decoder's output is, where the loss does not read logits.
+impl Loss {
+    /// Whether it is a normalised negative log-likelihood.
+    pub fn is_likelihood(self) -> bool {
+        self != Loss::Mse
+    }
+}
+
+/// Range of the decoder's output, where the loss does not read logits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Output {
@@ -40,7 +47,7 @@ impl Output {
     }
 }
 
-/// What the encoder's second half is.
+/// Parameterisation of the posterior's deviation by the encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Deviation {
@@ -50,7 +57,7 @@ pub enum Deviation {
     Softplus,
 }
 
-/// How weights begin.
+/// Initialisation of weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Initial {
@@ -64,9 +71,9 @@ pub enum Initial {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Penalty {
-    /// The sum of sizes, or of squares.
+    /// L1 or the square of L2.
     pub norm: Norm,
-    /// What it is multiplied by.
+    /// Factor of the norm.
     pub weight: f64,
 }
 
@@ -97,11 +104,11 @@ impl fmt::Display for Penalty {
     }
 }
 
-/// A model's architecture and objective: what its graphs depend on.
+/// A model's architecture and objective: all that its graphs depend on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ModelConfig {
-    /// Which model.
+    /// Kind of model.
     pub model: ModelKind,
     /// Pixels of an image.
     pub features: usize,
@@ -111,27 +118,41 @@ pub struct ModelConfig {
     pub decoder: Vec<usize>,
     /// Dimensions of the latent.
     pub latent: usize,
-    /// What follows each hidden layer.
+    /// Activation of hidden layers.
     pub activation: Activation,
-    /// What follows the code, where it has no noise.
+    /// Activation of a code without noise.
     pub code_activation: Activation,
-    /// What a reconstruction is scored by.
+    /// Reconstruction loss.
     pub loss: Loss,
-    /// What the decoder's output is.
+    /// Range of the decoder's output.
     pub output: Output,
-    /// What the encoder's second half is.
+    /// Parameterisation of the posterior's deviation.
     pub deviation: Deviation,
-    /// How weights begin.
+    /// Initialisation of weights.
     pub init: Initial,
-    /// Samples of the latent an image, for `iwae`.
+    /// Posterior samples an image.
     pub samples: usize,
-    /// Nats a latent dimension below which the KL term is not lowered, for `vae`; 0 for none.
+    /// Free bits: nats a latent dimension below which the KL term is not lowered; 0 for none.
     pub free_bits: f64,
-    /// On the code of `ae`, on the generator's output of `gan`.
+    /// Penalty on the code, or on a generator's output.
     pub penalty: Option<Penalty>,
-    /// Weight of the squared Jacobian, for `contractive`.
+    /// Weight of the encoder's squared Jacobian.
     pub contraction: f64,
 }
+
+/// Whether an option has other values in two architectures.
+type Differs = fn(&ModelConfig, &ModelConfig) -> bool;
+
+/// Options that not every model has, each with the capability of those that have it.
+const NEEDS: [(&str, Capability, Differs); 7] = [
+    ("samples", Capability::ImportanceSamples, |a, b| a.samples != b.samples),
+    ("free-bits", Capability::WeightedKl, |a, b| a.free_bits != b.free_bits),
+    ("penalty", Capability::Penalty, |a, b| a.penalty != b.penalty),
+    ("contraction", Capability::JacobianPenalty, |a, b| a.contraction != b.contraction),
+    ("deviation", Capability::Posterior, |a, b| a.deviation != b.deviation),
+    ("code-activation", Capability::PointCode, |a, b| a.code_activation != b.code_activation),
+    ("loss", Capability::Encoder, |a, b| a.loss != b.loss),
+];
 
 /// The largest size a layer may have: more than any that trains, and products of two still fit in 64 bits.
 const LARGEST: usize = 1 << 24;
@@ -189,35 +210,39 @@ impl ModelConfig {
         if !(self.contraction.is_finite() && self.contraction >= 0.0) {
             return bad("--contraction", &self.contraction, "a number, 0 or above");
         }
-        if self.loss == Loss::Bce && self.output == Output::Identity && self.model != ModelKind::Gan {
+        if self.loss == Loss::Bce && self.output == Output::Identity && self.model.has(Capability::Encoder) {
             return bad("--output", &"identity", "sigmoid with --loss bce, which reads probabilities");
         }
         self.belongs()
     }
 
+    /// The capability of the models that have an option; none where all have it.
+    pub(crate) fn capability(key: &str) -> Option<Capability> {
+        NEEDS.iter().find(|(known, ..)| *known == key).map(|(_, capability, _)| *capability)
+    }
+
     /// Options that a model does not have may only hold their default.
     fn belongs(&self) -> Result<()> {
-        use ModelKind::{Ae, Contractive, Gan, Iwae, Vae};
         let default = ModelConfig::vae(self.features);
-        let noisy = [Vae, Iwae];
-        let without_noise = [Ae, ModelKind::Collapsed, Contractive];
-        let options: [(&str, bool, &[ModelKind]); 7] = [
-            ("--samples", self.samples != default.samples, &[Iwae]),
-            ("--free-bits", self.free_bits != default.free_bits, &[Vae]),
-            ("--penalty", self.penalty.is_some(), &[Ae, Gan]),
-            ("--contraction", self.contraction != default.contraction, &[Contractive]),
-            ("--deviation", self.deviation != default.deviation, &noisy),
-            ("--code-activation", self.code_activation != default.code_activation, &without_noise),
-            ("--loss", self.loss != default.loss, &[Ae, Vae, ModelKind::Collapsed, Iwae, Contractive]),
-        ];
-        for (option, given, models) in options {
-            if given && !models.contains(&self.model) {
-                let names: Vec<&str> = models.iter().map(|model| model.name()).collect();
-                let (model, names) = (self.model.name(), names.join(", "));
-                return Err(Error::Usage(format!("{option} does not belong to --model {model}: it is for {names}")));
-            }
+        let mut given = NEEDS.iter().filter(|(.., differs)| differs(self, &default));
+        given.try_for_each(|(key, capability, _)| self.model.check_option(key, *capability))
+    }
+
+    /// Layer sizes of the networks from code to code, `400-20-400`; without an encoder from the latent on, with the
+    /// discriminator's: `20-400, discriminator 400`. `ends` adds pixels and logit: `784-400-20-400-784`.
+    pub fn sizes(&self, ends: bool) -> String {
+        let chain = |sizes: &[usize]| sizes.iter().map(usize::to_string).collect::<Vec<_>>().join("-");
+        let end = |size: usize| if ends { vec![size] } else { Vec::new() };
+        let (into, pixels) = ([end(self.features), self.encoder.clone()].concat(), end(self.features));
+        let out = [vec![self.latent], self.decoder.clone(), pixels].concat();
+        let mut text = match self.model.has(Capability::Encoder) {
+            true => chain(&[into.clone(), out].concat()),
+            false => chain(&out),
+        };
+        if self.model.has(Capability::Discriminator) {
+            text += &format!(", discriminator {}", chain(&[into, end(1)].concat()));
         }
-        Ok(())
+        text
     }
 }
 

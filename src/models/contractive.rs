@@ -10,14 +10,14 @@
 
 use super::ae::Ae;
 use super::autoencoder::mean;
-use super::{Batch, Code, Family, ModelConfig};
+use super::{Batch, Capability, Code, Family, ModelConfig};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout, differentiate};
-use crate::tensor::Shape;
 use crate::ops::{
     Activation, ActivationGradient, Constant, Factor, METRICS, Norm, OneHotRows, RepeatRows, RowNorm, SumGroups,
     Transpose,
 };
+use crate::tensor::Shape;
 
 /// The autoencoder's networks, and the weight of the penalty.
 #[derive(Clone, Debug)]
@@ -29,6 +29,9 @@ pub(super) struct Contractive {
 }
 
 impl Contractive {
+    pub(super) const CAPABILITIES: &[Capability] =
+        &[Capability::Encoder, Capability::PointCode, Capability::RankingLoss, Capability::JacobianPenalty];
+
     pub(super) fn declare(config: &ModelConfig, layout: &mut ParameterLayout) -> Contractive {
         let ModelConfig { code_activation, latent, contraction, .. } = *config;
         Contractive { ae: Ae::declare(config, layout), code_activation, latent, contraction }
@@ -84,10 +87,6 @@ impl Family for Contractive {
 
     fn decode(&self, g: &mut Graph, z: NodeId) -> Result<NodeId> {
         self.ae.decode(g, z)
-    }
-
-    fn has_prior(&self) -> bool {
-        false
     }
 
     fn output_bias(&self) -> ParameterId {

@@ -10,12 +10,12 @@
 
 use super::config::{Loss, ModelConfig};
 use super::mlp::Mlp;
-use super::{Batch, Code, Family, Objective, Penalty};
+use super::{Batch, Capability, Code, Family, Objective, Penalty};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
-use crate::tensor::Shape;
 use crate::models::autoencoder::mean;
 use crate::ops::{Activation, BceLogits, Constant, Factor, IsPositive, METRICS, Normal, RowNorm};
+use crate::tensor::Shape;
 
 /// Both networks.
 #[derive(Clone, Debug)]
@@ -30,7 +30,7 @@ pub(super) struct Gan {
     penalty: Option<Penalty>,
 }
 
-/// What a batch gives.
+/// Losses and accuracy of a batch.
 struct Played {
     generator: NodeId,
     discriminator: NodeId,
@@ -38,12 +38,13 @@ struct Played {
 }
 
 impl Gan {
+    pub(super) const CAPABILITIES: &[Capability] = &[Capability::Prior, Capability::Discriminator, Capability::Penalty];
+
     pub(super) fn declare(config: &ModelConfig, layout: &mut ParameterLayout) -> Gan {
         let ModelConfig { features, latent, activation, init, penalty, .. } = *config;
         debug_assert_eq!(config.loss, Loss::Bce, "validated");
         let around = |first: usize, hidden: &[usize], last: usize| [&[first], hidden, &[last]].concat();
-        let generator =
-            Mlp::declare(layout, "generator", &around(latent, &config.decoder, features), activation, init);
+        let generator = Mlp::declare(layout, "generator", &around(latent, &config.decoder, features), activation, init);
         let boundary = layout.parameters().len();
         let discriminator =
             Mlp::declare(layout, "discriminator", &around(features, &config.encoder, 1), activation, init);
@@ -125,10 +126,6 @@ impl Family for Gan {
 
     fn judge(&self, g: &mut Graph, x: NodeId) -> Result<Option<NodeId>> {
         self.discriminator.apply(g, x, Activation::Identity).map(Some)
-    }
-
-    fn has_prior(&self) -> bool {
-        true
     }
 
     fn output_bias(&self) -> ParameterId {

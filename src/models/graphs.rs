@@ -1,6 +1,6 @@
-//! The graphs of a model: what every family shares.
+//! The graphs of a model, shared by all families.
 
-use super::{Batch, Family, ModelConfig, ModelKind};
+use super::{Batch, Capability, Family, ModelConfig};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout, differentiate};
 use crate::ops::{
@@ -11,33 +11,33 @@ use crate::rng::Stream;
 use crate::tensor::{DType, Shape};
 use std::sync::Arc;
 
-/// Where batches come from, and how many examples they have.
+/// Source of batches, and their size.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Batches {
-    /// Which of the session's data sets.
+    /// Index of the session's data set.
     pub data: usize,
     /// Examples of it that the session holds.
     pub examples: usize,
-    /// How its values are stored.
+    /// Element type of its values.
     pub dtype: DType,
     /// Examples a batch.
     pub rows: usize,
     /// The session holds only the batches of a submission, which are brought there before it ([`Order::Streamed`]).
     pub streamed: bool,
-    /// What becomes of its values.
+    /// Preprocessing of its values.
     pub pixels: Pixels,
-    /// How images are changed in training.
+    /// Augmentation of training images.
     pub augment: Option<Augment>,
-    /// What the encoder's input is corrupted with in training.
+    /// Corruption of the encoder's input in training.
     pub noise: Option<Noise>,
 }
 
-/// How parameters are moved.
+/// Adam with clipping of gradients.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Optimiser {
     /// Adam's constants.
     pub adam: Adam,
-    /// The gradient's largest norm: a longer one is shortened to it.
+    /// Largest norm of the gradient: a longer one is scaled down to it.
     pub clip: Option<f64>,
 }
 
@@ -66,7 +66,7 @@ impl Model {
         &self.config
     }
 
-    /// Where each parameter lies.
+    /// Layout of the parameters.
     pub fn layout(&self) -> &ParameterLayout {
         &self.layout
     }
@@ -76,14 +76,9 @@ impl Model {
         self.family.terms()
     }
 
-    /// Whether latents are drawn from N(0, I); else from a density fitted to the training codes.
-    pub fn has_prior(&self) -> bool {
-        self.family.has_prior()
-    }
-
-    /// Whether a test loss says which epoch is the best; an adversary's loss does not.
-    pub fn is_scored(&self) -> bool {
-        self.config.model != ModelKind::Gan
+    /// Whether the model has a capability.
+    pub fn has(&self, capability: Capability) -> bool {
+        self.config.model.has(capability)
     }
 
     /// The bias of the layer that gives pixels, `[1, features]`.
@@ -185,7 +180,8 @@ impl Model {
         let x = g.input("x", Shape::new(rows, self.config.features));
         let Some(logit) = self.family.judge(&mut g, x)? else {
             let name = self.config.model.name();
-            return Err(Error::Usage(format!("{name} has no discriminator: only gan has one")));
+            let others = Capability::Discriminator.models();
+            return Err(Error::Usage(format!("{name} has no discriminator: it must be one of {others}")));
         };
         g.output("logit", logit);
         Ok(g)
@@ -210,7 +206,7 @@ impl Model {
     /// # Errors
     /// [`Error::Usage`] where the model has no prior.
     pub fn sampling(&self, rows: usize) -> Result<Graph> {
-        if !self.has_prior() {
+        if !self.has(Capability::Prior) {
             let name = self.config.model.name();
             return Err(Error::Usage(format!("{name} has no prior: latents come from a density fitted to its codes")));
         }
@@ -233,7 +229,8 @@ impl Model {
         let refused = || {
             let (name, loss) = (self.config.model.name(), self.config.loss);
             let what = format!("{name} with {loss:?} has no log-likelihood").to_lowercase();
-            Error::Usage(format!("{what}: it needs vae or iwae, with bce or gaussian"))
+            let models = Capability::Posterior.models();
+            Error::Usage(format!("{what}: it needs one of {models}, with bce or gaussian"))
         };
         let mut g = Graph::new(self.layout.clone());
         let state = g.input("state", Shape::new(rows, 2));
@@ -262,9 +259,8 @@ impl Model {
 
     fn no_encoder(&self) -> Error {
         let name = self.config.model.name();
-        let others: Vec<&str> =
-            ModelKind::ALL.iter().filter(|kind| **kind != ModelKind::Gan).map(|kind| kind.name()).collect();
-        Error::Usage(format!("{name} has no encoder: it must be one of {}", others.join(", ")))
+        let others = Capability::Encoder.models();
+        Error::Usage(format!("{name} has no encoder: it must be one of {others}"))
     }
 }
 

@@ -12,12 +12,10 @@
 
 use super::autoencoder::mean;
 use super::vae::Vae;
-use super::{Batch, Code, Family, ModelConfig};
+use super::{Batch, Capability, Code, Family, ModelConfig};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
-use crate::ops::{
-    Factor, ImportanceBound, METRICS, RepeatRows, Reparameterise, SampledDivergence, Scale, SumGroups,
-};
+use crate::ops::{Factor, ImportanceBound, METRICS, Reparameterise, RepeatRows, SampledDivergence, Scale, SumGroups};
 
 /// The VAE's networks, and how often the posterior is drawn from.
 #[derive(Clone, Debug)]
@@ -27,6 +25,14 @@ pub(super) struct Iwae {
 }
 
 impl Iwae {
+    pub(super) const CAPABILITIES: &[Capability] = &[
+        Capability::Encoder,
+        Capability::Posterior,
+        Capability::Prior,
+        Capability::RankingLoss,
+        Capability::ImportanceSamples,
+    ];
+
     pub(super) fn declare(config: &ModelConfig, layout: &mut ParameterLayout) -> Iwae {
         Iwae { vae: Vae::declare(config, layout), samples: config.samples }
     }
@@ -74,10 +80,6 @@ impl Family for Iwae {
 
     fn likelihood(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<Option<NodeId>> {
         self.vae.likelihood(g, z, x)
-    }
-
-    fn has_prior(&self) -> bool {
-        true
     }
 
     fn output_bias(&self) -> ParameterId {

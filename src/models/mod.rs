@@ -1,15 +1,17 @@
 //! The models: each is builder calls on a [`Graph`], nothing else. No model names a kernel.
 //!
 //! A [`Model`] is an architecture with its parameters laid out; it makes every graph that training, evaluation and the
-//! commands run. What sets one model apart is its `Family`: one file and one line of the registry below. Read for this
+//! commands run. What sets one model apart is its `Family` and its [`Capability`]s: one file and one line of the registry below. Read for this
 //! part: PyTorch-VAE (a class a model, with its loss inside) and Pyro (model and guide apart from the objective). Here the
 //! objective belongs to the model, as in the first; batches, noise and the optimiser do not, as in the second.
 
 mod autoencoder;
+mod capability;
 mod config;
 mod graphs;
 mod mlp;
 
+pub use capability::Capability;
 pub use config::{Deviation, Initial, Loss, ModelConfig, Output, Penalty};
 pub use graphs::{Batches, Model, Optimiser};
 
@@ -27,7 +29,7 @@ macro_rules! registry {
     ($($(#[doc = $doc:literal])+ $module:ident: $model:ident;)+) => {
         $(mod $module;)+
 
-        /// Which model.
+        /// Kind of model.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, clap::ValueEnum)]
         #[serde(rename_all = "kebab-case")]
         pub enum ModelKind { $($(#[doc = $doc])+ $model),+ }
@@ -39,6 +41,10 @@ macro_rules! registry {
             /// Its name, as `--model` takes it.
             pub fn name(self) -> &'static str {
                 match self { $(ModelKind::$model => stringify!($module)),+ }
+            }
+
+            fn capabilities(self) -> &'static [Capability] {
+                match self { $(ModelKind::$model => $module::$model::CAPABILITIES),+ }
             }
 
             fn declare(self, config: &ModelConfig, layout: &mut ParameterLayout) -> Box<dyn Family> {
@@ -63,18 +69,18 @@ registry! {
     contractive: Contractive;
 }
 
-/// What a batch's graph starts from.
+/// Inputs of a batch's graph.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Batch {
-    /// What a reconstruction is scored against, `[rows, features]`.
+    /// Target of the reconstruction, `[rows, features]`.
     target: NodeId,
-    /// What the encoder reads, `[rows, features]`: the target, or a corruption of it.
+    /// The encoder's input, `[rows, features]`: the target, or a corruption of it.
     input: NodeId,
     /// Rows of the batch.
     rows: usize,
-    /// Where posterior noise is drawn from.
+    /// Stream of posterior noise.
     posterior: Stream,
-    /// Where a generator's latents are drawn from.
+    /// Stream of a generator's latents.
     prior: Stream,
 }
 
@@ -87,7 +93,7 @@ pub(crate) struct Objective {
     parameters: Range<usize>,
     /// The column of the metrics row that the first of `scalars` goes to.
     column: usize,
-    /// What is recorded.
+    /// Recorded metrics.
     scalars: Vec<NodeId>,
 }
 
@@ -102,7 +108,7 @@ pub(crate) struct Code {
     posterior: Option<NodeId>,
 }
 
-/// What sets a model apart.
+/// Networks and objective of a model.
 pub(crate) trait Family: Debug + Send + Sync {
     /// Names of the three recorded scalars; the first is the training loss.
     fn terms(&self) -> [&'static str; METRICS];
@@ -119,7 +125,7 @@ pub(crate) trait Family: Debug + Send + Sync {
         Ok(Objective { loss: scalars[0], parameters, column: 0, scalars: scalars.to_vec() })
     }
 
-    /// What is recorded of a batch that nothing learns from.
+    /// Metrics of an evaluation batch.
     fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<[NodeId; METRICS]>;
 
     /// The code of `x`; none where the model has no encoder.
@@ -137,9 +143,6 @@ pub(crate) trait Family: Debug + Send + Sync {
     fn likelihood(&self, _g: &mut Graph, _z: NodeId, _x: NodeId) -> Result<Option<NodeId>> {
         Ok(None)
     }
-
-    /// Whether latents are drawn from N(0, I); else from a density fitted to the training codes.
-    fn has_prior(&self) -> bool;
 
     /// The bias of the layer that gives pixels.
     fn output_bias(&self) -> ParameterId;

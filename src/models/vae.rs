@@ -11,7 +11,7 @@
 //! and as a deviation in the next (here it is the deviation).
 
 use super::autoencoder::{Autoencoder, mean};
-use super::{Batch, Code, Deviation, Family, ModelConfig};
+use super::{Batch, Capability, Code, Deviation, Family, ModelConfig};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
 use crate::ops::{
@@ -28,6 +28,14 @@ pub(super) struct Vae {
 }
 
 impl Vae {
+    pub(super) const CAPABILITIES: &[Capability] = &[
+        Capability::Encoder,
+        Capability::Posterior,
+        Capability::Prior,
+        Capability::RankingLoss,
+        Capability::WeightedKl,
+    ];
+
     pub(super) fn declare(config: &ModelConfig, layout: &mut ParameterLayout) -> Vae {
         let ModelConfig { deviation, latent, free_bits, .. } = *config;
         Vae { networks: Autoencoder::declare(config, layout, 2 * latent), deviation, latent, free_bits }
@@ -82,10 +90,6 @@ impl Family for Vae {
 
     fn likelihood(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<Option<NodeId>> {
         self.networks.likelihood(g, z, x)
-    }
-
-    fn has_prior(&self) -> bool {
-        true
     }
 
     fn output_bias(&self) -> ParameterId {

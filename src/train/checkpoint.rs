@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tensor::{Tensor, safetensors, stored_shape};
 use crate::backend::Precision;
-use crate::config::{BetaSchedule, Binarise, RateSchedule, TrainConfig};
+use crate::config::{BetaSchedule, Binarise, RateSchedule, TrainConfig, may_change};
 use crate::data::{Dataset, Fingerprint, ImageSize, Schema};
 use crate::error::{Error, Result, shown_reason};
 use crate::files::write_atomic;
@@ -32,11 +32,13 @@ const KEY: &str = "vae-gpu";
 const MOST_STEPS: u64 = 1 << 53;
 
 macro_rules! training {
-    ($($(#[$meta:meta])+ $field:ident: $kind:ty,)+) => {
-        /// What trains a model, as far as it decides the numbers: the fields of [`TrainConfig`] of the same names.
+    ($($(#[$serde:meta])? $field:ident: $kind:ty,)+) => {
+        /// The options of training that decide its numbers, as in [`TrainConfig`].
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-        pub struct Training { $($(#[$meta])+ pub $field: $kind,)+ }
+        pub struct Training {
+            $(#[doc = concat!("[`TrainConfig::", stringify!($field), "`].")] $(#[$serde])? pub $field: $kind,)+
+        }
 
         impl From<&TrainConfig> for Training {
             fn from(config: &TrainConfig) -> Training {
@@ -54,39 +56,35 @@ macro_rules! training {
 }
 
 training! {
-    /// Images a step.
     batch_size: usize,
-    /// Adam's learning rate.
     lr: f64,
-    /// How it changes.
     lr_schedule: RateSchedule,
-    /// Decay of the mean of gradients.
     adam_beta1: f64,
-    /// Decay of the mean of squared gradients.
     adam_beta2: f64,
-    /// Added to the root of the second moment.
     adam_epsilon: f64,
-    /// Decoupled weight decay.
     weight_decay: f64,
-    /// The gradient's largest norm.
     clip_norm: Option<f64>,
-    /// Weight of the KL term.
     beta: f64,
-    /// How it gets there.
     beta_schedule: BetaSchedule,
-    /// What the encoder's input is corrupted with.
     noise: Option<Noise>,
-    /// How training images are changed by chance.
     augment: Option<Augmentation>,
-    /// Whether the output's bias began at the training data's mean.
     bias_from_mean: bool,
-    /// Where all randomness comes from.
     seed: u32,
-    /// What becomes of grey pixels.
     binarise: Binarise,
-    /// What products are computed in.
     #[serde(default)]
     precision: Precision,
+}
+
+impl Training {
+    /// Whether training with these options may go on with others.
+    pub(super) fn may_become(&self, others: &Training) -> bool {
+        let kept = |training: &Training| {
+            let mut options = serde_json::to_value(training).unwrap_or_default();
+            options.as_object_mut().into_iter().for_each(|options| options.retain(|key, _| !may_change(key)));
+            options
+        };
+        kept(self) == kept(others)
+    }
 }
 
 /// Where a run stands.

@@ -1,4 +1,4 @@
-//! What a trained model is worth on a test set: its bound, its importance-sampled log-likelihood, its active units.
+//! Evaluation of a trained model on a test set: ELBO, importance-sampled log-likelihood, active units.
 
 use std::ops::ControlFlow;
 
@@ -14,7 +14,7 @@ use crate::backend::{Device, Session};
 use crate::config::TrainConfig;
 use crate::data::Images;
 use crate::error::{Error, Result};
-use crate::models::{Loss, Model, ModelKind};
+use crate::models::{Capability, Model};
 use crate::ops::{LogSumExpUpdate, Order};
 use crate::plan::{Arena, Options, compile};
 use crate::step::Step;
@@ -29,14 +29,14 @@ const IMPORTANCE_SAMPLES: usize = 50;
 /// section 5.2).
 const ACTIVE: f64 = 0.01;
 
-/// Means over test images; nats an image where not said otherwise. What a model does not have is none.
+/// Means over test images, in nats an image where not said otherwise; `None` where the model has no such figure.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Evaluation {
     /// The model's name.
     pub model: &'static str,
     /// Images evaluated.
     pub images: usize,
-    /// What training minimises.
+    /// The training loss.
     pub loss: f64,
     /// The evidence lower bound, one posterior draw an image (k draws for `iwae`); higher is better.
     pub elbo: Option<f64>,
@@ -58,7 +58,7 @@ pub struct Evaluation {
     pub mse: f64,
 }
 
-/// What to evaluate.
+/// A model and the images to evaluate it on.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     /// The model.
@@ -81,11 +81,10 @@ impl Request<'_> {
     pub fn run(&self, device: &dyn Device, options: Options, mut progress: impl FnMut(usize)) -> Result<Evaluation> {
         let Request { model, config, images, .. } = *self;
         let kind = model.config().model;
-        if kind == ModelKind::Gan {
-            return Err(Error::Usage(
-                "gan can't be evaluated: it has neither a bound nor codes; ae, vae, collapsed, iwae and contractive can"
-                    .to_owned(),
-            ));
+        if !kind.has(Capability::Encoder) {
+            let (name, others) = (kind.name(), Capability::Encoder.models());
+            let reason = format!("{name} can't be evaluated: it has neither a bound nor codes; these can: {others}");
+            return Err(Error::Usage(reason));
         }
         let limit = config.data_limit(device);
         let feed = |index: usize, rows: usize| Feed::new(images, index, rows.min(images.count()), Order::Stored, limit);
@@ -99,8 +98,8 @@ impl Request<'_> {
         session.write_arena(Arena::Parameters, self.parameters)?;
         let losses = self.losses(session, &of_losses, options)?;
         let [loss, reconstruction, divergence] = losses.values;
-        let variational = matches!(kind, ModelKind::Vae | ModelKind::Iwae);
-        let normalised = model.config().loss != Loss::Mse;
+        let variational = kind.has(Capability::Posterior);
+        let normalised = model.config().loss.is_likelihood();
         let codes = codes(session, model, config, images, options)?;
         let mse = self.mse(session, options)?;
         let likelihoods = match variational && normalised && self.samples > 0 {

@@ -8,7 +8,7 @@ use crate::config::TrainConfig;
 use crate::data::{Dataset, ImageSize, Images};
 use crate::density::{Density, DensityKind};
 use crate::error::Result;
-use crate::models::{Model, ModelKind, Output};
+use crate::models::{Capability, Model, Output};
 use crate::plan::Options;
 use crate::plot::{Curve, Picture, grid, grid_scaled, latent_map, loss_curve, reconstructions};
 
@@ -33,7 +33,7 @@ pub fn image_grid(output: Output, images: &[f32], size: ImageSize, columns: usiz
     }
 }
 
-/// A picture of a model at work, or of its training.
+/// A picture of a model's output or of its training curves.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
     /// `loss`, `reconstructions`, `samples` or `latent`: the file's name without its `.png`.
@@ -59,7 +59,7 @@ pub fn term_curves(terms: &[&str], epochs: &[EpochMetrics]) -> Result<Picture> {
     loss_curve(&curves.collect::<Vec<_>>())
 }
 
-/// The programs that figures need.
+/// The loaded programs that figures are drawn with.
 #[derive(Debug)]
 pub struct Figures {
     sampler: Sampler,
@@ -74,18 +74,18 @@ impl Figures {
     /// # Errors
     /// Those of [`crate::plan::compile`] and [`Session::load`].
     pub fn load(session: &mut dyn Session, model: &Model, data: &Dataset, options: Options) -> Result<Figures> {
-        let (has_prior, autoencodes) = (model.has_prior(), model.config().model != ModelKind::Gan);
         let sampler = Sampler::load(session, model, SAMPLES, options)?;
         let rows = |limit: usize| limit.min(data.held_out().count());
         let mut reconstructor = None;
         let mut encoder = None;
-        if autoencodes {
+        if model.has(Capability::Encoder) {
             reconstructor = Some(Reconstructor::load(session, model, rows(RECONSTRUCTIONS), options)?);
-            if model.config().latent == 2 || !has_prior {
+            if model.config().latent == 2 || !model.has(Capability::Prior) {
                 encoder = Some(Encoder::load(session, model, rows(ENCODED), options)?);
             }
         }
-        let terms = if model.is_scored() { vec![model.terms()[0]] } else { model.terms()[..2].to_vec() };
+        let curves = if model.has(Capability::RankingLoss) { 1 } else { 2 };
+        let terms = model.terms()[..curves].to_vec();
         Ok(Figures { sampler, reconstructor, encoder, terms })
     }
 

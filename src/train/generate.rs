@@ -7,7 +7,7 @@ use crate::data::Images;
 use crate::density::Density;
 use crate::error::Result;
 use crate::graph::Graph;
-use crate::models::Model;
+use crate::models::{Capability, Model};
 use crate::plan::{Options, compile};
 use crate::step::Step;
 
@@ -182,7 +182,7 @@ impl Sampler {
     /// # Errors
     /// Those of [`compile`] and [`Session::load`].
     pub fn load(session: &mut dyn Session, model: &Model, rows: usize, options: Options) -> Result<Sampler> {
-        if model.has_prior() {
+        if model.has(Capability::Prior) {
             let program = session.load(compile(&model.sampling(rows)?, options)?)?;
             return Ok(Sampler::Prior { program, rows });
         }

@@ -40,7 +40,7 @@ use crate::backend::{Device, ProgramId, Session, Traffic};
 use crate::config::TrainConfig;
 use crate::data::{Dataset, Fingerprint, Images};
 use crate::error::{Error, Result};
-use crate::models::{Batches, Model, Optimiser};
+use crate::models::{Batches, Capability, Model, Optimiser};
 use crate::ops::Order;
 use crate::plan::{Arena, Options, compile};
 use crate::step::Step;
@@ -117,8 +117,7 @@ impl<'d> Trainer<'d> {
         if let Some(checkpoint) = from {
             checkpoint.check_model(std::path::Path::new("the checkpoint"), &model)?;
             let (theirs, ours) = (&checkpoint.header.train, Training::from(config));
-            // These two may change: see `TrainConfig::check_resumable`.
-            if (Training { lr: ours.lr, clip_norm: ours.clip_norm, ..theirs.clone() }) != ours {
+            if !theirs.may_become(&ours) {
                 return Err(Error::Usage(format!("the checkpoint was trained with {theirs:?}, the run has {ours:?}")));
             }
             let done = checkpoint.header.standing.steps_within();
@@ -261,7 +260,7 @@ impl<'d> Trainer<'d> {
                 return Ok(Ended::Stopped { step: line.step, epoch: line.epoch + 1 });
             }
         }
-        if !self.model.has_prior() {
+        if !self.model.has(Capability::Prior) {
             observer.fitting_density();
             density::fit_all(&mut *self.session, folder, &self.model, &self.config, &self.data.train, self.options)?;
         }
@@ -304,9 +303,9 @@ impl<'d> Trainer<'d> {
         let traffic: Traffic = self.session.traffic() - traffic;
         let test = self.evaluate()?;
         let count = steps.len() as u64;
-        let best = self
-            .standing
-            .filter(|best| best.best_epoch > 0 && self.model.is_scored() && best.best_test_loss <= test.loss());
+        let best = self.standing.filter(|best| {
+            best.best_epoch > 0 && self.model.has(Capability::RankingLoss) && best.best_test_loss <= test.loss()
+        });
         self.standing = Some(Standing {
             step: before + count,
             epoch,

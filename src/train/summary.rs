@@ -1,4 +1,4 @@
-//! Runs at a glance: what a run is and its best figures, read off its folder alone, so that hundreds are listed at once.
+//! Summaries of runs: options and best figures, read off the folder alone, so that hundreds are listed at once.
 
 use std::path::{Path, PathBuf};
 
@@ -7,14 +7,14 @@ use serde::Serialize;
 use super::run::{EpochMetrics, RunFolder};
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
-use crate::models::{Model, ModelKind};
+use crate::models::{Capability, Model};
 
 /// A run with its epochs.
 #[derive(Clone, Debug)]
 pub struct Run {
     /// Its folder.
     pub folder: RunFolder,
-    /// What it was told.
+    /// Its configuration.
     pub config: TrainConfig,
     /// Its epochs.
     pub epochs: Vec<EpochMetrics>,
@@ -31,7 +31,7 @@ pub struct Summary {
     pub path: PathBuf,
     /// The model's name.
     pub model: &'static str,
-    /// [`architecture`].
+    /// [`ModelConfig::sizes`](crate::models::ModelConfig::sizes) without the ends.
     pub architecture: String,
     /// Epochs done.
     pub epochs: u64,
@@ -74,6 +74,11 @@ impl Run {
         name.map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())
     }
 
+    /// Layer sizes between the pixels.
+    pub fn architecture(&self) -> String {
+        self.config.architecture(1).sizes(false)
+    }
+
     /// The test loss after an epoch of this run; the validation set's where there is one.
     pub fn test_loss(&self, epoch: &EpochMetrics) -> f64 {
         epoch.held_out_loss(self.terms[0]).unwrap_or(f64::NAN)
@@ -81,10 +86,10 @@ impl Run {
 
     /// The epoch of [`Summary::best_epoch`].
     pub fn best(&self) -> Option<&EpochMetrics> {
-        match self.config.model {
-            ModelKind::Gan => self.epochs.last(),
-            _ => self.epochs.iter().min_by(|a, b| self.test_loss(a).total_cmp(&self.test_loss(b))),
+        if !self.config.model.has(Capability::RankingLoss) {
+            return self.epochs.last();
         }
+        self.epochs.iter().min_by(|a, b| self.test_loss(a).total_cmp(&self.test_loss(b)))
     }
 
     /// Seconds of training, without evaluation.
@@ -116,25 +121,13 @@ impl Run {
             name: self.name(),
             path: self.folder.path().to_owned(),
             model: self.config.model.name(),
-            architecture: architecture(&self.config),
+            architecture: self.architecture(),
             epochs: self.epochs.last().map_or(0, |line| line.epoch),
             best_epoch: best.map(|line| line.epoch),
             best_test_loss: best.map(|line| self.test_loss(line)),
             seconds: self.seconds(),
             devices: self.devices(),
         }
-    }
-}
-
-/// The sizes between the pixels, `400-20-400`; of a GAN the generator's from its latent on, and the discriminator's:
-/// `20-400, discriminator 400`.
-pub fn architecture(config: &TrainConfig) -> String {
-    let shape = config.architecture(1);
-    let chain = |sizes: &[usize]| sizes.iter().map(usize::to_string).collect::<Vec<_>>().join("-");
-    let decoder = [&[shape.latent], shape.decoder.as_slice()].concat();
-    match config.model {
-        ModelKind::Gan => format!("{}, discriminator {}", chain(&decoder), chain(&shape.encoder)),
-        _ => chain(&[shape.encoder, decoder].concat()),
     }
 }
 

@@ -9,12 +9,12 @@ use clap::Args;
 use super::source::{Found, Source};
 use super::traverse::{code_moments, traversed};
 use super::{eval, say, thousands};
-use crate::backend::Session;
+use crate::backend::{Device, Session};
 use crate::config::TrainConfig;
 use crate::data::{DataSource, Dataset};
 use crate::error::{Error, Result};
 use crate::files::{check_target, write_atomic};
-use crate::models::{Model, ModelKind};
+use crate::models::{Capability, Model};
 use crate::plan::Options;
 use crate::plot::Picture;
 use crate::train::EpochMetrics;
@@ -22,7 +22,7 @@ use crate::train::evaluate::{Evaluation, Request};
 use crate::train::figures::{Figure, Figures, term_curves};
 use crate::train::generate::Decoder;
 use crate::train::image_grid;
-use crate::train::summary::{Run, architecture};
+use crate::train::summary::Run;
 use page::{Page, Row, Section};
 
 /// Latent dimensions that are traversed, images of each, and how many deviations to either side.
@@ -66,17 +66,9 @@ impl Report {
         let figures = Figures::load(&mut *session, &found.model, &data, Options::default())?;
         let figures = figures.draw(&mut *session, &config, &data, &run.epochs)?;
         let traversals = traversals(&found, &mut *session, &config, &data)?;
-        let evaluation = match config.model {
-            ModelKind::Gan => None,
-            _ => {
-                let (model, parameters) = (&found.model, found.checkpoint.parameters.as_slice());
-                let (config, images) = (&config, &data.test);
-                let request = Request { model, parameters, config, images, samples: self.samples as usize };
-                let bar = super::progress::bar(images.count() as u64, "log-likelihood");
-                let done = request.run(&*selected.device, Options::default(), |images| bar.set_position(images as u64));
-                bar.finish_and_clear();
-                Some(done?)
-            }
+        let evaluation = match config.model.has(Capability::Encoder) {
+            true => Some(self.evaluate(&found, &config, &data, &*selected.device)?),
+            false => None,
         };
         let mut sections = vec![losses(&run), curves(&run, &figures)?];
         if let Some(evaluation) = &evaluation {
@@ -92,13 +84,22 @@ impl Report {
         say(format_args!("{}", out.display()));
         Ok(())
     }
+
+    fn evaluate(&self, found: &Found, config: &TrainConfig, data: &Dataset, device: &dyn Device) -> Result<Evaluation> {
+        let (model, parameters, images) = (&found.model, found.checkpoint.parameters.as_slice(), &data.test);
+        let request = Request { model, parameters, config, images, samples: self.samples as usize };
+        let bar = super::progress::bar(images.count() as u64, "log-likelihood");
+        let done = request.run(device, Options::default(), |images| bar.set_position(images as u64));
+        bar.finish_and_clear();
+        done
+    }
 }
 
 fn lines(run: &Run, found: &Found, data: &Dataset) -> Vec<String> {
     let (model, parameters) = (run.config.model.name(), thousands(found.model.layout().count()));
     let counts = [&data.train, &data.test].map(|images| thousands(images.count()));
     vec![
-        format!("{model} {}, {parameters} parameters", architecture(&run.config)),
+        format!("{model} {}, {parameters} parameters", run.architecture()),
         format!("{}, {} + {} images of {}", data.name, counts[0], counts[1], data.test.size),
         format!(
             "Pictures and evaluation: {}, after epoch {}. vae-gpu {}",
@@ -136,13 +137,12 @@ fn losses(run: &Run) -> Section {
             }));
         }
     }
-    let note = match run.config.model {
-        ModelKind::Gan => "Means over images; they do not rank epochs, so that the best is the last.",
-        _ if held_out == "val" => {
-            "Means over images, in nats where the likelihood is; the best epoch has the lowest loss on the \
-                                   validation set."
+    let note = match run.config.model.has(Capability::RankingLoss) {
+        false => "Means over images; they do not rank epochs, so that the best is the last.",
+        true if held_out == "val" => {
+            "Means over images, in nats where the likelihood is; the best epoch has the lowest loss on the validation set."
         }
-        _ => "Means over images, in nats where the likelihood is; the best epoch has the lowest test loss.",
+        true => "Means over images, in nats where the likelihood is; the best epoch has the lowest test loss.",
     };
     Section::table("Losses", note, rows)
 }
@@ -153,7 +153,7 @@ fn curves(run: &Run, figures: &[Figure]) -> Result<Section> {
     for Figure { name, picture } in figures.iter().filter(|figure| figure.name == "loss") {
         pictures.push(((*name).to_owned(), picture.clone()));
     }
-    if run.config.model != ModelKind::Gan {
+    if run.config.model.has(Capability::RankingLoss) {
         for term in &run.terms[1..] {
             let key = format!("train_{term}");
             if run.epochs.iter().any(|line| line.losses.get(&key).is_some_and(|value| *value != 0.0)) {
@@ -170,14 +170,12 @@ fn evaluated(evaluation: &Evaluation, data: &Dataset, device: &str) -> Section {
     Section::table("Evaluation", note, rows.map(|(name, value)| Row::new(name, value)).collect())
 }
 
-/// What the model makes: a section for each figure but the loss.
+/// Images that the model makes: a section for each figure but the loss.
 fn pictures(figures: Vec<Figure>, config: &TrainConfig) -> Vec<Section> {
     let section = |Figure { name, picture }| {
         let (title, note) = match name {
             "reconstructions" => ("Reconstructions", "Test images above what the model makes of them."),
-            "samples" if matches!(config.model, ModelKind::Vae | ModelKind::Iwae | ModelKind::Gan) => {
-                ("Samples", "Images of latents drawn from the prior.")
-            }
+            "samples" if config.model.has(Capability::Prior) => ("Samples", "Images of latents drawn from the prior."),
             "samples" => ("Samples", "Images of latents drawn from a Gaussian that was fitted to training codes."),
             "latent" => ("Latent map", "The codes of the test images, coloured by their class."),
             _ => return None,
@@ -190,7 +188,7 @@ fn pictures(figures: Vec<Figure>, config: &TrainConfig) -> Vec<Section> {
 fn traversals(found: &Found, session: &mut dyn Session, config: &TrainConfig, data: &Dataset) -> Result<Section> {
     let header = &found.checkpoint.header;
     let latent = header.model.latent;
-    let (middle, unit) = match found.model.has_prior() {
+    let (middle, unit) = match found.model.has(Capability::Prior) {
         true => (vec![0.0; latent], vec![1.0; latent]),
         false => code_moments(session, &found.model, config, &data.test)?,
     };
