@@ -97,7 +97,7 @@ fn run(file: &[u8], input: &str, values: &[f32]) -> HashMap<String, Matrix> {
                     |a: &[f64]| -> Vec<f64> { b.chunks(*terms).zip(&of[2].1).map(|(b, &c)| dot(a, b, c)).collect() };
                 (of[2].0, a.chunks(*terms).flat_map(row).collect())
             }
-            "BufferView" => {
+            "Slice" => {
                 let [start, end, axis] = [1, 2, 3].map(|input| of[input].1[0] as usize);
                 assert_eq!(axis, 1);
                 (end - start, of[0].1.chunks(of[0].0).flat_map(|row| row[start..end].to_vec()).collect())

@@ -34,7 +34,7 @@ fn shaders() -> Vec<(Shader, BTreeMap<String, f64>)> {
         for clip in [None, Some(1.0)] {
             let graph = crate::fusion::small(clip);
             let all = profiles.iter().flat_map(|profile| {
-                [8, 16].map(|storage_buffers| DeviceProfile { storage_buffers, ..profile.clone() })
+                [8, 16].map(|storage_buffers| DeviceProfile { storage_buffers, shares: true, ..profile.clone() })
             });
             plans.push((compile(&graph, Options { fuse }).unwrap(), all.collect()));
         }

@@ -12,6 +12,7 @@ mod device;
 mod export;
 mod faults;
 mod fusion;
+mod gemm;
 mod half;
 mod hostile;
 mod kernels;

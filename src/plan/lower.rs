@@ -50,8 +50,8 @@ pub(crate) fn lower_changed(plan: &Plan, profile: &DeviceProfile, change: impl F
 /// Members of a group, in lists that can share a dispatch: of one entry and workgroup size, and of no more buffers than a
 /// dispatch may bind. What may have any workgroup size takes that of the products it is grouped with.
 fn together<'a>(members: Vec<(&'a Op, Member)>, profile: &DeviceProfile) -> Vec<Vec<(&'a Op, Member)>> {
-    if members.len() == 1 {
-        return vec![members];
+    if members.len() == 1 || !profile.shares {
+        return members.into_iter().map(|member| vec![member]).collect();
     }
     let fixed = members.iter().find(|(_, member)| matches!(member.kernel.grid, Grid::Workgroups(_)));
     let lead = fixed.map(|(_, member)| (member.kernel.entry, member.kernel.workgroup));

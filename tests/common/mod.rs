@@ -13,7 +13,7 @@ use vae_gpu::rng::{self, Draw, Stream};
 use vae_gpu::step::Step;
 
 /// The first adapter, hardware before software. Without one: a printed skip, or a failure where
-/// `VAE_GPU_REQUIRE_ADAPTER=1`.
+/// `VAE_GPU_REQUIRE_ADAPTER=1`. With checks ops share dispatches as on hardware, whatever the adapter.
 pub fn gpu(options: GpuOptions) -> Option<Gpu> {
     validation::watch();
     let adapters = adapters();
@@ -27,7 +27,9 @@ pub fn gpu(options: GpuOptions) -> Option<Gpu> {
         return None;
     };
     eprintln!("adapter: {} ({})", adapter.name, adapter.kind);
-    Some(Gpu::open(adapter.index, options).expect("an adapter that was listed opens"))
+    let mut gpu = Gpu::open(adapter.index, options).expect("an adapter that was listed opens");
+    gpu.change_profile(|profile| profile.shares |= options.checks);
+    Some(gpu)
 }
 
 /// A step with every value set to something that is not its default.

@@ -311,6 +311,11 @@ impl Gpu {
         Arc::make_mut(&mut self.shared).profile.products = products;
     }
 
+    /// Sessions opened from now on lower plans for this device, changed so: for tests of what another adapter would run.
+    pub fn change_profile(&mut self, change: impl FnOnce(&mut DeviceProfile)) {
+        change(&mut Arc::make_mut(&mut self.shared).profile);
+    }
+
     /// [`Device::session`], with what only a GPU's session has.
     pub fn open_session(&self, layout: &ParameterLayout, data: &[Data<'_>]) -> Result<GpuSession> {
         self.shared.caught(|| GpuSession::new(Arc::clone(&self.shared), layout, data))

@@ -14,6 +14,7 @@
 
 mod micro_kernel;
 mod nonzero;
+mod operand;
 mod pack_a;
 mod pack_b;
 mod transpose;
@@ -25,7 +26,9 @@ use pulp::{Simd, WithSimd};
 
 use crate::compute::parallel::{join, takes_from_front};
 use crate::compute::simd::{Lanes, dispatch};
-use crate::unchecked::{Window, prefetch};
+use crate::unchecked::Window;
+pub(crate) use operand::{Matrix, Operand};
+
 use micro_kernel::{MicroTile, TILE_1_VECTOR, TILE_2_VECTORS, TileRow, tile_row};
 use pack_a::{PANELS_AT_ONCE, PackedA, pack};
 use pack_b::{PackBuffer, PackedB};
@@ -46,52 +49,23 @@ const EPILOGUE_COLS: usize = 64;
 /// Columns of C for which a secondary output has one element.
 pub(crate) const COLS_PER_SECONDARY: usize = 4;
 
-/// Operand A or B: its elements, and its strides `(row, col)` in elements, one of which is 1.
-#[derive(Clone, Copy)]
-pub(crate) struct Matrix<'a, T> {
-    pub(crate) values: &'a [T],
-    pub(crate) strides: (usize, usize),
-}
-
-impl<'a, T> Matrix<'a, T> {
-    /// Rows of `cols` elements, one after another.
-    pub(crate) fn rows(values: &'a [T], cols: usize) -> Matrix<'a, T> {
-        Matrix { values, strides: (cols, 1) }
-    }
-
-    /// The transpose of rows of `cols` elements.
-    pub(crate) fn transposed(values: &'a [T], cols: usize) -> Matrix<'a, T> {
-        Matrix { values, strides: (1, cols) }
-    }
-
-    /// The submatrix from this row and column on.
-    fn from(self, row: usize, col: usize) -> Matrix<'a, T> {
-        Matrix { values: &self.values[row * self.strides.0 + col * self.strides.1..], ..self }
-    }
-
-    /// Prefetches the cache line of an element, which may lie beyond the matrix.
-    #[inline(always)]
-    fn prefetch(self, row: usize, col: usize) {
-        prefetch(self.values, row * self.strides.0 + col * self.strides.1);
-    }
-
-    fn holds(&self, rows: usize, cols: usize) -> bool {
-        (rows - 1) * self.strides.0 + (cols - 1) * self.strides.1 < self.values.len()
-    }
-}
-
 /// `out [m, n] = a [m, k] b [k, n]`.
-pub(crate) fn gemm<T: Lanes>(sizes: [usize; 3], out: &mut [T], a: Matrix<'_, T>, b: Matrix<'_, T>) {
+pub(crate) fn gemm<'a, T: Lanes>(
+    sizes: [usize; 3],
+    out: &mut [T],
+    a: impl Into<Operand<'a, T>>,
+    b: impl Into<Operand<'a, T>>,
+) {
     gemm_with_epilogue(sizes, out, a, b, |_, _, _| {});
 }
 
 /// [`gemm`] for `sizes` `[m, n, k]`, then `epilogue(row, col, values)` on up to [`EPILOGUE_COLS`] columns of a row at a time:
 /// `values` are those from `(row, col)` on.
-pub(crate) fn gemm_with_epilogue<T: Lanes>(
+pub(crate) fn gemm_with_epilogue<'a, T: Lanes>(
     sizes: [usize; 3],
     out: &mut [T],
-    a: Matrix<'_, T>,
-    b: Matrix<'_, T>,
+    a: impl Into<Operand<'a, T>>,
+    b: impl Into<Operand<'a, T>>,
     epilogue: impl Fn(usize, usize, &mut [T]) + Sync,
 ) {
     gemm_with_secondary(
@@ -107,14 +81,15 @@ pub(crate) fn gemm_with_epilogue<T: Lanes>(
 
 /// [`gemm_with_epilogue`] with a secondary output `[m, ceil(n / 4)]`, an element per [`COLS_PER_SECONDARY`] columns, or empty:
 /// `epilogue` also writes the elements of it that belong to its columns.
-pub(crate) fn gemm_with_secondary<T: Lanes>(
+pub(crate) fn gemm_with_secondary<'a, T: Lanes>(
     [m, n, k]: [usize; 3],
     out: &mut [T],
     secondary: &mut [T],
-    a: Matrix<'_, T>,
-    b: Matrix<'_, T>,
+    a: impl Into<Operand<'a, T>>,
+    b: impl Into<Operand<'a, T>>,
     epilogue: impl Fn(usize, usize, &mut [T], &mut [T]) + Sync,
 ) {
+    let (a, b) = (a.into(), b.into());
     assert!(out.len() == m * n && a.holds(m, k) && b.holds(k, n), "gemm reaches past its operands");
     assert!(
         secondary.is_empty() || secondary.len() == m * n.div_ceil(COLS_PER_SECONDARY),
@@ -144,7 +119,7 @@ struct Block<'a, T, F> {
     /// The same block of the secondary output, if there is one.
     secondary: Option<Window<'a, T>>,
     /// The whole operands.
-    a: Matrix<'a, T>,
+    a: Operand<'a, T>,
     b: PackedB<'a, T>,
     epilogue: &'a F,
 }
@@ -223,7 +198,7 @@ impl<T: Lanes, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> RunBlock<'_, '_, 
             while done < m {
                 let a = a.from(row + done, ks.start);
                 let rows = match m - done {
-                    left if left >= PANELS_AT_ONCE * MR && a.strides.1 != 1 => {
+                    left if left >= PANELS_AT_ONCE * MR && a.is_transposed() => {
                         k_block.multiply::<MR, NV, _>(a, done, scratch)
                     }
                     left if left >= MR => k_block.multiply::<MR, NV, 1>(a, done, from_mut(&mut scratch[0])),
@@ -265,7 +240,7 @@ impl<S: Simd, T: Lanes> KBlock<'_, '_, S, T> {
     #[inline(always)]
     fn multiply<const MR: usize, const NV: usize, const N: usize>(
         &mut self,
-        a: Matrix<'_, T>,
+        a: Operand<'_, T>,
         row: usize,
         panels: &mut [PackedA; N],
     ) -> usize {

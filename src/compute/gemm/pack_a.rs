@@ -2,8 +2,8 @@
 
 use pulp::Simd;
 
-use super::Matrix;
 use super::nonzero::{CHUNK, NonZeroK};
+use super::operand::{Matrix, Operand};
 use super::transpose::transposed;
 use crate::compute::aligned::{AlignedBuffer, CACHE_LINE};
 use crate::compute::simd::Lanes;
@@ -28,14 +28,20 @@ pub(super) enum MicroPanel<'s, T, const MR: usize> {
 #[derive(Debug)]
 pub(super) struct PackedA {
     values: AlignedBuffer,
+    /// Rows that are computed, before they are packed.
+    staged: AlignedBuffer,
     /// Which layout of [`MicroPanel`] it has.
     row_chunks: bool,
     nonzero: NonZeroK,
 }
 
 impl PackedA {
-    pub(super) const EMPTY: PackedA =
-        PackedA { values: AlignedBuffer::EMPTY, row_chunks: false, nonzero: NonZeroK::EMPTY };
+    pub(super) const EMPTY: PackedA = PackedA {
+        values: AlignedBuffer::EMPTY,
+        staged: AlignedBuffer::EMPTY,
+        row_chunks: false,
+        nonzero: NonZeroK::EMPTY,
+    };
 
     /// The micro-panel that was packed, of `MR` rows and this k.
     #[inline(always)]
@@ -59,22 +65,31 @@ fn chunks_of<T: Lanes, const MR: usize>(values: &mut AlignedBuffer, k: usize) ->
 #[inline(always)]
 pub(super) fn pack<T: Lanes, S: Simd, const MR: usize, const N: usize>(
     simd: S,
-    a: Matrix<'_, T>,
+    a: Operand<'_, T>,
     k: usize,
     panels: &mut [PackedA; N],
 ) {
-    if a.strides.1 != 1 {
+    if let (Operand::Dense(a), true) = (a, a.is_transposed()) {
         return pack_columns::<T, MR, N>(a, k, panels);
     }
     for (at, panel) in panels.iter_mut().enumerate() {
-        pack_rows::<T, S, MR>(simd, a.from(at * MR, 0), k, panel);
+        match a.from(at * MR, 0) {
+            Operand::Dense(a) => pack_rows::<T, S, MR>(simd, a, k, panel),
+            Operand::Computed(a) => {
+                let mut staged = std::mem::take(&mut panel.staged);
+                let rows = staged.slice_mut(MR * k);
+                a.fill_rows(k, rows);
+                pack_rows::<T, S, MR>(simd, Matrix::rows(rows, k), k, panel);
+                panel.staged = staged;
+            }
+        }
     }
 }
 
 /// [`pack`] for contiguous columns, where the values of one k lie side by side.
 #[inline(always)]
 fn pack_columns<T: Lanes, const MR: usize, const N: usize>(a: Matrix<'_, T>, k: usize, panels: &mut [PackedA; N]) {
-    let mut panels = panels.each_mut().map(|PackedA { values, row_chunks, nonzero }| {
+    let mut panels = panels.each_mut().map(|PackedA { values, row_chunks, nonzero, .. }| {
         *row_chunks = false;
         nonzero.clear();
         (&mut chunks_of::<T, MR>(values, k).as_chunks_mut::<MR>().0[..k], nonzero)
@@ -94,7 +109,7 @@ fn pack_columns<T: Lanes, const MR: usize, const N: usize>(a: Matrix<'_, T>, k: 
 /// [`pack`] of one micro-panel for contiguous rows.
 #[inline(always)]
 fn pack_rows<T: Lanes, S: Simd, const MR: usize>(simd: S, a: Matrix<'_, T>, k: usize, panel: &mut PackedA) {
-    let PackedA { values, row_chunks, nonzero } = panel;
+    let PackedA { values, row_chunks, nonzero, .. } = panel;
     nonzero.clear();
     let values = chunks_of::<T, MR>(values, k);
     let mut rows = [&[] as &[T]; MR];

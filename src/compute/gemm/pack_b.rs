@@ -6,11 +6,12 @@ use std::ops::Range;
 
 use pulp::{Simd, WithSimd};
 
+use super::KC;
 use super::micro_kernel::MicroTile;
 use super::nonzero::{CHUNK, NonZeroK};
+use super::operand::{Matrix, Operand};
 use super::transpose::transposed;
-use super::{KC, Matrix};
-use crate::compute::aligned::AlignedBuffer;
+use crate::compute::aligned::{AlignedBuffer, scratch};
 use crate::compute::parallel_for;
 use crate::compute::simd::{Lanes, dispatch};
 
@@ -51,7 +52,7 @@ fn padded(cols: usize, tile: MicroTile) -> usize {
 impl<'p, T: Lanes> PackedB<'p, T> {
     /// Packs `b [k, cols]`, on all threads if `parallel`.
     pub(super) fn pack(
-        b: Matrix<'_, T>,
+        b: Operand<'_, T>,
         k: usize,
         cols: usize,
         buffer: &'p mut PackBuffer,
@@ -69,14 +70,20 @@ impl<'p, T: Lanes> PackedB<'p, T> {
         let (values, nonzero) = (buffer.values.slice_mut(slots * slot), &mut buffer.nonzero[..slots]);
         let parts = values.chunks_mut(panels * slot).zip(nonzero.chunks_mut(panels)).enumerate();
         // In B's order in memory: what a thread reads here it mostly wrote itself, at its own end.
-        let by_group = b.strides.1 != 1;
+        let by_group = b.is_transposed();
         let steps = if by_group { (GROUP, k_blocks * GROUP) } else { (groups * GROUP, GROUP) };
         let pack = |(at, (values, nonzero))| {
             let (of_k_block, of_group) =
                 if by_group { (at % k_blocks, at / k_blocks) } else { (at / groups, at % groups) };
             let (from, col) = (of_k_block * kc, of_group * GROUP);
             let (k, cols) = (kc.min(k - from), GROUP.min(cols - col));
-            dispatch(Group { b: b.from(from, col), k, cols, slot, values, nonzero });
+            match b.from(from, col) {
+                Operand::Dense(b) => dispatch(Group { b, k, cols, slot, values, nonzero }),
+                Operand::Computed(b) => scratch(k * cols, |rows| {
+                    b.fill_rows(cols, rows);
+                    dispatch(Group { b: Matrix::rows(rows, cols), k, cols, slot, values, nonzero });
+                }),
+            }
         };
         match parallel {
             true => parallel_for(parts, pack),

@@ -1,3 +1,4 @@
+use super::operand::Computed;
 use super::*;
 
 fn from_f64<T: Lanes>(value: f64) -> T {
@@ -108,6 +109,37 @@ fn sums_are_the_same_on_older_vector_units() {
             is_exact::<f64>(sizes, &a, &b);
         });
     }
+}
+
+/// The patches of a convolution, 3 x 3 with a border of zeros, as operand A and, transposed, as operand B: the same bits as of the
+/// matrix of patches in memory.
+#[test]
+fn patches_are_multiplied_as_if_they_were_stored() {
+    let (height, width, channels, filters) = (13, 17, 3, 70);
+    let (pixels, k) = (height * width, 9 * channels);
+    let image: Vec<f32> = rounded(&numbers(pixels * channels, 3, 4));
+    // patch(p)[(dy, dx, c)] = image[y + dy - 1, x + dx - 1, c]
+    let patch = |pixel: usize, at: usize| {
+        let (dy, dx, c) = (at / channels / 3, at / channels % 3, at % channels);
+        let (y, x) = (pixel / width + dy, pixel % width + dx);
+        let inside = (1..=height).contains(&y) && (1..=width).contains(&x);
+        if inside { image[((y - 1) * width + x - 1) * channels + c] } else { 0.0 }
+    };
+    let stored: Vec<f32> = (0..pixels * k).map(|i| patch(i / k, i % k)).collect();
+    let weights: Vec<f32> = rounded(&numbers(k * filters, 1, 1));
+    let mut outs = [vec![f32::NAN; pixels * filters], vec![f32::NAN; pixels * filters]];
+    let fill = |row: usize, col: usize, values: &mut [f32]| {
+        values.iter_mut().enumerate().for_each(|(i, value)| *value = patch(row, col + i));
+    };
+    gemm([pixels, filters, k], &mut outs[0], Matrix::rows(&stored, k), Matrix::rows(&weights, filters));
+    gemm([pixels, filters, k], &mut outs[1], Computed::new(&fill), Matrix::rows(&weights, filters));
+    assert!(outs[0] == outs[1]);
+    // A weight's gradient: d_y^T patches, d_y [pixels, filters].
+    let d_y: Vec<f32> = rounded(&numbers(pixels * filters, 1, 1));
+    let mut outs = [vec![f32::NAN; filters * k], vec![f32::NAN; filters * k]];
+    gemm([filters, k, pixels], &mut outs[0], Matrix::transposed(&d_y, filters), Matrix::rows(&stored, k));
+    gemm([filters, k, pixels], &mut outs[1], Matrix::transposed(&d_y, filters), Computed::new(&fill));
+    assert!(outs[0] == outs[1]);
 }
 
 #[test]
