@@ -49,9 +49,14 @@
 //! | pack, micro-panel | copying A or B into the order in which the micro-kernel reads it; MR rows of A, or NR columns of B, of one k-block |
 //! | MC, NC, KC, k-block | cache blocking: rows and columns of a block of C, and the part of k that is packed at a time |
 //! | non-zero k | the indices along k at which a micro-panel is not all zero: the others are skipped |
+//! | loader | how a GPU kernel reads an operand: as it is stored, or computed from what is stored |
 //! | arena | one buffer with all parameters, or all their gradients, or one Adam moment |
 //! | dispatch | one run of a kernel, or on the CPU of an op's reference |
+//! | buffer view | a buffer, the elements before a value in it, and the value's shape |
 //! | plan, program, session | the dispatches of a graph with their buffers; a plan loaded on a device; what holds a model there |
+//! | lowering, recording | choosing and linking kernels for a device; the list of dispatches in bytes that comes of it |
+//! | group, share | independent dispatches that may run as one; to run so, each kernel with workgroups of its own |
+//! | profile | what lowering knows of a device: limits, features, what was tuned |
 //! | step, submission | one batch through the programs; the steps that go to the device together |
 //! | fusion | letting one op compute what its neighbours would, so that values stay in registers |
 //! | reference | an op on the CPU: in f64 what kernels are tested against, in f32 the CPU path |
