@@ -53,7 +53,7 @@ fn kernels(criterion: &mut Criterion) {
         let mut group = criterion.benchmark_group(name);
         group.sample_size(10).throughput(Throughput::Elements(STEPS as u64));
         for case in cases() {
-            let (graph, _, _) = case.graph().expect("a case is a graph");
+            let (graph, _, _) = Graph::of_case(&case).expect("a case is a graph");
             let len = case.inputs.first().map_or(0, |(shape, _)| shape.len());
             let bytes: Vec<u8> = (0..len).map(|i| (i * 31 % 251) as u8).collect();
             let reals: Vec<f32> = bytes.iter().map(|&byte| f32::from(byte) / 255.0).collect();
