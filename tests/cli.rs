@@ -317,6 +317,11 @@ fn what_cannot_be_tuned_or_written_is_named_before_the_work() {
     run(&["--tune", "--device", "cpu", "--profile", "mine.toml"]).stderr(predicate::str::contains("nothing to tune"));
     run(&["--tune", "--device", "cpu"]).stderr(predicate::str::contains("VAE_GPU_PROFILE is none"));
     run(&["--profile", "mine.toml"]).stderr(predicate::str::contains("--tune"));
+    run(&["--preset", "burda-vae"]).stderr(predicate::str::contains("--tune"));
+    let tune = ["--tune", "--device", "cpu", "--profile", "mine.toml"];
+    run(&[&tune[..], &["--preset", "burda-vae", "--run", "runs/one"]].concat())
+        .stderr(predicate::str::contains("cannot be used with"));
+    run(&[&tune[..], &["--run", "runs/one"]].concat()).stderr(predicate::str::contains("runs/one"));
     let missing =
         vae_gpu(folder.path()).args(["bench", "--tune", "--device", "cpu", "--profile", "no/mine.toml"]).assert();
     missing.code(1).stderr(predicate::str::contains("no/mine.toml"));

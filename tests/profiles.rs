@@ -54,6 +54,21 @@ fn a_profile_is_read_when_the_device_is_opened() {
 }
 
 #[test]
+fn the_products_of_a_configuration_are_tuned() {
+    let Some(_) = gpu(GpuOptions::default()) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let config = "hidden = [8]\nlatent = 2\nbatch-size = 16\ndata = \"uniform:64x16\"\n";
+    std::fs::write(folder.path().join("tiny.toml"), config).unwrap();
+    let args =
+        ["bench", "--tune", "--device", "gpu", "--seconds", "0.5", "--config", "tiny.toml", "--profile", "mine.toml"];
+    Command::cargo_bin("vae-gpu").unwrap().current_dir(folder.path()).args(args).assert().success();
+    let profile = std::fs::read_to_string(folder.path().join("mine.toml")).unwrap();
+    let sizes: Vec<&str> =
+        profile.lines().filter_map(|line| line.split_once(" = \"")?.0.contains('x').then_some(line)).collect();
+    assert!(sizes.iter().any(|line| line.starts_with("16x8x16 ")) && sizes.len() < 12, "{profile}");
+}
+
+#[test]
 fn another_adapters_profile_is_noted_and_not_used() {
     let Some(device) = gpu(GpuOptions::default()) else { return };
     let folder = tempfile::tempdir().unwrap();

@@ -123,7 +123,7 @@ pub trait Device {
     /// What it computes on.
     fn adapter(&self) -> Adapter;
 
-    /// The same device with these loops for products of these sizes, and the rule for all others; nothing where it can't run
+    /// The same device with these algorithms for products of these sizes, and the rule for all others; nothing where it can't run
     /// one of them (the CPU runs none of them).
     fn with_products(&self, products: Products) -> Option<Box<dyn Device>>;
 

@@ -1,6 +1,6 @@
 //! What is kept of adapters between runs: the profile that a tuning run wrote, and where compiled kernels lie.
 //!
-//! A profile is a TOML file that says which loop computes products of which size. It holds for one adapter, driver and
+//! A profile is a TOML file that says which algorithm computes products of which size. It holds for one adapter, driver and
 //! version of this program; one of another is not used, and what opens the device says so. Nothing is looked for unless
 //! it is asked for: [`Kept::default`] is nowhere.
 
@@ -50,12 +50,12 @@ pub enum Found {
     },
 }
 
-/// The loop for products of one size, and what speaks for it.
+/// The algorithm for products of one size, and the measurement behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
     /// `[m, n, k]`.
     pub size: [usize; 3],
-    /// The loop.
+    /// The algorithm.
     pub variant: Algorithm,
     /// A comment beside it in the file: what was measured.
     pub why: String,
@@ -177,7 +177,8 @@ impl Kept {
 /// The profile as a file.
 fn text(adapter: &Adapter, choices: &[Choice]) -> String {
     let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
-    let mut text = String::from("# Which loop computes which matrix product, as `vae-gpu bench --tune` measured it.\n");
+    let mut text =
+        String::from("# Which algorithm computes which matrix product, as `vae-gpu bench --tune` measured it.\n");
     let header = [
         ("version", env!("CARGO_PKG_VERSION")),
         ("adapter", &adapter.name),
@@ -248,7 +249,7 @@ mod tests {
         let Found::Unused { why, .. } = other.find(&adapter()).unwrap() else { panic!("it is of another adapter") };
         assert!(why.len() < 1000, "{why}");
         kept.write(&adapter(), &choices()).unwrap();
-        // Another version may have loops that this one has never heard of.
+        // Another version may have algorithms that this one has never heard of.
         let text = std::fs::read_to_string(&path).unwrap();
         let version = format!("version = \"{}\"", env!("CARGO_PKG_VERSION"));
         let text = text.replace(&version, "version = \"9.0.0\"").replace("\"tiled\"", "\"unheard-of\"");

@@ -9,15 +9,17 @@ use serde::Serialize;
 use super::{device_line, device_with, options, say, thousands};
 use crate::backend::cpu::Cpu;
 use crate::backend::{Device, Kept, Precision};
+use crate::config::{PRESETS, TrainConfig, preset};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::files::check_target;
 use crate::ops::{Algorithm, DeviceProfile};
-use crate::plan::{Fusion, Options, lower};
+use crate::plan::{Fusion, Options, Plan, lower};
+use crate::train::RunFolder;
 use crate::train::bench::kernels::{self, KernelTime};
 use crate::train::bench::products::{COMPARED, VariantSpeed, variants};
 use crate::train::bench::tune::{Tuning, tune};
-use crate::train::bench::{Measurement, WORKS, Work, measure, plan};
+use crate::train::bench::{Measurement, WORKS, Work, measure, plan, plans};
 
 /// Parts of a work's run, which share its seconds with one more that comes before them.
 const PARTS: usize = 9;
@@ -34,7 +36,7 @@ pub(super) struct Bench {
     /// Measure this work only: standard-128, standard-1024 or wide-1024
     #[arg(long, value_name = "NAME", value_parser = WORKS.map(|work| work.name))]
     work: Option<String>,
-    /// Seconds a work; --tune takes a fiftieth of it for each loop and size
+    /// Seconds a work; --tune takes a fiftieth of it for each algorithm and size
     #[arg(long, value_name = "X", default_value_t = 10.0)]
     seconds: f64,
     /// Print a JSON object a work (with --kernels: a kernel; with --tune: a product)
@@ -44,13 +46,22 @@ pub(super) struct Bench {
     /// that let programs take turns
     #[arg(long, requires_all = ["json", "work"], conflicts_with_all = ["kernels", "plan", "tune"])]
     turns: bool,
-    /// Time each dispatch of a step by itself, and each loop that a product of 512 x 512 x 512 can take
+    /// Time each dispatch of a step by itself, and each algorithm for a product of 512 x 512 x 512
     #[arg(long)]
     kernels: bool,
-    /// Measure each loop on each product of the works, and write the fastest ones to the adapter's profile, which later
-    /// runs on it read; it takes minutes on a software adapter
+    /// Measure each algorithm on each matrix product of the works, or of a preset, a configuration or a run, and write the
+    /// fastest ones to the adapter's profile, which later runs on it read; it takes minutes on a software adapter
     #[arg(long, conflicts_with_all = ["kernels", "no_fuse", "work"])]
     tune: bool,
+    /// Tune the products of this preset
+    #[arg(long, value_name = "NAME", requires = "tune", value_parser = PRESETS.iter().map(|preset| preset.0).collect::<Vec<_>>(), conflicts_with_all = ["config", "run"])]
+    preset: Option<String>,
+    /// Tune the products of this configuration, a TOML file
+    #[arg(long, value_name = "FILE", requires = "tune", conflicts_with = "run")]
+    config: Option<PathBuf>,
+    /// Tune the products of this run
+    #[arg(long, value_name = "RUN", requires = "tune")]
+    run: Option<PathBuf>,
     /// Write the profile to this file; runs read it where VAE_GPU_PROFILE names it [default: the user's own, which they
     /// read unless VAE_GPU_PROFILE is another file, or none]
     #[arg(long, value_name = "FILE", requires = "tune")]
@@ -70,6 +81,9 @@ impl Bench {
     pub(super) fn run(self, started: Instant) -> Result<()> {
         if !(0.1..=3600.0).contains(&self.seconds) {
             return Err(Error::Usage(format!("--seconds is {}: it must be 0.1 to 3600", self.seconds)));
+        }
+        if self.tune {
+            return self.tune();
         }
         let data = Dataset::embedded()?;
         if self.plan {
@@ -95,9 +109,6 @@ impl Bench {
                 }
             }
             return Ok(());
-        }
-        if self.tune {
-            return self.tune(&data);
         }
         let selected = device_with(&self.device, &Kept::of_user(), self.precision)?;
         let options = options(&*selected.device, self.no_fuse);
@@ -127,7 +138,7 @@ impl Bench {
         Ok(())
     }
 
-    fn tune(&self, data: &Dataset) -> Result<()> {
+    fn tune(&self) -> Result<()> {
         let kept = self.profile.clone().map_or_else(Kept::of_user, Kept::File);
         let selected = device_with(&self.device, &Kept::Nowhere, Precision::F32)?;
         let adapter = selected.device.adapter();
@@ -137,19 +148,34 @@ impl Bench {
         if let Some(file) = &self.profile {
             check_target(file)?;
         }
+        let plans = self.tuned_plans()?;
         if !self.json {
             say(format_args!("{}", device_line(&selected)));
             let names = Algorithm::ALL.map(|variant| format!("{:>10}", variant.name())).concat();
             say(format_args!("{:<15}{names}  GFLOP/s", "product"));
         }
-        // Tens of sizes and a few loops each: a second each would be minutes.
+        // Tens of sizes and a few algorithms each: a second each would be minutes.
         let seconds = self.seconds / 50.0;
-        let tunings = tune(&WORKS, data, &*selected.device, seconds, |tuning| self.print(tuning, say_tuning))?;
+        let tunings = tune(&plans, &*selected.device, seconds, |tuning| self.print(tuning, say_tuning))?;
         let path = kept.write(&adapter, &tunings.iter().map(Tuning::choice).collect::<Vec<_>>())?;
         if !self.json {
-            say(format_args!("the fastest loops of {} products are in {}", tunings.len(), path.display()));
+            say(format_args!("the fastest algorithms for {} products are in {}", tunings.len(), path.display()));
         }
         Ok(())
+    }
+
+    /// The training steps whose products are tuned.
+    fn tuned_plans(&self) -> Result<Vec<Plan>> {
+        let config = match (&self.preset, &self.config, &self.run) {
+            (Some(name), ..) => TrainConfig::layered([preset(name)?])?,
+            (_, Some(file), _) => TrainConfig::layered([TrainConfig::table(file)?])?,
+            (.., Some(run)) => RunFolder::open(run)?.config()?,
+            _ => {
+                let data = Dataset::embedded()?;
+                return WORKS.iter().map(|work| Ok(plan(work, &data, Options::default())?.1)).collect();
+            }
+        };
+        Ok(plans(&config, &config.dataset()?, Options::default())?.1)
     }
 
     fn works(&self) -> impl Iterator<Item = &'static Work> {
@@ -239,7 +265,7 @@ fn say_variant(speed: &VariantSpeed) {
 }
 
 fn say_tuning(tuning: &Tuning) {
-    // A column for each loop, whether the device can run it or not.
+    // A column for each algorithm, whether the device can run it or not.
     let rate = |variant| {
         tuning.gflops.iter().find(|(of, _)| *of == variant).map_or("-".to_owned(), |(_, rate)| format!("{rate:.1}"))
     };

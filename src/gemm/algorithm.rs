@@ -68,7 +68,7 @@ impl Algorithm {
     /// All names, for messages: `naive, registers, subgroups, tiled or split`.
     pub fn allowed() -> String {
         let names = Algorithm::ALL.map(Algorithm::name);
-        let (last, others) = names.split_last().expect("there are loops");
+        let (last, others) = names.split_last().expect("there are algorithms");
         format!("{} or {last}", others.join(", "))
     }
 
@@ -133,7 +133,7 @@ impl TryFrom<String> for Algorithm {
     type Error = String;
     fn try_from(name: String) -> Result<Algorithm, String> {
         let known = Algorithm::ALL.into_iter().find(|variant| variant.name() == name);
-        known.ok_or_else(|| format!("{name:?} is no loop of products: it must be {}", Algorithm::allowed()))
+        known.ok_or_else(|| format!("{name:?} is no algorithm for products: it must be {}", Algorithm::allowed()))
     }
 }
 

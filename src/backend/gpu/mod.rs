@@ -222,7 +222,7 @@ impl Gpu {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("vae-gpu"),
             // No kernel needs a feature, but products in f16. Where the adapter has them, `Session::profile` reads its clock,
-            // compiled kernels are kept on disk, and a loop of products may use subgroups.
+            // compiled kernels are kept on disk, and an algorithm for products may use subgroups.
             required_features: features,
             experimental_features,
             required_limits,
@@ -306,7 +306,7 @@ impl Gpu {
         }
     }
 
-    /// Sessions opened from now on compute products of these sizes with these loops, and all others by the rule.
+    /// Sessions opened from now on compute products of these sizes with these algorithms, and all others by the rule.
     pub fn set_products(&mut self, products: Products) {
         Arc::make_mut(&mut self.shared).profile.products = products;
     }

@@ -1,7 +1,8 @@
 //! How fast training steps are: three works on one device, on real data, beside what the device's products alone would take.
 //!
-//! [`measure`] times whole steps, [`kernels::measure`] each dispatch of one, [`products::variants`] each loop that products
-//! can take, and [`tune::tune`] finds the fastest of those for each product of the works.
+//! [`measure`] times whole steps, [`kernels::measure`] each dispatch of one, [`products::variants`] each algorithm for
+//! products, and [`tune::tune`] finds the fastest of those for each product of
+//! some plans.
 
 pub mod kernels;
 pub mod products;
@@ -95,14 +96,24 @@ fn config(work: &Work) -> TrainConfig {
 /// # Errors
 /// Where the data has fewer images than a batch.
 pub fn plan(work: &Work, data: &Dataset, options: Options) -> Result<(Model, Plan)> {
-    let config = config(work);
+    let (model, mut plans) = plans(&config(work), data, options)?;
+    Ok((model, plans.swap_remove(0)))
+}
+
+/// The plans of a configuration's training step on this data, which is resident.
+///
+/// # Errors
+/// Where the configuration or the data break a rule.
+pub fn plans(config: &TrainConfig, data: &Dataset, options: Options) -> Result<(Model, Vec<Plan>)> {
+    config.validate()?;
     config.validate_data(data)?;
     let model = Model::new(config.architecture(data.train.features()))?;
     let (examples, dtype, pixels) = (data.train.count(), data.train.dtype(), config.pixels());
-    let batches =
-        Batches { data: 0, examples, dtype, rows: work.batch, pixels, noise: None, augment: None, streamed: false };
-    let graphs = model.training(&batches, Optimiser { adam: config.adam(), clip: None })?;
-    Ok((model, compile(&graphs[0], options)?))
+    let (rows, streamed) = (config.batch_size, false);
+    let batches = Batches { data: 0, examples, dtype, rows, pixels, noise: None, augment: None, streamed };
+    let graphs = model.training(&batches, Optimiser { adam: config.adam(), clip: config.clip_norm })?;
+    let plans = graphs.iter().map(|graph| compile(graph, options)).collect::<Result<_>>()?;
+    Ok((model, plans))
 }
 
 /// A work on a device, ready to run steps.

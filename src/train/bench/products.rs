@@ -1,4 +1,4 @@
-//! How fast matrix products are by themselves: those of a plan, and one size with every loop there is for it.
+//! How fast matrix products are by themselves: those of a plan, and one size with every algorithm there is for it.
 
 use std::time::Instant;
 
@@ -108,15 +108,15 @@ impl Alone {
     }
 }
 
-/// `[m, n, k]` of the product that loops are compared on.
+/// `[m, n, k]` of the product that algorithms are compared on.
 pub const COMPARED: [usize; 3] = [512, 512, 512];
 
-/// How fast one loop computes a product of size [`COMPARED`].
+/// How fast one algorithm computes a product of size [`COMPARED`].
 #[derive(Clone, Debug, Serialize)]
 pub struct VariantSpeed {
     /// `[m, n, k]`.
     pub product: [usize; 3],
-    /// The loop's name ([`Algorithm::name`]); "panels" is the CPU path's only one.
+    /// The algorithm's name ([`Algorithm::name`]); "panels" is the CPU path's only one.
     pub variant: &'static str,
     /// The device's name, for people.
     pub device: String,
@@ -124,11 +124,11 @@ pub struct VariantSpeed {
     pub ms: f64,
     /// 10^9 multiplications and additions a second.
     pub gflops: f64,
-    /// Its speed over that of [`Algorithm::Naive`]; none on the CPU path, which has no such loop.
+    /// Its speed over that of [`Algorithm::Naive`]; none on the CPU path, which has no such algorithm.
     pub ratio_to_naive: Option<f64>,
 }
 
-/// Every loop that products can take on the device, for about so many seconds each.
+/// Every algorithm for products on the device, for about so many seconds each.
 ///
 /// # Errors
 /// What the device fails with.

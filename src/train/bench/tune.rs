@@ -1,23 +1,21 @@
-//! Which loop is fastest for each product of some works: what a profile is made of.
+//! Which algorithm is fastest for each product of some plans: what a profile is made of.
 
 use serde::Serialize;
 
 use super::products::{self, Product};
-use super::{Work, plan};
 use crate::backend::{Choice, Device};
-use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::ops::{Algorithm, Products};
-use crate::plan::Options;
+use crate::plan::Plan;
 
-/// How fast each loop computes the products of one size.
+/// How fast each algorithm computes the products of one size.
 #[derive(Clone, Debug, Serialize)]
 pub struct Tuning {
     /// `[m, n, k]`.
     pub product: [usize; 3],
-    /// The fastest loop.
+    /// The fastest algorithm.
     pub variant: Algorithm,
-    /// 10^9 multiplications and additions a second of each loop, over all products of this size, however transposed.
+    /// 10^9 multiplications and additions a second of each algorithm, over all products of this size, however transposed.
     pub gflops: Vec<(Algorithm, f64)>,
 }
 
@@ -30,22 +28,18 @@ impl Tuning {
     }
 }
 
-/// Measures every loop on the products of these works' training steps, each for about so many seconds; `seen` hears of
-/// each size when it is done.
+/// Measures every algorithm on the products of these plans, each for about so many seconds; `seen` hears of each size when it
+/// is done.
 ///
 /// # Errors
-/// [`Error::Usage`] where the device has no loop to choose, else what it fails with.
+/// [`Error::Usage`] where the device has no algorithm to choose, else what it fails with.
 pub fn tune(
-    works: &[Work],
-    data: &Dataset,
+    plans: &[Plan],
     device: &dyn Device,
     seconds: f64,
     mut seen: impl FnMut(&Tuning) -> Result<()>,
 ) -> Result<Vec<Tuning>> {
-    let mut all: Vec<Product> = Vec::new();
-    for work in works {
-        all.extend(products::of(&plan(work, data, Options::default())?.1));
-    }
+    let all: Vec<Product> = plans.iter().flat_map(products::of).collect();
     let mut sizes: Vec<[usize; 3]> = all.iter().map(|product| product.size).collect();
     sizes.sort_unstable();
     sizes.dedup();
@@ -75,11 +69,13 @@ pub fn tune(
 
 #[cfg(test)]
 mod tests {
+    use super::super::plan;
     use super::super::tests::TINY;
     use super::*;
     use crate::backend::cpu::Cpu;
     use crate::backend::gpu::{Gpu, GpuOptions, adapters};
-    use crate::data::Synthetic;
+    use crate::data::{Dataset, Synthetic};
+    use crate::plan::Options;
 
     #[test]
     fn each_size_gets_its_fastest_loop() {
@@ -90,13 +86,13 @@ mod tests {
         let data = Dataset::synthetic(Synthetic::Uniform, 64, 16, 0);
         let gpu = Gpu::open(0, GpuOptions::default()).unwrap();
         let mut heard = 0;
-        let tunings = tune(&[TINY, TINY], &data, &gpu, 0.01, |_| {
+        let (_, plan) = plan(&TINY, &data, Options::default()).unwrap();
+        let tunings = tune(&[plan.clone(), plan.clone()], &gpu, 0.01, |_| {
             heard += 1;
             Ok(())
         })
         .unwrap();
         assert_eq!(heard, tunings.len());
-        let (_, plan) = plan(&TINY, &data, Options::default()).unwrap();
         for product in products::of(&plan) {
             let [tuning] = &tunings.iter().filter(|tuning| tuning.product == product.size).collect::<Vec<_>>()[..]
             else {
@@ -112,7 +108,8 @@ mod tests {
     #[test]
     fn the_cpu_has_nothing_to_tune() {
         let data = Dataset::synthetic(Synthetic::Uniform, 64, 16, 0);
-        let error = tune(&[TINY], &data, &Cpu::<f32>::new(), 0.01, |_| Ok(())).unwrap_err();
+        let (_, plan) = plan(&TINY, &data, Options::default()).unwrap();
+        let error = tune(&[plan], &Cpu::<f32>::new(), 0.01, |_| Ok(())).unwrap_err();
         assert!(matches!(&error, Error::Usage(text) if text.contains("nothing to tune")), "{error}");
     }
 }
