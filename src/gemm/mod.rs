@@ -17,7 +17,7 @@ pub use algorithm::Algorithm;
 pub use half::Half;
 pub use profile::{DeviceProfile, Products, STORAGE_BUFFERS};
 
-use crate::kernel::{Kernel, fragment};
+use crate::kernel::{Fragment, Kernel, fragment};
 
 /// An operand's place in a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,8 +37,8 @@ pub trait Loader {
     /// Whether elements of successive k lie side by side.
     fn k_contiguous(&self) -> bool;
 
-    /// Links what defines loads of four rows (of B: columns) at one k, where these lie side by side and are one load.
-    fn link_vec4(&self, _: &Kernel, _: Side) -> Option<Kernel> {
+    /// The file that defines loads of four rows (of B: columns) at one k, where these lie side by side and are one load.
+    fn vec4(&self, _: Side) -> Option<Fragment> {
         None
     }
 }
@@ -66,13 +66,11 @@ impl Loader for Dense {
         self.k_contiguous
     }
 
-    fn link_vec4(&self, kernel: &Kernel, side: Side) -> Option<Kernel> {
+    fn vec4(&self, side: Side) -> Option<Fragment> {
         let one_load = !self.k_contiguous && self.cols.is_multiple_of(4);
-        one_load.then(|| {
-            kernel.clone().link(match side {
-                Side::A => fragment!("gemm/vec4_a_contiguous.wgsl"),
-                Side::B => fragment!("gemm/vec4_b_contiguous.wgsl"),
-            })
+        one_load.then_some(match side {
+            Side::A => fragment!("gemm/vec4_a_contiguous.wgsl"),
+            Side::B => fragment!("gemm/vec4_b_contiguous.wgsl"),
         })
     }
 }
@@ -110,8 +108,8 @@ impl Problem<'_> {
 
 /// Links an operand: loads of elements, or of vec4s too.
 fn linked(kernel: Kernel, operand: &dyn Loader, side: Side, by_vec4: bool) -> Kernel {
-    if by_vec4 && let Some(kernel) = operand.link_vec4(&kernel, side) {
-        return kernel;
+    if by_vec4 && let Some(file) = operand.vec4(side) {
+        return kernel.link(file);
     }
     let kernel = operand.link(kernel, side);
     let k_contiguous = usize::from(operand.k_contiguous());

@@ -7,7 +7,7 @@
 //!
 //! The `wesl` crate (imports, modules, name mangling for WGSL) was tried for this, version 0.4, the newest for this Rust, with
 //! two products in one kernel: 0.9 ms a kernel, and files that say what they import. It was not taken: it added 4.1 MB to a
-//! binary of 40 MB and three minutes on two cores to a build of three and a half, for what is a hundred lines here. Its
+//! binary of 40 MB and three minutes on two cores to a build of three and a half, for what is two hundred lines here. Its
 //! mangled names (`package_p0__1operand_a__1load_a`) also read worse in a validation message.
 
 use super::recording::Binding;

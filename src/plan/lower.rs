@@ -1,6 +1,6 @@
 //! Lowering: a plan and a device's profile become a [`Recording`]. The one place where kernels are chosen and linked.
 
-use super::link::{Linked, MOST, Member, link};
+use super::link::{Linked, Member, link};
 use super::recording::{Binding, Buffer, Dispatch, Port, Recording, Role, Shader};
 use super::{Arena, BufferId, BufferView, Plan};
 use crate::error::Result;
@@ -39,44 +39,65 @@ pub(crate) fn lower_changed(plan: &Plan, profile: &DeviceProfile, change: impl F
             }
             members.push((&dispatch.op, Member { kernel, bindings }));
         }
-        for members in together(members, profile) {
-            let dispatch = lowering.dispatch(&members, group[0].group)?;
+        for Shared { ops, members, linked } in together(members, profile)? {
+            let names = ops.iter().map(|op| op.name().to_owned()).collect();
+            // Nothing is known of how another crate's kernels make their indices.
+            let trusted = !ops.iter().any(|op| matches!(op, Op::Custom(_)));
+            let dispatch = lowering.record(&members, linked, names, trusted, group[0].group);
             lowering.recording.dispatches.push(dispatch);
         }
     }
     Ok(lowering.recording)
 }
 
+/// Ops whose kernels share a dispatch.
+struct Shared<'a> {
+    ops: Vec<&'a Op>,
+    members: Vec<Member>,
+    linked: Linked,
+}
+
 /// Members of a group, in lists that can share a dispatch: of one entry and workgroup size, and of no more buffers than a
 /// dispatch may bind. What may have any workgroup size takes that of the products it is grouped with.
-fn together<'a>(members: Vec<(&'a Op, Member)>, profile: &DeviceProfile) -> Vec<Vec<(&'a Op, Member)>> {
-    if members.len() == 1 || !profile.shares {
-        return members.into_iter().map(|member| vec![member]).collect();
-    }
+fn together<'a>(members: Vec<(&'a Op, Member)>, profile: &DeviceProfile) -> Result<Vec<Shared<'a>>> {
+    let shares = profile.shares;
     let fixed = members.iter().find(|(_, member)| matches!(member.kernel.grid, Grid::Workgroups(_)));
     let lead = fixed.map(|(_, member)| (member.kernel.entry, member.kernel.workgroup));
     // Products come first: where not all fit, they are what should share, and what rides fills the end of a dispatch.
     let (products, riders): (Vec<_>, Vec<_>) = members.into_iter().partition(|(op, _)| op.is_product());
-    let mut lists: Vec<Vec<(&Op, Member)>> = Vec::new();
+    let mut lists: Vec<Shared<'a>> = Vec::new();
     for (op, mut member) in products.into_iter().chain(riders) {
         let kernel = &mut member.kernel;
         if let (Some((entry, workgroup)), false) = (lead, matches!(kernel.grid, Grid::Workgroups(_)))
+            && shares
             && kernel.entry == Entry::Run
             && entry != Entry::Main
         {
             (kernel.entry, kernel.workgroup) = (entry, workgroup);
         }
-        let fits = |list: &&mut Vec<(&Op, Member)>| {
-            let mut all: Vec<Member> = list.iter().map(|(_, member)| member.clone()).collect();
-            all.push(member.clone());
-            all.len() <= MOST && link(&all).is_ok_and(|linked| linked.bindings.len() <= profile.storage_buffers)
-        };
-        match lists.iter_mut().find(fits) {
-            Some(list) => list.push((op, member)),
-            None => lists.push(vec![(op, member)]),
+        let joined = lists.iter_mut().filter(|_| shares).find_map(|list| {
+            list.members.push(member.clone());
+            match link(&list.members) {
+                Ok(linked) if linked.bindings.len() <= profile.storage_buffers => Some((list, linked)),
+                _ => {
+                    list.members.pop();
+                    None
+                }
+            }
+        });
+        match joined {
+            Some((list, linked)) => {
+                list.ops.push(op);
+                list.linked = linked;
+            }
+            None => {
+                let members = vec![member];
+                let linked = link(&members)?;
+                lists.push(Shared { ops: vec![op], members, linked });
+            }
         }
     }
-    lists
+    Ok(lists)
 }
 
 struct Lowering {
@@ -137,23 +158,24 @@ impl Lowering {
         let binding = Binding { buffer: self.recording.buffers.len(), offset: 0, bytes, writes: true };
         self.recording.buffers.push(Buffer { role: Role::Table, dtype: DType::U32, bytes });
         let member = Member { kernel: (*table.kernel).clone(), bindings: vec![binding] };
-        let dispatch = self.record(&[member], vec!["table".to_owned()], true, 0)?;
+        let members = [member];
+        let linked = link(&members)?;
+        let dispatch = self.record(&members, linked, vec!["table".to_owned()], true, 0);
         self.recording.prologue.push(dispatch);
         let read = Binding { writes: false, ..binding };
         self.tables.push((table, read));
         Ok(read)
     }
 
-    fn dispatch(&mut self, members: &[(&Op, Member)], group: usize) -> Result<Dispatch> {
-        let kernels: Vec<Member> = members.iter().map(|(_, member)| member.clone()).collect();
-        let ops = members.iter().map(|(op, _)| op.name().to_owned()).collect();
-        // Nothing is known of how another crate's kernels make their indices.
-        let trusted = !members.iter().any(|(op, _)| matches!(op, Op::Custom(_)));
-        self.record(&kernels, ops, trusted, group)
-    }
-
-    fn record(&mut self, members: &[Member], ops: Vec<String>, trusted: bool, group: usize) -> Result<Dispatch> {
-        let Linked { name, source, constants, bindings } = link(members)?;
+    fn record(
+        &mut self,
+        members: &[Member],
+        linked: Linked,
+        ops: Vec<String>,
+        trusted: bool,
+        group: usize,
+    ) -> Dispatch {
+        let Linked { name, source, constants, bindings } = linked;
         let shader = Shader { name, source, trusted };
         let shaders = &mut self.recording.shaders;
         let shader = shaders.iter().position(|known| *known == shader).unwrap_or_else(|| {
@@ -163,6 +185,6 @@ impl Lowering {
         let workgroups: usize = members.iter().map(|member| member.kernel.workgroups()).sum();
         let across = workgroups.clamp(1, ACROSS);
         let workgroups = [across as u32, workgroups.div_ceil(across) as u32];
-        Ok(Dispatch { ops, group, shader, constants, bindings, workgroups })
+        Dispatch { ops, group, shader, constants, bindings, workgroups }
     }
 }

@@ -232,7 +232,7 @@ impl Gpu {
         let (device, queue) = pollster::block_on(adapter.request_device(&descriptor))
             .map_err(|error| Error::device(&report.name, format!("it could not be opened: {error}")))?;
         let mut gpu = Gpu::of(device, queue, options);
-        Arc::make_mut(&mut gpu.shared).profile.half = half;
+        gpu.change_profile(|profile| profile.half = half);
         let (seen, lost) = (Arc::clone(&gpu.shared.fault), Arc::clone(&gpu.shared.lost));
         gpu.shared.device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
             if let Ok(mut fault) = seen.lock() {
@@ -308,7 +308,7 @@ impl Gpu {
 
     /// Sessions opened from now on compute products of these sizes with these algorithms, and all others by the rule.
     pub fn set_products(&mut self, products: Products) {
-        Arc::make_mut(&mut self.shared).profile.products = products;
+        self.change_profile(|profile| profile.products = products);
     }
 
     /// Sessions opened from now on lower plans for this device, changed so: for tests of what another adapter would run.
