@@ -7,8 +7,9 @@
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use vae_gpu::backend::gpu::{Gpu, GpuOptions, wgpu};
 use vae_gpu::backend::{Data, Device, Values};
-use vae_gpu::models::{Batches, Model, ModelConfig, Optimiser};
+use vae_gpu::models::{Batches, Model, ModelConfig};
 use vae_gpu::ops::{Adam, Pixels};
+use vae_gpu::optim::Optimiser;
 use vae_gpu::plan::{Fusion, Options, compile};
 use vae_gpu::step::Step;
 use vae_gpu::tensor::{DType, Shape};
@@ -41,23 +42,26 @@ fn host(criterion: &mut Criterion) {
     let (dtype, pixels) = (DType::U8, Pixels::Grey);
     let batches =
         Batches { data: 0, examples: EXAMPLES, dtype, rows: 128, pixels, noise: None, augment: None, streamed: false };
-    let optimiser = Optimiser { adam: Adam::default(), clip: None };
-    let graph = model.training(&batches, optimiser).expect("the default model trains").remove(0);
+    let graphs = model.training(&batches, &Optimiser::default()).expect("the default model trains");
     let bytes = vec![0; EXAMPLES * 784];
     let data = Data { shape: Shape::new(EXAMPLES, 784), values: Values::Bytes(&bytes) };
     let mut session = device.session(model.layout(), &[data]).expect("nothing is too large for it");
-    let plan = compile(&graph, Options { fuse: Fusion::All }).expect("the graph has a plan");
-    let program = session.load(plan).expect("the plan loads");
-    let steps = vec![Step { rows: 128, step_size: 1e-3, second_scale: 1.0, beta: 1.0, ..Step::default() }; STEPS];
+    let plan = |graph| compile(graph, Options { fuse: Fusion::All }).expect("the graph has a plan");
+    let programs: Vec<_> = graphs.iter().map(|graph| session.load(plan(graph)).expect("the plan loads")).collect();
+    let steps =
+        vec![
+            Step { rows: 128, scalars: Optimiser::default().scalars(1e-3, 1).with("beta", 1.0), ..Step::default() };
+            STEPS
+        ];
     let before = session.traffic();
-    session.run(&[program], &steps).expect("steps run");
+    session.run(&programs, &steps).expect("steps run");
     let dispatches = (session.traffic() - before).dispatches;
     println!("{dispatches} dispatches for {STEPS} steps");
     let mut group = criterion.benchmark_group("host");
     for count in [1, STEPS] {
         group.throughput(Throughput::Elements(count as u64));
         group.bench_function(format!("submission of {count}"), |bencher| {
-            bencher.iter(|| session.run(&[program], &steps[..count]).expect("steps run"));
+            bencher.iter(|| session.run(&programs, &steps[..count]).expect("steps run"));
         });
     }
     group.finish();

@@ -8,10 +8,11 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use vae_gpu::backend::cpu::Cpu;
 use vae_gpu::backend::gpu::{Gpu, GpuOptions, adapters};
 use vae_gpu::backend::{Data, Device, Values};
-use vae_gpu::graph::{Graph, ParameterLayout};
-use vae_gpu::models::{Batches, Model, ModelConfig, Optimiser};
-use vae_gpu::ops::{Adam, Case, Fill, Op, Pixels, Transpose};
-use vae_gpu::plan::{Arena, Fusion, Options, compile};
+use vae_gpu::graph::{Graph, PARAMETERS, ParameterLayout};
+use vae_gpu::models::{Batches, Model, ModelConfig};
+use vae_gpu::ops::{Case, Fill, Op, Pixels, Transpose};
+use vae_gpu::optim::Optimiser;
+use vae_gpu::plan::{Fusion, Options, compile};
 use vae_gpu::step::Step;
 use vae_gpu::tensor::{DType, Shape};
 use vae_gpu::train::bench::products::Product;
@@ -30,7 +31,8 @@ fn devices() -> Vec<(&'static str, Box<dyn Device>)> {
 }
 
 fn steps(rows: usize) -> Vec<Step> {
-    let step = Step { rows: rows as u32, step_size: 1e-3, second_scale: 1.0, beta: 1.0, ..Step::default() };
+    let step =
+        Step { rows: rows as u32, scalars: Optimiser::default().scalars(1e-3, 1).with("beta", 1.0), ..Step::default() };
     vec![step; STEPS]
 }
 
@@ -145,20 +147,20 @@ fn train_step(criterion: &mut Criterion) {
     let (pixels, dtype) = (Pixels::Grey, DType::U8);
     let batches =
         Batches { data: 0, examples, dtype, rows: batch, pixels, noise: None, augment: None, streamed: false };
-    let optimiser = Optimiser { adam: Adam::default(), clip: None };
-    let graph = model.training(&batches, optimiser).expect("a training graph").remove(0);
+    let graphs = model.training(&batches, &Optimiser::default()).expect("a training graph");
     let bytes: Vec<u8> = (0..examples * 784).map(|i| (i * 31 % 251) as u8).collect();
     for (name, device) in devices() {
         let data = Data { shape: Shape::new(examples, 784), values: Values::Bytes(&bytes) };
         for (name_of, fuse) in [("fused", device.fusion()), ("unfused", Fusion::None)] {
             let mut session = device.session(model.layout(), &[data]).expect("a session opens");
-            session.write_arena(Arena::Parameters, &model.layout().initial(0)).expect("parameters are written");
-            let program = session.load(compile(&graph, Options { fuse }).expect("it compiles")).expect("it loads");
+            session.write_arena(PARAMETERS, &model.layout().initial(0)).expect("parameters are written");
+            let load = |graph| session.load(compile(graph, Options { fuse }).expect("it compiles")).expect("it loads");
+            let programs: Vec<_> = graphs.iter().map(load).collect();
             let steps = steps(batch);
             let mut group = criterion.benchmark_group(format!("{name}/train_step"));
             group.sample_size(10).throughput(Throughput::Elements((STEPS * batch) as u64));
             group.bench_function(name_of, |bencher| {
-                bencher.iter(|| session.run(&[program], &steps).expect("it runs"));
+                bencher.iter(|| session.run(&programs, &steps).expect("it runs"));
             });
             group.finish();
         }

@@ -2,9 +2,10 @@
 //! a plane in 20 dimensions it finds that plane (Baldi and Hornik 1989), so that what is left of the loss is the noise.
 
 use vae_gpu::backend::{Data, DeviceChoice, Kept, Values, select};
-use vae_gpu::graph::{Graph, Init, ParameterLayout, differentiate};
-use vae_gpu::ops::{Adam, BatchMean, Constant, Order, Pixels, SquaredError, Transpose};
-use vae_gpu::plan::{Arena, Options, compile};
+use vae_gpu::graph::{Graph, Init, PARAMETERS, ParameterLayout, differentiate};
+use vae_gpu::ops::{BatchMean, Constant, Order, Pixels, SquaredError, Transpose};
+use vae_gpu::optim::Optimiser;
+use vae_gpu::plan::{Options, compile};
 use vae_gpu::rng::{Draw, Permutation, Stream};
 use vae_gpu::step::Step;
 use vae_gpu::tensor::{DType, Shape};
@@ -28,41 +29,38 @@ fn main() -> vae_gpu::Result<()> {
     let y = g.matmul(code, w, Transpose::Neither)?; // [rows, features]
     let errors = g.apply(SquaredError.into(), &[y, x])?; // [rows, 1]
     let loss = g.apply(BatchMean.into(), &[errors])?; // [1, 1]
-    g.record(0, &[loss])?;
+    g.record(&[("loss", loss)])?;
     let one = g.apply(Constant::new(1.0, Shape::SCALAR).into(), &[])?;
     let d_w = differentiate(&mut g, loss, one, &[w])?[0];
-    let adam = Adam::default();
-    g.update(adam.into(), vec![(weight, d_w)], None)?;
+    g.store_gradient(weight, d_w)?;
+    let optimiser = Optimiser::default(); // Adam
+    let update = optimiser.update(&layout, &[weight])?;
 
-    // On a device: data, first weights, the compiled step.
+    // On a device: data, first weights, the compiled step, of two programs.
     let device = select(&DeviceChoice::Auto, &Kept::Nowhere)?.device;
     let points = points();
     let data = Data { shape: Shape::new(EXAMPLES, FEATURES), values: Values::Reals(&points) };
     let mut session = device.session(&layout, &[data])?;
-    session.write_arena(Arena::Parameters, &layout.initial(1))?;
-    let plan = compile(&g, Options { fuse: device.fusion() })?;
-    println!("{}\n{plan}", device.name());
-    let program = session.load(plan)?;
+    session.write_arena(PARAMETERS, &layout.initial(1))?;
+    println!("{}", device.name());
+    let mut programs = Vec::new();
+    for graph in [g, update] {
+        let plan = compile(&graph, Options { fuse: device.fusion() })?;
+        println!("{plan}");
+        programs.push(session.load(plan)?);
+    }
 
     let mut mean = f64::NAN;
     for epoch in 0..EPOCHS {
         let order = Permutation::new(0, epoch, EXAMPLES as u32).keys();
         let step = |batch: usize| {
             let index = epoch * (EXAMPLES / ROWS) as u64 + batch as u64;
-            let (step_size, second_scale) = adam.schedule(0.01, index + 1);
-            Step {
-                index,
-                first: (batch * ROWS) as u32,
-                rows: ROWS as u32,
-                order,
-                step_size,
-                second_scale,
-                ..Step::default()
-            }
+            let scalars = optimiser.scalars(0.01, index + 1);
+            Step { index, first: (batch * ROWS) as u32, rows: ROWS as u32, order, scalars, ..Step::default() }
         };
         let steps: Vec<Step> = (0..EXAMPLES / ROWS).map(step).collect();
-        let recorded = session.run(&[program], &steps)?; // what each step recorded
-        mean = recorded.iter().map(|[loss, ..]| loss).sum::<f64>() / steps.len() as f64;
+        let recorded = session.run(&programs, &steps)?; // what each step recorded
+        mean = recorded.rows().map(|row| row[0]).sum::<f64>() / steps.len() as f64;
         if epoch % 10 == 9 {
             println!("epoch {}: squared error {mean:.4}", epoch + 1);
         }

@@ -3,7 +3,8 @@
 use vae_gpu::backend::{DeviceChoice, Kept, select};
 use vae_gpu::config::TrainConfig;
 use vae_gpu::data::Dataset;
-use vae_gpu::plan::{Arena, Options};
+use vae_gpu::graph::PARAMETERS;
+use vae_gpu::plan::Options;
 use vae_gpu::rng::{Draw, Stream};
 use vae_gpu::train::{Trainer, generate::Decoder};
 
@@ -25,7 +26,7 @@ fn main() -> vae_gpu::Result<()> {
 
     let (checkpoint, model) = (trainer.checkpoint()?, trainer.model());
     let mut session = device.session(model.layout(), &[])?;
-    session.write_arena(Arena::Parameters, &checkpoint.parameters)?;
+    session.write_arena(PARAMETERS, &checkpoint.parameters)?;
     let decoder = Decoder::load(&mut *session, model, 1, options)?;
     let mut code = [0.0; 10];
     Draw { seed: 4, stream: Stream::Prior, step: 0 }.normals(0, &mut code);

@@ -22,6 +22,7 @@ use crate::data::ImageSize;
 use crate::error::{Error, Result, shown_toml};
 use crate::models::ModelConfig;
 use crate::ops::{Adam, Augment, Pixels};
+use crate::optim::{AdamW, Optimiser};
 use crate::rng::Stream;
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -133,9 +134,10 @@ impl TrainConfig {
         self.augment.map(|augmentation| Augment { augmentation, height, width, channels, stream })
     }
 
-    /// Adam's constants.
-    pub fn adam(&self) -> Adam {
-        Adam { beta1: self.adam_beta1, beta2: self.adam_beta2, epsilon: self.adam_epsilon }
+    /// What updates the parameters.
+    pub fn optimiser(&self) -> Optimiser {
+        let adam = Adam { beta1: self.adam_beta1, beta2: self.adam_beta2, epsilon: self.adam_epsilon };
+        Optimiser { rule: AdamW { adam, weight_decay: self.weight_decay }, clip: self.clip_norm }
     }
 }
 

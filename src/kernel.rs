@@ -64,6 +64,8 @@ pub struct Kernel {
     pub fragments: Vec<Fragment>,
     /// Values of the files' `override` constants; `WORKGROUP` is set from [`Kernel::workgroup`].
     pub constants: Vec<(&'static str, f64)>,
+    /// `override` constants that are numbers of the step's scalars, and the scalars' names.
+    pub scalars: Vec<(&'static str, &'static str)>,
     /// Numbers of the bindings that a file has by a name: `@binding(DATA)`.
     pub bindings: Vec<(&'static str, usize)>,
     /// A table that it reads at `@binding(TABLE)`, behind the bindings of inputs and outputs.
@@ -98,7 +100,16 @@ pub const SMALLEST: usize = 8;
 impl Kernel {
     /// A kernel of these files, whose `run` (or `main`) sees workgroups of this size.
     pub fn new(fragments: Vec<Fragment>, entry: Entry, workgroup: usize, grid: Grid) -> Kernel {
-        Kernel { fragments, constants: Vec::new(), bindings: Vec::new(), table: None, entry, workgroup, grid }
+        Kernel {
+            fragments,
+            constants: Vec::new(),
+            scalars: Vec::new(),
+            bindings: Vec::new(),
+            table: None,
+            entry,
+            workgroup,
+            grid,
+        }
     }
 
     /// A kernel whose `element(i)` is called for each `i < count`, each in an invocation of its own.
@@ -124,6 +135,12 @@ impl Kernel {
     /// Sets the `override` constant `name`.
     pub fn constant(mut self, name: &'static str, value: usize) -> Kernel {
         self.constants.push((name, value as f64));
+        self
+    }
+
+    /// Reads the step's scalar `name`, whose number is the `override` constant `constant`.
+    pub fn scalar(mut self, constant: &'static str, name: &'static str) -> Kernel {
+        self.scalars.push((constant, name));
         self
     }
 

@@ -12,7 +12,7 @@
 //! | [`tensor`] | shapes and element types | anything | |
 //! | `unchecked` | all unsafe code, a few lines each | what it is used for | |
 //! | [`error`] | the error type | anything | |
-//! | [`step`] | the values that change from step to step | ops | |
+//! | [`step`] | the values that change from step to step | ops | error |
 //! | `compute` | CPU numerics: packed GEMM, vector functions, parallel loops, aligned buffers | graphs, plans, sessions | tensor, unchecked |
 //! | [`rng`] | Philox, streams, normals, permutations | who draws | compute |
 //! | [`files`] | files that are written whole or not at all | what is in them | error |
@@ -22,11 +22,12 @@
 //! | [`graph`] | values and what they are computed from; differentiation | devices, buffers | error, ops, rng, tensor |
 //! | [`plan`] | order, fusion, buffers; lowering to linked kernels | devices | error, graph, ops, step, tensor |
 //! | [`backend`] | runs plans: CPU in f32 or f64, GPU | models | compute, error, files, graph, ops, plan, step, tensor, unchecked |
-//! | [`models`] | architectures: builder calls on a graph | kernels, plans, devices | error, graph, ops, rng, tensor |
+//! | [`optim`] | optimisers: updates of parameters, graphs over named arenas | models, plans | error, graph, ops, step |
+//! | [`models`] | architectures: builder calls on a graph | kernels, plans, devices | error, graph, ops, optim, rng, tensor |
 //! | [`data`] | data sets in | models, devices | error, files, rng, tensor |
 //! | [`density`] | Gaussians fitted to codes, to sample from | models | compute, error, files, rng |
 //! | [`plot`] | pictures out | models, devices | data, error, files |
-//! | [`config`] | the options of a run, each declared once | the loop | backend, data, error, models, ops, rng |
+//! | [`config`] | the options of a run, each declared once | the loop | backend, data, error, models, ops, optim, rng |
 //! | [`train`] | the loop, checkpoints, the run folder | kernels, adapters, commands | all above but compute and unchecked |
 //! | [`export`] | trained models in other tools' formats | devices | error, files, graph, models, ops, train |
 //! | [`cli`] | the commands | how anything is computed | backend, config, data, density, error, export, files, models, ops, plan, plot, train |
@@ -50,7 +51,8 @@
 //! | MC, NC, KC, k-block | cache blocking: rows and columns of a block of C, and the part of k that is packed at a time |
 //! | non-zero k | the indices along k at which a micro-panel is not all zero: the others are skipped |
 //! | loader | how a GPU kernel reads an operand: as it is stored, or computed from what is stored |
-//! | arena | one buffer with all parameters, or all their gradients, or one Adam moment |
+//! | arena | one buffer with a number for each of all parameters, under a name: the parameters, their gradients, an Adam moment |
+//! | scalar | a named number that changes by step: a loss term's weight, what an optimiser makes of the learning rate |
 //! | dispatch | one run of a kernel, or on the CPU of an op's reference |
 //! | buffer view | a buffer, the elements before a value in it, and the value's shape |
 //! | plan, program, session | the dispatches of a graph with their buffers; a plan loaded on a device; what holds a model there |
@@ -89,6 +91,7 @@ pub mod graph;
 pub mod kernel;
 pub mod models;
 pub mod ops;
+pub mod optim;
 pub mod plan;
 pub mod plot;
 pub mod rng;

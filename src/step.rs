@@ -1,14 +1,22 @@
 //! The values that change from step to step, and nothing else does.
 //!
-//! The host computes them in f64 ([`Step`]); a backend gives kernels the packed form ([`PackedStep`]), one row a step of
-//! one uniform buffer, written once a submission. Kernels read a row and never advance it. The WGSL twin is
-//! `shaders/common/step.wgsl`; a test reflects both and compares every offset.
+//! The host computes them in f64 ([`Step`]). Where a batch begins, the seed and the order of examples are the same for every
+//! program; what else changes by step (a learning rate, a loss term's weight) is a [scalar](Scalars) with a name: an op declares
+//! those that it reads, a plan lists them, and a submission whose steps lack one is refused. A GPU's kernels get the packed
+//! form ([`PackedStep`]), with the program's own scalars in the order of its list, one row a step of one uniform buffer that is
+//! written once a submission. Kernels read a row and never advance it. The WGSL twin is `shaders/common/step.wgsl`; a test
+//! reflects both and compares every offset.
+
+use crate::error::{Result, graph_error};
 
 /// Steps a submission may have at most: rows of the metrics ring and of the uniform buffer.
 pub const MAX_STEPS: usize = 64;
 
+/// Scalars that a step may have at most.
+pub const MAX_SCALARS: usize = 8;
+
 /// One step's values, as the host computes them.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Step {
     /// Number of the step since the run began, from 0; the last two words of every Philox counter.
     pub index: u64,
@@ -22,38 +30,41 @@ pub struct Step {
     pub slot: u32,
     /// Round keys of this epoch's permutation ([`crate::rng::Permutation::keys`]).
     pub order: [u32; 8],
-    /// The learning rate; for the host's own records, no kernel reads it.
-    pub rate: f64,
-    /// Adam's learning rate over its first bias correction: `rate / (1 - beta1^t)`.
-    pub step_size: f64,
-    /// Adam's second bias correction: `1 / sqrt(1 - beta2^t)`.
-    pub second_scale: f64,
-    /// Weight of the KL term.
-    pub beta: f64,
-    /// What parameters are multiplied by before Adam moves them: `1 - rate * weight_decay`; 1 without weight decay.
-    pub decay: f64,
+    /// Values by name, for who reads them.
+    pub scalars: Scalars,
 }
 
-/// Zeros, and no weight decay.
-impl Default for Step {
-    fn default() -> Step {
-        Step {
-            index: 0,
-            first: 0,
-            rows: 0,
-            seed: 0,
-            slot: 0,
-            order: [0; 8],
-            rate: 0.0,
-            step_size: 0.0,
-            second_scale: 0.0,
-            beta: 0.0,
-            decay: 1.0,
-        }
+/// A step's values that have names: of whatever its programs read, and the host itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Scalars {
+    named: [Option<(&'static str, f64)>; MAX_SCALARS],
+}
+
+impl Scalars {
+    /// The value of a name.
+    pub fn get(&self, name: &str) -> Option<f64> {
+        self.named.iter().flatten().find(|(known, _)| *known == name).map(|&(_, value)| value)
+    }
+
+    /// With this value too, in place of one of the same name.
+    ///
+    /// # Panics
+    /// Where there are [`MAX_SCALARS`] others.
+    pub fn with(mut self, name: &'static str, value: f64) -> Scalars {
+        let place = |held: &Option<(&str, f64)>| held.is_none_or(|(known, _)| known == name);
+        let Some(place) = self.named.iter().position(place) else { panic!("a step has {MAX_SCALARS} scalars at most") };
+        self.named[place] = Some((name, value));
+        self
     }
 }
 
-/// [`Step`] as kernels see it: 80 bytes, laid out as WGSL lays out a uniform struct.
+impl<const N: usize> From<[(&'static str, f64); N]> for Scalars {
+    fn from(values: [(&'static str, f64); N]) -> Scalars {
+        values.into_iter().fold(Scalars::default(), |scalars, (name, value)| scalars.with(name, value))
+    }
+}
+
+/// [`Step`] as kernels see it: 96 bytes, laid out as WGSL lays out a uniform struct.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct PackedStep {
@@ -67,35 +78,48 @@ pub struct PackedStep {
     pub seed: u32,
     /// [`Step::slot`].
     pub slot: u32,
-    /// [`Step::step_size`].
-    pub step_size: f32,
-    /// [`Step::second_scale`].
-    pub second_scale: f32,
-    /// [`Step::order`].
-    pub order: [u32; 8],
-    /// [`Step::beta`].
-    pub beta: f32,
-    /// [`Step::decay`].
-    pub decay: f32,
     /// Padding to a multiple of 16 bytes.
     pub padding: [u32; 2],
+    /// [`Step::order`].
+    pub order: [u32; 8],
+    /// The scalars that the program lists, in its order.
+    pub scalars: [f32; MAX_SCALARS],
 }
 
 impl Step {
-    /// The form kernels read.
-    pub fn pack(&self) -> PackedStep {
-        PackedStep {
+    /// The scalar of this name; not a number where the step has none.
+    pub fn scalar(&self, name: &str) -> f64 {
+        self.scalars.get(name).unwrap_or(f64::NAN)
+    }
+
+    /// Checks that it has what a program reads.
+    ///
+    /// # Errors
+    /// [`crate::Error::Graph`] that names the scalar it lacks.
+    pub fn check<S: AsRef<str>>(&self, scalars: &[S]) -> Result<()> {
+        match scalars.iter().find(|name| self.scalars.get(name.as_ref()).is_none()) {
+            None => Ok(()),
+            Some(name) => {
+                graph_error(format!("step {} has no scalar {}, which its program reads", self.index, name.as_ref()))
+            }
+        }
+    }
+
+    /// The form that kernels of a program read which lists these scalars.
+    pub fn pack<S: AsRef<str>>(&self, scalars: &[S]) -> PackedStep {
+        let mut packed = PackedStep {
             index: [self.index as u32, (self.index >> 32) as u32],
             first: self.first,
             rows: self.rows,
             seed: self.seed,
             slot: self.slot,
-            step_size: self.step_size as f32,
-            second_scale: self.second_scale as f32,
-            order: self.order,
-            beta: self.beta as f32,
-            decay: self.decay as f32,
             padding: [0; 2],
+            order: self.order,
+            scalars: [0.0; MAX_SCALARS],
+        };
+        for (packed, name) in packed.scalars.iter_mut().zip(scalars) {
+            *packed = self.scalar(name.as_ref()) as f32;
         }
+        packed
     }
 }

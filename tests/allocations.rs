@@ -6,10 +6,12 @@ use std::alloc::System;
 use vae_gpu::backend::cpu::Cpu;
 use vae_gpu::backend::{Device, MAX_STEPS};
 use vae_gpu::data::{Dataset, Synthetic};
-use vae_gpu::plan::{Arena, Fusion, Options};
+use vae_gpu::graph::PARAMETERS;
+use vae_gpu::optim::Optimiser;
+use vae_gpu::plan::{Fusion, Options};
 use vae_gpu::step::Step;
 use vae_gpu::train::ModelInput;
-use vae_gpu::train::bench::{Work, plan};
+use vae_gpu::train::bench::{Work, work_plans};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -21,15 +23,16 @@ fn a_step_allocates_nothing() {
     let work = Work { name: "small", hidden: 70, latent: 40, batch: 130 };
     let data = Dataset::synthetic(Synthetic::Uniform, 1300, 784, 0);
     for fuse in [Fusion::Epilogues, Fusion::None] {
-        let (model, plan) = plan(&work, &data, Options { fuse }).unwrap();
+        let (model, plans) = work_plans(&work, &data, Options { fuse }).unwrap();
         let mut session = Cpu::<f32>::new().session(model.layout(), &[data.train.resident()]).unwrap();
-        let program = session.load(plan).unwrap();
-        session.write_arena(Arena::Parameters, &model.layout().initial(0)).unwrap();
+        let programs: Vec<_> = plans.into_iter().map(|plan| session.load(plan).unwrap()).collect();
+        session.write_arena(PARAMETERS, &model.layout().initial(0)).unwrap();
+        let scalars = Optimiser::default().scalars(1e-3, 1).with("beta", 1.0);
         let steps: Vec<Step> =
-            (0..MAX_STEPS as u64).map(|index| Step { index, rows: 130, ..Step::default() }).collect();
+            (0..MAX_STEPS as u64).map(|index| Step { index, rows: 130, scalars, ..Step::default() }).collect();
         let mut allocations = |count: usize| {
             let region = Region::new(ALLOCATOR);
-            session.run(&[program], &steps[..count]).unwrap();
+            session.run(&programs, &steps[..count]).unwrap();
             region.change().allocations + region.change().reallocations
         };
         // A thread keeps what it needed once, and which of the two takes which part is chance; queues of the pool grow too. What

@@ -1,7 +1,7 @@
 //! What becomes of a run whose device fails: it says so, and goes on elsewhere.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::common::gpu;
+use crate::common::{gpu, scalars};
 use std::fs;
 use tempfile::TempDir;
 use vae_gpu::Error;
@@ -9,8 +9,9 @@ use vae_gpu::backend::cpu::Cpu;
 use vae_gpu::backend::gpu::{Gpu, GpuOptions};
 use vae_gpu::backend::{Device, Session};
 use vae_gpu::config::TrainConfig;
+use vae_gpu::graph::PARAMETERS;
 use vae_gpu::models::ModelConfig;
-use vae_gpu::plan::{Arena, Options};
+use vae_gpu::plan::Options;
 use vae_gpu::train::{Checkpoint, EpochMetrics, Losses, ModelInput, Observer, RunFolder, Trainer};
 
 fn config(batch_size: usize, hidden: usize) -> TrainConfig {
@@ -118,35 +119,27 @@ fn submissions_of_any_length_leave_the_same_bytes() {
         augment: None,
         noise: None,
     };
-    let optimiser = vae_gpu::models::Optimiser { adam: Default::default(), clip: None };
-    let graph = model.training(&batches, optimiser).unwrap().remove(0);
+    let optimiser = vae_gpu::optim::Optimiser::default();
+    let graphs = model.training(&batches, &optimiser).unwrap();
     let steps: Vec<vae_gpu::step::Step> = (0..20)
         .map(|index| {
-            let (step_size, second_scale) = vae_gpu::ops::Adam::default().schedule(1e-3, index + 1);
             let first = (index as u32 * 100) % 500;
-            vae_gpu::step::Step {
-                index,
-                first,
-                rows: 100,
-                seed: 1,
-                step_size,
-                second_scale,
-                beta: 1.0,
-                ..Default::default()
-            }
+            let scalars = scalars(1e-3, index + 1);
+            vae_gpu::step::Step { index, first, rows: 100, seed: 1, scalars, ..Default::default() }
         })
         .collect();
     let mut left: Vec<(Vec<f32>, Vec<f64>)> = Vec::new();
     for (length, pieces) in [(20, 1), (7, 1), (1, 1), (1, 3), (3, 1000)] {
         let mut session = gpu.open_session(model.layout(), &[data.train.resident()]).unwrap();
-        session.write_arena(Arena::Parameters, &model.layout().initial(3)).unwrap();
-        let program = session.load(vae_gpu::plan::compile(&graph, Options::default()).unwrap()).unwrap();
+        session.write_arena(PARAMETERS, &model.layout().initial(3)).unwrap();
+        let load = |graph| session.load(vae_gpu::plan::compile(graph, Options::default()).unwrap()).unwrap();
+        let programs: Vec<_> = graphs.iter().map(load).collect();
         session.split_steps(pieces);
         let mut recorded = Vec::new();
         for steps in steps.chunks(length) {
-            recorded.extend(session.run(&[program], steps).unwrap().concat());
+            recorded.extend_from_slice(session.run(&programs, steps).unwrap().values());
         }
-        left.push((session.read_arena(Arena::Parameters).unwrap(), recorded));
+        left.push((session.read_arena(PARAMETERS).unwrap(), recorded));
     }
     assert!(left.windows(2).all(|pair| pair[0] == pair[1]));
 }

@@ -2,14 +2,15 @@
 //! plan computes in f64, at sizes around every tile edge.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::common::{Tolerance, gpu};
+use crate::common::{Tolerance, gpu, scalars};
 use vae_gpu::backend::cpu::{Cpu, CpuSession};
 use vae_gpu::backend::gpu::{Gpu, GpuOptions};
 use vae_gpu::backend::{Data, Device, Session, Values};
-use vae_gpu::graph::Graph;
-use vae_gpu::models::{Batches, Loss, Model, ModelConfig, Optimiser};
-use vae_gpu::ops::{Adam, Algorithm, DeviceProfile, Op, Pixels, Products, STORAGE_BUFFERS};
-use vae_gpu::plan::{Arena, Dispatch, Fusion, Options, compile, lower};
+use vae_gpu::graph::{GRADIENTS, Graph, PARAMETERS};
+use vae_gpu::models::{Batches, Loss, Model, ModelConfig};
+use vae_gpu::ops::{Algorithm, DeviceProfile, Op, Pixels, Products, STORAGE_BUFFERS};
+use vae_gpu::optim::Optimiser;
+use vae_gpu::plan::{Dispatch, Fusion, Options, compile, lower};
 use vae_gpu::rng::Permutation;
 use vae_gpu::step::Step;
 use vae_gpu::tensor::{DType, Shape};
@@ -50,11 +51,11 @@ fn training(model: &Model, size: Size, dtype: DType, pixels: Pixels) -> Graph {
         augment: None,
         streamed: false,
     };
-    model.training(&batches, Optimiser { adam: Adam::default(), clip: None }).unwrap().remove(0)
+    model.gradients(&batches).unwrap().remove(0).graph
 }
 
-/// A small training step, its gradients clipped where there is a norm.
-pub(crate) fn small(clip: Option<f64>) -> Graph {
+/// A small training step: its gradients, clipped where there is a norm, and their update.
+pub(crate) fn small(clip: Option<f64>) -> [Graph; 2] {
     let size = SIZES[0];
     let batches = Batches {
         data: 0,
@@ -66,7 +67,8 @@ pub(crate) fn small(clip: Option<f64>) -> Graph {
         augment: None,
         streamed: false,
     };
-    model(size, Loss::Bce).training(&batches, Optimiser { adam: Adam::default(), clip }).unwrap().remove(0)
+    let graphs = model(size, Loss::Bce).training(&batches, &Optimiser { clip, ..Optimiser::default() }).unwrap();
+    graphs.try_into().expect("one objective")
 }
 
 /// A step whose batch is short.
@@ -74,15 +76,15 @@ fn step(size: Size) -> Step {
     let rows = (size.batch as u32 * 3).div_ceil(4);
     let order = Permutation::new(3, 0, EXAMPLES as u32).keys();
     let first = EXAMPLES as u32 - rows;
-    Step { index: 5, first, rows, seed: 3, order, step_size: 1e-3, second_scale: 1.0, beta: 0.5, ..Step::default() }
+    Step { index: 5, first, rows, seed: 3, order, scalars: scalars(1e-3, 1), ..Step::default() }
 }
 
 /// The gradients of one step, and what it recorded.
 fn one_step(session: &mut dyn Session, model: &Model, graph: &Graph, size: Size, fuse: Fusion) -> (Vec<f64>, Vec<f64>) {
-    session.write_arena(Arena::Parameters, &model.layout().initial(1)).unwrap();
+    session.write_arena(PARAMETERS, &model.layout().initial(1)).unwrap();
     let program = session.load(compile(graph, Options { fuse }).unwrap()).unwrap();
-    let metrics = session.run(&[program], &[step(size)]).unwrap().concat();
-    let gradients = session.read_arena(Arena::Gradients).unwrap().into_iter().map(f64::from).collect();
+    let metrics = session.run(&[program], &[step(size)]).unwrap()[0].to_vec();
+    let gradients = session.read_arena(GRADIENTS).unwrap().into_iter().map(f64::from).collect();
     (gradients, metrics)
 }
 
@@ -101,17 +103,21 @@ fn every_product(graph: &Graph, variant: Algorithm) -> Products {
 
 #[test]
 fn a_step_of_the_standard_model_is_ten_dispatches() {
+    // Nine for the gradients, one for their update.
+    let (layout, ids) = (model(SIZES[0], Loss::Bce).layout().clone(), model(SIZES[0], Loss::Bce).layout().ids());
+    let update = Optimiser::default().update(&layout, &ids.collect::<Vec<_>>()).unwrap();
+    assert_eq!(compile(&update, Options::default()).unwrap().dispatches.len(), 1);
     let size = Size { features: 784, hidden: 400, latent: 20, batch: 64 };
     for loss in [Loss::Bce, Loss::Mse] {
         let model = model(size, loss);
         let graph = training(&model, size, DType::U8, Pixels::Grey);
         let plan = compile(&graph, Options { fuse: Fusion::All }).unwrap();
-        assert_eq!(plan.groups().count(), 10, "{plan}");
+        assert_eq!(plan.groups().count(), 9, "{plan}");
         // The pairs, with a bias's gradient each, and the two stages of the record with two of them.
         let shared: Vec<usize> = plan.groups().map(<[_]>::len).collect();
-        assert_eq!(shared, [1, 1, 1, 1, 1, 4, 4, 3, 2, 1], "{plan}");
+        assert_eq!(shared, [1, 1, 1, 1, 1, 4, 4, 3, 2], "{plan}");
         // Where a dispatch may bind as few buffers as WebGPU promises, the record's stages go by themselves.
-        for (storage_buffers, dispatches) in [(16, 10), (STORAGE_BUFFERS, 12)] {
+        for (storage_buffers, dispatches) in [(16, 9), (STORAGE_BUFFERS, 11)] {
             let profile = DeviceProfile { storage_buffers, ..DeviceProfile::default() };
             let recording = lower(&plan, &profile).unwrap();
             assert_eq!((recording.prologue.len(), recording.dispatches.len()), (1, dispatches), "{recording}");
@@ -130,7 +136,7 @@ fn drawn_pixels_are_written_once() {
     let graph = training(&model(size, Loss::Bce), size, DType::U8, drawn);
     let plan = compile(&graph, Options { fuse: Fusion::All }).unwrap();
     let gathers = plan.dispatches.iter().filter(|dispatch| matches!(dispatch.op, Op::Gather(_))).count();
-    assert_eq!((gathers, plan.groups().count()), (1, 11), "{plan}");
+    assert_eq!((gathers, plan.groups().count()), (1, 10), "{plan}");
 }
 
 #[test]

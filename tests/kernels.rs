@@ -5,14 +5,15 @@
 use std::collections::BTreeMap;
 
 use crate::common::cases::{folded, on_gpu, reference, rows};
-use crate::common::{Tolerance, a_step, fill, gpu};
+use crate::common::{Tolerance, a_step, fill, gpu, scalars};
 use vae_gpu::backend::cpu::CpuSession;
 use vae_gpu::backend::gpu::{GpuOptions, reflect};
 use vae_gpu::backend::{Device, Session};
-use vae_gpu::graph::{Graph, Init, ParameterLayout};
-use vae_gpu::ops::{Adam, Algorithm, Case, DeviceProfile, Epilogue, Matmul, Op, Transpose};
+use vae_gpu::graph::{Graph, Init, PARAMETERS, ParameterLayout};
+use vae_gpu::ops::{Algorithm, Case, DECAY, DeviceProfile, Epilogue, Matmul, Op, Transpose};
+use vae_gpu::optim::Optimiser;
 use vae_gpu::plan::recording::{Recording, Shader};
-use vae_gpu::plan::{Arena, Fusion, Options, Plan, compile, lower};
+use vae_gpu::plan::{Fusion, Options, Plan, compile, lower};
 use vae_gpu::tensor::Shape;
 
 /// The linked kernels of every op's cases, by each algorithm where it is a product, and of whole training steps.
@@ -32,11 +33,13 @@ fn shaders() -> Vec<(Shader, BTreeMap<String, f64>)> {
     }
     for fuse in [Fusion::None, Fusion::All] {
         for clip in [None, Some(1.0)] {
-            let graph = crate::fusion::small(clip);
             let all = profiles.iter().flat_map(|profile| {
                 [8, 16].map(|storage_buffers| DeviceProfile { storage_buffers, shares: true, ..profile.clone() })
             });
-            plans.push((compile(&graph, Options { fuse }).unwrap(), all.collect()));
+            let all: Vec<DeviceProfile> = all.collect();
+            for graph in crate::fusion::small(clip) {
+                plans.push((compile(&graph, Options { fuse }).unwrap(), all.clone()));
+            }
         }
     }
     let mut seen: Vec<(Shader, BTreeMap<String, f64>)> = Vec::new();
@@ -106,11 +109,8 @@ fn the_step_uniform_has_one_layout_in_rust_and_wgsl() {
         ("rows", offset_of!(PackedStep, rows)),
         ("seed", offset_of!(PackedStep, seed)),
         ("slot", offset_of!(PackedStep, slot)),
-        ("step_size", offset_of!(PackedStep, step_size)),
-        ("second_scale", offset_of!(PackedStep, second_scale)),
         ("order", offset_of!(PackedStep, order)),
-        ("beta", offset_of!(PackedStep, beta)),
-        ("decay", offset_of!(PackedStep, decay)),
+        ("scalars", offset_of!(PackedStep, scalars)),
     ];
     assert_eq!(found, wanted.map(|(name, offset)| (name, offset as u32)));
     assert_eq!(*span as usize, size_of::<PackedStep>());
@@ -192,22 +192,25 @@ fn adam_on_the_gpu_updates_the_arenas_as_on_the_cpu() {
         let scale = vae_gpu::ops::Scale { factor: vae_gpu::ops::Factor::Constant(0.5) };
         (id, graph.apply(scale.into(), &[input]).unwrap())
     });
-    graph.update(Adam::default().into(), gradients.to_vec(), None).unwrap();
-    let plan = compile(&graph, Options::default()).unwrap();
+    for (id, gradient) in gradients {
+        graph.store_gradient(id, gradient).unwrap();
+    }
+    let update = Optimiser::default().update(&layout, &[weight, bias]).unwrap();
+    let plans = [graph, update].map(|graph| compile(&graph, Options::default()).unwrap());
     let mut cpu = CpuSession::<f64>::new(&layout, &[]);
     let mut gpu = device.session(&layout, &[]).unwrap();
     let sessions: [&mut dyn Session; 2] = [&mut cpu, gpu.as_mut()];
     let arenas = sessions.map(|session| {
-        let program = session.load(plan.clone()).unwrap();
-        session.write_arena(Arena::Parameters, &layout.initial(1)).unwrap();
+        let programs = plans.each_ref().map(|plan| session.load(plan.clone()).unwrap());
+        let [program, _] = programs;
+        session.write_arena(PARAMETERS, &layout.initial(1)).unwrap();
         session.write_input(program, "w", &(0..155).map(|i| (i as f32).sin()).collect::<Vec<_>>()).unwrap();
         session.write_input(program, "b", &[0.0, 1e-6, -1.0, 3.0, 100.0]).unwrap();
         for t in 1..=5 {
-            let (step_size, second_scale) = Adam::default().schedule(1e-2, t);
-            let step = vae_gpu::step::Step { step_size, second_scale, ..a_step(1) };
-            session.run(&[program], &[step]).unwrap();
+            let step = vae_gpu::step::Step { scalars: scalars(1e-2, t).with(DECAY, 0.875), ..a_step(1) };
+            session.run(&programs, &[step]).unwrap();
         }
-        [Arena::Parameters, Arena::FirstMoments, Arena::SecondMoments].map(|arena| session.read_arena(arena).unwrap())
+        [PARAMETERS, "adam.first", "adam.second"].map(|arena| session.read_arena(arena).unwrap())
     });
     for (cpu, gpu) in arenas[0].iter().zip(&arenas[1]) {
         let [cpu, gpu] = [cpu, gpu].map(|values| values.iter().map(|&v| f64::from(v)).collect::<Vec<_>>());

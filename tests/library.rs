@@ -8,10 +8,10 @@ use crate::common::{Tolerance, a_step, fill, inputs};
 use vae_gpu::backend::Device;
 use vae_gpu::backend::cpu::{Cpu, interpret};
 use vae_gpu::backend::gpu::{Gpu, GpuOptions, wgpu};
-use vae_gpu::graph::{Backward, Graph, NodeId};
+use vae_gpu::graph::{Backward, Graph, NodeId, PARAMETERS};
 use vae_gpu::models::{Model, ModelConfig};
 use vae_gpu::ops::{Case, Custom, DeviceProfile, Entry, Fill, Fragment, Grid, Kernel, Op, Operation, Real, View};
-use vae_gpu::plan::{Arena, Options, compile};
+use vae_gpu::plan::{Options, compile};
 use vae_gpu::step::Step;
 use vae_gpu::tensor::Shape;
 use vae_gpu::train::generate::Decoder;
@@ -146,7 +146,7 @@ fn a_model_runs_on_a_device_that_the_host_owns() {
     let codes: Vec<f32> = (0..5 * 20).map(|i| (i as f32).sin()).collect();
     let decoded = |device: &dyn Device| -> Vec<f64> {
         let mut session = device.session(model.layout(), &[]).unwrap();
-        session.write_arena(Arena::Parameters, &model.layout().initial(1)).unwrap();
+        session.write_arena(PARAMETERS, &model.layout().initial(1)).unwrap();
         let decoder = Decoder::load(&mut *session, &model, 5, Options { fuse: device.fusion() }).unwrap();
         decoder.apply(&mut *session, &codes).unwrap().iter().map(|&value| f64::from(value)).collect()
     };

@@ -7,12 +7,13 @@ use std::collections::HashMap;
 use vae_gpu::backend::cpu::{Cpu, CpuSession, interpret};
 use vae_gpu::backend::gpu::GpuOptions;
 use vae_gpu::backend::{Data, Device, ProgramId, Session, Values};
-use vae_gpu::graph::{Graph, differentiate};
-use vae_gpu::models::{Batches, Deviation, Initial, Loss, Model, ModelConfig, ModelKind, Optimiser, Output};
+use vae_gpu::graph::{GRADIENTS, Graph, PARAMETERS, differentiate};
+use vae_gpu::models::{Batches, Deviation, Gradients, Initial, Loss, Model, ModelConfig, ModelKind, Output};
 use vae_gpu::ops::{
-    Activation, Adam, BatchMean, Noise, Norm, OneHotRows, Order, Pixels, RepeatRows, RowNorm, SumGroups, Transpose,
+    Activation, BatchMean, Noise, Norm, OneHotRows, Order, Pixels, RepeatRows, RowNorm, SumGroups, Transpose,
 };
-use vae_gpu::plan::{Arena, Fusion, Options, compile};
+use vae_gpu::optim::{AdamW, Optimiser};
+use vae_gpu::plan::{Fusion, Options, compile};
 use vae_gpu::step::Step;
 use vae_gpu::tensor::{DType, Shape};
 
@@ -79,13 +80,9 @@ fn batches() -> Batches {
     }
 }
 
-fn optimiser() -> Optimiser {
-    Optimiser { adam: Adam::default(), clip: None }
-}
-
-/// A step of three rows of four which moves nothing.
+/// A step of three rows of four.
 fn still() -> Step {
-    Step { step_size: 0.0, decay: 1.0, ..a_step(3) }
+    a_step(3)
 }
 
 fn session(model: &Model, data: &[f32]) -> CpuSession<f64> {
@@ -98,16 +95,17 @@ fn every_loss_has_the_gradient_that_finite_differences_have() {
     let data = reals();
     for (name, config) in models() {
         let model = Model::new(config).unwrap();
-        for (turn, graph) in model.training(&batches(), optimiser()).unwrap().iter().enumerate() {
+        for (turn, Gradients { graph, .. }) in model.gradients(&batches()).unwrap().iter().enumerate() {
             let mut session = session(&model, &data);
             let program = session.load(compile(graph, Options::default()).unwrap()).unwrap();
             // A GAN's first turn is the discriminator's, whose loss is the second term.
-            let column = usize::from(model.config().model == ModelKind::Gan && turn == 0);
+            let loss = if model.config().model == ModelKind::Gan && turn == 0 { 1 } else { 0 };
+            assert_eq!(graph.metrics()[0], model.terms()[loss]);
             let start = model.layout().initial(5);
             let mut loss_at = |arena: &[f32]| {
-                session.write_arena(Arena::Parameters, arena).unwrap();
-                let loss = session.run(&[program], &[still()]).unwrap()[0][column];
-                (loss, session.arena(Arena::Gradients).to_vec())
+                session.write_arena(PARAMETERS, arena).unwrap();
+                let loss = session.run(&[program], &[still()]).unwrap()[0][0];
+                (loss, session.arena(GRADIENTS).unwrap().to_vec())
             };
             let (_, gradient) = loss_at(&start);
             let mut seen = 0.0_f64;
@@ -145,18 +143,18 @@ fn a_plan_computes_what_its_bare_graph_does_fused_and_unfused() {
     let data = reals();
     for (name, config) in models() {
         let model = Model::new(config).unwrap();
-        for graph in model.training(&batches(), optimiser()).unwrap() {
+        for Gradients { graph, .. } in model.gradients(&batches()).unwrap() {
             let parameters: Vec<f64> = model.layout().initial(5).into_iter().map(f64::from).collect();
             let resident = [Data { shape: Shape::new(EXAMPLES, FEATURES), values: Values::Reals(&data) }];
             let values = interpret::<f64>(&graph, &still(), &parameters, &resident, &HashMap::new()).unwrap();
             for fuse in [Fusion::None, Fusion::Epilogues, Fusion::All] {
                 let mut session = session(&model, &data);
-                session.write_arena(Arena::Parameters, &model.layout().initial(5)).unwrap();
+                session.write_arena(PARAMETERS, &model.layout().initial(5)).unwrap();
                 let program = session.load(compile(&graph, Options { fuse }).unwrap()).unwrap();
                 session.run(&[program], &[still()]).unwrap();
                 for (id, node) in graph.gradients() {
                     let parameter = model.layout().get(*id);
-                    let planned = &session.arena(Arena::Gradients)[parameter.offset..][..parameter.shape.len()];
+                    let planned = &session.arena(GRADIENTS).unwrap()[parameter.offset..][..parameter.shape.len()];
                     let bare = &values[graph.ids().position(|other| other == *node).unwrap()];
                     let what = format!("{name}: {}", parameter.name);
                     Tolerance { relative: 1e-12, absolute: 1e-14 }.check(&what, planned, bare);
@@ -171,17 +169,18 @@ fn ten_steps(device: &dyn Device, config: &ModelConfig, data: &[f32], clip: Opti
     let model = Model::new(config.clone()).unwrap();
     let resident = Data { shape: Shape::new(EXAMPLES, FEATURES), values: Values::Reals(data) };
     let mut session = device.session(model.layout(), &[resident]).unwrap();
-    session.write_arena(Arena::Parameters, &model.layout().initial(5)).unwrap();
-    let graphs = model.training(&batches(), Optimiser { clip, ..optimiser() }).unwrap();
+    session.write_arena(PARAMETERS, &model.layout().initial(5)).unwrap();
+    let optimiser = Optimiser { rule: AdamW { weight_decay: 0.1, ..AdamW::default() }, clip };
+    let graphs = model.training(&batches(), &optimiser).unwrap();
     let load = |graph| session.load(compile(graph, Options::default()).unwrap()).unwrap();
     let programs: Vec<ProgramId> = graphs.iter().map(load).collect();
     let steps = (0..10).map(|index| {
-        let (step_size, second_scale) = Adam::default().schedule(1e-2, index + 1);
-        Step { index, step_size, second_scale, decay: 1.0 - 1e-3, ..a_step(if index % 3 == 2 { 1 } else { 4 }) }
+        let scalars = optimiser.scalars(1e-2, index + 1).with("beta", 0.625);
+        Step { index, scalars, ..a_step(if index % 3 == 2 { 1 } else { 4 }) }
     });
     let metrics = session.run(&programs, &steps.collect::<Vec<_>>()).unwrap();
-    let parameters = session.read_arena(Arena::Parameters).unwrap();
-    (metrics.concat(), parameters.into_iter().map(f64::from).collect())
+    let parameters = session.read_arena(PARAMETERS).unwrap();
+    (metrics.values().to_vec(), parameters.into_iter().map(f64::from).collect())
 }
 
 #[test]
@@ -208,7 +207,7 @@ fn the_closed_form_of_the_jacobian_is_what_differentiation_gives() {
         let one_layer = ModelConfig { encoder: vec![], latent: 3, code_activation, ..ModelConfig::vae(FEATURES) };
         let model = Model::new(ModelConfig { model: ModelKind::Contractive, ..one_layer }).unwrap();
         let mut session = session(&model, &data);
-        session.write_arena(Arena::Parameters, &model.layout().initial(5)).unwrap();
+        session.write_arena(PARAMETERS, &model.layout().initial(5)).unwrap();
         let closed = compile(&model.evaluation(&batches()).unwrap(), Options::default()).unwrap();
         let closed = session.load(closed).unwrap();
         let closed = session.run(&[closed], &[still()]).unwrap()[0][2];
@@ -226,7 +225,7 @@ fn the_closed_form_of_the_jacobian_is_what_differentiation_gives() {
         let squares = g.apply(RowNorm { norm: Norm::L2 }.into(), &[rows]).unwrap();
         let norms = g.apply(SumGroups { count: 3 }.into(), &[squares]).unwrap();
         let mean = g.apply(BatchMean.into(), &[norms]).unwrap();
-        g.record(0, &[mean]).unwrap();
+        g.record(&[("mean", mean)]).unwrap();
         let open = session.load(compile(&g, Options::default()).unwrap()).unwrap();
         let open = session.run(&[open], &[still()]).unwrap()[0][0];
         assert!((closed - open).abs() < 1e-12 * open && open > 0.01, "{code_activation:?}: {closed} {open}");
@@ -248,16 +247,16 @@ fn bound(config: &ModelConfig, samples: usize, data: &[f32]) -> f64 {
     let model = Model::new(ModelConfig { model: ModelKind::Iwae, samples, ..config.clone() }).unwrap();
     let mut session = session(&model, data);
     let wide = model.layout().initial(5).iter().map(|value| 3.0 * value).collect::<Vec<_>>();
-    session.write_arena(Arena::Parameters, &wide).unwrap();
+    session.write_arena(PARAMETERS, &wide).unwrap();
     let graph = model.evaluation(&batches()).unwrap();
     let program = session.load(compile(&graph, Options::default()).unwrap()).unwrap();
-    let steps: Vec<Step> = (0..64).map(|index| Step { index, beta: 1.0, ..still() }).collect();
+    let steps: Vec<Step> = (0..64).map(|index| Step { index, scalars: [("beta", 1.0)].into(), ..still() }).collect();
     let runs: Vec<f64> = (0..40)
         .flat_map(|run| {
             let steps: Vec<Step> = steps.iter().map(|step| Step { index: step.index + 64 * run, ..*step }).collect();
-            session.run(&[program], &steps).unwrap()
+            let recorded = session.run(&[program], &steps).unwrap();
+            recorded.rows().map(|metrics| -metrics[0]).collect::<Vec<_>>()
         })
-        .map(|metrics| -metrics[0])
         .collect();
     runs.iter().sum::<f64>() / runs.len() as f64
 }
@@ -283,7 +282,7 @@ fn importance_sampling_gives_the_log_likelihood_of_a_model_whose_integral_is_kno
     arena[weight.offset..][..weight.shape.len()].fill(0.0);
     let logits = arena[bias.offset..][..FEATURES].to_vec();
     let mut session = session(&model, &data);
-    session.write_arena(Arena::Parameters, &arena).unwrap();
+    session.write_arena(PARAMETERS, &arena).unwrap();
     let program = session.load(compile(&model.importance(2, 50).unwrap(), Options::default()).unwrap()).unwrap();
     session.write_input(program, "x", &data[..2 * FEATURES]).unwrap();
     session.write_input(program, "state", &vae_gpu::ops::LogSumExpUpdate::EMPTY.repeat(2)).unwrap();
@@ -312,9 +311,9 @@ fn corruption_reaches_the_encoder_and_not_the_target() {
     let model = Model::new(config).unwrap();
     let loss = |noise| {
         let mut session = session(&model, &data);
-        session.write_arena(Arena::Parameters, &model.layout().initial(5)).unwrap();
-        let graphs = model.training(&Batches { noise, ..batches() }, optimiser()).unwrap();
-        let program = session.load(compile(&graphs[0], Options::default()).unwrap()).unwrap();
+        session.write_arena(PARAMETERS, &model.layout().initial(5)).unwrap();
+        let turns = model.gradients(&Batches { noise, ..batches() }).unwrap();
+        let program = session.load(compile(&turns[0].graph, Options::default()).unwrap()).unwrap();
         session.run(&[program], &[still()]).unwrap()[0][0]
     };
     let (clean, faint) = (loss(None), loss(Some(Noise::Gaussian { deviation: 1e-6 })));

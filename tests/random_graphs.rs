@@ -47,7 +47,7 @@ impl Random {
             rows: draws.between(1, LARGEST) as u32,
             seed: draws.bits(),
             order: keys,
-            beta: 0.625,
+            scalars: [("beta", 0.625)].into(),
             ..Step::default()
         };
         let graph = Graph::new(ParameterLayout::default());
@@ -210,7 +210,7 @@ impl Random {
             });
         }
         let mut out = match op.effect() {
-            Effect::UpdateState => views.remove(0).values.to_vec(),
+            Effect::Update(1) => views.remove(0).values.to_vec(),
             _ => vec![f64::NAN; node.shape.len()],
         };
         op.reference(&self.step, &views, &mut [&mut out]);

@@ -9,10 +9,13 @@ use std::collections::BTreeMap;
 use vae_gpu::backend::cpu::{Cpu, interpret};
 use vae_gpu::backend::gpu::{Gpu, GpuOptions};
 use vae_gpu::backend::{Data, Device, ProgramId, Values};
-use vae_gpu::graph::{Graph, Source};
-use vae_gpu::models::{Batches, Deviation, Initial, Loss, Model, ModelConfig, ModelKind, Optimiser, Output};
-use vae_gpu::ops::{Activation, Adam, Algorithm, Augment, Augmentation, Fill, Noise, Op, Pixels, Products};
-use vae_gpu::plan::{Arena, Fusion, Options, compile};
+use vae_gpu::graph::{GRADIENTS, Graph, PARAMETERS, Source};
+use vae_gpu::models::{Batches, Deviation, Gradients, Initial, Loss, Model, ModelConfig, ModelKind, Output};
+use vae_gpu::ops::{
+    Activation, Algorithm, Augment, Augmentation, DECAY, Fill, Noise, Op, Pixels, Products, SECOND_SCALE, STEP_SIZE,
+};
+use vae_gpu::optim::Optimiser;
+use vae_gpu::plan::{Fusion, Options, compile};
 use vae_gpu::rng::{Permutation, Stream};
 use vae_gpu::step::Step;
 use vae_gpu::tensor::{DType, Shape};
@@ -99,10 +102,7 @@ impl Random {
             order: Permutation::new(seed, 3, examples as u32).keys(),
             // Adam's step is as large as the rate whatever the gradient's size, so a gradient of 0 that rounding makes
             // positive would move a parameter; parameters only decay here.
-            step_size: 0.0,
-            second_scale: 2.0,
-            beta: 0.625,
-            decay: 0.875,
+            scalars: [("beta", 0.625), (STEP_SIZE, 0.0), (SECOND_SCALE, 2.0), (DECAY, 0.875)].into(),
             ..Step::default()
         };
         let (mut bytes, mut reals) = (Vec::new(), Vec::new());
@@ -129,7 +129,7 @@ impl Random {
     }
 
     fn graphs(&self) -> Vec<Graph> {
-        self.model.training(&self.batches, Optimiser { adam: Adam::default(), clip: self.clip }).unwrap()
+        self.model.training(&self.batches, &Optimiser { clip: self.clip, ..Optimiser::default() }).unwrap()
     }
 
     /// Each product's loop.
@@ -151,7 +151,7 @@ impl Random {
     fn has_a_corner(&self) -> bool {
         let start: Vec<f64> = self.start.iter().map(|&value| f64::from(value)).collect();
         let inputs = std::collections::HashMap::new();
-        self.graphs().iter().any(|graph| {
+        self.model.gradients(&self.batches).unwrap().iter().any(|Gradients { graph, .. }| {
             let values = interpret::<f64>(graph, &self.step, &start, &self.data(), &inputs).unwrap();
             graph.nodes().iter().any(|node| match &node.source {
                 Source::Op(Op::BiasActivation(op))
@@ -169,16 +169,16 @@ impl Random {
     fn run(&self, device: &dyn Device, fuse: Fusion) -> BTreeMap<String, Vec<f64>> {
         let layout = self.model.layout();
         let mut session = device.session(layout, &self.data()).unwrap();
-        session.write_arena(Arena::Parameters, &self.start).unwrap();
+        session.write_arena(PARAMETERS, &self.start).unwrap();
         let load = |graph| session.load(compile(graph, Options { fuse }).unwrap()).unwrap();
         let programs: Vec<ProgramId> = self.graphs().iter().map(load).collect();
-        let metrics = session.run(&programs, &[self.step]).unwrap().concat();
+        let metrics = session.run(&programs, &[self.step]).unwrap()[0].to_vec();
         let mut left = BTreeMap::from([("metrics".to_owned(), metrics)]);
-        for arena in Arena::ALL {
+        for arena in [PARAMETERS, GRADIENTS, "adam.first", "adam.second"] {
             let values = session.read_arena(arena).unwrap();
             for parameter in layout.parameters() {
                 let values = &values[parameter.offset..][..parameter.shape.len()];
-                let name = format!("{arena:?}: {}", parameter.name);
+                let name = format!("{arena}: {}", parameter.name);
                 left.insert(name, values.iter().map(|&value| f64::from(value)).collect());
             }
         }

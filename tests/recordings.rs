@@ -1,13 +1,14 @@
 //! Recordings: what a plan is lowered to, as text and as a file; one that was read back runs to the same bytes.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::common::gpu;
+use crate::common::{gpu, scalars};
 use crate::fusion::small;
 use vae_gpu::backend::gpu::{Gpu, GpuOptions};
 use vae_gpu::backend::{Data, Device, Session, Values};
-use vae_gpu::graph::Graph;
+use vae_gpu::graph::{GRADIENTS, Graph, PARAMETERS};
 use vae_gpu::ops::DeviceProfile;
-use vae_gpu::plan::{Arena, Fusion, Options, Recording, compile, lower};
+use vae_gpu::plan::recording::{Buffer, Role};
+use vae_gpu::plan::{Fusion, Options, Recording, compile, lower};
 use vae_gpu::rng::Permutation;
 use vae_gpu::step::Step;
 use vae_gpu::tensor::Shape;
@@ -22,7 +23,7 @@ fn recording(graph: &Graph, profile: &DeviceProfile) -> Recording {
 #[test]
 fn the_recording_of_a_small_step_is_the_known_one() {
     insta::assert_snapshot!(recording(
-        &small(None),
+        &small(None)[0],
         &DeviceProfile { storage_buffers: 16, ..DeviceProfile::default() }
     ));
 }
@@ -30,23 +31,26 @@ fn the_recording_of_a_small_step_is_the_known_one() {
 #[test]
 fn a_recording_is_read_as_it_was_written() {
     let profile = DeviceProfile { subgroups_of_eight: true, ..DeviceProfile::new(true) };
-    let written = recording(&small(Some(1.0)), &profile);
-    let mut read = Recording::from_json(&written.to_json().unwrap()).unwrap();
-    // A file's kernels are checked when they run.
-    assert!(written.shaders.iter().all(|shader| shader.trusted) && read.shaders.iter().all(|shader| !shader.trusted));
-    read.shaders.iter_mut().for_each(|shader| shader.trusted = true);
-    assert_eq!(read, written);
+    for written in small(Some(1.0)).map(|graph| recording(&graph, &profile)) {
+        let mut read = Recording::from_json(&written.to_json().unwrap()).unwrap();
+        // A file's kernels are checked when they run.
+        let trusted = |recording: &Recording| recording.shaders.iter().filter(|shader| shader.trusted).count();
+        assert_eq!((trusted(&written), trusted(&read)), (written.shaders.len(), 0));
+        read.shaders.iter_mut().for_each(|shader| shader.trusted = true);
+        assert_eq!(read, written);
+    }
 }
 
 #[test]
 fn a_damaged_recording_is_refused() {
-    let json = recording(&small(None), &DeviceProfile::default()).to_json().unwrap();
+    let json = recording(&small(None)[0], &DeviceProfile::default()).to_json().unwrap();
     for (from, to, rule) in [
         ("\"shader\":0", "\"shader\":99", "shader 99"),
         ("\"buffer\":0", "\"buffer\":99", "no range"),
         ("\"offset\":0", "\"offset\":2", "no range"),
         ("\"offset\":0", "\"offset\":18446744073709551612", "no range"),
-        ("\"bytes\":", "\"bytes\":1", "no range"),
+        ("\"bytes\":", "\"bytes\":99999999", "no range"),
+        ("\"metrics\":[\"loss\",", "\"metrics\":[", "metrics ring"),
         ("\"source\":", "\"text\":", "text"),
         ("\"dispatches\"", "\"colour\"", "colour"),
         ("{", "[", "damaged"),
@@ -59,37 +63,30 @@ fn a_damaged_recording_is_refused() {
     }
 }
 
-/// What three steps of the graph leave in the arenas and record, by its plan or by a recording.
-fn trained(device: &Gpu, graph: &Graph, recording: Option<Recording>) -> Vec<Vec<u32>> {
+/// What three steps of the graphs leave in the arenas and record, by their plans or by recordings.
+fn trained(device: &Gpu, graphs: &[Graph; 2], recordings: Option<[Recording; 2]>) -> Vec<Vec<u32>> {
     let bytes: Vec<u8> = (0..EXAMPLES * FEATURES).map(|i| (i * 37 % 256) as u8).collect();
     let data = Data { shape: Shape::new(EXAMPLES, FEATURES), values: Values::Bytes(&bytes) };
-    let mut session = device.open_session(graph.layout(), &[data]).unwrap();
-    session.write_arena(Arena::Parameters, &graph.layout().initial(1)).unwrap();
-    let program = match recording {
-        Some(recording) => session.load_recording(recording).unwrap(),
-        None => session.load(compile(graph, Options { fuse: Fusion::All }).unwrap()).unwrap(),
+    let mut session = device.open_session(graphs[0].layout(), &[data]).unwrap();
+    session.write_arena(PARAMETERS, &graphs[0].layout().initial(1)).unwrap();
+    let programs = match recordings {
+        Some(recordings) => recordings.map(|recording| session.load_recording(recording).unwrap()),
+        None => {
+            graphs.each_ref().map(|graph| session.load(compile(graph, Options { fuse: Fusion::All }).unwrap()).unwrap())
+        }
     };
     let order = Permutation::new(3, 0, EXAMPLES as u32).keys();
     let steps: Vec<Step> = (0..3)
         .map(|index| {
             let first = 17 * index as u32;
-            Step {
-                index,
-                first,
-                rows: 17,
-                seed: 3,
-                order,
-                step_size: 1e-3,
-                second_scale: 1.0,
-                beta: 0.5,
-                ..Step::default()
-            }
+            Step { index, first, rows: 17, seed: 3, order, scalars: scalars(1e-3, index + 1), ..Step::default() }
         })
         .collect();
-    let recorded = session.run(&[program], &steps).unwrap().concat();
+    let recorded = session.run(&programs, &steps).unwrap();
     let bits = |values: Vec<f32>| values.into_iter().map(f32::to_bits).collect();
-    let mut left: Vec<Vec<u32>> = Arena::ALL.map(|arena| bits(session.read_arena(arena).unwrap())).to_vec();
-    left.push(recorded.into_iter().map(|value| (value as f32).to_bits()).collect());
+    let arenas = [PARAMETERS, GRADIENTS, "adam.first", "adam.second"];
+    let mut left: Vec<Vec<u32>> = arenas.map(|arena| bits(session.read_arena(arena).unwrap())).to_vec();
+    left.push(recorded.values().iter().map(|&value| (value as f32).to_bits()).collect());
     left
 }
 
@@ -99,11 +96,13 @@ fn a_recording_from_a_file_runs_to_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("step.json");
     for clip in [None, Some(0.5)] {
-        let graph = small(clip);
-        std::fs::write(&file, recording(&graph, device.profile().unwrap()).to_json().unwrap()).unwrap();
-        let wanted = trained(&device, &graph, None);
-        let read = Recording::from_json(&std::fs::read_to_string(&file).unwrap()).unwrap();
-        assert_eq!(trained(&device, &graph, Some(read)), wanted);
+        let graphs = small(clip);
+        let wanted = trained(&device, &graphs, None);
+        let read = graphs.each_ref().map(|graph| {
+            std::fs::write(&file, recording(graph, device.profile().unwrap()).to_json().unwrap()).unwrap();
+            Recording::from_json(&std::fs::read_to_string(&file).unwrap()).unwrap()
+        });
+        assert_eq!(trained(&device, &graphs, Some(read)), wanted);
         assert!(wanted[4].iter().any(|&bits| bits != 0));
     }
 }
@@ -111,12 +110,15 @@ fn a_recording_from_a_file_runs_to_the_same_bytes() {
 #[test]
 fn a_recording_of_other_buffers_is_refused() {
     let Some(device) = gpu(GpuOptions::default()) else { return };
-    let graph = small(None);
+    let [graph, _] = small(None);
     let bytes = vec![0; FEATURES * EXAMPLES];
     let data = Data { shape: Shape::new(EXAMPLES, FEATURES), values: Values::Bytes(&bytes) };
     let mut session = device.open_session(graph.layout(), &[data]).unwrap();
     let whole = recording(&graph, device.profile().unwrap());
-    for number in [0, 5] {
+    let shared = |buffer: &Buffer| matches!(buffer.role, Role::Arena(_) | Role::Dataset(_));
+    let shared: Vec<usize> = (0..whole.buffers.len()).filter(|&at| shared(&whole.buffers[at])).collect();
+    assert_eq!(shared.len(), 3, "parameters, gradients and the data");
+    for number in shared {
         let mut other = whole.clone();
         other.buffers[number].bytes += 4;
         let error = session.load_recording(other).unwrap_err().to_string();

@@ -2,13 +2,14 @@
 //! of a part of the parameters, clipped and decaying updates, accumulation in place.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::common::{Tolerance, a_step, gpu};
-use vae_gpu::backend::Device;
+use crate::common::{Tolerance, a_step, gpu, scalars};
 use vae_gpu::backend::cpu::Cpu;
 use vae_gpu::backend::gpu::GpuOptions;
-use vae_gpu::graph::{Graph, Init, NodeId, ParameterId, ParameterLayout};
-use vae_gpu::ops::{Adam, Factor, LogSumExpUpdate, Scale};
-use vae_gpu::plan::{Arena, Options, compile};
+use vae_gpu::backend::{Device, ProgramId};
+use vae_gpu::graph::{GRADIENTS, Graph, Init, NodeId, PARAMETERS, ParameterId, ParameterLayout};
+use vae_gpu::ops::{Adam, DECAY, Factor, LogSumExpUpdate, Scale};
+use vae_gpu::optim::{AdamW, Optimiser};
+use vae_gpu::plan::{Options, Plan, compile};
 use vae_gpu::step::Step;
 use vae_gpu::tensor::Shape;
 
@@ -35,39 +36,99 @@ fn written(graph: &mut Graph, name: &str, shape: Shape) -> NodeId {
 }
 
 #[test]
-fn programs_of_a_step_fill_one_row_and_nobodys_columns_are_zero() {
-    let recording = |first: usize, names: &[&str]| {
+fn what_programs_record_stands_side_by_side() {
+    let recording = |names: &[&'static str]| {
         let mut graph = Graph::new(ParameterLayout::default());
-        let scalars: Vec<NodeId> = names.iter().map(|name| written(&mut graph, name, Shape::SCALAR)).collect();
-        graph.record(first, &scalars).unwrap();
+        let scalars: Vec<_> = names.iter().map(|&name| (name, written(&mut graph, name, Shape::SCALAR))).collect();
+        graph.record(&scalars).unwrap();
         compile(&graph, Options::default()).unwrap()
     };
+    let of = |names: &[&'static str]| recording(names).metrics;
+    assert_eq!(of(&["a", "b", "c", "d", "e"]), ["a", "b", "c", "d", "e"]);
     for device in devices() {
         let mut session = device.session(&ParameterLayout::default(), &[]).unwrap();
-        let one = session.load(recording(0, &["a"])).unwrap();
-        let two = session.load(recording(1, &["b", "c"])).unwrap();
-        let three = session.load(recording(0, &["a", "b", "c"])).unwrap();
-        for (program, names) in [(one, "a"), (two, "bc"), (three, "abc")] {
+        let one = session.load(recording(&["a"])).unwrap();
+        let two = session.load(recording(&["b", "c"])).unwrap();
+        let five = session.load(recording(&["a", "b", "c", "d", "e"])).unwrap();
+        for (program, names) in [(one, "a"), (two, "bc"), (five, "abcde")] {
             for (i, name) in names.chars().enumerate() {
                 session.write_input(program, &name.to_string(), &[(10 * names.len() + i) as f32]).unwrap();
             }
         }
         let before = session.traffic();
-        let steps = [Step::default(); 3];
-        assert_eq!(session.run(&[three], &steps).unwrap(), [[30.0, 31.0, 32.0]; 3], "{}", device.name());
-        assert_eq!(session.run(&[one, two], &steps[..2]).unwrap(), [[10.0, 20.0, 21.0]; 2]);
-        assert_eq!(session.run(&[two], &steps).unwrap(), [[0.0, 20.0, 21.0]; 3]);
-        assert_eq!(session.run(&[one], &steps[..1]).unwrap(), [[10.0, 0.0, 0.0]]);
-        // The last one that writes a column stands.
-        assert_eq!(session.run(&[three, one, one], &steps).unwrap(), [[10.0, 31.0, 32.0]; 3]);
-        // Each value takes a dispatch, each record one.
-        assert_eq!((session.traffic() - before).dispatches, 3 * 4 + 2 * 5 + 3 * 3 + 2 + 3 * 8);
+        let mut recorded = |programs: &[ProgramId], steps: usize| {
+            let recorded = session.run(programs, &vec![Step::default(); steps]).unwrap();
+            assert_eq!(recorded.rows().len(), if recorded.values().is_empty() { 0 } else { steps });
+            recorded.values().to_vec()
+        };
+        assert_eq!(recorded(&[five], 3), [50.0, 51.0, 52.0, 53.0, 54.0].repeat(3), "{}", device.name());
+        assert_eq!(recorded(&[one, two], 2), [10.0, 20.0, 21.0].repeat(2));
+        assert_eq!(recorded(&[two, one], 2), [20.0, 21.0, 10.0].repeat(2));
+        assert_eq!(recorded(&[one], 1), [10.0]);
+        // Each value takes a dispatch, a record of up to three one.
+        assert_eq!((session.traffic() - before).dispatches, 3 * 7 + 2 * 5 + 2 * 5 + 2);
     }
     let mut graph = Graph::new(ParameterLayout::default());
+    let (a, wide) = (graph.input("a", Shape::SCALAR), graph.input("wide", Shape::new(1, 2)));
+    assert!(graph.clone().record(&[("wide", wide)]).is_err());
+    let error = graph.record(&[("a", a), ("a", a)]).unwrap_err().to_string();
+    assert_eq!(error, "record: the graph records a already");
+}
+
+#[test]
+fn a_step_that_lacks_what_a_program_reads_is_refused() {
+    let mut graph = Graph::new(ParameterLayout::default());
     let a = graph.input("a", Shape::SCALAR);
-    assert!(graph.record(0, &[]).is_err());
-    let error = graph.record(2, &[a, a]).unwrap_err().to_string();
-    assert_eq!(error, "record: 2 values from column 2 on: it takes 1 or more, and a row has 3 columns");
+    let scaled = graph.apply(Scale { factor: Factor::Scalar("warmth") }.into(), &[a]).unwrap();
+    graph.output("scaled", scaled);
+    let plan = compile(&graph, Options::default()).unwrap();
+    assert_eq!(plan.scalars, ["warmth"]);
+    for device in devices() {
+        let mut session = device.session(&ParameterLayout::default(), &[]).unwrap();
+        let program = session.load(plan.clone()).unwrap();
+        session.write_input(program, "a", &[3.0]).unwrap();
+        let error = session.run(&[program], &[a_step(1)]).unwrap_err().to_string();
+        assert!(error.contains("no scalar warmth"), "{error}");
+        let step = Step { scalars: [("beta", 5.0), ("warmth", 0.5)].into(), ..a_step(1) };
+        session.run(&[program], &[step]).unwrap();
+        assert_eq!(session.read_output(program, "scaled").unwrap(), [1.5]);
+    }
+    let mut graph = Graph::new(ParameterLayout::default());
+    let mut value = graph.input("a", Shape::SCALAR);
+    for name in ["1", "2", "3", "4", "5", "6", "7", "8", "9"] {
+        value = graph.apply(Scale { factor: Factor::Scalar(name) }.into(), &[value]).unwrap();
+    }
+    graph.output("a", value);
+    let error = compile(&graph, Options::default()).unwrap_err().to_string();
+    assert!(error.contains("at most 8 scalars"), "{error}");
+}
+
+#[test]
+fn programs_share_memory_that_neither_the_host_writes_nor_reads() {
+    // Each doubles its input three times, so that two values lie in shared buffers.
+    let doubling = |size: usize| {
+        let mut graph = Graph::new(ParameterLayout::default());
+        let mut value = graph.input("x", Shape::new(1, size));
+        for _ in 0..3 {
+            value = graph.apply(Scale { factor: Factor::Constant(2.0) }.into(), &[value]).unwrap();
+        }
+        graph.output("y", value);
+        compile(&graph, Options::default()).unwrap()
+    };
+    for device in devices() {
+        let mut session = device.session(&ParameterLayout::default(), &[]).unwrap();
+        let programs: Vec<_> = [70, 5, 300].map(|size| (size, session.load(doubling(size)).unwrap())).into();
+        for (at, &(size, program)) in programs.iter().enumerate() {
+            session.write_input(program, "x", &vec![at as f32 + 1.0; size]).unwrap();
+        }
+        let all: Vec<ProgramId> = programs.iter().map(|&(_, program)| program).collect();
+        session.run(&all, &[Step::default(); 2]).unwrap();
+        session.run(&all[1..2], &[Step::default()]).unwrap();
+        for (at, &(size, program)) in programs.iter().enumerate() {
+            let wanted = vec![8.0 * (at as f32 + 1.0); size];
+            assert_eq!(session.read_output(program, "y").unwrap(), wanted, "{}", device.name());
+        }
+    }
 }
 
 /// Sizes on either side of the arenas' padding to 64 elements, and some that clipping sums in several parts.
@@ -86,59 +147,57 @@ fn gradient_values(i: usize) -> Vec<f32> {
     (0..SIZES[i][0] * SIZES[i][1]).map(|e| (e as f32 * 0.37 + i as f32).sin() * 0.1).collect()
 }
 
-/// A graph that updates these groups of parameters, each from gradients that the host writes.
-fn updating(layout: &ParameterLayout, groups: &[&[ParameterId]], clip: Option<f64>) -> Graph {
+/// A program that puts gradients which the host writes into their arena, and one that updates their parameters.
+fn updating(layout: &ParameterLayout, group: &[ParameterId], clip: Option<f64>) -> [Plan; 2] {
     let mut graph = Graph::new(layout.clone());
-    for group in groups {
-        let gradients = group.iter().map(|&id| {
-            let parameter = layout.get(id).clone();
-            (id, written(&mut graph, &parameter.name, parameter.shape))
-        });
-        let gradients = gradients.collect();
-        graph.update(Adam::default().into(), gradients, clip).unwrap();
+    for &id in group {
+        let parameter = layout.get(id).clone();
+        let gradient = written(&mut graph, &parameter.name, parameter.shape);
+        graph.store_gradient(id, gradient).unwrap();
     }
-    graph
+    let update = Optimiser { clip, ..Optimiser::default() }.update(layout, group).unwrap();
+    [graph, update].map(|graph| compile(&graph, Options::default()).unwrap())
 }
 
-/// The arenas after two steps of these graphs, a program each.
-fn updated(device: &dyn Device, layout: &ParameterLayout, graphs: &[Graph], decay: f64) -> [Vec<f64>; 3] {
+/// The parameters and moments after two steps in which these groups are updated, one after another.
+fn updated(
+    device: &dyn Device,
+    layout: &ParameterLayout,
+    groups: &[&[ParameterId]],
+    clip: Option<f64>,
+    decay: f64,
+) -> [Vec<f64>; 3] {
     let mut session = device.session(layout, &[]).unwrap();
-    session.write_arena(Arena::Parameters, &layout.initial(3)).unwrap();
-    // What the host gives for padding must not reach a norm.
-    session.write_arena(Arena::Gradients, &vec![9.0; layout.len()]).unwrap();
-    let programs: Vec<_> = graphs
-        .iter()
-        .map(|graph| {
-            let plan = compile(graph, Options::default()).unwrap();
+    session.write_arena(PARAMETERS, &layout.initial(3)).unwrap();
+    let mut programs = Vec::new();
+    for group in groups {
+        for plan in updating(layout, group, clip) {
             let names: Vec<String> = plan.inputs.iter().map(|(name, _)| name.clone()).collect();
             let program = session.load(plan).unwrap();
             for name in names {
                 let index: usize = name[1..].parse().unwrap();
                 session.write_input(program, &name, &gradient_values(index)).unwrap();
             }
-            program
-        })
-        .collect();
-    for t in 1..=2 {
-        let (step_size, second_scale) = Adam::default().schedule(1e-2, t);
-        session.run(&programs, &[Step { step_size, second_scale, decay, ..Step::default() }]).unwrap();
+            programs.push(program);
+        }
     }
-    [Arena::Parameters, Arena::FirstMoments, Arena::SecondMoments]
-        .map(|arena| doubled(&session.read_arena(arena).unwrap()))
+    // What the host gives for padding must not reach a norm.
+    session.write_arena(GRADIENTS, &vec![9.0; layout.len()]).unwrap();
+    for t in 1..=2 {
+        session.run(&programs, &[Step { scalars: scalars(1e-2, t).with(DECAY, decay), ..Step::default() }]).unwrap();
+    }
+    [PARAMETERS, "adam.first", "adam.second"].map(|arena| doubled(&session.read_arena(arena).unwrap()))
 }
 
 #[test]
 fn updates_of_parts_are_one_update_of_all() {
     let (layout, ids) = layout();
     for device in devices() {
-        let all = updated(&*device, &layout, &[updating(&layout, &[&ids], None)], 0.9);
+        let all = updated(&*device, &layout, &[&ids], None, 0.9);
         let (left, right) = ids.split_at(2);
-        let one_program = updated(&*device, &layout, &[updating(&layout, &[left, right], None)], 0.9);
-        assert!(all == one_program, "{}: two updates of one program", device.name());
-        let two = [updating(&layout, &[right], None), updating(&layout, &[left], None)];
-        assert!(all == updated(&*device, &layout, &two, 0.9), "{}: two programs", device.name());
+        assert!(all == updated(&*device, &layout, &[right, left], None, 0.9), "{}", device.name());
         // An update of a part leaves the rest alone.
-        let [parameters, first, _] = updated(&*device, &layout, &two[..1], 0.9);
+        let [parameters, first, _] = updated(&*device, &layout, &[right], None, 0.9);
         let kept = layout.get(right[0]).offset;
         assert_eq!(parameters[..kept], doubled(&layout.initial(3))[..kept]);
         assert!(first[..kept].iter().all(|&m| m == 0.0) && first[kept..][..100].iter().all(|&m| m != 0.0));
@@ -148,27 +207,46 @@ fn updates_of_parts_are_one_update_of_all() {
 #[test]
 fn updates_that_cannot_be_are_refused() {
     let (layout, ids) = layout();
+    let refused = |parameters: &[ParameterId], clip: Option<f64>| {
+        Optimiser { clip, ..Optimiser::default() }.update(&layout, parameters).unwrap_err().to_string()
+    };
+    assert_eq!(refused(&[ids[0], ids[2]], None), "p0 comes before p2: parameters of one span must be consecutive");
+    assert_eq!(refused(&[], None), "there is no parameter");
+    assert!(refused(&ids, Some(0.0)).contains("max_norm is 0"));
+
     let mut graph = Graph::new(layout.clone());
-    let gradients: Vec<NodeId> =
-        ids.iter().map(|&id| written(&mut graph, &layout.get(id).name, layout.get(id).shape)).collect();
-    let adam = || Adam::default().into();
-    let error =
-        graph.update(adam(), vec![(ids[0], gradients[0]), (ids[2], gradients[2])], None).unwrap_err().to_string();
-    assert_eq!(error, "adam: it updates p0 and next p2: parameters updated together must be consecutive");
-    let error = graph.update(adam(), vec![(ids[0], gradients[0])], Some(0.0)).unwrap_err().to_string();
-    assert!(error.contains("max_norm is 0"), "{error}");
-    assert!(graph.update(adam(), Vec::new(), None).is_err());
-    // The order in which they are given does not matter.
-    graph.update(adam(), vec![(ids[1], gradients[1]), (ids[0], gradients[0])], None).unwrap();
-    let error = graph.update(adam(), vec![(ids[1], gradients[1])], None).unwrap_err().to_string();
-    assert_eq!(error, "adam: p1 has an update already");
+    let gradient = written(&mut graph, "p1", layout.get(ids[1]).shape);
+    assert!(graph.store_gradient(ids[0], gradient).is_err());
+    graph.store_gradient(ids[1], gradient).unwrap();
+    let error = graph.store_gradient(ids[1], gradient).unwrap_err().to_string();
+    assert_eq!(error, "p1: its gradient must be one value, its own, of shape [1, 70]");
+
     // A parameter may be read after the update of another, not after its own.
-    for (parameter, allowed) in [(ids[0], false), (ids[2], true)] {
-        let mut graph = graph.clone();
+    let span = layout.span_of(&ids[..2]).unwrap();
+    for (parameter, allowed) in [(ids[0], false), (ids[1], false), (ids[2], true)] {
+        let mut graph = Graph::new(layout.clone());
+        let [p, m, v, g] = [PARAMETERS, "m", "v", GRADIENTS].map(|name| graph.arena(name, span.clone()));
+        assert!(graph.update(Adam::default(), &[p, m, m, g]).is_err(), "a moment is there twice");
+        graph.update(Adam::default(), &[p, m, v, g]).unwrap();
         let value = graph.parameter(parameter);
-        let read = graph.apply(Scale { factor: Factor::Beta }.into(), &[value]).unwrap();
+        let read = graph.apply(Scale { factor: Factor::Scalar("beta") }.into(), &[value]).unwrap();
         graph.output("read", read);
         assert_eq!(compile(&graph, Options::default()).is_ok(), allowed);
+    }
+}
+
+#[test]
+fn a_session_has_the_arenas_of_its_programs() {
+    let (layout, ids) = layout();
+    for device in devices() {
+        let mut session = device.session(&layout, &[]).unwrap();
+        let error = session.write_arena("adam.first", &vec![0.0; layout.len()]).unwrap_err().to_string();
+        assert_eq!(error, "there is no value named adam.first; there is parameters");
+        let [_, update] = updating(&layout, &ids, None);
+        assert_eq!(update.arenas, [GRADIENTS, PARAMETERS, "adam.first", "adam.second"]);
+        session.load(update).unwrap();
+        assert!(session.write_arena("adam.first", &[0.0]).is_err());
+        assert_eq!(session.read_arena("adam.first").unwrap(), vec![0.0; layout.len()]);
     }
 }
 
@@ -180,25 +258,22 @@ fn a_clipped_decaying_step_is_the_one_worked_by_hand() {
         // The gradient (3, 4) has norm 5. A largest norm of 1 scales it by 1 / (5 + 1e-6), one of 6 leaves it.
         for (max_norm, factor) in [(1.0, 1.0 / 5.000001), (6.0, 1.0)] {
             let mut session = device.session(&layout, &[]).unwrap();
-            let mut graph = Graph::new(layout.clone());
-            let gradient = written(&mut graph, "g", Shape::new(1, 2));
-            graph.update(Adam::default().into(), vec![(id, gradient)], Some(max_norm)).unwrap();
-            let program = session.load(compile(&graph, Options::default()).unwrap()).unwrap();
+            let programs = updating(&layout, &[id], Some(max_norm)).map(|plan| session.load(plan).unwrap());
             let mut arena = vec![0.0; layout.len()];
             arena[..2].copy_from_slice(&[1.0, -2.0]);
-            session.write_arena(Arena::Parameters, &arena).unwrap();
-            session.write_input(program, "g", &[3.0, -4.0]).unwrap();
+            session.write_arena(PARAMETERS, &arena).unwrap();
+            session.write_input(programs[0], "p", &[3.0, -4.0]).unwrap();
             // Rate 0.1, weight decay 0.5: parameters shrink by 0.95, then each moves by the rate against its gradient's
             // sign (by 0.1 / (1 + 1e-8 / g), to be exact).
-            let (step_size, second_scale) = Adam::default().schedule(0.1, 1);
-            let step = Step { step_size, second_scale, decay: 1.0 - 0.1 * 0.5, ..Step::default() };
-            session.run(&[program], &[step]).unwrap();
+            let rule = AdamW { weight_decay: 0.5, ..AdamW::default() };
+            let optimiser = Optimiser { rule, ..Optimiser::default() };
+            session.run(&programs, &[Step { scalars: optimiser.scalars(0.1, 1), ..Step::default() }]).unwrap();
             let first_two = |values: Vec<f32>| doubled(&values[..2]);
-            let parameters = first_two(session.read_arena(Arena::Parameters).unwrap());
+            let parameters = first_two(session.read_arena(PARAMETERS).unwrap());
             ROUNDING.check("parameters", &parameters, &[0.95 - 0.1, -1.9 + 0.1]);
-            let first = first_two(session.read_arena(Arena::FirstMoments).unwrap());
+            let first = first_two(session.read_arena("adam.first").unwrap());
             ROUNDING.check("first moments", &first, &[0.1 * 3.0 * factor, -0.1 * 4.0 * factor]);
-            let second = first_two(session.read_arena(Arena::SecondMoments).unwrap());
+            let second = first_two(session.read_arena("adam.second").unwrap());
             let squares = [9.0, 16.0].map(|square: f64| 0.001 * square * factor * factor);
             ROUNDING.check("second moments", &second, &squares);
         }
@@ -215,8 +290,7 @@ fn the_norm_is_that_of_the_updated_gradients_alone() {
     let max_norm = 0.5;
     for device in devices() {
         for part in [0..4, 1..3, 3..4] {
-            let graph = updating(&layout, &[&ids[part.clone()]], Some(max_norm));
-            let [_, first, _] = updated(&*device, &layout, &[graph], 1.0);
+            let [_, first, _] = updated(&*device, &layout, &[&ids[part.clone()]], Some(max_norm), 1.0);
             let factor = (max_norm / (norm(part.clone()) + 1e-6)).min(1.0);
             for i in part {
                 let got = &first[layout.get(ids[i]).offset..][..gradient_values(i).len()];
@@ -234,7 +308,7 @@ fn accumulated(device: &dyn Device, samples: usize, batches: &[Vec<f32>], repeat
     let mut graph = Graph::new(ParameterLayout::default());
     let state = graph.input("state", Shape::new(rows, 2));
     let v = written(&mut graph, "v", Shape::new(rows * samples, 1));
-    graph.update_state(LogSumExpUpdate { samples }, &[state, v]).unwrap();
+    graph.update(LogSumExpUpdate { samples }, &[state, v]).unwrap();
     graph.output("state", state);
     let mut session = device.session(graph.layout(), &[]).unwrap();
     let program = session.load(compile(&graph, Options::default()).unwrap()).unwrap();
@@ -276,14 +350,14 @@ fn accumulation_needs_an_input_of_its_own() {
     let mut graph = Graph::new(ParameterLayout::default());
     let state = graph.input("state", Shape::new(3, 2));
     let v = graph.input("v", Shape::new(6, 1));
-    let computed = graph.apply(Scale { factor: Factor::Beta }.into(), &[state]).unwrap();
-    let error = graph.update_state(LogSumExpUpdate { samples: 2 }, &[computed, v]).unwrap_err().to_string();
+    let computed = graph.apply(Scale { factor: Factor::Scalar("beta") }.into(), &[state]).unwrap();
+    let error = graph.update(LogSumExpUpdate { samples: 2 }, &[computed, v]).unwrap_err().to_string();
     assert!(error.contains("must be an input the host writes"), "{error}");
-    let error = graph.update_state(LogSumExpUpdate { samples: 3 }, &[state, v]).unwrap_err().to_string();
+    let error = graph.update(LogSumExpUpdate { samples: 3 }, &[state, v]).unwrap_err().to_string();
     assert!(error.contains("the state is [3, 2], the values [6, 1], 3 a row"), "{error}");
     let scale = Scale { factor: Factor::Constant(2.0) };
-    assert!(graph.update_state(scale, &[state]).is_err());
-    graph.update_state(LogSumExpUpdate { samples: 2 }, &[state, v]).unwrap();
+    assert!(graph.update(scale, &[state]).is_err());
+    graph.update(LogSumExpUpdate { samples: 2 }, &[state, v]).unwrap();
     let late = graph.apply(scale.into(), &[state]).unwrap();
     graph.output("late", late);
     let error = compile(&graph, Options::default()).unwrap_err().to_string();
@@ -294,7 +368,7 @@ fn accumulation_needs_an_input_of_its_own() {
 fn each_dispatch_of_a_step_is_timed() {
     let (layout, ids) = layout();
     for device in devices() {
-        let plan = compile(&updating(&layout, &[&ids], Some(1.0)), Options::default()).unwrap();
+        let [_, plan] = updating(&layout, &ids, Some(1.0));
         let (count, inputs) = (plan.dispatches.len(), plan.inputs.clone());
         let mut session = device.session(&layout, &[]).unwrap();
         let program = session.load(plan).unwrap();

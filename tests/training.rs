@@ -1,14 +1,16 @@
 //! Whole training steps: GPU against CPU. Rung 6 of the ladder.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::common::{Tolerance, gpu};
+use crate::common::{Tolerance, gpu, scalars};
 use vae_gpu::backend::gpu::GpuOptions;
-use vae_gpu::backend::{Device, cpu::Cpu};
+use vae_gpu::backend::{Device, ProgramId, cpu::Cpu};
 use vae_gpu::config::TrainConfig;
 use vae_gpu::data::{Dataset, ImageSize, Images, Values};
-use vae_gpu::models::{Batches, Model, Optimiser};
-use vae_gpu::ops::{Adam, Pixels};
-use vae_gpu::plan::{Arena, Fusion, Options, compile};
+use vae_gpu::graph::PARAMETERS;
+use vae_gpu::models::{Batches, Model};
+use vae_gpu::ops::Pixels;
+use vae_gpu::optim::Optimiser;
+use vae_gpu::plan::{Fusion, Options, compile};
 use vae_gpu::rng::{Permutation, Stream};
 use vae_gpu::step::Step;
 use vae_gpu::train::{Checkpoint, ModelInput, RunFolder, Trainer};
@@ -35,7 +37,7 @@ fn trajectory(device: &dyn Device, fuse: Fusion, pixels: Pixels) -> (Vec<f64>, V
     let (data, config) = (images(101), config(1));
     let model = Model::new(config.architecture(30)).unwrap();
     let mut session = device.session(model.layout(), &[data.resident()]).unwrap();
-    session.write_arena(Arena::Parameters, &model.layout().initial(7)).unwrap();
+    session.write_arena(PARAMETERS, &model.layout().initial(7)).unwrap();
     let batches = Batches {
         data: 0,
         examples: 101,
@@ -46,22 +48,24 @@ fn trajectory(device: &dyn Device, fuse: Fusion, pixels: Pixels) -> (Vec<f64>, V
         augment: None,
         streamed: false,
     };
-    let optimiser = Optimiser { adam: Adam::default(), clip: None };
-    let graph = model.training(&batches, optimiser).unwrap().remove(0);
-    let program = session.load(compile(&graph, Options { fuse }).unwrap()).unwrap();
+    let graphs = model.training(&batches, &Optimiser::default()).unwrap();
+    let load = |graph| session.load(compile(graph, Options { fuse }).unwrap()).unwrap();
+    let programs: Vec<ProgramId> = graphs.iter().map(load).collect();
     let steps: Vec<Step> = (0..10_u32)
         .map(|i| {
-            let (step_size, second_scale) = Adam::default().schedule(1e-3, u64::from(i) + 1);
             let order = Permutation::new(7, u64::from(i / 7), 101).keys();
             let first = i % 7 * 16;
             let rows = 16.min(101 - first);
-            Step { index: i.into(), first, rows, seed: 7, order, step_size, second_scale, beta: 0.5, ..Step::default() }
+            let scalars = scalars(1e-3, u64::from(i) + 1);
+            Step { index: i.into(), first, rows, seed: 7, order, scalars, ..Step::default() }
         })
         .collect();
     // Cut into submissions of odd lengths, which must not matter.
-    let metrics = [&steps[..3], &steps[3..4], &steps[4..]].map(|part| session.run(&[program], part).unwrap()).concat();
-    let parameters = session.read_arena(Arena::Parameters).unwrap();
-    (metrics.concat(), parameters.into_iter().map(f64::from).collect())
+    let metrics = [&steps[..3], &steps[3..4], &steps[4..]]
+        .map(|part| session.run(&programs, part).unwrap().values().to_vec())
+        .concat();
+    let parameters = session.read_arena(PARAMETERS).unwrap();
+    (metrics, parameters.into_iter().map(f64::from).collect())
 }
 
 #[test]

@@ -1,8 +1,9 @@
-// metrics[slot] = recon + factor() kl, recon, kl: the means of both columns of row_terms [BATCH, 2] over the rows that count
+// metrics[slot, FIRST ..] = recon + factor() kl, recon, kl: the means of both columns of row_terms [BATCH, 2] over the rows that count
 // One workgroup: invocation l sums rows l, l + WORKGROUP, ...; then the tree.
 
 override BATCH: u32;
-override METRICS: u32;
+override FIRST: u32;
+override COLS: u32;
 
 @group(0) @binding(1) var<storage, read> row_terms: array<f32>;
 @group(0) @binding(2) var<storage, read_write> metrics: array<f32>;
@@ -20,8 +21,9 @@ fn run(group: u32, lane: u32) {
     let recon_mean = tree_sum(lane, loss) / f32(step.rows);
     let kl_mean = tree_sum(lane, kl) / f32(step.rows);
     if (lane == 0u) {
-        metrics[step.slot * METRICS] = recon_mean + factor() * kl_mean;
-        metrics[step.slot * METRICS + 1u] = recon_mean;
-        metrics[step.slot * METRICS + 2u] = kl_mean;
+        let at = step.slot * COLS + FIRST;
+        metrics[at] = recon_mean + factor() * kl_mean;
+        metrics[at + 1u] = recon_mean;
+        metrics[at + 2u] = kl_mean;
     }
 }

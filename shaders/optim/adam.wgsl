@@ -6,6 +6,9 @@ override BETA2: f32;
 override GAIN1: f32;   // 1 - BETA1, rounded once
 override GAIN2: f32;   // 1 - BETA2
 override EPSILON: f32;
+override DECAY: u32;          // numbers of the step's scalars: 1 - rate weight_decay,
+override STEP_SIZE: u32;      // rate / (1 - beta1^t)
+override SECOND_SCALE: u32;   // and 1 / sqrt(1 - beta2^t)
 
 @group(0) @binding(1) var<storage, read> gradient: array<vec4<f32>>;
 
@@ -15,5 +18,6 @@ fn element(i: u32) {
     let v = BETA2 * second[i] + GAIN2 * g * g;
     first[i] = m;
     second[i] = v;
-    parameter[i] = step.decay * parameter[i] - step.step_size * m / (sqrt(v) * step.second_scale + EPSILON);
+    let change = scalar(STEP_SIZE) * m / (sqrt(v) * scalar(SECOND_SCALE) + EPSILON);
+    parameter[i] = scalar(DECAY) * parameter[i] - change;
 }

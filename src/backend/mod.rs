@@ -15,8 +15,8 @@ pub use select::{DeviceChoice, Selected, adapters, auto_choice, select, select_p
 
 use crate::error::{Error, Result};
 use crate::graph::ParameterLayout;
-use crate::ops::{DeviceProfile, METRICS, Products};
-use crate::plan::{Arena, BufferView, Fusion, Plan};
+use crate::ops::{DeviceProfile, Products};
+use crate::plan::{BufferView, Fusion, Plan};
 pub use crate::step::MAX_STEPS;
 use crate::step::Step;
 use crate::tensor::{DType, Shape};
@@ -137,7 +137,7 @@ pub trait Device {
         None
     }
 
-    /// Opens a session: arenas of this layout, all zero, and these data sets.
+    /// Opens a session: an arena of parameters of this layout, all zero, and these data sets. Programs bring further arenas.
     ///
     /// # Errors
     /// Where the device cannot hold them.
@@ -155,21 +155,56 @@ pub enum Precision {
     F16,
 }
 
-/// What one step recorded, in the columns its programs say: of a VAE loss, reconstruction and divergence, in nats an
-/// image.
-pub type Metrics = [f64; METRICS];
+/// What the steps of a submission recorded: a row a step, with the metrics of its programs, one after another, in the order
+/// of their plans ([`Plan::metrics`]). Of a VAE loss, reconstruction and divergence, in nats an image.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Recorded {
+    columns: usize,
+    values: Vec<f64>,
+}
+
+impl Recorded {
+    /// The rows, in the order of the steps.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f64]> {
+        self.values.chunks_exact(self.columns.max(1))
+    }
+
+    /// All values, row after row.
+    pub fn values(&self) -> &[f64] {
+        &self.values
+    }
+
+    /// Rows of the programs' rings, side by side; `value` is that of a ring's element.
+    fn gather(rings: &[usize], steps: usize, mut value: impl FnMut(usize, usize) -> f64) -> Recorded {
+        let columns = rings.iter().sum();
+        let mut values = Vec::with_capacity(steps * columns);
+        for step in 0..steps {
+            for (ring, &width) in rings.iter().enumerate() {
+                values.extend((0..width).map(|column| value(ring, step * width + column)));
+            }
+        }
+        Recorded { columns, values }
+    }
+}
+
+/// The row of a step.
+impl std::ops::Index<usize> for Recorded {
+    type Output = [f64];
+    fn index(&self, step: usize) -> &[f64] {
+        &self.values[step * self.columns..][..self.columns]
+    }
+}
 
 /// A submission under way; give it to [`Session::finish`].
 #[derive(Debug)]
 pub struct Submission {
-    pub(crate) steps: usize,
     pub(crate) state: SubmissionState,
 }
 
 #[derive(Debug)]
 pub(crate) enum SubmissionState {
-    Done(Vec<Metrics>),
-    Gpu(gpu::PendingReadback),
+    Done(Recorded),
+    Gpu(gpu::PendingRecord),
 }
 
 /// One model on one device.
@@ -178,7 +213,10 @@ pub trait Session {
     fn load(&mut self, plan: Plan) -> Result<ProgramId>;
 
     /// Starts a run of one to [`MAX_STEPS`] steps: each step runs every program, in this order (a GAN's discriminator,
-    /// then its generator). The programs of a step read the same [`Step`] and write one row of metrics together.
+    /// then its generator), each of which may be there once. The programs of a step read the same [`Step`].
+    ///
+    /// # Errors
+    /// Where a step lacks a scalar that a program reads; where the device fails.
     fn submit(&mut self, programs: &[ProgramId], steps: &[Step]) -> Result<Submission>;
 
     /// From now on each step goes to the device in this many submissions, as far as it has ops: on a slow device a step of a
@@ -187,15 +225,20 @@ pub trait Session {
         let _ = pieces;
     }
 
-    /// Waits for a submission and returns what each of its steps recorded: 0 in every column that none of its programs
-    /// records.
-    fn finish(&mut self, submission: Submission) -> Result<Vec<Metrics>>;
+    /// Waits for a submission and returns what its steps recorded.
+    fn finish(&mut self, submission: Submission) -> Result<Recorded>;
 
     /// Replaces an arena's values; padding between parameters stays 0, whatever is given for it.
-    fn write_arena(&mut self, arena: Arena, values: &[f32]) -> Result<()>;
+    ///
+    /// # Errors
+    /// Where no program has an arena of this name (that of the parameters is always there), or for another number of values.
+    fn write_arena(&mut self, name: &str, values: &[f32]) -> Result<()>;
 
     /// Reads an arena's values, after everything submitted.
-    fn read_arena(&mut self, arena: Arena) -> Result<Vec<f32>>;
+    ///
+    /// # Errors
+    /// Where no program has an arena of this name.
+    fn read_arena(&mut self, name: &str) -> Result<Vec<f32>>;
 
     /// Replaces the first values of a data set; submissions made before still read the old ones.
     ///
@@ -221,7 +264,7 @@ pub trait Session {
     fn profile(&mut self, program: ProgramId, step: &Step, repeats: usize) -> Result<Vec<f64>>;
 
     /// Runs the steps and waits.
-    fn run(&mut self, programs: &[ProgramId], steps: &[Step]) -> Result<Vec<Metrics>> {
+    fn run(&mut self, programs: &[ProgramId], steps: &[Step]) -> Result<Recorded> {
         let submission = self.submit(programs, steps)?;
         self.finish(submission)
     }
@@ -240,7 +283,7 @@ fn named<'a, V>(mut known: impl Iterator<Item = (&'a str, V)> + Clone, name: &st
         Some((_, value)) => Ok(value),
         None => {
             let known: Vec<&str> = names.collect();
-            Err(Error::Graph(format!("the plan has no value named {name}; it has {}", known.join(", "))))
+            Err(Error::Graph(format!("there is no value named {name}; there is {}", known.join(", "))))
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::train::RunFolder;
 use crate::train::bench::kernels::{self, KernelTime};
 use crate::train::bench::products::{COMPARED, VariantSpeed, variants};
 use crate::train::bench::tune::{Tuning, tune};
-use crate::train::bench::{Measurement, WORKS, Work, measure, plan, plans};
+use crate::train::bench::{Measurement, WORKS, Work, measure, plans, work_plans};
 
 /// Parts of a work's run, which share its seconds with one more that comes before them.
 const PARTS: usize = 9;
@@ -102,10 +102,13 @@ impl Bench {
                 (false, _) => Fusion::All,
             };
             for work in self.works() {
-                let (_, plan) = plan(work, &data, Options { fuse })?;
-                say(format_args!("{}\n{plan}\n", work.name));
-                if let Some((whose, profile)) = &lowered_for {
-                    say(format_args!("{}, lowered for {whose}\n{}\n", work.name, lower(&plan, profile)?));
+                let (_, plans) = work_plans(work, &data, Options { fuse })?;
+                for (plan, half) in plans.iter().zip(["gradients", "update"]) {
+                    say(format_args!("{}, {half}\n{plan}\n", work.name));
+                    if let Some((whose, profile)) = &lowered_for {
+                        let recording = lower(plan, profile)?;
+                        say(format_args!("{}, {half}, lowered for {whose}\n{recording}\n", work.name));
+                    }
                 }
             }
             return Ok(());
@@ -172,7 +175,8 @@ impl Bench {
             (.., Some(run)) => RunFolder::open(run)?.config()?,
             _ => {
                 let data = Dataset::embedded()?;
-                return WORKS.iter().map(|work| Ok(plan(work, &data, Options::default())?.1)).collect();
+                let of_works = WORKS.iter().map(|work| Ok(work_plans(work, &data, Options::default())?.1));
+                return Ok(of_works.collect::<Result<Vec<_>>>()?.concat());
             }
         };
         Ok(plans(&config, &config.dataset()?, Options::default())?.1)

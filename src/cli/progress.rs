@@ -108,8 +108,7 @@ impl Observer for Progress {
 
 /// `loss = reconstruction + the rest`; where the losses are no such sum, each by its name.
 fn shown(losses: Losses) -> String {
-    let [loss, recon, _] = losses.values;
-    if losses.terms[1] == "recon" {
+    if let ([_, "recon", ..], [loss, recon, ..]) = (losses.terms, &losses.values[..]) {
         return format!("{loss:.2} = {recon:.2} + {:.2}", loss - recon);
     }
     losses.pairs().map(|(term, value)| format!("{term} {value:.2}")).collect::<Vec<_>>().join(", ")

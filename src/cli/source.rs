@@ -6,12 +6,11 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::{RUNS, device, device_line, say};
-use crate::backend::{Data, Selected, Session};
+use crate::backend::{Selected, Session};
 use crate::config::TrainConfig;
 use crate::data::{DataSource, Dataset, Examples, Images, Set, report_examples};
 use crate::error::{Error, Result};
 use crate::models::Model;
-use crate::plan::Arena;
 use crate::train::{Checkpoint, RunFolder, newest_run};
 
 #[derive(Debug, Args)]
@@ -85,9 +84,7 @@ impl Source {
     /// The model on its device.
     pub(super) fn session(&self, found: &Found) -> Result<(Selected, Box<dyn Session>)> {
         let selected = device(&self.which.device)?;
-        let none: [Data<'_>; 0] = [];
-        let mut session = selected.device.session(found.model.layout(), &none)?;
-        session.write_arena(Arena::Parameters, &found.checkpoint.parameters)?;
+        let session = found.checkpoint.session(&*selected.device, &found.model)?;
         Ok((selected, session))
     }
 }

@@ -14,12 +14,13 @@ mod parameters;
 
 pub use crate::ops::{Backward, NodeId};
 pub use differentiate::differentiate;
-pub use parameters::{Init, Parameter, ParameterId, ParameterLayout};
+pub use parameters::{GRADIENTS, Init, PARAMETERS, Parameter, ParameterId, ParameterLayout};
 
 use crate::error::{Result, graph_error};
-use crate::ops::{Activation, ClipFactor, Effect, Factor, Nodes, Op, Order, Pixels, SquareSums, Transpose};
+use crate::ops::{Activation, Factor, Nodes, Op, Order, Pixels, RECORDED, Transpose};
 use crate::rng::Stream;
 use crate::tensor::{DType, Shape};
+use std::ops::Range;
 
 /// Where a value comes from.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +29,8 @@ pub enum Source {
     Parameter(ParameterId),
     /// A resident data set `[examples, features]`. The index is the order in which a session was given them.
     Dataset(usize),
+    /// A part of an arena, from this element on.
+    Arena(&'static str, usize),
     /// Values written by the host before a run.
     Input(String),
     /// Computed.
@@ -50,19 +53,20 @@ pub struct Node {
 }
 
 /// A computation over the parameters of one model.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Graph {
     layout: ParameterLayout,
     nodes: Vec<Node>,
     outputs: Vec<(String, NodeId)>,
     effects: Vec<NodeId>,
     gradients: Vec<(ParameterId, NodeId)>,
+    metrics: Vec<&'static str>,
 }
 
 impl Graph {
     /// An empty graph over these parameters.
     pub fn new(layout: ParameterLayout) -> Graph {
-        Graph { layout, nodes: Vec::new(), outputs: Vec::new(), effects: Vec::new(), gradients: Vec::new() }
+        Graph { layout, ..Graph::default() }
     }
 
     /// The parameters this graph may name.
@@ -90,14 +94,19 @@ impl Graph {
         &self.outputs
     }
 
-    /// Nodes that are run for what they do: updates, accumulations and records.
+    /// Nodes that are run for what they do: updates and records.
     pub fn effects(&self) -> &[NodeId] {
         &self.effects
     }
 
-    /// The parameters' gradients, which live in the gradient arena.
+    /// The parameters' gradients, which live in the arena of [`GRADIENTS`].
     pub fn gradients(&self) -> &[(ParameterId, NodeId)] {
         &self.gradients
+    }
+
+    /// Names of the recorded scalars, in the order of their columns.
+    pub fn metrics(&self) -> &[&'static str] {
+        &self.metrics
     }
 
     /// All ids, in order.
@@ -109,6 +118,11 @@ impl Graph {
     pub fn parameter(&mut self, id: ParameterId) -> NodeId {
         let shape = self.layout.get(id).shape;
         self.leaf(Source::Parameter(id), shape, DType::F32)
+    }
+
+    /// A part of an arena as one row, `[1, elements]`.
+    pub fn arena(&mut self, name: &'static str, elements: Range<usize>) -> NodeId {
+        self.leaf(Source::Arena(name, elements.start), Shape::new(1, elements.len()), DType::F32)
     }
 
     /// A resident data set of `shape` = `[examples, features]`, bytes or reals.
@@ -136,12 +150,14 @@ impl Graph {
             let (name, reads, Node { source, dtype, .. }) = (op.name(), op.reads(), self.node(wrong));
             return graph_error(format!("{name}: {source:?} is stored as {dtype:?}: it reads {reads:?}"));
         }
-        if op.effect() == Effect::UpdateState {
-            let state = inputs.first().map(|&state| &self.node(state).source);
-            if !matches!(state, Some(Source::Input(_))) || inputs[1..].contains(&inputs[0]) {
+        for (at, &updated) in inputs.iter().enumerate().take(op.effect().updated()) {
+            let source = &self.node(updated).source;
+            let named_again = inputs.iter().enumerate().any(|(other, &input)| other != at && input == updated);
+            if matches!(source, Source::Op(_) | Source::Secondary | Source::Dataset(_)) || named_again {
                 let name = op.name();
                 return graph_error(format!(
-                    "{name}: it updates {state:?}: that must be an input the host writes, and no other input of it"
+                    "{name}: it updates {source:?}: that must be an input the host writes, a parameter or a part of an \
+                     arena, and no other input of it"
                 ));
             }
         }
@@ -151,43 +167,28 @@ impl Graph {
         Ok(NodeId(self.nodes.len() - 1))
     }
 
-    /// Marks gradients, to be placed in the gradient arena, and adds the update `op` of their parameters, which reads
-    /// them there. With `clip` gradients of a norm (over all of them) above it are scaled down to it: see [`ClipFactor`].
+    /// Places a parameter's gradient in the arena of [`GRADIENTS`], where an update reads it, and computes it for that.
     ///
     /// # Errors
-    /// Where the parameters are not consecutive ones of the layout, or one has its update already.
-    pub fn update(&mut self, op: Op, mut gradients: Vec<(ParameterId, NodeId)>, clip: Option<f64>) -> Result<()> {
-        gradients.sort_by_key(|&(parameter, _)| parameter);
-        if let Some(pair) = gradients.windows(2).find(|pair| pair[0].0.0 + 1 != pair[1].0.0) {
-            let [before, after] = [pair[0].0, pair[1].0].map(|id| self.layout.get(id).name.as_str());
-            let name = op.name();
-            return graph_error(format!(
-                "{name}: it updates {before} and next {after}: parameters updated together must be consecutive"
-            ));
+    /// Where the parameter has its gradient already, or that is of another shape.
+    pub fn store_gradient(&mut self, parameter: ParameterId, gradient: NodeId) -> Result<()> {
+        let Parameter { name, shape, .. } = self.layout.get(parameter);
+        let taken = self.gradients.iter().any(|&(known, node)| known == parameter || node == gradient);
+        if taken || self.shape(gradient) != *shape {
+            return graph_error(format!("{name}: its gradient must be one value, its own, of shape {shape}"));
         }
-        if let Some((id, _)) = gradients.iter().find(|(id, _)| self.gradients.iter().any(|(known, _)| known == id)) {
-            let name = op.name();
-            return graph_error(format!("{name}: {} has an update already", self.layout.get(*id).name));
-        }
-        let mut inputs: Vec<NodeId> = gradients.iter().map(|&(_, node)| node).collect();
-        if let Some(max_norm) = clip {
-            let sums = self.apply(SquareSums.into(), &inputs)?; // [1, parts]
-            inputs.push(self.apply(ClipFactor { max_norm }.into(), &[sums])?); // [1, 1]
-        }
-        let id = self.apply(op, &inputs)?;
-        self.gradients.extend(gradients);
-        self.effects.push(id);
+        self.gradients.push((parameter, gradient));
         Ok(())
     }
 
-    /// Adds `op`, which updates the value of its first input in place: an input that the host writes, and that keeps what
-    /// it holds from step to step. Name it as an output too to read it back.
+    /// Adds `op`, which updates the values of its first inputs in place: they keep what they hold from step to step. To read
+    /// an input back, name it as an output too.
     ///
     /// # Errors
-    /// Where the first input is no [`Source::Input`], or the op's shape rule does not allow the inputs.
-    pub fn update_state(&mut self, op: impl Into<Op>, inputs: &[NodeId]) -> Result<()> {
+    /// Where the op updates nothing, or other than leaves, or its shape rule does not allow the inputs.
+    pub fn update(&mut self, op: impl Into<Op>, inputs: &[NodeId]) -> Result<()> {
         let op = op.into();
-        if op.effect() != Effect::UpdateState {
+        if op.effect().updated() == 0 {
             return graph_error(format!("{}: it updates no input in place", op.name()));
         }
         let id = self.apply(op, inputs)?;
@@ -221,10 +222,23 @@ impl Graph {
         self.apply(crate::ops::Reparameterise { stream, samples: 1 }.into(), &[posterior])
     }
 
-    /// Writes one to three scalars to the step's row of the metrics ring, from column `first` on.
-    pub fn record(&mut self, first: usize, scalars: &[NodeId]) -> Result<()> {
-        let id = self.apply(crate::ops::Record { first }.into(), scalars)?;
-        self.effects.push(id);
+    /// Records scalars of each step under these names: columns of the program's metrics, behind those that it has.
+    ///
+    /// # Errors
+    /// Where a value is no scalar, or a name is taken.
+    pub fn record(&mut self, scalars: &[(&'static str, NodeId)]) -> Result<()> {
+        for some in scalars.chunks(RECORDED) {
+            let first = self.metrics.len();
+            for &(name, _) in some {
+                if self.metrics.contains(&name) {
+                    return graph_error(format!("record: the graph records {name} already"));
+                }
+                self.metrics.push(name);
+            }
+            let values: Vec<NodeId> = some.iter().map(|&(_, value)| value).collect();
+            let id = self.apply(crate::ops::Record { first }.into(), &values)?;
+            self.effects.push(id);
+        }
         Ok(())
     }
 

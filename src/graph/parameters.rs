@@ -1,7 +1,17 @@
-//! The parameters of a model: names, shapes, first values, and the one layout that all four arenas share.
+//! The parameters of a model: names, shapes, first values, and the one layout that all its arenas share.
+//!
+//! An arena holds one number for each of a parameter's: [`PARAMETERS`] themselves, their [`GRADIENTS`], and whatever an optimiser
+//! keeps, under names of its own.
 
+use crate::error::{Result, graph_error};
 use crate::rng::{Draw, Stream};
 use crate::tensor::Shape;
+use std::ops::Range;
+
+/// The arena of the parameters.
+pub const PARAMETERS: &str = "parameters";
+/// The arena of their gradients.
+pub const GRADIENTS: &str = "gradients";
 
 /// Elements to which every parameter's offset is aligned: 256 bytes of f32, the coarsest storage-buffer offset alignment
 /// that WebGPU lets an adapter ask for.
@@ -48,7 +58,7 @@ pub struct Parameter {
     pub init: Init,
 }
 
-/// Where each parameter lies in the arenas of parameters, gradients and the two Adam moments.
+/// Where each parameter lies in an arena.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ParameterLayout {
     parameters: Vec<Parameter>,
@@ -73,6 +83,21 @@ impl ParameterLayout {
         &self.parameters
     }
 
+    /// The part of an arena that these parameters take, padding counted.
+    ///
+    /// # Errors
+    /// [`crate::Error::Graph`] where there are none, or they are not consecutive.
+    pub fn span_of(&self, ids: &[ParameterId]) -> Result<Range<usize>> {
+        let (Some(&first), Some(&last)) = (ids.first(), ids.last()) else {
+            return graph_error("there is no parameter");
+        };
+        if let Some(pair) = ids.windows(2).find(|pair| pair[0].0 + 1 != pair[1].0) {
+            let [before, after] = [pair[0], pair[1]].map(|id| self.get(id).name.as_str());
+            return graph_error(format!("{before} comes before {after}: parameters of one span must be consecutive"));
+        }
+        Ok(self.span(first).start..self.span(last).end)
+    }
+
     /// All ids in order.
     pub fn ids(&self) -> impl Iterator<Item = ParameterId> + use<> {
         (0..self.parameters.len()).map(ParameterId)
@@ -84,7 +109,7 @@ impl ParameterLayout {
     }
 
     /// Elements that a parameter takes in each arena, the padding behind it counted.
-    pub fn span(&self, id: ParameterId) -> std::ops::Range<usize> {
+    pub fn span(&self, id: ParameterId) -> Range<usize> {
         let Parameter { offset, shape, .. } = self.get(id);
         *offset..(offset + shape.len()).next_multiple_of(ALIGNMENT)
     }

@@ -10,7 +10,7 @@ use super::autoencoder::{Autoencoder, mean};
 use super::{Batch, Capability, Code, Family, ModelConfig, Penalty};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
-use crate::ops::{Activation, Constant, Factor, METRICS, RowNorm};
+use crate::ops::{Activation, Constant, Factor, RowNorm};
 use crate::tensor::Shape;
 
 /// Networks, activation of the code, and the penalty on it.
@@ -37,21 +37,21 @@ impl Ae {
 }
 
 impl Family for Ae {
-    fn terms(&self) -> [&'static str; METRICS] {
-        ["loss", "recon", "penalty"]
+    fn terms(&self) -> &'static [&'static str] {
+        &["loss", "recon", "penalty"]
     }
 
-    fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<[NodeId; METRICS]> {
+    fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<Vec<NodeId>> {
         let z = self.code(g, batch.input)?; // [rows, latent]
         let scores = self.networks.score(g, z, batch.target)?; // [rows, 1]
         let recon = mean(g, scores)?;
         let Some(Penalty { norm, weight }) = self.penalty else {
             let none = g.apply(Constant::new(0.0, Shape::SCALAR).into(), &[])?;
-            return Ok([recon, recon, none]);
+            return Ok(vec![recon, recon, none]);
         };
         let norms = g.apply(RowNorm { norm }.into(), &[z])?; // [rows, 1]
         let penalty = mean(g, norms)?;
-        Ok([g.add_scaled(recon, penalty, Factor::Constant(weight))?, recon, penalty])
+        Ok(vec![g.add_scaled(recon, penalty, Factor::Constant(weight))?, recon, penalty])
     }
 
     fn encode(&self, g: &mut Graph, x: NodeId) -> Result<Option<Code>> {

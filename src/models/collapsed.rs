@@ -15,7 +15,7 @@ use super::autoencoder::mean;
 use super::{Batch, Capability, Code, Family, Loss, ModelConfig};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
-use crate::ops::{Constant, Factor, METRICS, Norm, RowNorm, Scale};
+use crate::ops::{Constant, Factor, Norm, RowNorm, Scale};
 use crate::tensor::Shape;
 
 /// The autoencoder's networks.
@@ -36,11 +36,11 @@ impl Collapsed {
 }
 
 impl Family for Collapsed {
-    fn terms(&self) -> [&'static str; METRICS] {
-        ["loss", "recon", "prior"]
+    fn terms(&self) -> &'static [&'static str] {
+        &["loss", "recon", "prior"]
     }
 
-    fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<[NodeId; METRICS]> {
+    fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<Vec<NodeId>> {
         let z = self.ae.code(g, batch.input)?; // [rows, latent]
         let scores = self.ae.networks.score(g, z, batch.target)?; // [rows, 1]
         let score = mean(g, scores)?;
@@ -54,7 +54,7 @@ impl Family for Collapsed {
         let normaliser = Constant::new(0.5 * self.latent as f64 * (2.0 * PI).ln(), Shape::SCALAR);
         let normaliser = g.apply(normaliser.into(), &[])?;
         let prior = g.add_scaled(normaliser, square, half)?; // -log p(z)
-        Ok([g.add_scaled(recon, prior, Factor::Constant(1.0))?, recon, prior])
+        Ok(vec![g.add_scaled(recon, prior, Factor::Constant(1.0))?, recon, prior])
     }
 
     fn encode(&self, g: &mut Graph, x: NodeId) -> Result<Option<Code>> {

@@ -14,7 +14,7 @@ use super::{Batch, Capability, Code, Family, ModelConfig};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout, differentiate};
 use crate::ops::{
-    Activation, ActivationGradient, Constant, Factor, METRICS, Norm, OneHotRows, RepeatRows, RowNorm, SumGroups,
+    Activation, ActivationGradient, Constant, Factor, Norm, OneHotRows, RepeatRows, RowNorm, SumGroups,
     Transpose,
 };
 use crate::tensor::Shape;
@@ -61,24 +61,24 @@ impl Contractive {
 }
 
 impl Family for Contractive {
-    fn terms(&self) -> [&'static str; METRICS] {
-        ["loss", "recon", "jacobian"]
+    fn terms(&self) -> &'static [&'static str] {
+        &["loss", "recon", "jacobian"]
     }
 
-    fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<[NodeId; METRICS]> {
+    fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<Vec<NodeId>> {
         let code = self.ae.code(g, batch.input)?; // [rows, latent]
         let scores = self.ae.networks.score(g, code, batch.target)?; // [rows, 1]
         let recon = mean(g, scores)?;
         if self.contraction == 0.0 {
             let none = g.apply(Constant::new(0.0, Shape::SCALAR).into(), &[])?;
-            return Ok([recon, recon, none]);
+            return Ok(vec![recon, recon, none]);
         }
         let squares = match self.ae.networks.encoder().only_weight() {
             Some(weight) => self.closed_form(g, weight, code)?,
             None => self.by_differentiation(g, batch.input)?,
         };
         let jacobian = mean(g, squares)?;
-        Ok([g.add_scaled(recon, jacobian, Factor::Constant(self.contraction))?, recon, jacobian])
+        Ok(vec![g.add_scaled(recon, jacobian, Factor::Constant(self.contraction))?, recon, jacobian])
     }
 
     fn encode(&self, g: &mut Graph, x: NodeId) -> Result<Option<Code>> {

@@ -14,7 +14,7 @@ use super::{Batch, Capability, Code, Family, Objective, Penalty};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
 use crate::models::autoencoder::mean;
-use crate::ops::{Activation, BceLogits, Constant, Factor, IsPositive, METRICS, Normal, RowNorm};
+use crate::ops::{Activation, BceLogits, Constant, Factor, IsPositive, Normal, RowNorm};
 use crate::tensor::Shape;
 
 /// Both networks.
@@ -90,8 +90,8 @@ impl Gan {
 }
 
 impl Family for Gan {
-    fn terms(&self) -> [&'static str; METRICS] {
-        ["generator", "discriminator", "accuracy"]
+    fn terms(&self) -> &'static [&'static str] {
+        &["generator", "discriminator", "accuracy"]
     }
 
     fn turns(&self) -> usize {
@@ -104,16 +104,19 @@ impl Family for Gan {
             0 => Objective {
                 loss: discriminator,
                 parameters: self.boundary..self.count,
-                column: 1,
-                scalars: vec![discriminator, accuracy],
+                recorded: vec![("discriminator", discriminator), ("accuracy", accuracy)],
             },
-            _ => Objective { loss: generator, parameters: 0..self.boundary, column: 0, scalars: vec![generator] },
+            _ => Objective {
+                loss: generator,
+                parameters: 0..self.boundary,
+                recorded: vec![("generator", generator)],
+            },
         })
     }
 
-    fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<[NodeId; METRICS]> {
+    fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<Vec<NodeId>> {
         let Played { generator, discriminator, accuracy } = self.play(g, batch)?;
-        Ok([generator, discriminator, accuracy])
+        Ok(vec![generator, discriminator, accuracy])
     }
 
     fn encode(&self, _: &mut Graph, _: NodeId) -> Result<Option<Code>> {

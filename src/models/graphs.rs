@@ -4,9 +4,10 @@ use super::{Batch, Capability, Family, ModelConfig};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout, differentiate};
 use crate::ops::{
-    Adam, Augment, Constant, Corrupt, Factor, LogSumExpUpdate, METRICS, Noise, Normal, Order, Pixels, Reparameterise,
-    RepeatRows, SampledDivergence, Scale,
+    Augment, Constant, Corrupt, Factor, LogSumExpUpdate, Noise, Normal, Order, Pixels, Reparameterise, RepeatRows,
+    SampledDivergence, Scale,
 };
+use crate::optim::Optimiser;
 use crate::rng::Stream;
 use crate::tensor::{DType, Shape};
 use std::sync::Arc;
@@ -32,13 +33,13 @@ pub struct Batches {
     pub noise: Option<Noise>,
 }
 
-/// Adam with clipping of gradients.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Optimiser {
-    /// Adam's constants.
-    pub adam: Adam,
-    /// Largest norm of the gradient: a longer one is scaled down to it.
-    pub clip: Option<f64>,
+/// The backward half of a training step: a graph that leaves gradients in their arena, and the parameters that they are of.
+#[derive(Clone, Debug)]
+pub struct Gradients {
+    /// A shuffled batch, the loss and its gradients.
+    pub graph: Graph,
+    /// The parameters, consecutive ones.
+    pub parameters: Vec<ParameterId>,
 }
 
 /// An architecture with its parameters laid out.
@@ -71,8 +72,8 @@ impl Model {
         &self.layout
     }
 
-    /// Names of the three recorded scalars; the first is what training minimises.
-    pub fn terms(&self) -> [&'static str; METRICS] {
+    /// Names of the recorded scalars; the first is what training minimises.
+    pub fn terms(&self) -> &'static [&'static str] {
         self.family.terms()
     }
 
@@ -86,15 +87,28 @@ impl Model {
         self.family.output_bias()
     }
 
-    /// A training step, as programs to run in this order: a shuffled batch, the loss, its gradients, Adam.
+    /// A training step, as programs to run in this order: for each objective that is minimised in turn its gradients, then their
+    /// update.
+    ///
+    /// # Errors
+    /// Where the batches do not fit the model, or the optimiser's options are not allowed.
+    pub fn training(&self, batches: &Batches, optimiser: &Optimiser) -> Result<Vec<Graph>> {
+        let mut graphs = Vec::new();
+        for Gradients { graph, parameters } in self.gradients(batches)? {
+            graphs.extend([graph, optimiser.update(&self.layout, &parameters)?]);
+        }
+        Ok(graphs)
+    }
+
+    /// The gradients of each objective that is minimised in turn.
     ///
     /// # Errors
     /// Where the batches do not fit the model.
-    pub fn training(&self, batches: &Batches, optimiser: Optimiser) -> Result<Vec<Graph>> {
-        (0..self.family.turns()).map(|turn| self.turn(batches, optimiser, turn)).collect()
+    pub fn gradients(&self, batches: &Batches) -> Result<Vec<Gradients>> {
+        (0..self.family.turns()).map(|turn| self.turn(batches, turn)).collect()
     }
 
-    fn turn(&self, batches: &Batches, optimiser: Optimiser, turn: usize) -> Result<Graph> {
+    fn turn(&self, batches: &Batches, turn: usize) -> Result<Gradients> {
         let mut g = Graph::new(self.layout.clone());
         let batch = self.gather(&mut g, batches, Order::Shuffled, batches.pixels)?; // [rows, features]
         let target = match batches.augment {
@@ -108,14 +122,13 @@ impl Model {
         let (posterior, prior) = (Stream::Posterior, Stream::Generator);
         let batch = Batch { target, input, rows: batches.rows, posterior, prior };
         let objective = self.family.objective(&mut g, &batch, turn)?;
-        g.record(objective.column, &objective.scalars)?;
+        g.record(&objective.recorded)?;
         let one = g.apply(Constant::new(1.0, Shape::SCALAR).into(), &[])?;
-        let ids: Vec<ParameterId> = self.layout.ids().skip(objective.parameters.start).collect();
-        let ids = &ids[..objective.parameters.len()];
-        let parameters: Vec<NodeId> = ids.iter().map(|&id| g.parameter(id)).collect();
-        let gradients = differentiate(&mut g, objective.loss, one, &parameters)?;
-        g.update(optimiser.adam.into(), ids.iter().copied().zip(gradients).collect(), optimiser.clip)?;
-        Ok(g)
+        let parameters: Vec<ParameterId> = self.layout.ids().collect::<Vec<_>>()[objective.parameters].to_vec();
+        let values: Vec<NodeId> = parameters.iter().map(|&id| g.parameter(id)).collect();
+        let gradients = differentiate(&mut g, objective.loss, one, &values)?;
+        parameters.iter().zip(gradients).try_for_each(|(&id, gradient)| g.store_gradient(id, gradient))?;
+        Ok(Gradients { graph: g, parameters })
     }
 
     /// An evaluation step: a batch in the data set's own order, uncorrupted, with draws of its own streams.
@@ -127,8 +140,9 @@ impl Model {
         let target = self.gather(&mut g, batches, Order::Stored, evaluated(batches.pixels))?; // [rows, features]
         let (posterior, prior) = (Stream::EvaluationPosterior, Stream::EvaluationGenerator);
         let batch = Batch { target, input: target, rows: batches.rows, posterior, prior };
-        let scalars = self.family.evaluation(&mut g, &batch)?;
-        g.record(0, &scalars)?;
+        let values = self.family.evaluation(&mut g, &batch)?;
+        let terms: Vec<_> = self.terms().iter().copied().zip(values).collect();
+        g.record(&terms)?;
         Ok(g)
     }
 
@@ -245,7 +259,7 @@ impl Model {
         let divergences = g.apply(SampledDivergence.into(), &[posteriors, z])?; // [rows samples, 1]
         let negative = g.add_scaled(scores, divergences, Factor::Constant(1.0))?;
         let weights = g.apply(Scale { factor: Factor::Constant(-1.0) }.into(), &[negative])?; // log w
-        g.update_state(LogSumExpUpdate { samples }, &[state, weights])?;
+        g.update(LogSumExpUpdate { samples }, &[state, weights])?;
         g.output("state", state);
         Ok(g)
     }

@@ -15,7 +15,7 @@ use super::vae::Vae;
 use super::{Batch, Capability, Code, Family, ModelConfig};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
-use crate::ops::{Factor, ImportanceBound, METRICS, Reparameterise, RepeatRows, SampledDivergence, Scale, SumGroups};
+use crate::ops::{Factor, ImportanceBound, Reparameterise, RepeatRows, SampledDivergence, Scale, SumGroups};
 
 /// The VAE's networks, and how often the posterior is drawn from.
 #[derive(Clone, Debug)]
@@ -37,7 +37,7 @@ impl Iwae {
         Iwae { vae: Vae::declare(config, layout), samples: config.samples }
     }
 
-    fn losses(&self, g: &mut Graph, batch: &Batch) -> Result<[NodeId; METRICS]> {
+    fn losses(&self, g: &mut Graph, batch: &Batch) -> Result<Vec<NodeId>> {
         let samples = self.samples;
         if samples == 1 {
             return self.vae.losses(g, batch);
@@ -57,16 +57,16 @@ impl Iwae {
             g.apply(Scale { factor: Factor::Constant(1.0 / samples as f64) }.into(), &[sum])
         };
         let (recon, divergence) = (of_draws(reconstructions)?, of_draws(divergences)?);
-        Ok([mean(g, bounds)?, recon, divergence])
+        Ok(vec![mean(g, bounds)?, recon, divergence])
     }
 }
 
 impl Family for Iwae {
-    fn terms(&self) -> [&'static str; METRICS] {
+    fn terms(&self) -> &'static [&'static str] {
         self.vae.terms()
     }
 
-    fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<[NodeId; METRICS]> {
+    fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<Vec<NodeId>> {
         self.losses(g, batch)
     }
 

@@ -13,7 +13,7 @@ mod mlp;
 
 pub use capability::Capability;
 pub use config::{Deviation, Initial, Loss, ModelConfig, Output, Penalty};
-pub use graphs::{Batches, Model, Optimiser};
+pub use graphs::{Batches, Gradients, Model};
 
 use std::fmt::Debug;
 use std::ops::Range;
@@ -22,7 +22,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
-use crate::ops::METRICS;
 use crate::rng::Stream;
 
 macro_rules! registry {
@@ -91,11 +90,12 @@ pub(crate) struct Objective {
     loss: NodeId,
     /// Its parameters, by order of declaration.
     parameters: Range<usize>,
-    /// The column of the metrics row that the first of `scalars` goes to.
-    column: usize,
-    /// Recorded metrics.
-    scalars: Vec<NodeId>,
+    /// What is recorded: terms by their names.
+    recorded: Vec<(&'static str, NodeId)>,
 }
+
+/// The step's scalar that weighs the KL term.
+pub const BETA: &str = "beta";
 
 /// A code's distribution given an image.
 #[derive(Clone, Copy, Debug)]
@@ -110,8 +110,8 @@ pub(crate) struct Code {
 
 /// Networks and objective of a model.
 pub(crate) trait Family: Debug + Send + Sync {
-    /// Names of the three recorded scalars; the first is the training loss.
-    fn terms(&self) -> [&'static str; METRICS];
+    /// Names of the recorded scalars; the first is the training loss.
+    fn terms(&self) -> &'static [&'static str];
 
     /// How many objectives are minimised in turn at each step.
     fn turns(&self) -> usize {
@@ -120,13 +120,13 @@ pub(crate) trait Family: Debug + Send + Sync {
 
     /// The objective of a turn; of a model with one turn, what evaluation records, over all parameters.
     fn objective(&self, g: &mut Graph, batch: &Batch, _turn: usize) -> Result<Objective> {
-        let scalars = self.evaluation(g, batch)?;
+        let terms = self.evaluation(g, batch)?;
         let parameters = 0..g.layout().parameters().len();
-        Ok(Objective { loss: scalars[0], parameters, column: 0, scalars: scalars.to_vec() })
+        Ok(Objective { loss: terms[0], parameters, recorded: self.terms().iter().copied().zip(terms).collect() })
     }
 
-    /// Metrics of an evaluation batch.
-    fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<[NodeId; METRICS]>;
+    /// The terms of an evaluation batch, in their order.
+    fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<Vec<NodeId>>;
 
     /// The code of `x`; none where the model has no encoder.
     fn encode(&self, g: &mut Graph, x: NodeId) -> Result<Option<Code>>;

@@ -11,11 +11,11 @@
 //! and as a deviation in the next (here it is the deviation).
 
 use super::autoencoder::{Autoencoder, mean};
-use super::{Batch, Capability, Code, Deviation, Family, ModelConfig};
+use super::{BETA, Batch, Capability, Code, Deviation, Family, ModelConfig};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
 use crate::ops::{
-    Activation, Factor, FloorSum, Kl, KlColumns, METRICS, Reparameterise, SliceColumns, SoftplusPosterior,
+    Activation, Factor, FloorSum, Kl, KlColumns, Reparameterise, SliceColumns, SoftplusPosterior,
 };
 
 /// A VAE's networks.
@@ -51,7 +51,7 @@ impl Vae {
     }
 
     /// (loss, reconstruction, KL), each `[1, 1]`.
-    pub(super) fn losses(&self, g: &mut Graph, batch: &Batch) -> Result<[NodeId; METRICS]> {
+    pub(super) fn losses(&self, g: &mut Graph, batch: &Batch) -> Result<Vec<NodeId>> {
         let posterior = self.posterior(g, batch.input)?; // [rows, 2 latent]
         let z = g.apply(Reparameterise { stream: batch.posterior, samples: 1 }.into(), &[posterior])?; // [rows, latent]
         let reconstructions = self.networks.score(g, z, batch.target)?; // [rows, 1]
@@ -63,17 +63,17 @@ impl Vae {
         } else {
             kl
         };
-        let loss = g.add_scaled(recon, rate, Factor::Beta)?;
-        Ok([loss, recon, kl])
+        let loss = g.add_scaled(recon, rate, Factor::Scalar(BETA))?;
+        Ok(vec![loss, recon, kl])
     }
 }
 
 impl Family for Vae {
-    fn terms(&self) -> [&'static str; METRICS] {
-        ["loss", "recon", "kl"]
+    fn terms(&self) -> &'static [&'static str] {
+        &["loss", "recon", "kl"]
     }
 
-    fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<[NodeId; METRICS]> {
+    fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<Vec<NodeId>> {
         self.losses(g, batch)
     }
 

@@ -5,11 +5,19 @@
 
 use super::*;
 
-/// The update of slices of the parameter and moment arenas from that of the gradient arena; all four are `[1, n]`.
+/// Scalar of the step: the learning rate over the first bias correction, `rate / (1 - beta1^t)`.
+pub const STEP_SIZE: &str = "adam.step-size";
+/// Scalar of the step: the second bias correction, `1 / sqrt(1 - beta2^t)`.
+pub const SECOND_SCALE: &str = "adam.second-scale";
+/// Scalar of the step: what parameters are multiplied by before they move, `1 - rate weight_decay`.
+pub const DECAY: &str = "decay";
+
+/// The update of parameters p and moments m and v from gradients: inputs p, m, v and gradients, all `[1, n]` with n a multiple of
+/// four, and where gradients are to be scaled a factor `[1, 1]`.
 ///
 /// `g = factor gradient`, `m = b1 m + (1 - b1) g`, `v = b2 v + (1 - b2) g^2`,
-/// `p = decay p - step_size m / (sqrt(v) second_scale + eps)`, where the per-step numbers hold the learning rate, the
-/// bias corrections and the weight decay ([`Step`]), and factor `[1, 1]` is a further input, or else 1.
+/// `p = decay p - step_size m / (sqrt(v) second_scale + eps)`, with the scalars [`DECAY`], [`STEP_SIZE`] and [`SECOND_SCALE`].
+/// It updates its first three inputs in place ([`Effect::UpdateElements`]).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Adam {
     /// Decay of the mean of gradients.
@@ -27,11 +35,11 @@ impl Default for Adam {
 }
 
 impl Adam {
-    /// The per-step numbers of update number `t` (from 1) at this rate: `(step_size, second_scale)`.
-    pub fn schedule(&self, rate: f64, t: u64) -> (f64, f64) {
+    /// [`STEP_SIZE`] and [`SECOND_SCALE`] of update number `t` (from 1) at this rate.
+    pub fn corrected(&self, rate: f64, t: u64) -> [(&'static str, f64); 2] {
         // 1 - beta^t without cancellation, for any t.
         let correction = |beta: f64| -(t as f64 * beta.ln()).exp_m1();
-        (rate / correction(self.beta1), 1.0 / correction(self.beta2).sqrt())
+        [(STEP_SIZE, rate / correction(self.beta1)), (SECOND_SCALE, 1.0 / correction(self.beta2).sqrt())]
     }
 }
 
@@ -39,18 +47,26 @@ impl Operation for Adam {
     const NAME: &'static str = "adam";
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
-        match inputs {
-            [] => graph_error("adam: there is no gradient to update from"),
-            _ => Ok(Shape::SCALAR),
+        let (values, factor) = inputs.split_at(inputs.len().min(4));
+        let [parameters, first, second, gradients] = arity(Self::NAME, values)?;
+        for (what, shape) in [("first moment", first), ("second moment", second), ("gradients", gradients)] {
+            same(Self::NAME, [what, "parameters"], shape, parameters)?;
         }
+        if parameters.rows != 1 || !parameters.cols.is_multiple_of(FOUR) {
+            return graph_error(format!("adam: the parameters are {parameters}: they must be one row of whole fours"));
+        }
+        for &factor in factor {
+            same(Self::NAME, ["factor", "a scalar"], factor, Shape::SCALAR)?;
+        }
+        Ok(parameters)
     }
 
     fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         const PART: usize = 1 << 13;
-        let [parameters, first, second] = outputs else { unreachable!("the planner gives adam three arenas") };
+        let [parameters, first, second] = outputs else { unreachable!("adam updates three values") };
         let [b1, b2, epsilon] = [self.beta1, self.beta2, self.epsilon].map(T::from_f64);
         let [c1, c2] = [1.0 - self.beta1, 1.0 - self.beta2].map(T::from_f64);
-        let [step_size, scale, decay] = [step.step_size, step.second_scale, step.decay].map(T::from_f64);
+        let [step_size, scale, decay] = [STEP_SIZE, SECOND_SCALE, DECAY].map(|name| T::from_f64(step.scalar(name)));
         let factor = inputs.get(1).map_or(T::one(), |factor| factor.values[0]);
         let moments = first.chunks_mut(PART).zip(second.chunks_mut(PART));
         let parts = parameters.chunks_mut(PART).zip(moments).zip(inputs[0].values.chunks(PART));
@@ -81,15 +97,19 @@ impl Operation for Adam {
         let decays = [("BETA1", self.beta1), ("BETA2", self.beta2), ("EPSILON", self.epsilon)];
         kernel.constants.extend(decays);
         kernel.constants.extend([("GAIN1", 1.0 - self.beta1), ("GAIN2", 1.0 - self.beta2)]);
-        kernel
+        kernel.scalar("DECAY", DECAY).scalar("STEP_SIZE", STEP_SIZE).scalar("SECOND_SCALE", SECOND_SCALE)
     }
 
     fn cases() -> Vec<Case> {
-        // It works on arenas, not on values: tests/kernels.rs runs it as part of a graph with parameters.
+        // It updates three values, and a case reads one: tests/kernels.rs runs it over arenas.
         Vec::new()
     }
 
+    fn scalars(&self) -> Vec<&'static str> {
+        vec![DECAY, STEP_SIZE, SECOND_SCALE]
+    }
+
     fn effect(&self) -> Effect {
-        Effect::Update
+        Effect::UpdateElements(3)
     }
 }

@@ -7,16 +7,24 @@ use super::*;
 pub enum Factor {
     /// Known when the plan is made.
     Constant(f64),
-    /// The step's weight of the KL term.
-    Beta,
+    /// A scalar of the step.
+    Scalar(&'static str),
 }
 
 impl Factor {
     pub(super) fn value<T: Real>(self, step: &Step) -> T {
         T::from_f64(match self {
             Factor::Constant(value) => value,
-            Factor::Beta => step.beta,
+            Factor::Scalar(name) => step.scalar(name),
         })
+    }
+
+    /// The scalar of the step that it is.
+    pub(super) fn scalars(self) -> Vec<&'static str> {
+        match self {
+            Factor::Constant(_) => Vec::new(),
+            Factor::Scalar(name) => vec![name],
+        }
     }
 
     pub(super) fn link(self, mut kernel: Kernel) -> Kernel {
@@ -25,7 +33,10 @@ impl Factor {
                 kernel.constants.push(("FACTOR", value));
                 kernel.link(fragment!("loss/factor_constant.wgsl"))
             }
-            Factor::Beta => kernel.link(fragment!("loss/factor_beta.wgsl")).link(fragment!("common/step.wgsl")),
+            Factor::Scalar(name) => kernel
+                .link(fragment!("loss/factor_scalar.wgsl"))
+                .link(fragment!("common/step.wgsl"))
+                .scalar("FACTOR", name),
         }
     }
 }
@@ -64,8 +75,12 @@ impl Operation for AddScaled {
         self.factor.link(Kernel::elementwise(fragment!("elementwise/add_scaled.wgsl"), output.len()))
     }
 
+    fn scalars(&self) -> Vec<&'static str> {
+        self.factor.scalars()
+    }
+
     fn cases() -> Vec<Case> {
-        let sizes = [([1, 1], Factor::Beta), ([63, 65], Factor::Constant(1.0)), ([128, 41], Factor::Constant(-0.7))];
+        let sizes = [([1, 1], Factor::Scalar("beta")), ([63, 65], Factor::Constant(1.0)), ([128, 41], Factor::Constant(-0.7))];
         sizes
             .map(|(size, factor)| Case::new(AddScaled { factor }, 2, &[(size, Fill::Normal), (size, Fill::Normal)]))
             .to_vec()
@@ -104,8 +119,12 @@ impl Operation for Scale {
         self.factor.link(Kernel::elementwise(fragment!("elementwise/scale.wgsl"), output.len()))
     }
 
+    fn scalars(&self) -> Vec<&'static str> {
+        self.factor.scalars()
+    }
+
     fn cases() -> Vec<Case> {
-        [([1, 1], Factor::Beta), ([63, 65], Factor::Constant(0.3))]
+        [([1, 1], Factor::Scalar("beta")), ([63, 65], Factor::Constant(0.3))]
             .map(|(size, factor)| Case::new(Scale { factor }, 1, &[(size, Fill::Normal)]))
             .to_vec()
     }

@@ -100,6 +100,8 @@ impl Operation for BoundTerms {
 pub struct RecordBound {
     /// The weight of the KL term.
     pub weight: Factor,
+    /// The column of the sum; the others follow.
+    pub first: usize,
 }
 
 impl Operation for RecordBound {
@@ -118,20 +120,21 @@ impl Operation for RecordBound {
             let sum = lane_sum(rows, #[inline(always)] |row| terms[2 * row + column]);
             sum / T::from_f64(f64::from(step.rows))
         });
-        let row = &mut outputs[0][step.slot as usize * METRICS..][..METRICS];
-        row.copy_from_slice(&[recon + self.weight.value::<T>(step) * kl, recon, kl]);
+        let row = &mut record::ring_row(step, outputs[0])[self.first..];
+        row[..3].copy_from_slice(&[recon + self.weight.value::<T>(step) * kl, recon, kl]);
     }
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
         back.none(Self::NAME, "it records")
     }
 
-    fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
+    fn kernel(&self, inputs: &[Shape], ring: Shape, _: &DeviceProfile) -> Kernel {
         let fragments = vec![fragment!("loss/record_bound.wgsl"), fragment!("common/tree.wgsl")];
         let kernel = Kernel::new(fragments, Entry::Run, REDUCTION, Grid::Rows(1))
             .link(fragment!("common/step.wgsl"))
             .constant("BATCH", inputs[0].rows)
-            .constant("METRICS", METRICS);
+            .constant("FIRST", self.first)
+            .constant("COLS", ring.cols);
         self.weight.link(kernel)
     }
 
@@ -142,6 +145,10 @@ impl Operation for RecordBound {
     fn cases() -> Vec<Case> {
         // It writes the ring, not a value: tests/fusion.rs reads it through a session.
         Vec::new()
+    }
+
+    fn scalars(&self) -> Vec<&'static str> {
+        self.weight.scalars()
     }
 
     fn effect(&self) -> Effect {

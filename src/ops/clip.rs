@@ -2,15 +2,14 @@
 //! `clip_grad_norm_` computes it: [`SquareSums`], then [`ClipFactor`], by which [`Adam`] scales.
 
 use super::*;
-use std::borrow::Cow;
 
 /// Elements a part at least, and parts at most: enough workgroups for any adapter, few enough for one to add them up.
 const PART: usize = 1024;
 const PARTS: usize = 256;
 
-/// `y[p] = sum of squares of part p of the gradients`: inputs the gradients, value `[1, parts]`.
+/// `y[p] = sum of squares of part p`: input gradients `[1, n]`, value `[1, parts]`.
 ///
-/// The gradients, one after another, are cut into `min(256, n / 1024)` parts (rounded up) of one length.
+/// They are cut into `min(256, n / 1024)` parts (rounded up) of one length.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SquareSums;
 
@@ -18,18 +17,15 @@ impl Operation for SquareSums {
     const NAME: &'static str = "square_sums";
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
-        match inputs.iter().map(|shape| shape.len()).sum::<usize>() {
+        let [gradients] = arity(Self::NAME, inputs)?;
+        match gradients.len() {
             0 => graph_error("square_sums: there is no gradient: it takes at least one"),
             n => Ok(Shape::new(1, n.div_ceil(PART).min(PARTS))),
         }
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
-        // A plan gives it one slice of the arena, a bare graph each gradient.
-        let g: Cow<'_, [T]> = match inputs {
-            [one] => Cow::Borrowed(one.values),
-            several => several.iter().map(|view| view.values).collect::<Vec<_>>().concat().into(),
-        };
+        let g = inputs[0].values;
         let span = g.len().div_ceil(outputs[0].len());
         for (part, y) in outputs[0].iter_mut().enumerate() {
             let [start, end] = [part, part + 1].map(|part| (part * span).min(g.len()));
@@ -38,7 +34,7 @@ impl Operation for SquareSums {
     }
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
-        back.none(Self::NAME, "it reads the gradient arena")
+        back.none(Self::NAME, "gradients are scaled by it as by a constant")
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
@@ -53,10 +49,6 @@ impl Operation for SquareSums {
             .into_iter()
             .chain([Case::new(SquareSums, 1024, &[([521, 507], Fill::Unit)])])
             .collect()
-    }
-
-    fn effect(&self) -> Effect {
-        Effect::Gradients
     }
 }
 

@@ -67,6 +67,10 @@ impl Operation for Custom {
         self.0.effect_of()
     }
 
+    fn scalars(&self) -> Vec<&'static str> {
+        self.0.scalars_of()
+    }
+
     fn reads(&self) -> DType {
         self.0.reads_of()
     }
@@ -78,6 +82,7 @@ trait Erased: Debug + Send + Sync {
     fn equals(&self, other: &dyn Any) -> bool;
     fn name_of(&self) -> &'static str;
     fn effect_of(&self) -> Effect;
+    fn scalars_of(&self) -> Vec<&'static str>;
     fn reads_of(&self) -> DType;
     fn shape_of(&self, inputs: &[Shape]) -> Result<Shape>;
     fn reference_f32(&self, step: &Step, inputs: &[View<'_, f32>], outputs: &mut [&mut [f32]]);
@@ -98,6 +103,9 @@ impl<O: Operation + PartialEq + Send + Sync + 'static> Erased for O {
     }
     fn effect_of(&self) -> Effect {
         self.effect()
+    }
+    fn scalars_of(&self) -> Vec<&'static str> {
+        self.scalars()
     }
     fn reads_of(&self) -> DType {
         self.reads()

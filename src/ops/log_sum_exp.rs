@@ -6,7 +6,7 @@ use super::*;
 /// `m' = max(m, max_j v[r k + j])`, `s' = s exp(m - m') + sum_j exp(v[r k + j] - m')` for `j < k`: inputs the state
 /// `[n, 2]`, rows `(m, s)`, and log weights v `[n k, 1]` in nats, those of row r one after another.
 ///
-/// It updates the state in place ([`Effect::UpdateState`]). The host starts each row with [`LogSumExpUpdate::EMPTY`]; after any number of
+/// It updates the state in place ([`Effect::Update`]). The host starts each row with [`LogSumExpUpdate::EMPTY`]; after any number of
 /// steps `log sum exp` of all values of row r so far is `m + ln s`. Subtracting the largest value first is what keeps
 /// `exp` within f32; s is at least 1 once there was a value, and at most their number.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -63,6 +63,6 @@ impl Operation for LogSumExpUpdate {
     }
 
     fn effect(&self) -> Effect {
-        Effect::UpdateState
+        Effect::Update(1)
     }
 }

@@ -26,20 +26,27 @@ use crate::step::Step;
 use crate::tensor::{DType, Shape};
 use std::fmt::Debug;
 
+impl Effect {
+    /// How many of its first inputs it updates in place.
+    pub fn updated(self) -> usize {
+        match self {
+            Effect::Update(count) | Effect::UpdateElements(count) => count,
+            Effect::Value | Effect::Record => 0,
+        }
+    }
+}
+
 /// What an op does besides computing a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// Nothing: it computes a value.
     Value,
-    /// It computes a value. Those of its inputs that are parameters' gradients (consecutive ones) it reads as one input
-    /// `[1, n]`, the slice of the gradient arena that holds them, with zeros in between; it comes before the others.
-    Gradients,
-    /// It updates slices of the parameter and moment arenas in place, each element by itself. Its inputs are as those of
-    /// [`Effect::Gradients`].
-    Update,
-    /// It updates the value of its first input, which the host wrote, in place: that is its output, and no input.
-    UpdateState,
-    /// It writes a row of the metrics ring.
+    /// It updates the values of its first inputs, so many, in place: these are its outputs, and no inputs. They are leaves of a
+    /// graph: what the host wrote, parameters, or parts of an arena.
+    Update(usize),
+    /// The same, each element by itself, so that a back-end may cut all values of the outputs' shape alike, and take part by part.
+    UpdateElements(usize),
+    /// It writes the step's row of the metrics ring.
     Record,
 }
 
@@ -67,6 +74,11 @@ pub trait Operation: Debug + Sized {
     /// What the op does besides computing a value.
     fn effect(&self) -> Effect {
         Effect::Value
+    }
+
+    /// The step's scalars that it reads.
+    fn scalars(&self) -> Vec<&'static str> {
+        Vec::new()
     }
 
     /// Whether it is a matrix product, which may share a dispatch with another and with what rides.
@@ -126,6 +138,10 @@ macro_rules! registry {
             pub fn effect(&self) -> Effect {
                 match self { $($(Op::$op(op) => op.effect()),+),+ }
             }
+            /// See [`Operation::scalars`].
+            pub fn scalars(&self) -> Vec<&'static str> {
+                match self { $($(Op::$op(op) => op.scalars()),+),+ }
+            }
             /// See [`Operation::is_product`].
             pub fn is_product(&self) -> bool {
                 match self { $($(Op::$op(op) => op.is_product()),+),+ }
@@ -180,13 +196,14 @@ registry! {
     custom: Custom;
 }
 
+pub use adam::{DECAY, SECOND_SCALE, STEP_SIZE};
 pub use add_scaled::Factor;
 pub use augment::Augmentation;
 pub use bias_activation::Activation;
 pub use corrupt::Noise;
 pub use gather::{Order, Pixels};
 pub use matmul::{Epilogue, FOUR, Likelihood, Operand, Transpose};
-pub use record::METRICS;
+pub(crate) use record::RECORDED;
 pub use row_norm::Norm;
 
 /// The inputs as an array, or an error that says how many the op takes.

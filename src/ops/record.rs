@@ -1,13 +1,12 @@
 //! Scalars of a step, kept on the device until the host asks for many steps' at once.
 
 use super::*;
+use crate::step::MAX_STEPS;
 
-/// Scalars a row of the metrics ring holds: of a VAE loss, reconstruction and divergence.
-pub const METRICS: usize = 3;
+/// Scalars that one op records at most.
+pub(crate) const RECORDED: usize = 3;
 
-/// `metrics[slot, first + i] = scalar i`: one to three inputs `[1, 1]`.
-///
-/// Two programs of a step fill one row together where their columns differ; a column that nobody writes holds 0.
+/// `metrics[slot, first + i] = scalar i`: one to three inputs `[1, 1]`, output the program's metrics ring `[MAX_STEPS, metrics]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Record {
     /// The column of the first scalar.
@@ -18,12 +17,8 @@ impl Operation for Record {
     const NAME: &'static str = "record";
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
-        if inputs.is_empty() || inputs.len() > METRICS.saturating_sub(self.first) {
-            return graph_error(format!(
-                "record: {} values from column {} on: it takes 1 or more, and a row has {METRICS} columns",
-                inputs.len(),
-                self.first
-            ));
+        if inputs.is_empty() || inputs.len() > RECORDED {
+            return graph_error(format!("record: {} values: it takes 1 to {RECORDED}", inputs.len()));
         }
         for &shape in inputs {
             same(Self::NAME, ["input", "a recorded value"], shape, Shape::SCALAR)?;
@@ -32,7 +27,7 @@ impl Operation for Record {
     }
 
     fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
-        let row = &mut outputs[0][step.slot as usize * METRICS + self.first..];
+        let row = &mut ring_row(step, outputs[0])[self.first..];
         row.iter_mut().zip(inputs).for_each(|(metric, scalar)| *metric = scalar.values[0]);
     }
 
@@ -40,14 +35,15 @@ impl Operation for Record {
         back.none(Self::NAME, "it records")
     }
 
-    fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
+    fn kernel(&self, inputs: &[Shape], ring: Shape, _: &DeviceProfile) -> Kernel {
         let row = match inputs.len() {
             1 => fragment!("reduce/record_1.wgsl"),
             2 => fragment!("reduce/record_2.wgsl"),
             _ => fragment!("reduce/record_3.wgsl"),
         };
         let fragments = vec![fragment!("reduce/record.wgsl"), fragment!("common/step.wgsl"), row];
-        Kernel::new(fragments, Entry::Run, REDUCTION, Grid::Rows(1)).constant("FIRST", self.first).constant("COLS", METRICS)
+        let kernel = Kernel::new(fragments, Entry::Run, REDUCTION, Grid::Rows(1));
+        kernel.constant("FIRST", self.first).constant("COLS", ring.cols)
     }
 
     fn cases() -> Vec<Case> {
@@ -58,4 +54,10 @@ impl Operation for Record {
     fn effect(&self) -> Effect {
         Effect::Record
     }
+}
+
+/// The step's row of a metrics ring.
+pub(super) fn ring_row<'a, T>(step: &Step, ring: &'a mut [T]) -> &'a mut [T] {
+    let columns = ring.len() / MAX_STEPS;
+    &mut ring[step.slot as usize * columns..][..columns]
 }

@@ -168,7 +168,7 @@ fn posterior(graph: &mut Graph, id: NodeId) -> Option<()> {
 
 /// `Record(recon + weight kl, recon, kl)` of parts and a posterior.
 fn bound(graph: &mut Graph, id: NodeId) -> Option<()> {
-    let (Op::Record(Record { first: 0 }), scalars) = op(graph, id)? else { return None };
+    let (Op::Record(Record { first }), scalars) = op(graph, id)? else { return None };
     let [loss, recon, kl] = scalars.try_into().ok()?;
     let (Op::AddScaled(AddScaled { factor: weight }), terms) = op(graph, loss)? else { return None };
     let (Op::PartsMean(_), parts) = op(graph, recon)? else { return None };
@@ -176,7 +176,7 @@ fn bound(graph: &mut Graph, id: NodeId) -> Option<()> {
     let (Op::Kl(_), posterior) = op(graph, kls[0])? else { return None };
     (terms == [recon, kl] && only_reader(graph, loss) == Some(id)).then_some(())?;
     graph.replace(loss, BoundTerms, vec![parts[0], posterior[0]]);
-    graph.replace(id, RecordBound { weight }, vec![loss]);
+    graph.replace(id, RecordBound { weight, first }, vec![loss]);
     Some(())
 }
 

@@ -2,9 +2,9 @@
 
 use super::link::{Linked, Member, link};
 use super::recording::{Binding, Buffer, Dispatch, Port, Recording, Role, Shader};
-use super::{Arena, BufferId, BufferView, Plan};
-use crate::error::Result;
-use crate::ops::{DeviceProfile, Entry, Grid, Kernel, METRICS, Op, Table};
+use super::{BufferId, BufferView, Plan};
+use crate::error::{Result, graph_error};
+use crate::ops::{DeviceProfile, Entry, Grid, Kernel, Op, Table};
 use crate::step::MAX_STEPS;
 use crate::tensor::DType;
 
@@ -28,6 +28,7 @@ pub(crate) fn lower_changed(plan: &Plan, profile: &DeviceProfile, change: impl F
         for dispatch in group {
             let shapes: Vec<_> = dispatch.inputs.iter().map(|view| view.shape).collect();
             let mut kernel = dispatch.op.kernel(&shapes, dispatch.outputs[0].shape, profile);
+            number_scalars(&mut kernel, plan)?;
             change(&mut kernel);
             let read = dispatch.inputs.iter().map(|view| lowering.binding(view, false));
             let written = dispatch.outputs.iter().map(|view| lowering.binding(view, true));
@@ -48,6 +49,18 @@ pub(crate) fn lower_changed(plan: &Plan, profile: &DeviceProfile, change: impl F
         }
     }
     Ok(lowering.recording)
+}
+
+/// Sets the constants that are numbers of scalars to where the plan has these.
+fn number_scalars(kernel: &mut Kernel, plan: &Plan) -> Result<()> {
+    for (constant, name) in std::mem::take(&mut kernel.scalars) {
+        let Some(number) = plan.scalars.iter().position(|known| *known == name) else {
+            let file = kernel.fragments[0].name;
+            return graph_error(format!("{file} reads the scalar {name}, which its op does not declare"));
+        };
+        kernel.constants.push((constant, number as f64));
+    }
+    Ok(())
 }
 
 /// Ops whose kernels share a dispatch.
@@ -111,17 +124,21 @@ struct Lowering {
 impl Lowering {
     fn new(plan: &Plan) -> Lowering {
         let real = |role, elements: usize| Buffer { role, dtype: DType::F32, bytes: 4 * elements.max(1) as u64 };
-        let mut buffers: Vec<Buffer> =
-            Arena::ALL.iter().map(|&arena| real(Role::Arena(arena), plan.layout.len())).collect();
-        buffers.push(real(Role::Metrics, MAX_STEPS * METRICS));
+        let arenas = plan.arenas.iter().map(|&arena| real(Role::Arena(arena.to_owned()), plan.layout.len()));
+        let mut buffers: Vec<Buffer> = arenas.collect();
+        if !plan.metrics.is_empty() {
+            buffers.push(real(Role::Metrics, MAX_STEPS * plan.metrics.len()));
+        }
         for &(index, shape, dtype) in &plan.datasets {
             let bytes = shape.len() * dtype.bytes();
             buffers.push(Buffer { role: Role::Dataset(index), dtype, bytes: bytes.next_multiple_of(4) as u64 });
         }
         let first_local = buffers.len();
         buffers.extend(plan.locals.iter().map(|&elements| real(Role::Local, elements)));
-        let mut lowering =
-            Lowering { recording: Recording { buffers, ..Recording::default() }, first_local, tables: Vec::new() };
+        let [scalars, metrics] =
+            [&plan.scalars, &plan.metrics].map(|names| names.iter().map(|&name| name.to_owned()).collect());
+        let recording = Recording { buffers, scalars, metrics, ..Recording::default() };
+        let mut lowering = Lowering { recording, first_local, tables: Vec::new() };
         let port = |lowering: &Lowering, (name, view): &(String, BufferView), writes| Port {
             name: name.clone(),
             binding: lowering.binding(view, writes),
@@ -132,15 +149,15 @@ impl Lowering {
     }
 
     fn binding(&self, view: &BufferView, writes: bool) -> Binding {
-        let at = |role| self.recording.buffers.iter().position(|buffer| buffer.role == role);
+        let at = |role: Role| self.recording.buffers.iter().position(|buffer| buffer.role == role);
         let buffer = match view.buffer {
             BufferId::Local(local) => Some(self.first_local + local),
-            BufferId::Arena(arena) => at(Role::Arena(arena)),
+            BufferId::Arena(arena) => at(Role::Arena(arena.to_owned())),
             BufferId::Metrics => at(Role::Metrics),
             BufferId::Dataset(index) => at(Role::Dataset(index)),
         };
         let buffer = buffer.expect("a plan lists the buffers that its dispatches name");
-        let held = self.recording.buffers[buffer];
+        let held = &self.recording.buffers[buffer];
         let (offset, bytes) = match held.role {
             // Rows are chosen by the step, examples by its order: both are bound whole.
             Role::Metrics | Role::Dataset(_) => (0, held.bytes),

@@ -1,9 +1,9 @@
 //! Order and place: a graph becomes a list of dispatches over buffers. Pure data, printable; knows no device.
 //!
 //! [`compile`] leaves out what nothing needs, fuses (`fuse.rs`), keeps the order of the graph (which is a topological one),
-//! and gives every value a place. Parameters, gradients and moments live in four arenas of one layout, of which an update
-//! takes the slices that hold its parameters; activations share slots by lifetime, the smallest that is large enough. An output
-//! never shares a buffer with an input of the same dispatch: WebGPU forbids it even at disjoint offsets.
+//! and gives every value a place. Parameters, their gradients and what an optimiser keeps live in arenas of one layout, each known
+//! by its name; activations share slots by lifetime, the smallest that is large enough. An output never shares a buffer with an
+//! input of the same dispatch: WebGPU forbids it even at disjoint offsets.
 //!
 //! Dispatches run one after another, whatever depends on what: wgpu puts a full barrier before each that writes a buffer, and
 //! every one does. So a plan counts dispatches, and nothing is placed for two to overlap.
@@ -11,51 +11,29 @@
 mod fuse;
 pub mod link;
 mod lower;
+mod pool;
 pub mod recording;
 mod schedule;
 mod show;
 
 pub use lower::lower;
 pub(crate) use lower::lower_changed;
+pub use pool::Pool;
 pub use recording::Recording;
 
 use crate::error::{Result, graph_error};
-use crate::graph::{Graph, Node, NodeId, ParameterId, ParameterLayout, Source};
-use crate::ops::{Effect, METRICS, Op};
+use crate::graph::{GRADIENTS, Graph, NodeId, PARAMETERS, ParameterId, ParameterLayout, Source};
+use crate::ops::{Effect, Op};
+use crate::step::{MAX_SCALARS, MAX_STEPS};
 use crate::tensor::{DType, Shape};
 use std::collections::HashMap;
-use std::ops::Range;
-
-/// One of the four arenas that share a model's [`ParameterLayout`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Arena {
-    /// The parameters.
-    Parameters,
-    /// Their gradients.
-    Gradients,
-    /// Adam's decayed mean of gradients.
-    FirstMoments,
-    /// Adam's decayed mean of squared gradients.
-    SecondMoments,
-}
-
-impl Arena {
-    /// All four.
-    pub const ALL: [Arena; 4] = [Arena::Parameters, Arena::Gradients, Arena::FirstMoments, Arena::SecondMoments];
-
-    /// These elements of it, as one row.
-    fn slice(self, span: Range<usize>) -> BufferView {
-        BufferView { buffer: BufferId::Arena(self), offset: span.start, shape: Shape::new(1, span.len()) }
-    }
-}
 
 /// Which buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BufferId {
-    /// An arena, shared by all programs of a session.
-    Arena(Arena),
-    /// The metrics ring, shared by all programs of a session.
+    /// The arena of this name, shared by all programs of a session.
+    Arena(&'static str),
+    /// The metrics ring, a row a step of a submission.
     Metrics,
     /// A resident data set, by the order in which the session was given them.
     Dataset(usize),
@@ -102,6 +80,12 @@ pub struct Plan {
     pub outputs: Vec<(String, BufferView)>,
     /// The data sets that are read: which, its shape, how it is stored.
     pub datasets: Vec<(usize, Shape, DType)>,
+    /// Names of the arenas that are used.
+    pub arenas: Vec<&'static str>,
+    /// Names of the scalars that are read of a step.
+    pub scalars: Vec<&'static str>,
+    /// Names of what is recorded of a step: the columns of the metrics ring.
+    pub metrics: Vec<&'static str>,
 }
 
 /// What products take over.
@@ -127,14 +111,14 @@ pub struct Options {
 /// Makes a plan of what the graph's outputs and effects need.
 ///
 /// # Errors
-/// Where two gradients would have one place, or a value is read after the step updated it in place.
+/// Where a value is read after the step updated it in place, or ops read more than [`MAX_SCALARS`] scalars of a step.
 pub fn compile(graph: &Graph, options: Options) -> Result<Plan> {
     let mut graph = graph.clone();
     fuse::fuse(&mut graph, options.fuse);
     let live = live(&graph);
     let groups = schedule::groups(&graph, &live, options.fuse);
     let last_use = last_uses(&graph, &groups);
-    let mut planner = Planner::new(&graph)?;
+    let mut planner = Planner::new(&graph);
     for id in graph.ids().filter(|id| live[id.0]) {
         planner.place_leaf(&graph, id);
     }
@@ -146,13 +130,14 @@ pub fn compile(graph: &Graph, options: Options) -> Result<Plan> {
             planner.release(dead);
         }
     }
-    Ok(planner.finish(&graph))
+    planner.finish(&graph)
 }
 
-/// Which nodes the outputs and effects need.
+/// Which nodes the outputs, gradients and effects need.
 fn live(graph: &Graph) -> Vec<bool> {
     let mut live = vec![false; graph.nodes().len()];
-    for &id in graph.outputs().iter().map(|(_, id)| id).chain(graph.effects()) {
+    let gradients = graph.gradients().iter().map(|(_, id)| id);
+    for &id in graph.outputs().iter().map(|(_, id)| id).chain(graph.effects()).chain(gradients) {
         live[id.0] = true;
     }
     for id in graph.ids().rev() {
@@ -196,39 +181,16 @@ struct Planner {
     /// Local buffers that hold nothing now.
     free: Vec<usize>,
     gradient_of: HashMap<NodeId, ParameterId>,
-    /// Elements of the arenas that were updated so far.
-    updated: Vec<Range<usize>>,
-    /// Inputs that were updated so far.
-    accumulated: Vec<NodeId>,
+    /// What was updated in place so far.
+    updated: Vec<BufferView>,
 }
 
 impl Planner {
-    fn new(graph: &Graph) -> Result<Planner> {
-        let mut gradient_of = HashMap::new();
-        for &(id, node) in graph.gradients() {
-            let parameter = graph.layout().get(id);
-            if graph.shape(node) != parameter.shape || gradient_of.insert(node, id).is_some() {
-                return graph_error(format!(
-                    "{}: its gradient must be a value of its own and its shape",
-                    parameter.name
-                ));
-            }
-        }
-        Ok(Planner {
-            plan: Plan {
-                layout: graph.layout().clone(),
-                dispatches: Vec::new(),
-                locals: Vec::new(),
-                inputs: Vec::new(),
-                outputs: Vec::new(),
-                datasets: Vec::new(),
-            },
-            places: vec![None; graph.nodes().len()],
-            free: Vec::new(),
-            gradient_of,
-            updated: Vec::new(),
-            accumulated: Vec::new(),
-        })
+    fn new(graph: &Graph) -> Planner {
+        let plan = Plan { layout: graph.layout().clone(), metrics: graph.metrics().to_vec(), ..Plan::default() };
+        let gradient_of = graph.gradients().iter().map(|&(parameter, node)| (node, parameter)).collect();
+        let places = vec![None; graph.nodes().len()];
+        Planner { plan, places, free: Vec::new(), gradient_of, updated: Vec::new() }
     }
 
     /// Places what is not computed: parameters, data sets, inputs.
@@ -238,8 +200,9 @@ impl Planner {
         self.places[id.0] = match &node.source {
             Source::Parameter(parameter) => {
                 let offset = graph.layout().get(*parameter).offset;
-                Some(BufferView { buffer: BufferId::Arena(Arena::Parameters), offset, shape })
+                Some(self.in_arena(PARAMETERS, offset, shape))
             }
+            Source::Arena(name, offset) => Some(self.in_arena(name, *offset, shape)),
             Source::Dataset(index) => {
                 self.plan.datasets.push((*index, shape, node.dtype));
                 Some(BufferView { buffer: BufferId::Dataset(*index), offset: 0, shape })
@@ -256,86 +219,71 @@ impl Planner {
     fn dispatch(&mut self, graph: &Graph, id: NodeId, group: usize) -> Result<()> {
         let node = graph.node(id);
         let Source::Op(op) = &node.source else { unreachable!("groups have ops alone") };
-        if let Some(&stale) = node.inputs.iter().find(|input| self.is_stale(graph, **input)) {
-            let (name, source) = (op.name(), &graph.node(stale).source);
+        let name = op.name();
+        let mut inputs: Vec<BufferView> = node.inputs.iter().map(|input| self.view(*input)).collect();
+        if let Some(stale) = inputs.iter().position(|input| self.is_stale(input)) {
+            let source = &graph.node(node.inputs[stale]).source;
             return graph_error(format!("{name}: reads {source:?} after this step updated it"));
         }
-        let mut reads: Vec<BufferView> = node.inputs.iter().map(|input| self.slice(*input)).collect();
-        let (inputs, outputs) = match op.effect() {
+        let outputs = match op.effect() {
             Effect::Value => {
-                let beside = graph.ids().filter(|&other| {
+                let secondary = graph.ids().filter(|&other| {
                     let node = graph.node(other);
                     node.source == Source::Secondary && node.inputs[0] == id
                 });
-                let values = std::iter::once(id).chain(beside);
-                (reads, values.map(|value| self.value(value, graph.shape(value))).collect())
+                let values = std::iter::once(id).chain(secondary);
+                values.map(|value| self.value(value, graph.shape(value))).collect()
             }
-            Effect::Gradients => match self.span(node) {
-                Some(span) => (self.join(node, span), vec![self.value(id, node.shape)]),
-                None => (reads, vec![self.value(id, node.shape)]),
-            },
-            Effect::Update => {
-                let Some(span) = self.span(node) else {
-                    return graph_error(format!("{}: there is no gradient among its inputs", op.name()));
-                };
-                self.updated.push(span.clone());
-                let updated = [Arena::Parameters, Arena::FirstMoments, Arena::SecondMoments];
-                (self.join(node, span.clone()), updated.map(|arena| arena.slice(span.clone())).to_vec())
-            }
-            Effect::UpdateState => {
-                self.accumulated.push(node.inputs[0]);
-                let state = reads.remove(0);
-                self.places[id.0] = Some(state);
-                (reads, vec![state])
+            Effect::Update(count) | Effect::UpdateElements(count) => {
+                let updated: Vec<BufferView> = inputs.drain(..count).collect();
+                self.updated.extend(&updated);
+                self.places[id.0] = Some(updated[0]);
+                updated
             }
             Effect::Record => {
-                let ring = BufferView { buffer: BufferId::Metrics, offset: 0, shape: Shape::new(1, METRICS) };
-                (reads, vec![ring])
+                let shape = Shape::new(MAX_STEPS, self.plan.metrics.len());
+                vec![BufferView { buffer: BufferId::Metrics, offset: 0, shape }]
             }
         };
+        for scalar in op.scalars() {
+            if !self.plan.scalars.contains(&scalar) {
+                self.plan.scalars.push(scalar);
+            }
+        }
         self.plan.dispatches.push(Dispatch { op: op.clone(), inputs, outputs, group });
         Ok(())
     }
 
-    /// Whether an earlier dispatch of the step updated this parameter or input in place.
-    fn is_stale(&self, graph: &Graph, id: NodeId) -> bool {
-        match &graph.node(id).source {
-            Source::Parameter(parameter) => {
-                let offset = graph.layout().get(*parameter).offset;
-                self.updated.iter().any(|span| span.contains(&offset))
-            }
-            Source::Input(_) => self.accumulated.contains(&id),
-            Source::Dataset(_) | Source::Op(_) | Source::Secondary => false,
+    /// Whether an earlier dispatch of the step updated what is there in place.
+    fn is_stale(&self, view: &BufferView) -> bool {
+        let end = |view: &BufferView| view.offset + view.shape.len();
+        let overlaps =
+            |other: &BufferView| other.buffer == view.buffer && other.offset < end(view) && view.offset < end(other);
+        self.updated.iter().any(overlaps)
+    }
+
+    /// A view of an arena, which the plan then lists.
+    fn in_arena(&mut self, name: &'static str, offset: usize, shape: Shape) -> BufferView {
+        if !self.plan.arenas.contains(&name) {
+            self.plan.arenas.push(name);
         }
-    }
-
-    /// Elements of the gradient arena that hold the gradients among a node's inputs.
-    fn span(&self, node: &Node) -> Option<Range<usize>> {
-        let gradients = node.inputs.iter().filter_map(|input| self.gradient_of.get(input));
-        let spans = gradients.map(|&parameter| self.plan.layout.span(parameter));
-        spans.reduce(|all, one| all.start.min(one.start)..all.end.max(one.end))
-    }
-
-    /// That span, and the inputs that are no gradients.
-    fn join(&self, node: &Node, span: Range<usize>) -> Vec<BufferView> {
-        let others = node.inputs.iter().filter(|input| !self.gradient_of.contains_key(input));
-        std::iter::once(Arena::Gradients.slice(span)).chain(others.map(|input| self.slice(*input))).collect()
+        BufferView { buffer: BufferId::Arena(name), offset, shape }
     }
 
     /// The place of a new value.
     fn value(&mut self, id: NodeId, shape: Shape) -> BufferView {
-        let slice = match self.gradient_of.get(&id) {
+        let view = match self.gradient_of.get(&id) {
             Some(&parameter) => {
                 let offset = self.plan.layout.get(parameter).offset;
-                BufferView { buffer: BufferId::Arena(Arena::Gradients), offset, shape }
+                self.in_arena(GRADIENTS, offset, shape)
             }
             None => self.local(shape),
         };
-        self.places[id.0] = Some(slice);
-        slice
+        self.places[id.0] = Some(view);
+        view
     }
 
-    fn slice(&self, id: NodeId) -> BufferView {
+    fn view(&self, id: NodeId) -> BufferView {
         self.places[id.0].expect("a node comes after its inputs")
     }
 
@@ -355,14 +303,18 @@ impl Planner {
     }
 
     fn release(&mut self, id: NodeId) {
-        let is_input = self.plan.inputs.iter().any(|(_, slice)| Some(*slice) == self.places[id.0]);
+        let is_input = self.plan.inputs.iter().any(|(_, view)| Some(*view) == self.places[id.0]);
         if let (Some(BufferView { buffer: BufferId::Local(local), .. }), false) = (self.places[id.0], is_input) {
             self.free.push(local);
         }
     }
 
-    fn finish(mut self, graph: &Graph) -> Plan {
-        self.plan.outputs = graph.outputs().iter().map(|(name, id)| (name.clone(), self.slice(*id))).collect();
-        self.plan
+    fn finish(mut self, graph: &Graph) -> Result<Plan> {
+        self.plan.outputs = graph.outputs().iter().map(|(name, id)| (name.clone(), self.view(*id))).collect();
+        if self.plan.scalars.len() > MAX_SCALARS {
+            let scalars = self.plan.scalars.join(", ");
+            return graph_error(format!("ops read {scalars} of a step: at most {MAX_SCALARS} scalars are there"));
+        }
+        Ok(self.plan)
     }
 }

@@ -5,20 +5,20 @@
 //! on are a dispatch's own. Vello was read for this part, whose `Recording` holds no device either; theirs is built anew each
 //! frame and so has commands to make and free resources, which a step that is run ten thousand times has no use for.
 
-use super::Arena;
 use crate::error::{Error, Result};
+use crate::step::{MAX_SCALARS, MAX_STEPS};
 use crate::tensor::DType;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
 
 /// What a buffer holds, and so who else knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
-    /// An arena of the session.
-    Arena(Arena),
-    /// The session's ring of recorded metrics, a row a step of a submission.
+    /// The arena of this name, of the session.
+    Arena(String),
+    /// The program's own: the ring of recorded metrics, a row a step of a submission.
     Metrics,
     /// A resident data set of the session.
     Dataset(usize),
@@ -29,7 +29,7 @@ pub enum Role {
 }
 
 /// A buffer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Buffer {
     /// What it holds.
@@ -107,6 +107,10 @@ pub struct Recording {
     pub prologue: Vec<Dispatch>,
     /// What is run a step, in order.
     pub dispatches: Vec<Dispatch>,
+    /// Names of the step's scalars that kernels read, in the order in which a row of the steps' buffer has them.
+    pub scalars: Vec<String>,
+    /// Names of the columns of the metrics ring.
+    pub metrics: Vec<String>,
     /// Values that the host may write before a run.
     pub inputs: Vec<Port>,
     /// Values that the host may read after a run.
@@ -129,6 +133,12 @@ impl Recording {
     pub fn from_json(json: &str) -> Result<Recording> {
         let damaged = |what: String| Error::Graph(format!("the recording is damaged: {what}"));
         let read: Recording = serde_json::from_str(json).map_err(|error| damaged(error.to_string()))?;
+        let (scalars, metrics) = (read.scalars.len(), MAX_STEPS * 4 * read.metrics.len());
+        let rings: Vec<&Buffer> = read.buffers.iter().filter(|buffer| buffer.role == Role::Metrics).collect();
+        let wanted = usize::from(metrics > 0);
+        if scalars > MAX_SCALARS || rings.len() != wanted || rings.iter().any(|ring| ring.bytes != metrics as u64) {
+            return Err(damaged(format!("it has {scalars} scalars, or a metrics ring that is not {metrics} bytes")));
+        }
         for (at, dispatch) in read.prologue.iter().chain(&read.dispatches).enumerate() {
             if dispatch.shader >= read.shaders.len() {
                 return Err(damaged(format!("dispatch {at} names shader {}", dispatch.shader)));
@@ -147,9 +157,16 @@ impl Recording {
         Ok(read)
     }
 
+    /// Its local buffers that programs of a session may share: not those that the host writes or reads.
+    pub fn shared_locals(&self) -> Vec<usize> {
+        let is_port = |at: usize| self.inputs.iter().chain(&self.outputs).any(|port| port.binding.buffer == at);
+        let local = |at: &usize| self.buffers[*at].role == Role::Local && !is_port(*at);
+        (0..self.buffers.len()).filter(local).collect()
+    }
+
     /// Bytes of the program's own buffers.
     pub fn local_bytes(&self) -> u64 {
-        let own = self.buffers.iter().filter(|buffer| matches!(buffer.role, Role::Local | Role::Table));
+        let own = self.buffers.iter().filter(|buffer| matches!(buffer.role, Role::Local | Role::Table | Role::Metrics));
         own.map(|buffer| buffer.bytes).sum()
     }
 }
@@ -157,10 +174,10 @@ impl Recording {
 impl fmt::Display for Recording {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let view = |binding: &Binding| {
-            let buffer = match self.buffers[binding.buffer].role {
-                Role::Arena(arena) => format!("{arena:?}"),
-                Role::Metrics => "Metrics".to_owned(),
-                Role::Dataset(index) => format!("Dataset{index}"),
+            let buffer = match &self.buffers[binding.buffer].role {
+                Role::Arena(name) => name.clone(),
+                Role::Metrics => "metrics".to_owned(),
+                Role::Dataset(index) => format!("data{index}"),
                 Role::Local | Role::Table => format!("%{}", binding.buffer),
             };
             format!("{buffer}[{}..{}]", binding.offset, binding.offset + binding.bytes)

@@ -40,9 +40,9 @@ impl fmt::Display for Plan {
 impl fmt::Display for BufferView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.buffer {
-            BufferId::Arena(arena) => write!(f, "{arena:?}+{}", self.offset),
-            BufferId::Metrics => write!(f, "Metrics"),
-            BufferId::Dataset(index) => write!(f, "Dataset{index}"),
+            BufferId::Arena(arena) => write!(f, "{arena}+{}", self.offset),
+            BufferId::Metrics => write!(f, "metrics"),
+            BufferId::Dataset(index) => write!(f, "data{index}"),
             BufferId::Local(local) => write!(f, "%{local}"),
         }?;
         write!(f, "{}", self.shape)

@@ -1,8 +1,8 @@
 //! Checkpoints: safetensors files that hold a model and all that training needs to go on.
 //!
 //! - Weights stand under PyTorch's names and in its layout, f32: `encoder.0.weight` `[out, in]`, `encoder.0.bias` `[out]`.
-//! - Adam's moments are `adam.first.<name>` and `adam.second.<name>`, shaped like the weight. A reader who wants only
-//!   weights filters names that begin with `adam.`.
+//! - What the optimiser keeps is named after its arena: Adam's moments are `adam.first.<name>` and `adam.second.<name>`, shaped
+//!   like the weight. A reader who wants only weights filters names that begin with `adam.`.
 //! - The metadata has one key, `vae-gpu`: a JSON object with the format, the architecture, what trains it, step, epoch,
 //!   the best epoch, what the data are. One key, because several have no fixed order in the file.
 //!
@@ -16,14 +16,15 @@ use safetensors::tensor::Dtype;
 use serde::{Deserialize, Serialize};
 
 use super::tensor::{Tensor, safetensors, stored_shape};
-use crate::backend::Precision;
+use crate::backend::{Device, Precision, Session};
 use crate::config::{BetaSchedule, Binarise, RateSchedule, TrainConfig, may_change};
 use crate::data::{Dataset, Fingerprint, ImageSize, Schema};
 use crate::error::{Error, Result, shown_reason};
 use crate::files::write_atomic;
-use crate::graph::ParameterLayout;
+use crate::graph::{PARAMETERS, ParameterLayout};
 use crate::models::{Model, ModelConfig};
 use crate::ops::{Augmentation, Noise};
+use crate::optim::Optimiser;
 use crate::train::metrics::Mean;
 
 const FORMAT: &str = "vae-gpu/3";
@@ -88,7 +89,7 @@ impl Training {
 }
 
 /// Where a run stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Standing {
     /// Steps done.
@@ -107,7 +108,7 @@ pub struct Standing {
 impl Standing {
     /// Steps done of the epoch that is not.
     pub(super) fn steps_within(&self) -> u64 {
-        self.within.map_or(0, |mean| mean.steps())
+        self.within.as_ref().map_or(0, Mean::steps)
     }
 }
 
@@ -132,6 +133,17 @@ impl Header {
     /// A header of this crate's format.
     pub fn new(model: ModelConfig, train: Training, standing: Standing, schema: Schema, data: Fingerprint) -> Header {
         Header { format: FORMAT.to_owned(), model, train, standing, schema, data }
+    }
+
+    /// What updates the parameters.
+    pub fn optimiser(&self) -> Optimiser {
+        self.train.config(&self.model).optimiser()
+    }
+
+    /// What is before parameters' names for each arena: the parameters' own, and those that the optimiser keeps.
+    fn prefixes(&self) -> Vec<String> {
+        let kept = self.optimiser().arenas().iter().map(|name| format!("{name}."));
+        std::iter::once(String::new()).chain(kept).collect()
     }
 
     /// The size of an image.
@@ -174,10 +186,10 @@ pub struct Checkpoint {
     pub header: Header,
     /// The parameter arena, in the layout of [`Model::layout`].
     pub parameters: Vec<f32>,
-    /// Adam's first moments, in the same layout.
-    pub first: Vec<f32>,
-    /// Adam's second moments, in the same layout.
-    pub second: Vec<f32>,
+    /// The optimiser's arenas ([`Optimiser::arenas`]), in the same layout.
+    ///
+    /// [`Optimiser::arenas`]: crate::optim::Optimiser::arenas
+    pub state: Vec<Vec<f32>>,
 }
 
 impl Checkpoint {
@@ -189,12 +201,16 @@ impl Checkpoint {
         let bad = |reason: String| Error::Usage(format!("a checkpoint can't be made: {reason}"));
         let model = Model::new(self.header.model.clone())?;
         let layout = model.layout();
-        let arenas = [("", &self.parameters), ("adam.first.", &self.first), ("adam.second.", &self.second)];
-        if let Some((_, arena)) = arenas.iter().find(|(_, arena)| arena.len() != layout.len()) {
+        let arenas: Vec<&Vec<f32>> = std::iter::once(&self.parameters).chain(&self.state).collect();
+        let prefixes = self.header.prefixes();
+        if let Some(arena) = arenas.iter().find(|arena| arena.len() != layout.len()) {
             return Err(bad(format!("an arena has {} values, the model {}", arena.len(), layout.len())));
         }
+        if arenas.len() != prefixes.len() {
+            return Err(bad(format!("it has {} arenas, its optimiser keeps {}", arenas.len(), prefixes.len())));
+        }
         let tensors: Vec<Tensor<'_>> =
-            arenas.iter().flat_map(|(prefix, arena)| Tensor::all(layout, prefix, arena)).collect();
+            prefixes.iter().zip(arenas).flat_map(|(prefix, arena)| Tensor::all(layout, prefix, arena)).collect();
         let header = serde_json::to_string(&self.header).map_err(|error| bad(error.to_string()))?;
         safetensors(&tensors, (KEY, header)).map_err(|error| bad(error.to_string()))
     }
@@ -227,14 +243,35 @@ impl Checkpoint {
         let header: Header = serde_json::from_str(text).map_err(|error| format!("metadata `{KEY}`: {error}"))?;
         let model = checked(&header, bytes.len())?;
         let layout = model.layout();
-        let expected = 3 * layout.parameters().len();
+        let prefixes = header.prefixes();
+        let expected = prefixes.len() * layout.parameters().len();
         if tensors.len() != expected {
             let found = tensors.len();
-            return Err(format!("it has {found} tensors; its architecture has {expected}, Adam's moments counted"));
+            return Err(format!("it has {found} tensors; its architecture has {expected}, the optimiser's counted"));
         }
-        let [parameters, first, second] =
-            ["", "adam.first.", "adam.second."].map(|prefix| read_arena(&tensors, layout, prefix));
-        Ok(Checkpoint { header, parameters: parameters?, first: first?, second: second? })
+        let arena = |prefix: &String| read_arena(&tensors, layout, prefix);
+        let (parameters, state) = (arena(&prefixes[0])?, prefixes[1..].iter().map(arena).collect::<Result<_, _>>()?);
+        Ok(Checkpoint { header, parameters, state })
+    }
+
+    /// A session with the model, which is the checkpoint's, and no data.
+    ///
+    /// # Errors
+    /// What the device fails with.
+    pub fn session(&self, device: &dyn Device, model: &Model) -> Result<Box<dyn Session>> {
+        let mut session = device.session(model.layout(), &[])?;
+        session.write_arena(PARAMETERS, &self.parameters)?;
+        Ok(session)
+    }
+
+    /// Puts the model and its optimiser's state into a session that has the programs of its training.
+    ///
+    /// # Errors
+    /// What the device fails with.
+    pub fn write(&self, session: &mut dyn Session) -> Result<()> {
+        session.write_arena(PARAMETERS, &self.parameters)?;
+        let arenas = self.header.optimiser().arenas();
+        arenas.iter().zip(&self.state).try_for_each(|(name, values)| session.write_arena(name, values))
     }
 
     /// What tells this model from another: a checksum of its parameters.
@@ -288,10 +325,6 @@ fn checked(header: &Header, file_len: usize) -> Result<Model, String> {
     header.schema.check(model.features)?;
     let wrong = |error: Error| format!("metadata `{KEY}`: {error}");
     header.train.config(model).validate().map_err(wrong)?;
-    let within = standing.within.is_none_or(|mean| mean.is_finite()) && standing.steps_within() <= standing.step;
-    if !within || !standing.best_test_loss.is_finite() || standing.best_epoch > standing.epoch {
-        return Err(format!("metadata `{KEY}`: its best epoch is not one it had"));
-    }
     if standing.step.max(standing.epoch) > MOST_STEPS {
         let Standing { step, epoch, .. } = standing;
         return Err(format!(
@@ -300,7 +333,13 @@ fn checked(header: &Header, file_len: usize) -> Result<Model, String> {
     }
     // Sizes are at most 2^24 each by now, so that their products do not overflow.
     let model = Model::new(model.clone()).map_err(wrong)?;
-    if model.layout().count().saturating_mul(3 * size_of::<f32>()) > file_len {
+    let terms = model.terms().len();
+    let within =
+        standing.within.as_ref().is_none_or(|mean| mean.is_of(terms)) && standing.steps_within() <= standing.step;
+    if !within || !standing.best_test_loss.is_finite() || standing.best_epoch > standing.epoch {
+        return Err(format!("metadata `{KEY}`: its best epoch is not one it had"));
+    }
+    if model.layout().count().saturating_mul(header.prefixes().len() * size_of::<f32>()) > file_len {
         return Err(format!("it has {file_len} bytes, too few for the architecture it names"));
     }
     Ok(model)
@@ -341,7 +380,7 @@ mod tests {
         let standing = Standing { step: 938, epoch: 2, best_test_loss: 106.1 / 3.0, best_epoch: 1, within: None };
         let data = Fingerprint { train: 60, validation: 0, test: 10, crc32: 7 };
         let header = Header::new(model, train, standing, Schema::new(ImageSize::grey(2, 3), true), data);
-        Checkpoint { header, parameters: arena(1.0), first: arena(2.0), second: arena(3.0) }
+        Checkpoint { header, parameters: arena(1.0), state: vec![arena(2.0), arena(3.0)] }
     }
 
     #[test]

@@ -5,15 +5,16 @@
 
 use std::path::{Path, PathBuf};
 
-use super::generate::Encoder;
+use super::generate::{Encoder, Programs};
 use super::{Checkpoint, RunFolder};
 use crate::backend::Session;
 use crate::config::TrainConfig;
 use crate::data::Images;
 use crate::density::{Density, DensityKind};
 use crate::error::Result;
+use crate::graph::PARAMETERS;
 use crate::models::Model;
-use crate::plan::{Arena, Options};
+use crate::plan::Options;
 
 /// Images that are encoded at a time.
 const ROWS: usize = 500;
@@ -37,8 +38,18 @@ pub fn codes(
     images: &Images,
     options: Options,
 ) -> Result<Vec<f32>> {
-    let encoder = Encoder::load(session, model, ROWS.min(images.count()), options)?;
+    let encoder = load(session, model, images, options)?;
     Ok(encoder.apply_to(session, images, config.binarise)?.means)
+}
+
+/// Loads the program that [`codes`] runs.
+pub(super) fn load<P: Programs + ?Sized>(
+    programs: &mut P,
+    model: &Model,
+    images: &Images,
+    options: Options,
+) -> Result<Encoder> {
+    Encoder::load(programs, model, ROWS.min(images.count()), options)
 }
 
 /// Fits and keeps both densities for both checkpoints of a run; the last one's parameters are those the session has in
@@ -58,7 +69,7 @@ pub(super) fn fit_all(
         let path_of = folder.checkpoint(name);
         let checkpoint = Checkpoint::load(&path_of)?;
         let identity = checkpoint.identity();
-        session.write_arena(Arena::Parameters, &checkpoint.parameters)?;
+        session.write_arena(PARAMETERS, &checkpoint.parameters)?;
         let codes = codes(session, model, config, images, options)?;
         for kind in [DensityKind::Gaussian, DensityKind::Mixture] {
             let density = Density::fit(kind, &codes, model.config().latent, config.seed)?;

@@ -9,10 +9,9 @@ use super::{Checkpoint, RunFolder, Trainer, first_parameters};
 use crate::backend::cpu::interpret;
 use crate::data::Values;
 use crate::error::{Error, Result, shell_word};
-use crate::graph::{Graph, Source};
-use crate::models::Batches;
+use crate::graph::{Graph, PARAMETERS, Source};
+use crate::models::{Batches, Gradients};
 use crate::ops::Order;
-use crate::plan::Arena;
 use crate::step::Step;
 
 impl Trainer<'_> {
@@ -39,18 +38,15 @@ impl Trainer<'_> {
         let path = folder.checkpoint("last");
         let start = match path.exists() {
             true => {
-                let Checkpoint { header, parameters, first, second } = Checkpoint::load(&path)?;
-                self.session.write_arena(Arena::Parameters, &parameters)?;
-                self.session.write_arena(Arena::FirstMoments, &first)?;
-                self.session.write_arena(Arena::SecondMoments, &second)?;
-                header.standing.step
+                let checkpoint = Checkpoint::load(&path)?;
+                checkpoint.write(&mut *self.session)?;
+                checkpoint.header.standing.step
             }
             false => {
                 let parameters = first_parameters(&self.config, &self.model, &self.data.train)?;
                 let zero = vec![0.0; parameters.len()];
-                self.session.write_arena(Arena::Parameters, &parameters)?;
-                self.session.write_arena(Arena::FirstMoments, &zero)?;
-                self.session.write_arena(Arena::SecondMoments, &zero)?;
+                self.session.write_arena(PARAMETERS, &parameters)?;
+                self.optimiser.arenas().iter().try_for_each(|name| self.session.write_arena(name, &zero))?;
                 0
             }
         };
@@ -67,10 +63,10 @@ impl Trainer<'_> {
             ..whole.batches(self.config.pixels())
         };
         let first = whole.first();
-        let graphs = self.model.training(&of, self.optimiser)?;
+        let gradients = self.model.gradients(&of)?;
         for step in looked_at {
-            let parameters = self.session.read_arena(Arena::Parameters)?;
-            for graph in &graphs {
+            let parameters = self.session.read_arena(PARAMETERS)?;
+            for Gradients { graph, .. } in &gradients {
                 let values = interpret::<f32>(graph, step, &parameters, &[first.data()], &HashMap::new())?;
                 if let Some(what) = first_not_finite(graph, &values) {
                     return Ok(Some(format!("the first value that is not finite is {what}, at step {}", step.index)));

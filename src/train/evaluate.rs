@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::density::codes;
 use super::feed::{Feed, First};
 use super::generate::Reconstructor;
+use super::metrics::Terms;
 use super::queue::Queue;
 use super::schedule::{batches, evaluation_steps};
 use super::{Losses, ModelInput};
@@ -14,9 +15,10 @@ use crate::backend::{Device, Session};
 use crate::config::TrainConfig;
 use crate::data::Images;
 use crate::error::{Error, Result};
+use crate::graph::PARAMETERS;
 use crate::models::{Capability, Model};
 use crate::ops::{LogSumExpUpdate, Order};
-use crate::plan::{Arena, Options, compile};
+use crate::plan::{Options, compile};
 use crate::step::Step;
 
 /// Images that are evaluated at a time; their draws do not depend on it.
@@ -95,9 +97,11 @@ impl Request<'_> {
         let sets = sets.each_ref().map(First::data);
         let mut session = device.session(model.layout(), &sets[..1 + of_samples.index()])?;
         let session = &mut *session;
-        session.write_arena(Arena::Parameters, self.parameters)?;
+        session.write_arena(PARAMETERS, self.parameters)?;
         let losses = self.losses(session, &of_losses, options)?;
-        let [loss, reconstruction, divergence] = losses.values;
+        let &[loss, reconstruction, divergence] = &losses.values[..] else {
+            unreachable!("a model with an encoder has three terms")
+        };
         let variational = kind.has(Capability::Posterior);
         let normalised = model.config().loss.is_likelihood();
         let codes = codes(session, model, config, images, options)?;
@@ -125,10 +129,12 @@ impl Request<'_> {
 
     fn losses(&self, session: &mut dyn Session, feed: &Feed<'_>, options: Options) -> Result<Losses> {
         let of = feed.batches(self.config.pixels());
-        let program = session.load(compile(&self.model.evaluation(&of)?, options)?)?;
+        let plan = compile(&self.model.evaluation(&of)?, options)?;
+        let terms = Terms::new(self.model, std::slice::from_ref(&plan));
+        let program = session.load(plan)?;
         let steps = evaluation_steps(self.config, self.images.count() as u32, of.rows);
         let place = |step: &Step| format!("test images from {} on", step.first);
-        Queue::default().mean(session, feed, program, &steps, self.model.terms(), place)
+        Queue::default().mean(session, feed, program, &steps, &terms, place)
     }
 
     fn mse(&self, session: &mut dyn Session, options: Options) -> Result<f64> {
@@ -159,7 +165,7 @@ impl Request<'_> {
         let mut queue = Queue::default();
         let mut all = Vec::with_capacity(count);
         for (first, rows) in batches(count as u32, of.rows) {
-            let step = Step { first, rows, seed: self.config.seed, beta: 1.0, ..Step::default() };
+            let step = Step { first, rows, seed: self.config.seed, ..Step::default() };
             feed.bring(session, &[step])?;
             session.run(&[examples], &[step])?;
             let x = session.read_output(examples, "x")?;

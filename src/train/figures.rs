@@ -1,7 +1,7 @@
 //! The pictures of a run: drawn anew while it goes on for its folder and for TensorBoard, and again for a report.
 
 use super::ModelInput;
-use super::generate::{Encoder, Reconstructor, Sampler};
+use super::generate::{Encoder, Programs, Reconstructor, Sampler};
 use super::run::EpochMetrics;
 use crate::backend::Session;
 use crate::config::TrainConfig;
@@ -73,15 +73,20 @@ impl Figures {
     ///
     /// # Errors
     /// Those of [`crate::plan::compile`] and [`Session::load`].
-    pub fn load(session: &mut dyn Session, model: &Model, data: &Dataset, options: Options) -> Result<Figures> {
-        let sampler = Sampler::load(session, model, SAMPLES, options)?;
+    pub fn load<P: Programs + ?Sized>(
+        programs: &mut P,
+        model: &Model,
+        data: &Dataset,
+        options: Options,
+    ) -> Result<Figures> {
+        let sampler = Sampler::load(programs, model, SAMPLES, options)?;
         let rows = |limit: usize| limit.min(data.held_out().count());
         let mut reconstructor = None;
         let mut encoder = None;
         if model.has(Capability::Encoder) {
-            reconstructor = Some(Reconstructor::load(session, model, rows(RECONSTRUCTIONS), options)?);
+            reconstructor = Some(Reconstructor::load(programs, model, rows(RECONSTRUCTIONS), options)?);
             if model.config().latent == 2 || !model.has(Capability::Prior) {
-                encoder = Some(Encoder::load(session, model, rows(ENCODED), options)?);
+                encoder = Some(Encoder::load(programs, model, rows(ENCODED), options)?);
             }
         }
         let curves = if model.has(Capability::RankingLoss) { 1 } else { 2 };

@@ -1,20 +1,24 @@
-//! Whether a model and its batches fit a device, before anything is made there.
+//! Whether a model and all programs of its training fit a device together, before anything is made there.
 
 use crate::backend::Device;
 use crate::error::{Error, Result};
 use crate::graph::ParameterLayout;
-use crate::plan::Plan;
+use crate::plan::{Plan, Pool};
 
+/// Bytes of a value on a device.
+const VALUE: u64 = 4;
+
+/// Checks plans that one session will hold, the data set apart, which is streamed where it does not fit.
+///
 /// # Errors
 /// [`Error::Device`] where this machine has not the memory for the model or a batch, or a buffer would be larger than the
 /// device allows: what needs it, and what would fit.
-pub(super) fn check(device: &dyn Device, layout: &ParameterLayout, plans: &[&Plan], batch_size: usize) -> Result<()> {
+pub(super) fn check(device: &dyn Device, layout: &ParameterLayout, plans: &[Plan], batch_size: usize) -> Result<()> {
     // The host has the parameters too, and on the CPU everything. What is reserved here is given back at once; a system that
     // promises memory it does not have (Linux, within limits) is not asked further.
-    let activations = plans.iter().map(|plan| plan.locals.iter().sum::<usize>()).max().unwrap_or(0);
-    let values = layout.len().saturating_mul(4).saturating_add(activations);
-    if Vec::<f32>::new().try_reserve_exact(values).is_err() {
-        let gibibytes = values as f64 * 4.0 / f64::from(1 << 30);
+    let values = values(layout, plans);
+    if Vec::<f32>::new().try_reserve_exact(usize::try_from(values).unwrap_or(usize::MAX)).is_err() {
+        let gibibytes = (values * VALUE) as f64 / f64::from(1 << 30);
         let (count, name) = (layout.count(), device.name());
         let reason = format!(
             "{count} parameters with their moments, and batches of {batch_size}, need {gibibytes:.1} GiB, which this machine \
@@ -29,12 +33,12 @@ pub(super) fn check(device: &dyn Device, layout: &ParameterLayout, plans: &[&Pla
         let reason = format!("{what} needs {needed} in one binding, this adapter allows {allowed} MiB: use {instead}");
         Err(Error::device(device.name(), reason))
     };
-    let parameters = 4 * layout.len() as u64;
+    let parameters = VALUE * layout.len() as u64;
     if parameters > limit {
         let instead = "smaller layers (--hidden, --latent), or --device cpu".to_owned();
         return does_not_fit("the model", parameters, instead);
     }
-    let largest = plans.iter().flat_map(|plan| &plan.locals).max().map_or(0, |&len| 4 * len as u64);
+    let largest = plans.iter().flat_map(|plan| &plan.locals).max().map_or(0, |&len| VALUE * len as u64);
     if largest > limit {
         let instead = match limit * batch_size as u64 / largest {
             0 => "smaller layers (--hidden), or --device cpu".to_owned(),
@@ -43,4 +47,20 @@ pub(super) fn check(device: &dyn Device, layout: &ParameterLayout, plans: &[&Pla
         return does_not_fit(&format!("an activation of {batch_size} images"), largest, instead);
     }
     Ok(())
+}
+
+/// Values that a session of these plans holds: its arenas, the buffers that programs share, and their own.
+fn values(layout: &ParameterLayout, plans: &[Plan]) -> u64 {
+    let mut arenas: Vec<&str> = plans.iter().flat_map(|plan| &plan.arenas).copied().collect();
+    arenas.sort_unstable();
+    arenas.dedup();
+    let (mut pool, mut own) = (Pool::default(), 0_u64);
+    for plan in plans {
+        let (ports, shared): (Vec<usize>, Vec<usize>) = (0..plan.locals.len()).partition(|&local| plan.is_port(local));
+        let sizes = |locals: Vec<usize>| locals.into_iter().map(|local| plan.locals[local] as u64).collect::<Vec<_>>();
+        own = sizes(ports).into_iter().fold(own, u64::saturating_add);
+        pool.assign(&sizes(shared));
+    }
+    let arenas = (arenas.len() as u64).saturating_mul(layout.len() as u64);
+    pool.sizes().iter().fold(arenas.saturating_add(own), |sum, &size| sum.saturating_add(size))
 }

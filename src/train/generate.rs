@@ -8,8 +8,30 @@ use crate::density::Density;
 use crate::error::Result;
 use crate::graph::Graph;
 use crate::models::{Capability, Model};
-use crate::plan::{Options, compile};
+use crate::plan::{Options, Plan, compile};
 use crate::step::Step;
+
+/// Where programs are loaded: a session, or a list of plans that are looked at before there is one.
+pub trait Programs {
+    /// Adds a program.
+    ///
+    /// # Errors
+    /// Those of [`Session::load`].
+    fn add(&mut self, plan: Plan) -> Result<ProgramId>;
+}
+
+impl<S: Session + ?Sized> Programs for S {
+    fn add(&mut self, plan: Plan) -> Result<ProgramId> {
+        self.load(plan)
+    }
+}
+
+impl Programs for Vec<Plan> {
+    fn add(&mut self, plan: Plan) -> Result<ProgramId> {
+        self.push(plan);
+        Ok(ProgramId(self.len() - 1))
+    }
+}
 
 /// A program from one input to outputs of as many rows.
 #[derive(Clone, Copy, Debug)]
@@ -21,14 +43,14 @@ struct Mapping {
 }
 
 impl Mapping {
-    fn load(
-        session: &mut dyn Session,
+    fn load<P: Programs + ?Sized>(
+        programs: &mut P,
         graph: &Graph,
         rows: usize,
         (input, width): (&'static str, usize),
         options: Options,
     ) -> Result<Mapping> {
-        Ok(Mapping { program: session.load(compile(graph, options)?)?, rows, input, width })
+        Ok(Mapping { program: programs.add(compile(graph, options)?)?, rows, input, width })
     }
 
     fn apply<const N: usize>(
@@ -74,10 +96,15 @@ impl Encoder {
     ///
     /// # Errors
     /// [`Error::Usage`](crate::Error::Usage) where the model has no encoder, else those of [`Session::load`].
-    pub fn load(session: &mut dyn Session, model: &Model, rows: usize, options: Options) -> Result<Encoder> {
+    pub fn load<P: Programs + ?Sized>(
+        programs: &mut P,
+        model: &Model,
+        rows: usize,
+        options: Options,
+    ) -> Result<Encoder> {
         let graph = model.encoding(rows)?;
         let noisy = graph.outputs().iter().any(|(name, _)| name == "logvar");
-        let mapping = Mapping::load(session, &graph, rows, ("x", model.config().features), options)?;
+        let mapping = Mapping::load(programs, &graph, rows, ("x", model.config().features), options)?;
         Ok(Encoder { mapping, noisy })
     }
 
@@ -123,9 +150,14 @@ impl Decoder {
     ///
     /// # Errors
     /// Those of [`compile`] and [`Session::load`].
-    pub fn load(session: &mut dyn Session, model: &Model, rows: usize, options: Options) -> Result<Decoder> {
+    pub fn load<P: Programs + ?Sized>(
+        programs: &mut P,
+        model: &Model,
+        rows: usize,
+        options: Options,
+    ) -> Result<Decoder> {
         let graph = model.decoding(rows)?;
-        Mapping::load(session, &graph, rows, ("z", model.config().latent), options).map(Decoder)
+        Mapping::load(programs, &graph, rows, ("z", model.config().latent), options).map(Decoder)
     }
 
     /// The images of `latents` `[count, latent]`: `[count, features]` in the data's range.
@@ -147,9 +179,14 @@ impl Reconstructor {
     ///
     /// # Errors
     /// [`Error::Usage`](crate::Error::Usage) where the model has no encoder, else those of [`Session::load`].
-    pub fn load(session: &mut dyn Session, model: &Model, rows: usize, options: Options) -> Result<Reconstructor> {
+    pub fn load<P: Programs + ?Sized>(
+        programs: &mut P,
+        model: &Model,
+        rows: usize,
+        options: Options,
+    ) -> Result<Reconstructor> {
         let graph = model.reconstruction(rows)?;
-        Mapping::load(session, &graph, rows, ("x", model.config().features), options).map(Reconstructor)
+        Mapping::load(programs, &graph, rows, ("x", model.config().features), options).map(Reconstructor)
     }
 
     /// The reconstructions of `images` `[count, features]`, of the same shape.
@@ -181,12 +218,17 @@ impl Sampler {
     ///
     /// # Errors
     /// Those of [`compile`] and [`Session::load`].
-    pub fn load(session: &mut dyn Session, model: &Model, rows: usize, options: Options) -> Result<Sampler> {
+    pub fn load<P: Programs + ?Sized>(
+        programs: &mut P,
+        model: &Model,
+        rows: usize,
+        options: Options,
+    ) -> Result<Sampler> {
         if model.has(Capability::Prior) {
-            let program = session.load(compile(&model.sampling(rows)?, options)?)?;
+            let program = programs.add(compile(&model.sampling(rows)?, options)?)?;
             return Ok(Sampler::Prior { program, rows });
         }
-        Decoder::load(session, model, rows, options).map(Sampler::Fitted)
+        Decoder::load(programs, model, rows, options).map(Sampler::Fitted)
     }
 
     /// The first `count` images of a seed: `[count, features]` in the data's range. Image `i` does not depend on `count`.

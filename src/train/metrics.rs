@@ -5,17 +5,43 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::backend::Metrics;
 use crate::error::{Error, Result};
-use crate::ops::METRICS;
+use crate::models::Model;
+use crate::plan::Plan;
+
+/// The terms of a model's loss, and where the programs of a step record them.
+#[derive(Clone, Debug)]
+pub(super) struct Terms {
+    names: &'static [&'static str],
+    columns: Vec<usize>,
+}
+
+impl Terms {
+    /// Those of a model whose step is these programs.
+    pub(super) fn new(model: &Model, programs: &[Plan]) -> Terms {
+        let recorded: Vec<&str> = programs.iter().flat_map(|plan| &plan.metrics).copied().collect();
+        let column = |term: &&str| recorded.iter().position(|name| name == term).expect("a model records its terms");
+        Terms { names: model.terms(), columns: model.terms().iter().map(column).collect() }
+    }
+
+    /// Their names.
+    pub(super) fn names(&self) -> &'static [&'static str] {
+        self.names
+    }
+
+    /// The terms of what a step recorded.
+    pub(super) fn of(&self, row: &[f64]) -> Losses {
+        Losses { terms: self.names, values: self.columns.iter().map(|&column| row[column]).collect() }
+    }
+}
 
 /// Named means over images, in nats an image where the model's likelihood is in nats.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Losses {
     /// The names: [`crate::models::Model::terms`]. The first is what training minimises.
-    pub terms: [&'static str; METRICS],
+    pub terms: &'static [&'static str],
     /// The means.
-    pub values: Metrics,
+    pub values: Vec<f64>,
 }
 
 impl Losses {
@@ -26,7 +52,7 @@ impl Losses {
 
     /// Names and values.
     pub fn pairs(&self) -> impl Iterator<Item = (&'static str, f64)> {
-        self.terms.into_iter().zip(self.values)
+        self.terms.iter().copied().zip(self.values.iter().copied())
     }
 
     /// Names with a prefix, and values: what a metrics line holds.
@@ -50,17 +76,19 @@ impl Losses {
 }
 
 /// A mean of steps weighted by their rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Mean {
     steps: u64,
-    sums: Metrics,
+    /// A sum a term.
+    sums: Vec<f64>,
     rows: f64,
 }
 
 impl Mean {
-    pub(super) fn add(&mut self, step: &Metrics, rows: u32) {
-        for (sum, value) in self.sums.iter_mut().zip(step) {
+    pub(super) fn add(&mut self, step: &Losses, rows: u32) {
+        self.sums.resize(step.values.len(), 0.0);
+        for (sum, value) in self.sums.iter_mut().zip(&step.values) {
             *sum += value * f64::from(rows);
         }
         self.steps += 1;
@@ -72,13 +100,15 @@ impl Mean {
         self.steps
     }
 
-    /// Whether it is one of finite numbers.
-    pub(super) fn is_finite(&self) -> bool {
-        self.sums.iter().chain([&self.rows]).all(|value| value.is_finite()) && self.rows >= 0.0
+    /// Whether it is one of so many finite numbers.
+    pub(super) fn is_of(&self, terms: usize) -> bool {
+        let is_whole = self.sums.len() == terms || self.steps == 0 && self.sums.is_empty();
+        is_whole && self.sums.iter().chain([&self.rows]).all(|value| value.is_finite()) && self.rows >= 0.0
     }
 
-    pub(super) fn losses(&self, terms: [&'static str; METRICS]) -> Losses {
-        Losses { terms, values: self.sums.map(|sum| sum / self.rows.max(1.0)) }
+    pub(super) fn losses(&self, terms: &'static [&'static str]) -> Losses {
+        let mean = |at: usize| self.sums.get(at).map_or(0.0, |sum| sum / self.rows.max(1.0));
+        Losses { terms, values: (0..terms.len()).map(mean).collect() }
     }
 }
 
@@ -96,19 +126,22 @@ pub(super) fn json_lines<T: Serialize>(path: &Path, lines: &[T]) -> Result<Strin
 mod tests {
     use super::*;
 
-    const TERMS: [&str; METRICS] = ["loss", "recon", "kl"];
+    const TERMS: &[&str] = &["loss", "recon", "kl"];
+
+    fn losses(values: [f64; 3]) -> Losses {
+        Losses { terms: TERMS, values: values.to_vec() }
+    }
 
     #[test]
     fn means_weigh_steps_by_rows() {
         let mut mean = Mean::default();
-        mean.add(&[3.0, 2.0, 1.0], 3);
-        mean.add(&[7.0, 6.0, 1.0], 1);
+        mean.add(&losses([3.0, 2.0, 1.0]), 3);
+        mean.add(&losses([7.0, 6.0, 1.0]), 1);
         assert_eq!(mean.losses(TERMS).values, [4.0, 3.0, 1.0]);
     }
 
     #[test]
     fn what_is_not_finite_is_named() {
-        let losses = |values| Losses { terms: TERMS, values };
         assert!(losses([1.0, 2.0, 3.0]).check_finite(String::new).is_ok());
         let message =
             losses([f64::NAN, f64::INFINITY, 1.0]).check_finite(|| "step 3".to_owned()).unwrap_err().to_string();

@@ -40,17 +40,19 @@ use crate::backend::{Device, ProgramId, Session, Traffic};
 use crate::config::TrainConfig;
 use crate::data::{Dataset, Fingerprint, Images};
 use crate::error::{Error, Result};
-use crate::models::{Batches, Capability, Model, Optimiser};
+use crate::graph::PARAMETERS;
+use crate::models::{BETA, Batches, Capability, Model};
 use crate::ops::Order;
-use crate::plan::{Arena, Options, compile};
+use crate::optim::Optimiser;
+use crate::plan::{Options, compile};
 use crate::step::Step;
 use checkpoint::{Header, Standing, Training};
 use drawing::Drawing;
 use feed::Feed;
 use figures::Figures;
-use metrics::Mean;
+use metrics::{Mean, Terms};
 use queue::Queue;
-use schedule::{batches, evaluation_steps, training_steps};
+use schedule::{RATE, batches, evaluation_steps, training_steps};
 use tensorboard::EventFile;
 
 /// What a step was, for a trace.
@@ -72,6 +74,8 @@ pub struct Trainer<'d> {
     session: Box<dyn Session>,
     training: Vec<ProgramId>,
     evaluation: ProgramId,
+    /// What training and evaluation record.
+    terms: [Terms; 2],
     evaluation_batch: usize,
     feeds: [Feed<'d>; 2],
     figures: Figures,
@@ -137,27 +141,28 @@ impl<'d> Trainer<'d> {
             Feed::new(data.held_out(), 1, evaluation_batch, Order::Stored, limit)?,
         ];
         let of = |index: usize| Batches { augment, noise, ..feeds[index].batches(pixels) };
-        let optimiser = Optimiser { adam: config.adam(), clip: config.clip_norm };
-        let graphs = model.training(&of(0), optimiser)?;
+        let optimiser = config.optimiser();
+        let graphs = model.training(&of(0), &optimiser)?;
         let plans = graphs.iter().map(|graph| compile(graph, options)).collect::<Result<Vec<_>>>()?;
         let dispatches = plans.iter().map(|plan| plan.dispatches.len()).sum();
         let evaluation = compile(&model.evaluation(&of(1))?, options)?;
-        let all: Vec<_> = plans.iter().chain([&evaluation]).collect();
+        let mut all = [&plans[..], std::slice::from_ref(&evaluation)].concat();
+        Figures::load(&mut all, &model, data, options)?;
+        if !model.has(Capability::Prior) {
+            density::load(&mut all, &model, &data.train, options)?;
+        }
         fit::check(device, model.layout(), &all, config.batch_size)?;
 
         let first = feeds.map(|feed| feed.first());
         let mut session = device.session(model.layout(), &first.each_ref().map(feed::First::data))?;
         drop(first);
+        let terms = [&plans[..], std::slice::from_ref(&evaluation)].map(|programs| Terms::new(&model, programs));
         let training = plans.into_iter().map(|plan| session.load(plan)).collect::<Result<Vec<_>>>()?;
         let evaluation = session.load(evaluation)?;
         let figures = Figures::load(&mut *session, &model, data, options)?;
         match from {
-            None => session.write_arena(Arena::Parameters, &first_parameters(config, &model, &data.train)?)?,
-            Some(checkpoint) => {
-                session.write_arena(Arena::Parameters, &checkpoint.parameters)?;
-                session.write_arena(Arena::FirstMoments, &checkpoint.first)?;
-                session.write_arena(Arena::SecondMoments, &checkpoint.second)?;
-            }
+            None => session.write_arena(PARAMETERS, &first_parameters(config, &model, &data.train)?)?,
+            Some(checkpoint) => checkpoint.write(&mut *session)?,
         }
         Ok(Trainer {
             config: config.clone(),
@@ -167,13 +172,14 @@ impl<'d> Trainer<'d> {
             session,
             training,
             evaluation,
+            terms,
             evaluation_batch,
             feeds,
             figures,
             options,
             queue: Queue::default(),
             dispatches,
-            standing: from.map(|checkpoint| checkpoint.header.standing),
+            standing: from.map(|checkpoint| checkpoint.header.standing.clone()),
             trace_steps: 0,
             trace: Vec::new(),
             optimiser,
@@ -209,13 +215,13 @@ impl<'d> Trainer<'d> {
     }
 
     /// Where training stands, once a step is done.
-    pub fn standing(&self) -> Option<Standing> {
-        self.standing
+    pub fn standing(&self) -> Option<&Standing> {
+        self.standing.as_ref()
     }
 
     /// Epochs done.
     pub fn epoch(&self) -> u64 {
-        self.standing.map_or(0, |standing| standing.epoch)
+        self.standing.as_ref().map_or(0, |standing| standing.epoch)
     }
 
     /// Trains up to the configured epoch, or until its patience is over; after each epoch evaluates and brings the folder
@@ -233,14 +239,14 @@ impl<'d> Trainer<'d> {
         let mut events = EventFile::begin(folder, self.epoch())?;
         while self.epoch() < self.config.epochs {
             if let Some(Standing { epoch, best_epoch, .. }) = self.out_of_patience() {
-                observer.stopped_early(epoch, best_epoch);
+                observer.stopped_early(*epoch, *best_epoch);
                 ended = Ended::Early;
                 break;
             }
             let epoch = self.one_epoch(observer).map_err(|error| self.explain(folder, error))?;
             let Some(Epoch { line, train, test }) = epoch else {
                 folder.save(&self.checkpoint()?, false)?;
-                let step = self.standing.map_or(0, |standing| standing.step);
+                let step = self.standing.as_ref().map_or(0, |standing| standing.step);
                 return Ok(Ended::Stopped { step, epoch: self.epoch() + 1 });
             };
             folder.append(&line)?;
@@ -268,8 +274,8 @@ impl<'d> Trainer<'d> {
     }
 
     /// Where a run stands that has waited long enough for a better test loss.
-    fn out_of_patience(&self) -> Option<Standing> {
-        let (standing, patience) = (self.standing?, self.config.patience?);
+    fn out_of_patience(&self) -> Option<&Standing> {
+        let (standing, patience) = (self.standing.as_ref()?, self.config.patience?);
         (standing.epoch >= standing.best_epoch.saturating_add(patience)).then_some(standing)
     }
 
@@ -287,12 +293,12 @@ impl<'d> Trainer<'d> {
 
     fn one_epoch(&mut self, observer: &mut dyn Observer) -> Result<Option<Epoch>> {
         let images = self.data.train.count();
-        let (epoch, standing) = (self.epoch() + 1, self.standing.unwrap_or_default());
+        let (epoch, standing) = (self.epoch() + 1, self.standing.clone().unwrap_or_default());
         let (steps, done) = self.epoch_steps();
         let before = standing.step - done as u64;
         observer.epoch_started(epoch, images as u64);
         let (traffic, began) = (self.session.traffic(), Instant::now());
-        let mean = self.train(&steps[done..], standing.within.unwrap_or_default(), observer)?;
+        let mean = self.train(&steps[done..], standing.within.clone().unwrap_or_default(), observer)?;
         if mean.steps() < steps.len() as u64 {
             self.standing = Some(Standing { step: before + mean.steps(), within: Some(mean), ..standing });
             return Ok(None);
@@ -303,7 +309,7 @@ impl<'d> Trainer<'d> {
         let traffic: Traffic = self.session.traffic() - traffic;
         let test = self.evaluate()?;
         let count = steps.len() as u64;
-        let best = self.standing.filter(|best| {
+        let best = self.standing.as_ref().filter(|best| {
             best.best_epoch > 0 && self.model.has(Capability::RankingLoss) && best.best_test_loss <= test.loss()
         });
         self.standing = Some(Standing {
@@ -320,8 +326,8 @@ impl<'d> Trainer<'d> {
             epoch,
             step: before + count,
             losses,
-            lr: last.rate,
-            beta: last.beta,
+            lr: last.scalar(RATE),
+            beta: last.scalar(BETA),
             images_per_s: (images as f64 * ran as f64 / count.max(1) as f64) / seconds.max(1e-9),
             seconds,
             device: self.device.clone(),
@@ -336,7 +342,7 @@ impl<'d> Trainer<'d> {
 
     /// All steps of the epoch that is not done, and how many of them are.
     fn epoch_steps(&self) -> (Vec<Step>, usize) {
-        let standing = self.standing.unwrap_or_default();
+        let standing = self.standing.clone().unwrap_or_default();
         let done = standing.steps_within();
         let images = self.data.train.count() as u32;
         (training_steps(&self.config, images, standing.epoch, standing.step - done), done as usize)
@@ -344,24 +350,24 @@ impl<'d> Trainer<'d> {
 
     /// Runs the steps, or the first of them where the observer wants to stop: the mean with them added.
     fn train(&mut self, steps: &[Step], mut mean: Mean, observer: &mut dyn Observer) -> Result<Mean> {
-        let (epoch, terms) = (self.epoch() + 1, self.model.terms());
+        let (epoch, terms) = (self.epoch() + 1, &self.terms[0]);
         let (trace, trace_steps, failed) = (&mut self.trace, self.trace_steps, &mut self.failed);
         let stopping = &mut self.stopping;
         let mut images = steps.first().map_or(0, |step| u64::from(step.first));
         self.queue.run(&mut *self.session, Some(&self.feeds[0]), &self.training, steps, |done, recorded| {
             let mut recent = Mean::default();
-            for (step, values) in done.iter().zip(recorded) {
-                let losses = Losses { terms, values: *values };
+            for (step, row) in done.iter().zip(recorded.rows()) {
+                let losses = terms.of(row);
                 let place = || format!("step {} (epoch {epoch})", step.index);
                 losses.check_finite(place).inspect_err(|_| *failed = Some(step.index))?;
-                mean.add(values, step.rows);
-                recent.add(values, step.rows);
+                mean.add(&losses, step.rows);
+                recent.add(&losses, step.rows);
                 images += u64::from(step.rows);
                 if step.index < trace_steps {
                     trace.push(TracedStep { step: step.index, losses: losses.named("") });
                 }
             }
-            observer.progress(images, recent.losses(terms));
+            observer.progress(images, recent.losses(terms.names()));
             *stopping = observer.wants_to_stop();
             Ok(if *stopping { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
@@ -382,7 +388,7 @@ impl<'d> Trainer<'d> {
         let steps = evaluation_steps(&self.config, self.data.held_out().count() as u32, self.evaluation_batch);
         let set = self.held_out();
         let place = |step: &Step| format!("{set} images from {} on, after epoch {epoch}", step.first);
-        self.queue.mean(&mut *self.session, &self.feeds[1], self.evaluation, &steps, self.model.terms(), place)
+        self.queue.mean(&mut *self.session, &self.feeds[1], self.evaluation, &steps, &self.terms[1], place)
     }
 
     /// Where training stands now.
@@ -390,7 +396,7 @@ impl<'d> Trainer<'d> {
     /// # Errors
     /// [`Error::Usage`] before the first epoch is done, else what the device fails with.
     pub fn checkpoint(&mut self) -> Result<Checkpoint> {
-        let Some(standing) = self.standing else {
+        let Some(standing) = self.standing.clone() else {
             return Err(Error::Usage("there is no checkpoint before the first epoch: train one".to_owned()));
         };
         let fingerprint = match self.fingerprint {
@@ -400,9 +406,8 @@ impl<'d> Trainer<'d> {
         let (model, train) = (self.model.config().clone(), Training::from(&self.config));
         Ok(Checkpoint {
             header: Header::new(model, train, standing, self.data.schema.clone(), fingerprint),
-            parameters: self.session.read_arena(Arena::Parameters)?,
-            first: self.session.read_arena(Arena::FirstMoments)?,
-            second: self.session.read_arena(Arena::SecondMoments)?,
+            parameters: self.session.read_arena(PARAMETERS)?,
+            state: self.optimiser.arenas().iter().map(|name| self.session.read_arena(name)).collect::<Result<_>>()?,
         })
     }
 }

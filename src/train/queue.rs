@@ -7,10 +7,9 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use super::feed::Feed;
-use super::metrics::{Losses, Mean};
-use crate::backend::{MAX_STEPS, Metrics, ProgramId, Session, Submission};
+use super::metrics::{Losses, Mean, Terms};
+use crate::backend::{MAX_STEPS, ProgramId, Recorded, Session, Submission};
 use crate::error::Result;
-use crate::ops::METRICS;
 use crate::step::Step;
 
 /// How long a submission should take, in seconds: below it overhead tells, far above it progress stutters.
@@ -45,7 +44,7 @@ impl Queue {
         feed: Option<&Feed<'_>>,
         programs: &[ProgramId],
         steps: &[Step],
-        mut finished: impl FnMut(&[Step], &[Metrics]) -> Result<ControlFlow<()>>,
+        mut finished: impl FnMut(&[Step], &Recorded) -> Result<ControlFlow<()>>,
     ) -> Result<()> {
         let mut waiting: VecDeque<(&[Step], Submission)> = VecDeque::new();
         let mut rest = steps;
@@ -80,18 +79,19 @@ impl Queue {
         feed: &Feed<'_>,
         program: ProgramId,
         steps: &[Step],
-        terms: [&'static str; METRICS],
+        terms: &Terms,
         place: impl Fn(&Step) -> String,
     ) -> Result<Losses> {
         let mut mean = Mean::default();
         self.run(session, Some(feed), &[program], steps, |done, recorded| {
-            for (step, values) in done.iter().zip(recorded) {
-                Losses { terms, values: *values }.check_finite(|| place(step))?;
-                mean.add(values, step.rows);
+            for (step, row) in done.iter().zip(recorded.rows()) {
+                let losses = terms.of(row);
+                losses.check_finite(|| place(step))?;
+                mean.add(&losses, step.rows);
             }
             Ok(ControlFlow::Continue(()))
         })?;
-        Ok(mean.losses(terms))
+        Ok(mean.losses(terms.names()))
     }
 
     /// At most doubles at a time: the first submissions pay for what is built on first use.

@@ -9,10 +9,10 @@
 use vae_gpu::backend::{Device, cpu::Cpu};
 use vae_gpu::config::TrainConfig;
 use vae_gpu::data::{Fingerprint, ImageSize, Schema};
-use vae_gpu::graph::Graph;
+use vae_gpu::graph::{Graph, PARAMETERS};
 use vae_gpu::models::{Deviation, Loss, Model, ModelConfig, ModelKind, Output};
 use vae_gpu::ops::Activation;
-use vae_gpu::plan::{Arena, Options, compile};
+use vae_gpu::plan::{Options, compile};
 use vae_gpu::rng::{Draw, Stream};
 use vae_gpu::step::Step;
 use vae_gpu::train::Checkpoint;
@@ -56,7 +56,7 @@ pub fn checkpoint(model: &ModelConfig) -> Checkpoint {
     let schema = Schema::new(ImageSize::grey(FEATURES / 4, 4), true);
     let header = Header::new(model.clone(), train, standing, schema, Fingerprint::default());
     let moments = vec![0.25; layout.len()];
-    Checkpoint { header, parameters: layout.initial(3), first: moments.clone(), second: moments }
+    Checkpoint { header, parameters: layout.initial(3), state: vec![moments.clone(), moments] }
 }
 
 /// `[COUNT, cols]`: pixels in [0, 1), or normal codes.
@@ -72,7 +72,7 @@ pub fn values(cols: usize) -> Vec<f32> {
 /// What this crate computes: the output `output` of a graph of [`COUNT`] rows whose one input is `input`.
 pub fn ours(checkpoint: &Checkpoint, graph: &Graph, input: &str, values: &[f32], output: &str) -> Vec<f32> {
     let mut session = Cpu::<f32>::new().session(graph.layout(), &[]).unwrap();
-    session.write_arena(Arena::Parameters, &checkpoint.parameters).unwrap();
+    session.write_arena(PARAMETERS, &checkpoint.parameters).unwrap();
     let program = session.load(compile(graph, Options::default()).unwrap()).unwrap();
     session.write_input(program, input, values).unwrap();
     session.run(&[program], &[Step { rows: COUNT as u32, ..Step::default() }]).unwrap();

@@ -8,9 +8,10 @@ mod validation;
 use std::collections::HashMap;
 use vae_gpu::backend::gpu::{Gpu, GpuOptions, adapters};
 use vae_gpu::data::{ImageSize, Images, Values};
-use vae_gpu::ops::{Case, Fill};
+use vae_gpu::ops::{Case, DECAY, Fill, SECOND_SCALE, STEP_SIZE};
+use vae_gpu::optim::Optimiser;
 use vae_gpu::rng::{self, Draw, Stream};
-use vae_gpu::step::Step;
+use vae_gpu::step::{Scalars, Step};
 
 /// The first adapter, hardware before software. Without one: a printed skip, or a failure where
 /// `VAE_GPU_REQUIRE_ADAPTER=1`. With checks ops share dispatches as on hardware, whatever the adapter.
@@ -42,12 +43,13 @@ pub fn a_step(rows: usize) -> Step {
         seed: 42,
         slot: 0,
         order: keys,
-        rate: 0.01,
-        step_size: 0.01,
-        second_scale: 2.0,
-        beta: 0.625,
-        decay: 0.875,
+        scalars: [("beta", 0.625), (STEP_SIZE, 0.01), (SECOND_SCALE, 2.0), (DECAY, 0.875)].into(),
     }
+}
+
+/// The scalars of update number `t` at this rate, where beta is 1/2.
+pub fn scalars(rate: f64, t: u64) -> Scalars {
+    Optimiser::default().scalars(rate, t).with("beta", 0.5)
 }
 
 /// Input `index` of a case, the same in f32 and f64: every value is a f32.

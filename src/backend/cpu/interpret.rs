@@ -7,11 +7,11 @@ use std::collections::HashMap;
 
 /// The value of every node, each in memory of its own.
 ///
-/// `parameters` is the parameter arena; `inputs` are by name. Updates and records compute nothing: read the gradients'
-/// own nodes. The value of an accumulation is what its first input holds after it.
+/// `parameters` is the parameter arena; `inputs` are by name. Records compute nothing; the value of an update is what its first
+/// input holds after it.
 ///
 /// # Errors
-/// Where an input is missing or of the wrong length.
+/// Where an input is missing or of the wrong length, or the graph reads an arena, as an optimiser's update does.
 pub fn interpret<T: Real>(
     graph: &Graph,
     step: &Step,
@@ -32,7 +32,10 @@ pub fn interpret<T: Real>(
                 _ => return Err(Error::Graph(format!("input {name} must be {} values", node.shape))),
             },
             Source::Secondary => return Err(Error::Graph("a graph that was fused is not interpreted".to_owned())),
-            Source::Op(op) if matches!(op.effect(), Effect::Update | Effect::Record) => Vec::new(),
+            Source::Arena(name, _) => {
+                return Err(Error::Graph(format!("the arena {name} is not part of a bare graph")));
+            }
+            Source::Op(op) if op.effect() == Effect::Record => Vec::new(),
             Source::Op(op) => {
                 let view = |&NodeId(id): &NodeId| {
                     let shape = graph.node(NodeId(id)).shape;
@@ -46,12 +49,13 @@ pub fn interpret<T: Real>(
                     View { shape, values: &values[id], bytes }
                 };
                 let mut views: Vec<View<'_, T>> = node.inputs.iter().map(view).collect();
-                let mut out = match op.effect() {
-                    Effect::UpdateState => views.remove(0).values.to_vec(),
-                    _ => vec![T::nan(); node.shape.len()],
+                let mut out: Vec<Vec<T>> = match op.effect().updated() {
+                    0 => vec![vec![T::nan(); node.shape.len()]],
+                    count => views.drain(..count).map(|view| view.values.to_vec()).collect(),
                 };
-                op.reference(step, &views, &mut [&mut out]);
-                out
+                let mut outputs: Vec<&mut [T]> = out.iter_mut().map(Vec::as_mut_slice).collect();
+                op.reference(step, &views, &mut outputs);
+                out.swap_remove(0)
             }
         };
         values.push(value);

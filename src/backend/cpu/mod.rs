@@ -6,8 +6,9 @@ pub use interpret::interpret;
 
 use super::*;
 use crate::compute::{AlignedVec, keep_spinning};
+use crate::graph::PARAMETERS;
 use crate::ops::{Effect, Real, View};
-use crate::plan::{BufferId, Dispatch};
+use crate::plan::{BufferId, Dispatch, Pool};
 use smallvec::SmallVec;
 use std::time::Instant;
 
@@ -65,9 +66,13 @@ type Few<X> = SmallVec<[X; 8]>;
 #[derive(Debug)]
 pub struct CpuSession<T> {
     layout: ParameterLayout,
-    arenas: [AlignedVec<T>; 4],
-    metrics: AlignedVec<T>,
+    arenas: Vec<(&'static str, AlignedVec<T>)>,
     data: Vec<Held<T>>,
+    /// Local buffers of all programs.
+    locals: Vec<AlignedVec<T>>,
+    /// Those that programs share, and where each of them is.
+    pool: Pool,
+    pooled: Vec<usize>,
     programs: Vec<Program<T>>,
     traffic: Traffic,
 }
@@ -95,66 +100,66 @@ impl<T: Real> Held<T> {
 
 #[derive(Debug, Default)]
 struct Program<T> {
+    /// Its local buffers are those of the session.
     plan: Plan,
-    locals: Vec<AlignedVec<T>>,
+    metrics: AlignedVec<T>,
 }
 
 impl<T: Real> CpuSession<T> {
-    /// Arenas of this layout, all zero, and these data sets.
+    /// An arena of parameters of this layout, all zero, and these data sets.
     pub fn new(layout: &ParameterLayout, data: &[Data<'_>]) -> CpuSession<T> {
         CpuSession {
             layout: layout.clone(),
-            arenas: std::array::from_fn(|_| AlignedVec::new(layout.len(), T::zero())),
-            metrics: AlignedVec::new(MAX_STEPS * METRICS, T::zero()),
+            arenas: vec![(PARAMETERS, AlignedVec::new(layout.len(), T::zero()))],
             data: data.iter().map(Held::new).collect(),
+            locals: Vec::new(),
+            pool: Pool::default(),
+            pooled: Vec::new(),
             programs: Vec::new(),
             traffic: Traffic::default(),
         }
     }
 
     /// An arena's values, in full precision.
-    pub fn arena(&self, arena: Arena) -> &[T] {
-        &self.arenas[arena as usize]
+    ///
+    /// # Errors
+    /// Where no program has an arena of this name.
+    pub fn arena(&self, name: &str) -> Result<&[T]> {
+        named(self.arenas.iter().map(|(name, values)| (*name, &values[..])), name)
     }
 
     /// A program's output, in full precision.
     pub fn output(&self, program: ProgramId, name: &str) -> Result<&[T]> {
-        let program = &self.programs[program.0];
-        let slice = named(ports(&program.plan.outputs), name)?;
-        Ok(&self.buffer(program, slice.buffer)[slice.offset..][..slice.shape.len()])
+        let view = named(ports(&self.programs[program.0].plan.outputs), name)?;
+        Ok(&self.buffer(view.buffer)[view.offset..][..view.shape.len()])
     }
 
     /// A program's input, to be written in full precision.
     pub fn input_mut(&mut self, program: ProgramId, name: &str) -> Result<&mut [T]> {
-        let program = &mut self.programs[program.0];
-        let slice = named(ports(&program.plan.inputs), name)?;
-        let BufferId::Local(local) = slice.buffer else { unreachable!("inputs are local") };
-        Ok(&mut program.locals[local][..slice.shape.len()])
+        let view = named(ports(&self.programs[program.0].plan.inputs), name)?;
+        let BufferId::Local(local) = view.buffer else { unreachable!("inputs are local") };
+        Ok(&mut self.locals[local][..view.shape.len()])
     }
 
-    fn buffer<'a>(&'a self, program: &'a Program<T>, place: BufferId) -> &'a [T] {
-        match place {
-            BufferId::Arena(arena) => &self.arenas[arena as usize],
-            BufferId::Metrics => &self.metrics,
-            BufferId::Local(local) => &program.locals[local],
+    fn buffer(&self, id: BufferId) -> &[T] {
+        match id {
+            BufferId::Arena(name) => {
+                &self.arenas.iter().find(|(known, _)| *known == name).expect("a loaded plan's arenas are there").1
+            }
+            BufferId::Metrics => unreachable!("metrics are not read on the way"),
+            BufferId::Local(local) => &self.locals[local],
             BufferId::Dataset(index) => &self.data[index].reals,
         }
     }
 
-    fn take(&mut self, program: &mut Program<T>, place: BufferId) -> AlignedVec<T> {
-        std::mem::take(match place {
-            BufferId::Arena(arena) => &mut self.arenas[arena as usize],
-            BufferId::Metrics => &mut self.metrics,
-            BufferId::Local(local) => &mut program.locals[local],
-            BufferId::Dataset(_) => unreachable!("data sets are read only"),
-        })
-    }
-
-    fn put(&mut self, program: &mut Program<T>, place: BufferId, values: AlignedVec<T>) {
-        match place {
-            BufferId::Arena(arena) => self.arenas[arena as usize] = values,
-            BufferId::Metrics => self.metrics = values,
-            BufferId::Local(local) => program.locals[local] = values,
+    fn buffer_mut<'a>(&'a mut self, program: &'a mut Program<T>, id: BufferId) -> &'a mut AlignedVec<T> {
+        match id {
+            BufferId::Arena(name) => {
+                let mut arenas = self.arenas.iter_mut();
+                &mut arenas.find(|(known, _)| *known == name).expect("a loaded plan's arenas are there").1
+            }
+            BufferId::Metrics => &mut program.metrics,
+            BufferId::Local(local) => &mut self.locals[local],
             BufferId::Dataset(_) => unreachable!("data sets are read only"),
         }
     }
@@ -167,47 +172,75 @@ impl<T: Real> CpuSession<T> {
             let mut taken: Few<(BufferId, AlignedVec<T>)> = Few::new();
             for output in &dispatch.outputs {
                 if taken.iter().all(|(place, _)| *place != output.buffer) {
-                    taken.push((output.buffer, self.take(program, output.buffer)));
+                    taken.push((output.buffer, std::mem::take(self.buffer_mut(program, output.buffer))));
                 }
             }
-            let inputs: Few<View<'_, T>> = dispatch.inputs.iter().map(|input| self.view(program, input)).collect();
+            let inputs: Few<View<'_, T>> = dispatch.inputs.iter().map(|input| self.view(input)).collect();
             let mut outputs = parts(&mut taken, &dispatch.outputs);
             match dispatch.op.effect() {
-                Effect::Update => self.update(step, dispatch, &inputs, &mut outputs),
+                Effect::UpdateElements(_) => self.update(step, dispatch, &inputs, &mut outputs),
                 _ => dispatch.op.reference(step, &inputs, &mut outputs),
             }
             drop((inputs, outputs));
-            for (place, values) in taken {
-                self.put(program, place, values);
+            for (id, values) in taken {
+                *self.buffer_mut(program, id) = values;
             }
             done(at);
         }
         program.plan.dispatches = dispatches;
     }
 
+    /// Where each of a plan's local buffers is, new ones made where needed.
+    fn place_locals(&mut self, plan: &Plan) -> Vec<usize> {
+        let new = |locals: &mut Vec<AlignedVec<T>>, len: usize| {
+            // Not a number until written: a dispatch that reads what no other wrote shows at once.
+            locals.push(AlignedVec::new(len, T::nan()));
+            locals.len() - 1
+        };
+        let shared = plan.shared_locals();
+        let sizes: Vec<u64> = shared.iter().map(|&local| plan.locals[local] as u64).collect();
+        let assigned = self.pool.assign(&sizes);
+        for &size in &self.pool.sizes()[self.pooled.len()..] {
+            self.pooled.push(new(&mut self.locals, size as usize));
+        }
+        let mut places: Vec<Option<usize>> = vec![None; plan.locals.len()];
+        shared.iter().zip(assigned).for_each(|(&local, at)| places[local] = Some(self.pooled[at]));
+        places
+            .into_iter()
+            .zip(&plan.locals)
+            .map(|(place, &len)| place.unwrap_or_else(|| new(&mut self.locals, len)))
+            .collect()
+    }
+
     /// Updates one parameter after another: threads take each from both ends, as they do the rows of its gradient's product
     /// and the panels of the products that read it.
     fn update(&self, step: &Step, dispatch: &Dispatch, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
-        let BufferView { offset, shape, .. } = dispatch.outputs[0];
-        let spans = self.layout.ids().map(|id| self.layout.span(id));
-        for span in spans.filter(|span| (offset..offset + shape.len()).contains(&span.start)) {
+        let BufferView { buffer, offset, shape } = dispatch.outputs[0];
+        let within = |span: &std::ops::Range<usize>| (offset..offset + shape.len()).contains(&span.start);
+        let spans: Few<_> = match buffer {
+            BufferId::Arena(_) => self.layout.ids().map(|id| self.layout.span(id)).filter(within).collect(),
+            _ => Few::from_elem(offset..offset + shape.len(), 1),
+        };
+        for span in spans {
             let span = span.start - offset..span.end - offset;
             let mut inputs = Few::from_slice(inputs);
-            inputs[0] = View { shape: Shape::new(1, span.len()), values: &inputs[0].values[span.clone()], bytes: &[] };
-            let mut outputs: Few<&mut [T]> = outputs.iter_mut().map(|arena| &mut arena[span.clone()]).collect();
+            for view in inputs.iter_mut().filter(|view| view.shape == shape) {
+                *view = View { shape: Shape::new(1, span.len()), values: &view.values[span.clone()], bytes: &[] };
+            }
+            let mut outputs: Few<&mut [T]> = outputs.iter_mut().map(|values| &mut values[span.clone()]).collect();
             dispatch.op.reference(step, &inputs, &mut outputs);
         }
     }
 
-    fn view<'a>(&'a self, program: &'a Program<T>, slice: &BufferView) -> View<'a, T> {
-        match slice.buffer {
+    fn view(&self, view: &BufferView) -> View<'_, T> {
+        match view.buffer {
             BufferId::Dataset(index) => {
                 let held = &self.data[index];
-                View { shape: slice.shape, values: &held.reals, bytes: &held.bytes }
+                View { shape: view.shape, values: &held.reals, bytes: &held.bytes }
             }
-            place => {
-                let values = &self.buffer(program, place)[slice.offset..][..slice.shape.len()];
-                View { shape: slice.shape, values, bytes: &[] }
+            id => {
+                let values = &self.buffer(id)[view.offset..][..view.shape.len()];
+                View { shape: view.shape, values, bytes: &[] }
             }
         }
     }
@@ -239,19 +272,36 @@ fn parts<'a, T: Real>(buffers: &'a mut [(BufferId, AlignedVec<T>)], outputs: &[B
 }
 
 impl<T: Real> Session for CpuSession<T> {
-    fn load(&mut self, plan: Plan) -> Result<ProgramId> {
+    fn load(&mut self, mut plan: Plan) -> Result<ProgramId> {
         let held: Vec<(Shape, DType)> = self.data.iter().map(|held| held.kind).collect();
         check_datasets(&plan, &held)?;
         check_len("the plan's arenas", plan.layout.len(), self.layout.len())?;
-        // Not a number until written: a dispatch that reads what no other wrote shows at once.
-        let locals = plan.locals.iter().map(|&len| AlignedVec::new(len, T::nan())).collect();
-        self.programs.push(Program { plan, locals });
+        for name in &plan.arenas {
+            if self.arenas.iter().all(|(known, _)| known != name) {
+                self.arenas.push((name, AlignedVec::new(self.layout.len(), T::zero())));
+            }
+        }
+        let local_of = self.place_locals(&plan);
+        let moved = |view: &mut BufferView| {
+            if let BufferId::Local(local) = &mut view.buffer {
+                *local = local_of[*local];
+            }
+        };
+        plan.dispatches
+            .iter_mut()
+            .flat_map(|dispatch| dispatch.inputs.iter_mut().chain(&mut dispatch.outputs))
+            .for_each(moved);
+        plan.inputs.iter_mut().chain(&mut plan.outputs).for_each(|(_, view)| moved(view));
+        let metrics = AlignedVec::new(MAX_STEPS * plan.metrics.len(), T::nan());
+        self.programs.push(Program { plan, metrics });
         Ok(ProgramId(self.programs.len() - 1))
     }
 
     fn submit(&mut self, programs: &[ProgramId], steps: &[Step]) -> Result<Submission> {
         assert!((1..=MAX_STEPS).contains(&steps.len()), "a submission has 1 to {MAX_STEPS} steps");
-        self.metrics.fill(T::zero());
+        for program in programs {
+            steps.iter().try_for_each(|step| step.check(&self.programs[program.0].plan.scalars))?;
+        }
         keep_spinning(|| {
             for (slot, step) in steps.iter().enumerate() {
                 for program in programs {
@@ -263,29 +313,30 @@ impl<T: Real> Session for CpuSession<T> {
                 }
             }
         });
-        let rows = self.metrics.chunks(METRICS).take(steps.len());
-        let metrics = rows.map(|row| std::array::from_fn(|i| row[i].to_real64())).collect();
-        Ok(Submission { steps: steps.len(), state: SubmissionState::Done(metrics) })
+        let ran = |at: usize| &self.programs[programs[at].0];
+        let rings: Few<usize> = (0..programs.len()).map(|at| ran(at).plan.metrics.len()).collect();
+        let recorded = Recorded::gather(&rings, steps.len(), |ring, element| ran(ring).metrics[element].to_real64());
+        Ok(Submission { state: SubmissionState::Done(recorded) })
     }
 
-    fn finish(&mut self, submission: Submission) -> Result<Vec<Metrics>> {
+    fn finish(&mut self, submission: Submission) -> Result<Recorded> {
         match submission.state {
-            SubmissionState::Done(metrics) => Ok(metrics),
+            SubmissionState::Done(recorded) => Ok(recorded),
             SubmissionState::Gpu(_) => Err(Error::device("cpu", "was given another device's submission")),
         }
     }
 
-    fn write_arena(&mut self, arena: Arena, values: &[f32]) -> Result<()> {
-        let arena = &mut self.arenas[arena as usize];
-        check_len("arena", values.len(), arena.len())?;
+    fn write_arena(&mut self, name: &str, values: &[f32]) -> Result<()> {
+        check_len(name, values.len(), self.arena(name)?.len())?;
         let mut values = values.to_vec();
         self.layout.clear_padding(&mut values);
+        let (_, arena) = self.arenas.iter_mut().find(|(known, _)| *known == name).expect("it was found");
         arena.iter_mut().zip(values).for_each(|(to, from)| *to = T::from_f64(f64::from(from)));
         Ok(())
     }
 
-    fn read_arena(&mut self, arena: Arena) -> Result<Vec<f32>> {
-        Ok(self.arena(arena).iter().map(|value| value.to_real64() as f32).collect())
+    fn read_arena(&mut self, name: &str) -> Result<Vec<f32>> {
+        Ok(self.arena(name)?.iter().map(|value| value.to_real64() as f32).collect())
     }
 
     fn write_data(&mut self, index: usize, values: Values<'_>) -> Result<()> {

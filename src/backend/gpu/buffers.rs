@@ -64,7 +64,7 @@ pub(super) fn map(staging: wgpu::Buffer, bytes: u64, index: wgpu::SubmissionInde
 type MapResult = std::result::Result<(), wgpu::BufferAsyncError>;
 
 /// A submission's metrics on their way.
-pub(crate) struct PendingReadback {
+pub(super) struct PendingReadback {
     staging: wgpu::Buffer,
     mapped: OneshotReceiver<MapResult>,
     index: wgpu::SubmissionIndex,

@@ -10,9 +10,9 @@ mod pipelines;
 mod session;
 mod times;
 
-pub(crate) use buffers::PendingReadback;
 pub use kernel::reflect;
 pub use session::GpuSession;
+pub(crate) use session::PendingRecord;
 pub use wgpu;
 
 use super::*;

@@ -1,32 +1,34 @@
 //! One model on a GPU: its buffers, its programs, and submissions of them. A program is a [`Recording`], executed as it is:
 //! nothing is chosen here.
 //!
-//! Steps are rows of one uniform buffer, written once a submission; a step's dispatches bind its row by dynamic offset. What
-//! steps record lands in the metrics ring, which each submission copies to a staging buffer of its own that is mapped
-//! asynchronously while the next submission runs.
+//! Steps are rows of a uniform buffer a program, written once a submission; a step's dispatches bind its row by dynamic offset.
+//! What steps record lands in the program's metrics ring, which each submission copies to a staging buffer of its own that is
+//! mapped asynchronously while the next submission runs.
 
 use super::buffers::{GUARD, GUARD_WORD, PendingReadback, map, staging, storage, upload};
 use super::kernel::{Kernel, Pipeline, build};
 use super::*;
-use crate::plan::lower_changed;
+use crate::graph::PARAMETERS;
 use crate::plan::recording::{Binding, Dispatch, Port, Recording, Role};
+use crate::plan::{Pool, lower_changed};
 use crate::step::PackedStep;
 use std::time::Instant;
 
 /// Bytes from one step's row to the next: WebGPU's default alignment of dynamic uniform offsets.
 const ROW: u64 = 256;
-const RING_BYTES: u64 = (MAX_STEPS * METRICS * 4) as u64;
+
 /// A model on a GPU.
 #[derive(Debug)]
 pub struct GpuSession {
     pub(super) shared: Arc<Shared>,
-    arenas: [wgpu::Buffer; 4],
+    arenas: Vec<(String, wgpu::Buffer)>,
     layout: ParameterLayout,
-    metrics: wgpu::Buffer,
-    rows: wgpu::Buffer,
     data: Vec<(Shape, DType, wgpu::Buffer)>,
     pipelines: Vec<(Kernel, Pipeline)>,
     pub(super) programs: Vec<Program>,
+    /// Local buffers that programs share.
+    pool: Pool,
+    pooled: Vec<wgpu::Buffer>,
     spare_staging: Vec<wgpu::Buffer>,
     /// Submissions a step.
     pieces: usize,
@@ -37,9 +39,21 @@ pub struct GpuSession {
 pub(super) struct Program {
     recording: Recording,
     buffers: Vec<wgpu::Buffer>,
+    /// Its steps, a row each.
+    rows: wgpu::Buffer,
     /// What runs once a submission.
     prologue: Vec<Encoded>,
     pub(super) dispatches: Vec<Encoded>,
+}
+
+/// What a submission's steps recorded, on its way.
+#[derive(Debug)]
+pub(crate) struct PendingRecord {
+    readback: PendingReadback,
+    bytes: u64,
+    steps: usize,
+    /// Columns of each program's ring.
+    rings: Vec<usize>,
 }
 
 #[derive(Debug)]
@@ -71,12 +85,6 @@ impl Encoded {
 
 impl GpuSession {
     pub(super) fn new(shared: Arc<Shared>, layout: &ParameterLayout, data: &[Data<'_>]) -> Result<GpuSession> {
-        let arena_bytes = 4 * layout.len().max(1) as u64;
-        let mut arenas = Vec::new();
-        for arena in Arena::ALL {
-            arenas.push(storage(&shared, &format!("{arena:?}"), arena_bytes, 0)?);
-        }
-        let Ok(arenas) = <[wgpu::Buffer; 4]>::try_from(arenas) else { unreachable!("four arenas were made") };
         let mut resident = Vec::new();
         let mut traffic = Traffic::default();
         for (index, set) in data.iter().enumerate() {
@@ -86,27 +94,36 @@ impl GpuSession {
             traffic.bytes_to_device += upload(&shared, &buffer, held);
             resident.push((set.shape, set.dtype(), buffer));
         }
-        let rows = shared.device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("steps"),
-            size: ROW * MAX_STEPS as u64,
-            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        let metrics = storage(&shared, "metrics", RING_BYTES, 0)?;
-        shared.check()?;
-        Ok(GpuSession {
+        let mut session = GpuSession {
             shared,
-            arenas,
+            arenas: Vec::new(),
             layout: layout.clone(),
-            metrics,
-            rows,
             data: resident,
             pipelines: Vec::new(),
             programs: Vec::new(),
+            pool: Pool::default(),
+            pooled: Vec::new(),
             spare_staging: Vec::new(),
             pieces: 1,
             traffic,
-        })
+        };
+        session.make_arena(PARAMETERS)?;
+        session.shared.check()?;
+        Ok(session)
+    }
+
+    /// The arena of this name; new and all zero where there was none.
+    fn make_arena(&mut self, name: &str) -> Result<wgpu::Buffer> {
+        if let Some((_, arena)) = self.arenas.iter().find(|(known, _)| known == name) {
+            return Ok(arena.clone());
+        }
+        let arena = storage(&self.shared, name, 4 * self.layout.len().max(1) as u64, 0)?;
+        self.arenas.push((name.to_owned(), arena.clone()));
+        Ok(arena)
+    }
+
+    fn arena(&self, name: &str) -> Result<wgpu::Buffer> {
+        named(self.arenas.iter().map(|(known, arena)| (known.as_str(), arena)), name).cloned()
     }
 
     /// With checks on: an error naming the buffer whose guard words a kernel overwrote.
@@ -114,12 +131,10 @@ impl GpuSession {
         if !self.shared.options.checks {
             return Ok(());
         }
-        let arenas = self.arenas.iter().zip(Arena::ALL.map(|arena| format!("{arena:?}")));
-        let mut buffers: Vec<(String, wgpu::Buffer)> = arenas.map(|(buffer, name)| (name, buffer.clone())).collect();
-        buffers.push(("metrics".to_owned(), self.metrics.clone()));
+        let mut buffers = self.arenas.clone();
         for (p, program) in self.programs.iter().enumerate() {
             let own = program.recording.buffers.iter().zip(&program.buffers).enumerate();
-            let own = own.filter(|(_, (buffer, _))| matches!(buffer.role, Role::Local | Role::Table));
+            let own = own.filter(|(_, (buffer, _))| !matches!(buffer.role, Role::Arena(_) | Role::Dataset(_)));
             buffers.extend(own.map(|(i, (_, buffer))| (format!("program {p} buffer %{i}"), buffer.clone())));
         }
         for (name, buffer) in buffers {
@@ -131,31 +146,53 @@ impl GpuSession {
         Ok(())
     }
 
-    /// The recording's buffers: the session's, and new ones of its own.
-    fn buffers(&self, recording: &Recording) -> Result<Vec<wgpu::Buffer>> {
+    /// The recording's buffers: the session's, those that programs share, and new ones of its own.
+    fn buffers(&mut self, recording: &Recording) -> Result<Vec<wgpu::Buffer>> {
+        let guard = if self.shared.options.checks { GUARD } else { 0 };
+        let shared = self.shared_buffers(recording)?;
         let mut buffers = Vec::with_capacity(recording.buffers.len());
         for (number, buffer) in recording.buffers.iter().enumerate() {
-            let shared = match buffer.role {
-                Role::Arena(arena) => Some(&self.arenas[arena as usize]),
-                Role::Metrics => Some(&self.metrics),
-                Role::Dataset(index) => self.data.get(index).filter(|data| data.1 == buffer.dtype).map(|data| &data.2),
-                // Not a number until written, when checks are on.
-                Role::Local | Role::Table => {
-                    let label = format!("buffer %{number}");
-                    buffers.push(storage(&self.shared, &label, buffer.bytes, f32::NAN.to_bits())?);
+            let held = match &buffer.role {
+                Role::Arena(name) => Some(self.make_arena(name)?),
+                Role::Dataset(index) => {
+                    let held = self.data.get(*index).filter(|data| data.1 == buffer.dtype);
+                    held.map(|data| data.2.clone())
+                }
+                Role::Metrics | Role::Local | Role::Table => {
+                    buffers.push(match shared.iter().find(|(local, _)| *local == number) {
+                        Some((_, shared)) => shared.clone(),
+                        // Not a number until written, when checks are on.
+                        None => {
+                            let label = format!("buffer %{number}");
+                            storage(&self.shared, &label, buffer.bytes, f32::NAN.to_bits())?
+                        }
+                    });
                     continue;
                 }
             };
-            let guard = if self.shared.options.checks { GUARD } else { 0 };
-            match shared {
-                Some(held) if held.size() == buffer.bytes + guard => buffers.push(held.clone()),
+            match held {
+                Some(held) if held.size() == buffer.bytes + guard => buffers.push(held),
                 _ => {
-                    let held = shared.map_or(0, |held| held.size() - guard);
+                    let held = held.map_or(0, |held| held.size() - guard);
                     return Err(self.shared.error(format!("{buffer:?} of the program is one of {held} bytes here")));
                 }
             }
         }
         Ok(buffers)
+    }
+
+    /// The program's local buffers that others share; none with checks on, which are to see what a program leaves unwritten.
+    fn shared_buffers(&mut self, recording: &Recording) -> Result<Vec<(usize, wgpu::Buffer)>> {
+        if self.shared.options.checks {
+            return Ok(Vec::new());
+        }
+        let locals = recording.shared_locals();
+        let sizes: Vec<u64> = locals.iter().map(|&local| recording.buffers[local].bytes).collect();
+        let assigned = self.pool.assign(&sizes);
+        for (number, &size) in self.pool.sizes().iter().enumerate().skip(self.pooled.len()) {
+            self.pooled.push(storage(&self.shared, &format!("shared buffer {number}"), size, 0)?);
+        }
+        Ok(locals.into_iter().zip(assigned).map(|(local, at)| (local, self.pooled[at].clone())).collect())
     }
 
     /// The kernel's pipeline, built where no program had it yet.
@@ -174,7 +211,7 @@ impl GpuSession {
         &mut self,
         recording: &Recording,
         dispatch: &Dispatch,
-        buffers: &[wgpu::Buffer],
+        (buffers, rows): (&[wgpu::Buffer], &wgpu::Buffer),
         all_steps: bool,
     ) -> Result<Encoded> {
         let shader = &recording.shaders[dispatch.shader];
@@ -193,7 +230,7 @@ impl GpuSession {
                 size: std::num::NonZeroU64::new(bytes),
             })
         };
-        let step = bound(&self.rows, 0, if all_steps { self.rows.size() } else { size_of::<PackedStep>() as u64 });
+        let step = bound(rows, 0, if all_steps { rows.size() } else { size_of::<PackedStep>() as u64 });
         let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: step }];
         for (at, &Binding { buffer, offset, bytes, .. }) in dispatch.bindings.iter().enumerate() {
             let bytes = match recording.buffers[buffer].role {
@@ -221,14 +258,21 @@ impl GpuSession {
         let shared = Arc::clone(&self.shared);
         shared.caught(|| {
             let buffers = self.buffers(&recording)?;
+            let rows = self.shared.device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("steps"),
+                size: ROW * MAX_STEPS as u64,
+                usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            });
             let mut encode = |dispatches: &[Dispatch], all_steps| {
-                dispatches.iter().map(|dispatch| self.encode(&recording, dispatch, &buffers, all_steps)).collect()
+                let one = |dispatch| self.encode(&recording, dispatch, (&buffers, &rows), all_steps);
+                dispatches.iter().map(one).collect()
             };
             let prologue: Result<Vec<Encoded>> = encode(&recording.prologue, true);
             let dispatches: Result<Vec<Encoded>> = encode(&recording.dispatches, false);
             let (prologue, dispatches) = (prologue?, dispatches?);
             self.shared.check()?;
-            self.programs.push(Program { recording, buffers, prologue, dispatches });
+            self.programs.push(Program { recording, buffers, rows, prologue, dispatches });
             Ok(ProgramId(self.programs.len() - 1))
         })
     }
@@ -278,15 +322,52 @@ impl GpuSession {
         once.len() as u64
     }
 
-    /// Steps to the uniform buffer, one a row.
-    pub(super) fn write_rows(&mut self, steps: &[Step]) {
+    /// Steps to the program's uniform buffer, one a row.
+    pub(super) fn write_rows(&mut self, program: ProgramId, steps: &[Step]) -> Result<()> {
+        let Program { recording, rows: buffer, .. } = &self.programs[program.0];
         let mut rows = vec![0_u8; ROW as usize * steps.len()];
         for (slot, (row, step)) in rows.chunks_mut(ROW as usize).zip(steps).enumerate() {
-            let packed = Step { slot: slot as u32, ..*step }.pack();
+            step.check(&recording.scalars)?;
+            let packed = Step { slot: slot as u32, ..*step }.pack(&recording.scalars);
             row[..size_of::<PackedStep>()].copy_from_slice(bytemuck::bytes_of(&packed));
         }
-        let row_buffer = self.rows.clone();
-        self.upload(&row_buffer, 0, &rows);
+        let buffer = buffer.clone();
+        self.upload(&buffer, 0, &rows);
+        Ok(())
+    }
+
+    /// A staging buffer for what the programs' steps record, its bytes, and the columns of each ring.
+    fn staging(&mut self, programs: &[ProgramId], steps: usize) -> (wgpu::Buffer, u64, Vec<usize>) {
+        let rings: Vec<usize> =
+            programs.iter().map(|program| self.programs[program.0].recording.metrics.len()).collect();
+        // A word at least, to be mapped.
+        let bytes_of = |steps: usize| (4 * steps * rings.iter().sum::<usize>()).max(4) as u64;
+        let (size, bytes) = (bytes_of(MAX_STEPS), bytes_of(steps));
+        let spare = self.spare_staging.iter().position(|staging| staging.size() == size);
+        let staging = match spare {
+            Some(spare) => self.spare_staging.swap_remove(spare),
+            None => staging(&self.shared, size),
+        };
+        (staging, bytes, rings)
+    }
+
+    /// Copies what the programs' steps record, a ring after another.
+    fn copy_metrics(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        programs: &[ProgramId],
+        steps: usize,
+        staging: &wgpu::Buffer,
+    ) {
+        let mut at = 0;
+        for program in programs {
+            let Program { recording, buffers, .. } = &self.programs[program.0];
+            if let Some(ring) = recording.buffers.iter().position(|buffer| buffer.role == Role::Metrics) {
+                let bytes = (4 * steps * recording.metrics.len()) as u64;
+                encoder.copy_buffer_to_buffer(&buffers[ring], 0, staging, at, bytes);
+                at += bytes;
+            }
+        }
     }
 
     fn upload(&mut self, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8]) {
@@ -310,12 +391,11 @@ impl Session for GpuSession {
 
     fn submit(&mut self, programs: &[ProgramId], steps: &[Step]) -> Result<Submission> {
         assert!((1..=MAX_STEPS).contains(&steps.len()), "a submission has 1 to {MAX_STEPS} steps");
-        self.write_rows(steps);
+        programs.iter().try_for_each(|&program| self.write_rows(program, steps))?;
+        let (staging, bytes, rings) = self.staging(programs, steps.len());
         let begin = || self.shared.device.create_command_encoder(&Default::default());
         let mut encoder = begin();
-        let bytes = (steps.len() * METRICS * 4) as u64;
-        encoder.clear_buffer(&self.metrics, 0, Some(bytes));
-        self.traffic.dispatches += self.encode_prologues(&mut encoder, programs);
+        let once = self.encode_prologues(&mut encoder, programs);
         let a_step = || programs.iter().flat_map(|program| &self.programs[program.0].dispatches);
         let ops: Vec<(usize, &Encoded)> =
             (0..steps.len()).flat_map(|slot| a_step().map(move |dispatch| (slot, dispatch))).collect();
@@ -330,40 +410,41 @@ impl Session for GpuSession {
             let mut pass = encoder.begin_compute_pass(&Default::default());
             part.iter().for_each(|(slot, dispatch)| dispatch.encode(&mut pass, *slot));
         }
-        let staging = self.spare_staging.pop().unwrap_or_else(|| staging(&self.shared, RING_BYTES));
-        encoder.copy_buffer_to_buffer(&self.metrics, 0, &staging, 0, bytes);
+        self.copy_metrics(&mut encoder, programs, steps.len(), &staging);
         let index = self.shared.queue.submit([encoder.finish()]);
         self.traffic.submissions += submissions;
-        self.traffic.dispatches += ops.len() as u64;
+        self.traffic.dispatches += once + ops.len() as u64;
         self.shared.check()?;
-        Ok(Submission { steps: steps.len(), state: SubmissionState::Gpu(map(staging, bytes, index)) })
+        let readback = map(staging, bytes, index);
+        Ok(Submission { state: SubmissionState::Gpu(PendingRecord { readback, bytes, steps: steps.len(), rings }) })
     }
 
     fn split_steps(&mut self, pieces: usize) {
         self.pieces = pieces.max(1);
     }
 
-    fn finish(&mut self, submission: Submission) -> Result<Vec<Metrics>> {
-        let pending = match submission.state {
+    fn finish(&mut self, submission: Submission) -> Result<Recorded> {
+        let PendingRecord { readback, bytes, steps, rings } = match submission.state {
             SubmissionState::Gpu(pending) => pending,
             SubmissionState::Done(_) => return Err(self.shared.error("was given another device's submission")),
         };
-        let (values, staging) = self.wait::<f32>(pending, (submission.steps * METRICS * 4) as u64)?;
+        let (values, staging) = self.wait::<f32>(readback, bytes)?;
         self.spare_staging.push(staging);
-        Ok(values.chunks(METRICS).map(|row| std::array::from_fn(|i| f64::from(row[i]))).collect())
+        let starts: Vec<usize> = (0..rings.len()).map(|ring| steps * rings[..ring].iter().sum::<usize>()).collect();
+        Ok(Recorded::gather(&rings, steps, |ring, element| f64::from(values[starts[ring] + element])))
     }
 
-    fn write_arena(&mut self, arena: Arena, values: &[f32]) -> Result<()> {
-        check_len("arena", values.len(), self.layout.len())?;
+    fn write_arena(&mut self, name: &str, values: &[f32]) -> Result<()> {
+        let buffer = self.arena(name)?;
+        check_len(name, values.len(), self.layout.len())?;
         let mut values = values.to_vec();
         self.layout.clear_padding(&mut values);
-        let buffer = self.arenas[arena as usize].clone();
         self.upload(&buffer, 0, bytemuck::cast_slice(&values));
         Ok(())
     }
 
-    fn read_arena(&mut self, arena: Arena) -> Result<Vec<f32>> {
-        let buffer = self.arenas[arena as usize].clone();
+    fn read_arena(&mut self, name: &str) -> Result<Vec<f32>> {
+        let buffer = self.arena(name)?;
         self.download(&buffer, 0, 4 * self.layout.len() as u64)
     }
 

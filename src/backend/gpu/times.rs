@@ -29,7 +29,7 @@ impl GpuSession {
             usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
             mapped_at_creation: false,
         });
-        self.write_rows(&[*step]);
+        self.write_rows(program, &[*step])?;
         // Of each group of the plan, which may take several dispatches.
         let groups: Vec<usize> = self.programs[program.0].dispatches.iter().map(|dispatch| dispatch.group).collect();
         let mut ticks: Vec<Vec<f64>> =

@@ -162,6 +162,13 @@ impl Operation for Matmul {
         true
     }
 
+    fn scalars(&self) -> Vec<&'static str> {
+        match self.epilogue {
+            Epilogue::Posterior { weight, .. } => weight.scalars(),
+            _ => Vec::new(),
+        }
+    }
+
     fn cases() -> Vec<Case> {
         let sizes = [[1, 1, 1], [63, 64, 65], [64, 63, 17], [65, 65, 64], [128, 40, 400], [16, 8, 31], [17, 9, 1], [3, 131, 67]];
         let mut cases = Vec::new();

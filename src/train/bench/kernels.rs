@@ -3,11 +3,11 @@
 use serde::Serialize;
 
 use super::products::Product;
-use super::{Ready, Work, plan};
+use super::{Ready, Work, work_plans};
 use crate::backend::Device;
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::ops::{Effect, METRICS, Op};
+use crate::ops::Op;
 use crate::plan::{BufferId, BufferView, Dispatch, Options, Plan};
 use crate::tensor::DType;
 
@@ -18,7 +18,7 @@ pub struct KernelTime {
     pub work: &'static str,
     /// The device's name, for people.
     pub device: String,
-    /// Its position in the plan, from 0, as `vae-gpu bench --plan` prints it.
+    /// Its position in the step, from 0: `vae-gpu bench --plan` prints the plans in this order.
     pub dispatch: usize,
     /// The names of the ops that it computes: `matmul | sum_rows`.
     pub op: String,
@@ -52,17 +52,21 @@ pub fn measure(
     options: Options,
     seconds: f64,
 ) -> Result<Vec<KernelTime>> {
-    let (model, plan) = plan(work, data, options)?;
-    let Ready { mut session, program, steps } = Ready::new(work, data, device, &model, plan.clone())?;
-    let once: f64 = session.profile(program, &steps[0], 1)?.iter().sum();
+    let (model, plans) = work_plans(work, data, options)?;
+    let Ready { mut session, programs, steps } = Ready::new(work, data, device, &model, plans.clone())?;
+    let mut timed = |repeats: usize| -> Result<Vec<f64>> {
+        let each = programs.iter().map(|&program| session.profile(program, &steps[0], repeats));
+        Ok(each.collect::<Result<Vec<_>>>()?.concat())
+    };
+    let once: f64 = timed(1)?.iter().sum();
     let repeats = (seconds / once.max(1e-6)).clamp(REPEATS[0], REPEATS[1]) as usize;
-    let times = session.profile(program, &steps[0], repeats)?;
+    let times = timed(repeats)?;
     let all: f64 = times.iter().sum();
-    let mut kernels: Vec<KernelTime> = plan
-        .groups()
+    let groups = plans.iter().flat_map(|plan| plan.groups().map(move |group| (plan, group)));
+    let mut kernels: Vec<KernelTime> = groups
         .zip(times)
         .enumerate()
-        .map(|(at, (group, seconds))| {
+        .map(|(at, ((plan, group), seconds))| {
             let products: Vec<Product> = group.iter().filter_map(Product::of).collect();
             let output = group[0].outputs[0].shape;
             // A dispatch too short for the device's clock has no rate.
@@ -77,7 +81,7 @@ pub fn measure(
                 ms: 1e3 * seconds,
                 share: seconds / all,
                 gflops: (!products.is_empty()).then(|| rate(products.iter().map(Product::flops).sum())),
-                gb_per_s: rate(group.iter().map(|dispatch| bytes(&plan, dispatch)).sum()),
+                gb_per_s: rate(group.iter().map(|dispatch| bytes(plan, dispatch)).sum()),
                 version: env!("CARGO_PKG_VERSION"),
             }
         })
@@ -90,7 +94,7 @@ pub fn measure(
 /// both; of a data set only the examples that the step takes.
 pub fn bytes(plan: &Plan, dispatch: &Dispatch) -> u64 {
     let size = |slice: &BufferView| match slice.buffer {
-        BufferId::Metrics => 4 * dispatch.inputs.len().min(METRICS),
+        BufferId::Metrics => 4 * slice.shape.cols,
         _ => 4 * slice.shape.len(),
     };
     let read = |(at, slice): (usize, &BufferView)| match slice.buffer {
@@ -108,10 +112,7 @@ pub fn bytes(plan: &Plan, dispatch: &Dispatch) -> u64 {
     };
     let read: usize = dispatch.inputs.iter().enumerate().map(read).sum();
     let written: usize = dispatch.outputs.iter().map(size).sum();
-    let again = match dispatch.op.effect() {
-        Effect::Update | Effect::UpdateState => written,
-        Effect::Value | Effect::Gradients | Effect::Record => 0,
-    };
+    let again = if dispatch.op.effect().updated() > 0 { written } else { 0 };
     (read + written + again) as u64
 }
 
@@ -125,25 +126,29 @@ mod tests {
     #[test]
     fn every_dispatch_is_timed_once_and_the_slowest_comes_first() {
         let data = Dataset::synthetic(Synthetic::Uniform, 64, 16, 0);
-        let (_, plan) = plan(&TINY, &data, Options::default()).unwrap();
+        let (_, plans) = work_plans(&TINY, &data, Options::default()).unwrap();
+        let ops: Vec<&str> =
+            plans.iter().flat_map(|plan| &plan.dispatches).map(|dispatch| dispatch.op.name()).collect();
         let kernels = measure(&TINY, &data, &Cpu::<f32>::new(), Options::default(), 0.02).unwrap();
         let mut seen: Vec<usize> = kernels.iter().map(|kernel| kernel.dispatch).collect();
         seen.sort_unstable();
-        assert_eq!(seen, (0..plan.dispatches.len()).collect::<Vec<_>>());
+        assert_eq!(seen, (0..ops.len()).collect::<Vec<_>>());
         assert!(kernels.is_sorted_by(|a, b| a.ms >= b.ms), "{kernels:?}");
         let shares: f64 = kernels.iter().map(|kernel| kernel.share).sum();
         assert!((shares - 1.0).abs() < 1e-9, "{shares}");
         for kernel in &kernels {
             assert_eq!(kernel.product.is_some(), kernel.op.contains("matmul"), "{kernel:?}");
-            assert_eq!(kernel.op, plan.dispatches[kernel.dispatch].op.name());
+            assert_eq!(kernel.op, ops[kernel.dispatch]);
         }
     }
 
     #[test]
     fn bytes_are_those_that_must_move() {
         let data = Dataset::synthetic(Synthetic::Uniform, 64, 16, 0);
-        let (model, plan) = plan(&TINY, &data, Options { fuse: crate::plan::Fusion::None }).unwrap();
-        let of = |name: &str| bytes(&plan, plan.dispatches.iter().find(|dispatch| dispatch.op.name() == name).unwrap());
+        let (model, plans) = work_plans(&TINY, &data, Options { fuse: crate::plan::Fusion::None }).unwrap();
+        let named = |name| move |dispatch: &&Dispatch| dispatch.op.name() == name;
+        let find = |name| plans.iter().find_map(|plan| Some((plan, plan.dispatches.iter().find(named(name))?)));
+        let of = |name| find(name).map(|(plan, dispatch)| bytes(plan, dispatch)).unwrap();
         // x [16, 16] w^T [16, 8] -> [16, 8].
         assert_eq!(of("matmul"), 4 * (16 * 16 + 16 * 8 + 16 * 8));
         // Gradients are read; parameters and both moments are read and written.
@@ -156,7 +161,8 @@ mod tests {
     #[test]
     fn a_product_reads_of_the_data_what_it_gathers() {
         let data = Dataset::synthetic(Synthetic::Uniform, 64, 16, 0);
-        let (_, plan) = super::plan(&TINY, &data, Options { fuse: crate::plan::Fusion::All }).unwrap();
+        let (_, mut plans) = work_plans(&TINY, &data, Options { fuse: crate::plan::Fusion::All }).unwrap();
+        let plan = plans.remove(0);
         let gathering = &plan.dispatches[0];
         assert!(matches!(gathering.inputs[0].buffer, BufferId::Dataset(0)), "{gathering:?}");
         // x [16, 16] of 64 examples, w [8, 16], b [1, 8] -> [16, 8].

@@ -19,8 +19,9 @@ use crate::backend::{Device, ProgramId, Session, median};
 use crate::config::TrainConfig;
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::models::{Batches, Model, Optimiser};
-use crate::plan::{Arena, Options, Plan, compile};
+use crate::graph::PARAMETERS;
+use crate::models::{Batches, Model};
+use crate::plan::{Options, Plan, compile};
 use crate::step::Step;
 use crate::train::ModelInput;
 
@@ -91,13 +92,12 @@ fn config(work: &Work) -> TrainConfig {
     TrainConfig { hidden: vec![hidden], latent, batch_size, ..TrainConfig::default() }
 }
 
-/// The work's training plan on this data.
+/// The plans of the work's training step on this data.
 ///
 /// # Errors
 /// Where the data has fewer images than a batch.
-pub fn plan(work: &Work, data: &Dataset, options: Options) -> Result<(Model, Plan)> {
-    let (model, mut plans) = plans(&config(work), data, options)?;
-    Ok((model, plans.swap_remove(0)))
+pub fn work_plans(work: &Work, data: &Dataset, options: Options) -> Result<(Model, Vec<Plan>)> {
+    plans(&config(work), data, options)
 }
 
 /// The plans of a configuration's training step on this data, which is resident.
@@ -111,7 +111,7 @@ pub fn plans(config: &TrainConfig, data: &Dataset, options: Options) -> Result<(
     let (examples, dtype, pixels) = (data.train.count(), data.train.dtype(), config.pixels());
     let (rows, streamed) = (config.batch_size, false);
     let batches = Batches { data: 0, examples, dtype, rows, pixels, noise: None, augment: None, streamed };
-    let graphs = model.training(&batches, Optimiser { adam: config.adam(), clip: config.clip_norm })?;
+    let graphs = model.training(&batches, &config.optimiser())?;
     let plans = graphs.iter().map(|graph| compile(graph, options)).collect::<Result<_>>()?;
     Ok((model, plans))
 }
@@ -119,19 +119,19 @@ pub fn plans(config: &TrainConfig, data: &Dataset, options: Options) -> Result<(
 /// A work on a device, ready to run steps.
 struct Ready {
     session: Box<dyn Session>,
-    program: ProgramId,
+    programs: Vec<ProgramId>,
     steps: Vec<Step>,
 }
 
 impl Ready {
-    fn new(work: &Work, data: &Dataset, device: &dyn Device, model: &Model, plan: Plan) -> Result<Ready> {
+    fn new(work: &Work, data: &Dataset, device: &dyn Device, model: &Model, plans: Vec<Plan>) -> Result<Ready> {
         let mut session = device.session(model.layout(), &[data.train.resident()])?;
-        let program = session.load(plan)?;
-        session.write_arena(Arena::Parameters, &model.layout().initial(0))?;
+        let programs = plans.into_iter().map(|plan| session.load(plan)).collect::<Result<Vec<_>>>()?;
+        session.write_arena(PARAMETERS, &model.layout().initial(0))?;
         // Whole batches only, so that every step is the same work.
         let count = data.train.count() / work.batch * work.batch;
         let steps = training_steps(&config(work), count as u32, 0, 0);
-        Ok(Ready { session, program, steps })
+        Ok(Ready { session, programs, steps })
     }
 }
 
@@ -151,17 +151,17 @@ pub fn measure(
     mut again: impl FnMut(f64) -> bool,
 ) -> Result<Measurement> {
     let began = Instant::now();
-    let (model, plan) = plan(work, data, options)?;
-    let products = products::of(&plan);
-    let elements = 4 * model.layout().len() + plan.local_elements();
+    let (model, plans) = work_plans(work, data, options)?;
+    let products: Vec<products::Product> = plans.iter().flat_map(products::of).collect();
+    let elements = 4 * model.layout().len() + plans.iter().map(Plan::local_elements).sum::<usize>();
     let device_bytes = (4 * elements + data.train.pixels.bytes()) as u64;
-    let Ready { mut session, program, steps } = Ready::new(work, data, device, &model, plan)?;
-    session.run(&[program], &steps[..1])?;
+    let Ready { mut session, programs, steps } = Ready::new(work, data, device, &model, plans)?;
+    session.run(&programs, &steps[..1])?;
     let first_step_s = (startup + began.elapsed()).as_secs_f64();
     let dispatches_per_step = {
         let mut dispatched = |count: usize| -> Result<u64> {
             let before = session.traffic();
-            session.run(&[program], &steps[..1].repeat(count))?;
+            session.run(&programs, &steps[..1].repeat(count))?;
             Ok((session.traffic() - before).dispatches)
         };
         // What is computed once a submission is no step's.
@@ -177,7 +177,7 @@ pub fn measure(
         while done == 0 || began.elapsed() < limit {
             let chunk: Vec<Step> = (0..len).map(|i| steps[(at + i) % steps.len()]).collect();
             let before = began.elapsed();
-            queue.run(session, None, &[program], &chunk, |_, _| Ok(ControlFlow::Continue(())))?;
+            queue.run(session, None, &programs, &chunk, |_, _| Ok(ControlFlow::Continue(())))?;
             at += len;
             done += len;
             // Enough for several submissions, few enough to stop in time.

@@ -163,7 +163,7 @@ pub fn variants(device: &dyn Device, seconds: f64) -> Result<Vec<VariantSpeed>> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::{WORKS, plan};
+    use super::super::{WORKS, work_plans};
     use super::*;
     use crate::backend::cpu::Cpu;
     use crate::data::{Dataset, Synthetic};
@@ -171,7 +171,8 @@ mod tests {
     #[test]
     fn a_step_has_the_multiplications_of_its_layers() {
         let data = Dataset::synthetic(Synthetic::Uniform, 128, 784, 0);
-        let (_, plan) = plan(&WORKS[0], &data, Options::default()).unwrap();
+        let (_, mut plans) = work_plans(&WORKS[0], &data, Options::default()).unwrap();
+        let plan = plans.remove(0);
         let flops: u64 = of(&plan).iter().map(Product::flops).sum();
         // Three products a layer of weights, but no input gradient for the first: 3.28 MFLOP an image.
         let weights = 784 * 400 + 400 * 40 + 20 * 400 + 400 * 784;

@@ -69,8 +69,8 @@ pub fn tune(
 
 #[cfg(test)]
 mod tests {
-    use super::super::plan;
     use super::super::tests::TINY;
+    use super::super::work_plans;
     use super::*;
     use crate::backend::cpu::Cpu;
     use crate::backend::gpu::{Gpu, GpuOptions, adapters};
@@ -86,7 +86,8 @@ mod tests {
         let data = Dataset::synthetic(Synthetic::Uniform, 64, 16, 0);
         let gpu = Gpu::open(0, GpuOptions::default()).unwrap();
         let mut heard = 0;
-        let (_, plan) = plan(&TINY, &data, Options::default()).unwrap();
+        let (_, mut plans) = work_plans(&TINY, &data, Options::default()).unwrap();
+        let plan = plans.remove(0);
         let tunings = tune(&[plan.clone(), plan.clone()], &gpu, 0.01, |_| {
             heard += 1;
             Ok(())
@@ -108,7 +109,8 @@ mod tests {
     #[test]
     fn the_cpu_has_nothing_to_tune() {
         let data = Dataset::synthetic(Synthetic::Uniform, 64, 16, 0);
-        let (_, plan) = plan(&TINY, &data, Options::default()).unwrap();
+        let (_, mut plans) = work_plans(&TINY, &data, Options::default()).unwrap();
+        let plan = plans.remove(0);
         let error = tune(&[plan], &Cpu::<f32>::new(), 0.01, |_| Ok(())).unwrap_err();
         assert!(matches!(&error, Error::Usage(text) if text.contains("nothing to tune")), "{error}");
     }

@@ -1,0 +1,59 @@
+//! Optimisers: how parameters move along their gradients.
+//!
+//! An update is a program of its own, a graph over named arenas of a model's layout: it reads the gradients that another program
+//! left there, and updates parameters and whatever it keeps for each (Adam's moments). So nothing else in the crate knows an
+//! optimiser, and between the two programs a host may do what it likes with gradients, say sum those of several machines.
+//! PyTorch's `torch.optim` keeps the same two apart (`backward()` and `step()`); optax composes an update of small transformations
+//! of gradients, as [`Clipping`](Optimiser::clip) is one here.
+//!
+//! Another optimiser is a file beside `adam.rs` with the same three answers: the arenas that it keeps, the scalars that a step
+//! brings it, and its update.
+
+mod adam;
+
+pub use adam::AdamW;
+
+use crate::error::Result;
+use crate::graph::{GRADIENTS, Graph, ParameterId, ParameterLayout};
+use crate::ops::{ClipFactor, SquareSums};
+use crate::step::Scalars;
+
+/// An optimiser, and what is done to gradients before it sees them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Optimiser {
+    /// How parameters move.
+    pub rule: AdamW,
+    /// Gradients of a norm (over all that are updated together) above it are scaled down to it: see [`ClipFactor`].
+    pub clip: Option<f64>,
+}
+
+impl Optimiser {
+    /// The arenas that it keeps from step to step, beside the parameters: a checkpoint holds them, and they begin as zeros.
+    pub fn arenas(&self) -> &'static [&'static str] {
+        AdamW::ARENAS
+    }
+
+    /// What update number `t` (from 1) at this learning rate reads of a step.
+    pub fn scalars(&self, rate: f64, t: u64) -> Scalars {
+        self.rule.scalars(rate, t)
+    }
+
+    /// A program that updates these parameters, consecutive ones, from the gradients in the arena of [`GRADIENTS`].
+    ///
+    /// # Errors
+    /// [`crate::Error::Graph`] where the parameters are not consecutive, or the clipping norm is no number above 0.
+    pub fn update(&self, layout: &ParameterLayout, parameters: &[ParameterId]) -> Result<Graph> {
+        let span = layout.span_of(parameters)?;
+        let mut g = Graph::new(layout.clone());
+        let gradients = g.arena(GRADIENTS, span.clone()); // [1, n]
+        let factor = match self.clip {
+            None => None,
+            Some(max_norm) => {
+                let sums = g.apply(SquareSums.into(), &[gradients])?; // [1, parts]
+                Some(g.apply(ClipFactor { max_norm }.into(), &[sums])?) // [1, 1]
+            }
+        };
+        self.rule.update(&mut g, span, gradients, factor)?;
+        Ok(g)
+    }
+}
