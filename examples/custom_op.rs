@@ -56,7 +56,7 @@ fn main() -> Result<()> {
     // A gated layer's end: x sigmoid(gate + bias), and its gradients.
     let mut g = Graph::new(ParameterLayout::default());
     let [x, gate] = ["x", "gate"].map(|name| g.input(name, SHAPE));
-    let bias = g.input("bias", Shape::new(1, SHAPE.cols));
+    let bias = g.input("bias", Shape::of([SHAPE.cols()]));
     let open = g.bias_activation(gate, bias, Activation::Sigmoid)?;
     let y = g.apply(Custom::new(Product).into(), &[x, open])?;
     let seed = g.input("seed", SHAPE);
@@ -71,7 +71,7 @@ fn main() -> Result<()> {
         (name.to_owned(), (0..shape.len()).map(|i| f64::from(wave(i))).collect::<Vec<f64>>())
     };
     let mut inputs = HashMap::from(["x", "gate", "seed"].map(|name| values(name, SHAPE)));
-    inputs.extend([values("bias", Shape::new(1, SHAPE.cols))]);
+    inputs.extend([values("bias", Shape::of([SHAPE.cols()]))]);
 
     // Gradients, in f64: 6 digits are what a central difference has.
     let run = |inputs: &HashMap<String, Vec<f64>>| interpret::<f64>(&g, &Step::default(), &[], &[], inputs);

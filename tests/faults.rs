@@ -274,14 +274,14 @@ const IN_PLANS: [(&str, Change); 8] = [
         let weight = |slice: &&mut vae_gpu::plan::BufferView| slice.buffer == BufferId::Arena(PARAMETERS);
         let slices = plan.dispatches.iter_mut().flat_map(|dispatch| &mut dispatch.inputs);
         if let Some(view) = slices.filter(weight).nth(2) {
-            view.offset += 1;
+            view.offset += 4;
         }
     }),
     ("a gradient one element on", |plan| {
         let gradient = |slice: &&mut vae_gpu::plan::BufferView| slice.buffer == BufferId::Arena(GRADIENTS);
         let slices = plan.dispatches.iter_mut().flat_map(|dispatch| &mut dispatch.outputs);
         if let Some(view) = slices.filter(gradient).nth(1) {
-            view.offset += 1;
+            view.offset += 4;
         }
     }),
     ("a moment kept in the parameters' place", |plan| {

@@ -155,7 +155,7 @@ fn fused_plans_compute_what_the_unfused_one_does() {
             let shape = Shape::new(EXAMPLES, size.features);
             let values = match dtype {
                 DType::U8 => Values::Bytes(&bytes[..shape.len()]),
-                DType::F32 | DType::U32 => Values::Reals(&reals[..shape.len()]),
+                DType::F32 | DType::F16 | DType::U32 => Values::Reals(&reals[..shape.len()]),
             };
             let data = [Data { shape, values }];
             let model = model(size, loss);

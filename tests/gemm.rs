@@ -81,8 +81,8 @@ impl Operation for Convolution {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let Convolution { height, width, channels } = *self;
         match inputs {
-            [images, filters] if images.cols == height * width * channels && filters.cols == 9 * channels => {
-                Ok(Shape::new(images.rows * height * width, filters.rows))
+            [images, filters] if images.cols() == height * width * channels && filters.cols() == 9 * channels => {
+                Ok(Shape::new(images.rows() * height * width, filters.rows()))
             }
             _ => Err(Error::Graph(format!("convolution: inputs are {inputs:?}"))),
         }
@@ -92,7 +92,7 @@ impl Operation for Convolution {
         let Convolution { height, width, channels } = *self;
         let (images, filters) = (inputs[0], inputs[1]);
         for (at, y) in outputs[0].iter_mut().enumerate() {
-            let (pixel, filter) = (at / filters.shape.rows, filters.row(at % filters.shape.rows));
+            let (pixel, filter) = (at / filters.shape.rows(), filters.row(at % filters.shape.rows()));
             let (image, row, col) = (pixel / width / height, pixel / width % height, pixel % width);
             *y = T::zero();
             for (k, &weight) in filter.iter().enumerate() {
@@ -110,10 +110,11 @@ impl Operation for Convolution {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, profile: &DeviceProfile) -> Kernel {
-        let k = inputs[1].cols;
+        let k = inputs[1].cols();
         let (a, b) = (Patches(*self), Dense { k_contiguous: true, cols: k });
         let epilogue = |kernel: Kernel| kernel.link(Fragment { name: "store.wgsl", source: STORE });
-        Problem { size: [output.rows, output.cols, k], a: &a, b: &b, epilogue: &epilogue, a_scale: 1 }.kernel(profile)
+        Problem { size: [output.rows(), output.cols(), k], a: &a, b: &b, epilogue: &epilogue, a_scale: 1 }
+            .kernel(profile)
     }
 
     fn cases() -> Vec<Case> {
@@ -133,7 +134,7 @@ fn patches_are_an_operand_of_every_algorithm() {
         let Some(device) = gpu(GpuOptions { checks, ..GpuOptions::default() }) else { return };
         for case in Convolution::cases() {
             let wanted = reference(&case, 1);
-            let (m, n, k) = (wanted.len() / case.inputs[1].0.rows, case.inputs[1].0.rows, case.inputs[1].0.cols);
+            let (m, n, k) = (wanted.len() / case.inputs[1].0.rows(), case.inputs[1].0.rows(), case.inputs[1].0.cols());
             for algorithm in Algorithm::ALL {
                 let mut device = device.clone();
                 device.set_products(Products::from([([m, n, k], algorithm)]));

@@ -184,10 +184,10 @@ fn adam_on_the_gpu_updates_the_arenas_as_on_the_cpu() {
     let Some(device) = gpu(GpuOptions { checks: true, ..GpuOptions::default() }) else { return };
     let mut layout = ParameterLayout::default();
     let weight = layout.declare("weight", Shape::new(5, 31), Init::linear(31));
-    let bias = layout.declare("bias", Shape::new(1, 5), Init::linear(31));
+    let bias = layout.declare("bias", Shape::of([5]), Init::linear(31));
     let mut graph = Graph::new(layout.clone());
     // The gradients are inputs, scaled so that they are values of the graph's own.
-    let gradients = [(weight, "w", Shape::new(5, 31)), (bias, "b", Shape::new(1, 5))].map(|(id, name, shape)| {
+    let gradients = [(weight, "w", Shape::new(5, 31)), (bias, "b", Shape::of([5]))].map(|(id, name, shape)| {
         let input = graph.input(name, shape);
         let scale = vae_gpu::ops::Scale { factor: vae_gpu::ops::Factor::Constant(0.5) };
         (id, graph.apply(scale.into(), &[input]).unwrap())

@@ -29,6 +29,7 @@ mod references;
 mod rng;
 mod second_derivative;
 mod sessions;
+mod shapes;
 mod shell;
 mod streaming;
 mod training;

@@ -111,7 +111,12 @@ impl Random {
                 Some(id) if at == 0 => Some(self.graph.shape(id)),
                 _ => None,
             };
-            for (old, new) in [(shape.rows, wanted.map(|shape| shape.rows)), (shape.cols, wanted.map(|s| s.cols))] {
+            if wanted.is_some_and(|wanted| wanted.rank() != shape.rank()) {
+                return None;
+            }
+            for (old, new) in
+                [(shape.rows(), wanted.map(|shape| shape.rows())), (shape.cols(), wanted.map(|s| s.cols()))]
+            {
                 if let Some(&size) = sizes.get(&old) {
                     if new.is_some_and(|new| new != size) {
                         return None;
@@ -205,7 +210,7 @@ impl Random {
         for (&input, values) in node.inputs.iter().zip(&values) {
             let stored = &self.graph.node(input).dtype;
             views.push(match stored {
-                DType::F32 | DType::U32 => View { shape: self.graph.shape(input), values, bytes: &[] },
+                DType::F32 | DType::F16 | DType::U32 => View { shape: self.graph.shape(input), values, bytes: &[] },
                 DType::U8 => View { shape: self.graph.shape(input), values: &[], bytes: &bytes },
             });
         }
@@ -219,7 +224,10 @@ impl Random {
 }
 
 fn resized(sizes: &BTreeMap<usize, usize>, shape: Shape) -> Shape {
-    Shape::new(sizes[&shape.rows], sizes[&shape.cols])
+    match shape.rank() {
+        1 => Shape::of([sizes[&shape.cols()]]),
+        _ => Shape::new(sizes[&shape.rows()], sizes[&shape.cols()]),
+    }
 }
 
 /// A device with checks and one without.
@@ -249,7 +257,7 @@ fn on_gpu(
     let data = random.datasets.iter().zip(&bytes).map(|((shape, dtype, reals), bytes)| {
         let values = match dtype {
             DType::U8 => Values::Bytes(bytes),
-            DType::F32 | DType::U32 => Values::Reals(reals),
+            DType::F32 | DType::F16 | DType::U32 => Values::Reals(reals),
         };
         Data { shape: *shape, values }
     });

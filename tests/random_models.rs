@@ -109,7 +109,7 @@ impl Random {
         for _ in 0..examples * features {
             match batches.dtype {
                 DType::U8 => bytes.push(draws.value(Fill::Bytes) as u8),
-                DType::F32 | DType::U32 => reals.push(draws.value(Fill::Reals)),
+                DType::F32 | DType::F16 | DType::U32 => reals.push(draws.value(Fill::Reals)),
             }
         }
         let model = Model::new(config).unwrap();
@@ -123,7 +123,7 @@ impl Random {
         let shape = Shape::new(self.batches.examples, self.model.config().features);
         let values = match self.batches.dtype {
             DType::U8 => Values::Bytes(&self.bytes),
-            DType::F32 | DType::U32 => Values::Reals(&self.reals),
+            DType::F32 | DType::F16 | DType::U32 => Values::Reals(&self.reals),
         };
         [Data { shape, values }]
     }

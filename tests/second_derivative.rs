@@ -33,7 +33,8 @@ struct Penalty {
 fn penalty(activation: Activation) -> Penalty {
     let mut g = Graph::new(ParameterLayout::default());
     let x = g.input("x", Shape::new(BATCH, FEATURES));
-    let weights = WEIGHTS.map(|(name, [rows, cols])| g.input(name, Shape::new(rows, cols)));
+    let weights = WEIGHTS
+        .map(|(name, [rows, cols])| g.input(name, if rows == 1 { Shape::of([cols]) } else { Shape::new(rows, cols) }));
     let repeated = g.apply(RepeatRows { count: CODE }.into(), &[x]).unwrap(); // [batch code, features]
     let product = g.matmul(repeated, weights[0], Transpose::B).unwrap();
     let hidden = g.bias_activation(product, weights[1], activation).unwrap(); // [batch code, hidden]

@@ -57,6 +57,8 @@ pub enum Values<'a> {
     Bytes(&'a [u8]),
     /// Real numbers, resident as f32 on a GPU.
     Reals(&'a [f32]),
+    /// Real numbers in half precision, resident so on a GPU.
+    Halves(&'a [half::f16]),
 }
 
 impl<'a> Values<'a> {
@@ -65,6 +67,7 @@ impl<'a> Values<'a> {
         match self {
             Values::Bytes(_) => DType::U8,
             Values::Reals(_) => DType::F32,
+            Values::Halves(_) => DType::F16,
         }
     }
 
@@ -73,6 +76,7 @@ impl<'a> Values<'a> {
         match self {
             Values::Bytes(bytes) => bytes.len(),
             Values::Reals(reals) => reals.len(),
+            Values::Halves(halves) => halves.len(),
         }
     }
 
@@ -81,6 +85,7 @@ impl<'a> Values<'a> {
         match self {
             Values::Bytes(bytes) => bytes,
             Values::Reals(reals) => bytemuck::cast_slice(reals),
+            Values::Halves(halves) => bytemuck::cast_slice(halves),
         }
     }
 }

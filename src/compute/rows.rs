@@ -39,7 +39,7 @@ fn parallel_rows_by<T: Send>(grain: usize, out: &mut [T], cols: usize, f: impl F
 
 /// Parallel row sums: `out[r] = f(r)`, where `f` sums over a row of `shape`; tasks are sized by elements, not by rows.
 pub(crate) fn parallel_row_sums<T: Lanes>(out: &mut [T], shape: Shape, f: impl Fn(usize) -> T + Sync + Send) {
-    let rows_a_task = 8192_usize.div_ceil(shape.cols);
+    let rows_a_task = 8192_usize.div_ceil(shape.cols());
     parallel_for(out.chunks_mut(rows_a_task).enumerate(), |(task, sums)| {
         vectorised(
             #[inline(always)]

@@ -144,7 +144,7 @@ impl<'a> Translator<'a> {
 
     fn value_info(&self, id: NodeId, name: &str) -> ValueInfo {
         let batch = Dimension { value: None, name: Some("batch".to_owned()) };
-        let columns = Dimension { value: Some(self.graph.shape(id).cols as i64), name: None };
+        let columns = Dimension { value: Some(self.graph.shape(id).cols() as i64), name: None };
         let shape = Some(TensorShape { dim: vec![batch, columns] });
         let tensor = Some(TensorType { element: Some(FLOAT), shape });
         ValueInfo { name: Some(name.to_owned()), kind: Some(Type { tensor }) }

@@ -1,6 +1,6 @@
 //! Meaning: what is computed, as a graph of operations on matrices. No device, no buffer, no order beyond data flow.
 //!
-//! Every value is a matrix `[rows, cols]`; a scalar is `[1, 1]`, a bias `[1, n]`. A [`Graph`] only ever grows:
+//! Every value has one to four extents; a scalar is `[1, 1]`, a bias `[n]`. A [`Graph`] only ever grows:
 //! [`differentiate`] adds gradient nodes beside the nodes it reads, so gradients are ordinary values, and what is not
 //! needed in the end is left out by the planner.
 //!
@@ -201,7 +201,7 @@ impl Graph {
         self.apply(crate::ops::Matmul::new(transpose).into(), &[a, b])
     }
 
-    /// `activation(x + bias)`; bias is `[1, cols]`.
+    /// `activation(x + bias)`; bias is `[cols]`.
     pub fn bias_activation(&mut self, x: NodeId, bias: NodeId, activation: Activation) -> Result<NodeId> {
         self.apply(crate::ops::BiasActivation { activation }.into(), &[x, bias])
     }

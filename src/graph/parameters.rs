@@ -50,7 +50,7 @@ impl Init {
 pub struct Parameter {
     /// PyTorch's name for it: `encoder.0.weight`.
     pub name: String,
-    /// Weights are `[out, in]`, biases `[1, out]`.
+    /// Weights are `[out, in]`, biases `[out]`.
     pub shape: Shape,
     /// Elements before it in each arena.
     pub offset: usize,

@@ -50,7 +50,7 @@ impl Contractive {
 
     /// `||J||_F^2` of each example, `[rows, 1]`, for any encoder.
     fn by_differentiation(&self, g: &mut Graph, input: NodeId) -> Result<NodeId> {
-        let (rows, latent) = (g.shape(input).rows, self.latent);
+        let (rows, latent) = (g.shape(input).rows(), self.latent);
         let repeated = g.apply(RepeatRows { count: latent }.into(), &[input])?; // [rows latent, features]
         let codes = self.ae.code(g, repeated)?; // [rows latent, latent]
         let seed = g.apply(OneHotRows { count: latent, groups: rows }.into(), &[])?; // [rows latent, latent]

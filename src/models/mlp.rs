@@ -32,7 +32,7 @@ impl Mlp {
                 Initial::Glorot => (Init::glorot(fan_in, fan_out), Init::Zero),
             };
             let weight = layout.declare(format!("{name}.{}.weight", 2 * i), Shape::new(fan_out, fan_in), weights);
-            let bias = layout.declare(format!("{name}.{}.bias", 2 * i), Shape::new(1, fan_out), biases);
+            let bias = layout.declare(format!("{name}.{}.bias", 2 * i), Shape::of([fan_out]), biases);
             (weight, bias)
         });
         Mlp { layers: layers.collect(), activation }

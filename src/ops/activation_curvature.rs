@@ -34,7 +34,7 @@ impl Operation for ActivationCurvature {
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (y, d_y, g) = (inputs[0], inputs[1], inputs[2]);
-        parallel_rows(outputs[0], y.shape.cols, #[inline(always)] |row, out| {
+        parallel_rows(outputs[0], y.shape.cols(), #[inline(always)] |row, out| {
             let terms = y.row(row).iter().zip(d_y.row(row)).zip(g.row(row));
             for (d, ((&y, &d_y), &g)) in out.iter_mut().zip(terms) {
                 *d = self.activation.curvature(y) * d_y * g;

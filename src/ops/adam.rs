@@ -52,7 +52,7 @@ impl Operation for Adam {
         for (what, shape) in [("first moment", first), ("second moment", second), ("gradients", gradients)] {
             same(Self::NAME, [what, "parameters"], shape, parameters)?;
         }
-        if parameters.rows != 1 || !parameters.cols.is_multiple_of(FOUR) {
+        if parameters.rows() != 1 || !parameters.cols().is_multiple_of(FOUR) {
             return graph_error(format!("adam: the parameters are {parameters}: they must be one row of whole fours"));
         }
         for &factor in factor {

@@ -58,7 +58,7 @@ impl Operation for AddScaled {
 
     fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (a, b, factor) = (inputs[0], inputs[1], self.factor.value::<T>(step));
-        parallel_rows(outputs[0], a.shape.cols, #[inline(always)] |row, out| {
+        parallel_rows(outputs[0], a.shape.cols(), #[inline(always)] |row, out| {
             let terms = a.row(row).iter().zip(b.row(row));
             for (y, (&a, &b)) in out.iter_mut().zip(terms) {
                 *y = a + factor * b;
@@ -104,7 +104,7 @@ impl Operation for Scale {
 
     fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (x, factor) = (inputs[0], self.factor.value::<T>(step));
-        parallel_rows(outputs[0], x.shape.cols, #[inline(always)] |row, out| {
+        parallel_rows(outputs[0], x.shape.cols(), #[inline(always)] |row, out| {
             for (y, &x) in out.iter_mut().zip(x.row(row)) {
                 *y = factor * x;
             }

@@ -38,7 +38,7 @@ impl Operation for Augment {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [x] = arity(Self::NAME, inputs)?;
         let Augment { augmentation, height, width, channels, .. } = *self;
-        if x.cols != height * width * channels {
+        if x.cols() != height * width * channels {
             return graph_error(format!("augment: x is {x}, images are {height}x{width}x{channels}: they must fit"));
         }
         if augmentation.shift as usize >= height.max(width) {
@@ -52,7 +52,7 @@ impl Operation for Augment {
         let x = inputs[0];
         let Augment { augmentation: Augmentation { shift, flip }, height, width, channels, stream } = *self;
         let draw = Draw { seed: step.seed, stream, step: step.index };
-        parallel_rows(outputs[0], x.shape.cols, #[inline(always)] |row, y| {
+        parallel_rows(outputs[0], x.shape.cols(), #[inline(always)] |row, y| {
             let example = step.first.wrapping_add(row as u32);
             let moved = |element| i64::from(draw.bits(example, element) % (2 * shift + 1)) - i64::from(shift);
             let (down, right) = (moved(0), moved(1));

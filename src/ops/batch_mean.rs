@@ -13,7 +13,7 @@ impl Operation for BatchMean {
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [x] = arity(Self::NAME, inputs)?;
-        if x.cols != 1 {
+        if x.cols() != 1 {
             return graph_error(format!("batch_mean: x is {x}: it takes one column, a number an example"));
         }
         Ok(Shape::SCALAR)
@@ -26,12 +26,12 @@ impl Operation for BatchMean {
     }
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
-        let batch = back.shape(back.inputs[0]).rows;
+        let batch = back.shape(back.inputs[0]).rows();
         Ok(vec![Some(back.apply(BatchMeanGradient { batch }, &[back.d_output])?)])
     }
 
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::reduction(fragment!("reduce/batch_mean.wgsl"), 1).link(fragment!("common/step.wgsl")).constant("BATCH", inputs[0].rows)
+        Kernel::reduction(fragment!("reduce/batch_mean.wgsl"), 1).link(fragment!("common/step.wgsl")).constant("BATCH", inputs[0].rows())
     }
 
     fn cases() -> Vec<Case> {
@@ -67,7 +67,7 @@ impl Operation for BatchMeanGradient {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::elementwise(fragment!("reduce/batch_mean_gradient.wgsl"), output.rows).link(fragment!("common/step.wgsl"))
+        Kernel::elementwise(fragment!("reduce/batch_mean_gradient.wgsl"), output.rows()).link(fragment!("common/step.wgsl"))
     }
 
     fn cases() -> Vec<Case> {

@@ -13,7 +13,7 @@ impl Operation for BceLogits {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [logits, target] = arity(Self::NAME, inputs)?;
         same(Self::NAME, ["logits", "target"], logits, target)?;
-        Ok(Shape::new(logits.rows, 1))
+        Ok(Shape::new(logits.rows(), 1))
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
@@ -33,9 +33,9 @@ impl Operation for BceLogits {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::reduction(fragment!("loss/bce_logits.wgsl"), output.rows)
+        Kernel::reduction(fragment!("loss/bce_logits.wgsl"), output.rows())
             .link(fragment!("common/math.wgsl"))
-            .constant("COLS", inputs[0].cols)
+            .constant("COLS", inputs[0].cols())
     }
 
     fn cases() -> Vec<Case> {
@@ -54,13 +54,13 @@ impl Operation for BceLogitsGradient {
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [logits, target, d_loss] = arity(Self::NAME, inputs)?;
-        same(Self::NAME, ["d_loss", "loss"], d_loss, Shape::new(logits.rows, 1))?;
+        same(Self::NAME, ["d_loss", "loss"], d_loss, Shape::new(logits.rows(), 1))?;
         same(Self::NAME, ["logits", "target"], logits, target)
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (logits, target, d_loss) = (inputs[0], inputs[1], inputs[2]);
-        parallel_rows(outputs[0], logits.shape.cols, #[inline(always)] |row, out| {
+        parallel_rows(outputs[0], logits.shape.cols(), #[inline(always)] |row, out| {
             let d_loss = d_loss.values[row];
             let terms = logits.row(row).iter().zip(target.row(row));
             for (d, (&l, &x)) in out.iter_mut().zip(terms) {
@@ -76,7 +76,7 @@ impl Operation for BceLogitsGradient {
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::elementwise(fragment!("loss/bce_logits_gradient.wgsl"), output.len())
             .link(fragment!("common/math.wgsl"))
-            .constant("COLS", output.cols)
+            .constant("COLS", output.cols())
     }
 
     fn cases() -> Vec<Case> {

@@ -109,7 +109,7 @@ impl Activation {
     }
 }
 
-/// `y = activation(x + bias)`: x `[rows, cols]`, bias `[1, cols]`.
+/// `y = activation(x + bias)`: x `[rows, cols]`, bias `[cols]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BiasActivation {
     /// The activation.
@@ -121,15 +121,15 @@ impl Operation for BiasActivation {
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [x, bias] = arity(Self::NAME, inputs)?;
-        if bias != Shape::new(1, x.cols) {
-            return graph_error(format!("bias_activation: x is {x}, bias is {bias}: bias must be [1, {}]", x.cols));
+        if bias != Shape::of([x.cols()]) {
+            return graph_error(format!("bias_activation: x is {x}, bias is {bias}: bias must be [{}]", x.cols()));
         }
         Ok(x)
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (x, bias) = (inputs[0], inputs[1]);
-        parallel_rows(outputs[0], x.shape.cols, #[inline(always)] |row, out| {
+        parallel_rows(outputs[0], x.shape.cols(), #[inline(always)] |row, out| {
             out.copy_from_slice(x.row(row));
             self.activation.apply_in_place(out, bias.values);
         });
@@ -148,14 +148,14 @@ impl Operation for BiasActivation {
         Kernel::elementwise(fragment!("elementwise/bias_activation.wgsl"), output.len())
             .link(self.activation.fragment())
             .link(fragment!("common/math.wgsl"))
-            .constant("COLS", output.cols)
+            .constant("COLS", output.cols())
     }
 
     fn cases() -> Vec<Case> {
         let mut cases = Vec::new();
         for activation in Activation::ALL {
             for [rows, cols] in [[1, 1], [63, 65], [128, 400]] {
-                let inputs = [([rows, cols], Fill::Normal), ([1, cols], Fill::Normal)];
+                let inputs = [(Shape::new(rows, cols), Fill::Normal), (Shape::of([cols]), Fill::Normal)];
                 cases.push(Case::new(BiasActivation { activation }, 4, &inputs));
             }
         }
@@ -180,7 +180,7 @@ impl Operation for ActivationGradient {
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (y, d_y) = (inputs[0], inputs[1]);
-        parallel_rows(outputs[0], y.shape.cols, #[inline(always)] |row, out| {
+        parallel_rows(outputs[0], y.shape.cols(), #[inline(always)] |row, out| {
             out.copy_from_slice(d_y.row(row));
             self.activation.slope_in_place(out, y.row(row));
         });

@@ -27,8 +27,8 @@ impl Operation for PartsMean {
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
         let mut kernel = Kernel::reduction(fragment!("reduce/parts_mean.wgsl"), 1)
             .link(fragment!("common/step.wgsl"))
-            .constant("BATCH", inputs[0].rows)
-            .constant("COLS", inputs[0].cols);
+            .constant("BATCH", inputs[0].rows())
+            .constant("COLS", inputs[0].cols());
         kernel.workgroup = 256; // it sums much by itself
         kernel
     }
@@ -51,14 +51,14 @@ impl Operation for BoundTerms {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [parts, posterior] = arity(Self::NAME, inputs)?;
         latent_of(Self::NAME, posterior)?;
-        let column = |shape: Shape| Shape::new(shape.rows, 1);
+        let column = |shape: Shape| Shape::new(shape.rows(), 1);
         same(Self::NAME, ["parts' column", "posterior's"], column(parts), column(posterior))?;
-        Ok(Shape::new(parts.rows, 2))
+        Ok(Shape::new(parts.rows(), 2))
     }
 
     fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (parts, posterior) = (inputs[0], inputs[1]);
-        scratch(posterior.shape.rows, |kls| {
+        scratch(posterior.shape.rows(), |kls| {
             Kl.reference(step, &[posterior], &mut [kls]);
             parallel_rows(outputs[0], 2, #[inline(always)] |row, terms| {
                 let parts = parts.row(row);
@@ -74,10 +74,10 @@ impl Operation for BoundTerms {
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         let fragments = vec![fragment!("loss/bound_terms.wgsl"), fragment!("common/tree.wgsl")];
-        Kernel::new(fragments, Entry::Run, REDUCTION, Grid::Rows(output.rows))
-            .constant("ROWS", output.rows)
-            .constant("COLS", inputs[0].cols)
-            .constant("LATENT", inputs[1].cols / 2)
+        Kernel::new(fragments, Entry::Run, REDUCTION, Grid::Rows(output.rows()))
+            .constant("ROWS", output.rows())
+            .constant("COLS", inputs[0].cols())
+            .constant("LATENT", inputs[1].cols() / 2)
     }
 
     fn rides(&self) -> bool {
@@ -109,13 +109,13 @@ impl Operation for RecordBound {
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [terms] = arity(Self::NAME, inputs)?;
-        same(Self::NAME, ["terms", "two columns"], terms, Shape::new(terms.rows, 2))?;
+        same(Self::NAME, ["terms", "two columns"], terms, Shape::new(terms.rows(), 2))?;
         Ok(Shape::SCALAR)
     }
 
     fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let terms = inputs[0].values;
-        let rows = inputs[0].shape.rows.min(step.rows as usize);
+        let rows = inputs[0].shape.rows().min(step.rows as usize);
         let [recon, kl] = [0, 1].map(|column| {
             let sum = lane_sum(rows, #[inline(always)] |row| terms[2 * row + column]);
             sum / T::from_f64(f64::from(step.rows))
@@ -132,9 +132,9 @@ impl Operation for RecordBound {
         let fragments = vec![fragment!("loss/record_bound.wgsl"), fragment!("common/tree.wgsl")];
         let kernel = Kernel::new(fragments, Entry::Run, REDUCTION, Grid::Rows(1))
             .link(fragment!("common/step.wgsl"))
-            .constant("BATCH", inputs[0].rows)
+            .constant("BATCH", inputs[0].rows())
             .constant("FIRST", self.first)
-            .constant("COLS", ring.cols);
+            .constant("COLS", ring.cols());
         self.weight.link(kernel)
     }
 
@@ -158,7 +158,7 @@ impl Operation for RecordBound {
 
 /// The mean over the rows that count of the sums of each row's parts.
 fn mean_of_parts<T: Real>(step: &Step, parts: View<'_, T>) -> T {
-    let rows = parts.shape.rows.min(step.rows as usize);
-    let values = &parts.values[..rows * parts.shape.cols];
+    let rows = parts.shape.rows().min(step.rows as usize);
+    let values = &parts.values[..rows * parts.shape.cols()];
     lane_sum(values.len(), #[inline(always)] |i| values[i]) / T::from_f64(f64::from(step.rows))
 }

@@ -37,9 +37,9 @@ pub struct Case {
 }
 
 impl Case {
-    /// A case; inputs are `([rows, cols], fill)`.
-    pub fn new(op: impl Into<Op>, terms: usize, inputs: &[([usize; 2], Fill)]) -> Case {
-        let inputs = inputs.iter().map(|&([rows, cols], fill)| (Shape::new(rows, cols), fill)).collect();
+    /// A case; inputs are `(shape, fill)`.
+    pub fn new<S: Copy + Into<Shape>>(op: impl Into<Op>, terms: usize, inputs: &[(S, Fill)]) -> Case {
+        let inputs = inputs.iter().map(|&(shape, fill)| (shape.into(), fill)).collect();
         Case { op: op.into(), inputs, terms }
     }
 }

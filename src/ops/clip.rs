@@ -38,9 +38,9 @@ impl Operation for SquareSums {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::reduction(fragment!("reduce/square_sums.wgsl"), output.cols)
+        Kernel::reduction(fragment!("reduce/square_sums.wgsl"), output.cols())
             .constant("COUNT", inputs[0].len())
-            .constant("SPAN", inputs[0].len().div_ceil(output.cols))
+            .constant("SPAN", inputs[0].len().div_ceil(output.cols()))
     }
 
     fn cases() -> Vec<Case> {
@@ -64,7 +64,7 @@ impl Operation for ClipFactor {
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [parts] = arity(Self::NAME, inputs)?;
-        if parts.rows != 1 {
+        if parts.rows() != 1 {
             return graph_error(format!("clip_factor: the sums are {parts}: they must be one row"));
         }
         if !(self.max_norm.is_finite() && self.max_norm > 0.0) {
@@ -85,7 +85,7 @@ impl Operation for ClipFactor {
 
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
         let mut kernel =
-            Kernel::reduction(fragment!("optim/clip_gradient_norm.wgsl"), 1).constant("PARTS", inputs[0].cols);
+            Kernel::reduction(fragment!("optim/clip_gradient_norm.wgsl"), 1).constant("PARTS", inputs[0].cols());
         kernel.constants.push(("MAX_NORM", self.max_norm));
         kernel
     }

@@ -41,6 +41,6 @@ impl Operation for Constant {
     }
 
     fn cases() -> Vec<Case> {
-        [[1, 1], [3, 131], [1, 65], [129, 1], [65, 63]].map(|[r, c]| Case::new(Constant::new(-0.375, Shape::new(r, c)), 1, &[])).to_vec()
+        [[1, 1], [3, 131], [1, 65], [129, 1], [65, 63]].map(|[r, c]| Case::new::<Shape>(Constant::new(-0.375, Shape::new(r, c)), 1, &[])).to_vec()
     }
 }

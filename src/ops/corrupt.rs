@@ -49,7 +49,7 @@ impl Operation for Corrupt {
     fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let x = inputs[0];
         let draw = Draw { seed: step.seed, stream: self.stream, step: step.index };
-        parallel_rows(outputs[0], x.shape.cols, #[inline(always)] |row, y| {
+        parallel_rows(outputs[0], x.shape.cols(), #[inline(always)] |row, y| {
             let (example, x) = (step.first.wrapping_add(row as u32), x.row(row));
             match self.noise {
                 Noise::Gaussian { deviation } => {
@@ -87,7 +87,7 @@ impl Operation for Corrupt {
             .link(fragment!("common/step.wgsl"))
             .link(fragment!("common/rng.wgsl"))
             .constant("STREAM", self.stream.id() as usize)
-            .constant("COLS", output.cols);
+            .constant("COLS", output.cols());
         kernel.constants.push(amount);
         kernel
     }

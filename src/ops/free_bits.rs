@@ -19,10 +19,10 @@ impl Operation for KlColumns {
 
     fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let posterior = inputs[0];
-        let latent = posterior.shape.cols / 2;
-        let rows = posterior.shape.rows.min(step.rows as usize);
+        let latent = posterior.shape.cols() / 2;
+        let rows = posterior.shape.rows().min(step.rows as usize);
         let half = T::from_f64(0.5 / f64::from(step.rows));
-        parallel_row_sums(outputs[0], Shape::new(latent, posterior.shape.rows), #[inline(always)] |e| {
+        parallel_row_sums(outputs[0], Shape::new(latent, posterior.shape.rows()), #[inline(always)] |e| {
             half * lane_sum(rows, #[inline(always)] |r| {
                 let (mean, logvar) = (posterior.row(r)[e], posterior.row(r)[latent + e]);
                 logvar.e_to() + mean * mean - T::one() - logvar
@@ -36,10 +36,10 @@ impl Operation for KlColumns {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::reduction(fragment!("loss/kl_columns.wgsl"), output.cols)
+        Kernel::reduction(fragment!("loss/kl_columns.wgsl"), output.cols())
             .link(fragment!("common/step.wgsl"))
-            .constant("BATCH", inputs[0].rows)
-            .constant("LATENT", output.cols)
+            .constant("BATCH", inputs[0].rows())
+            .constant("LATENT", output.cols())
     }
 
     fn cases() -> Vec<Case> {
@@ -66,7 +66,7 @@ impl Operation for KlColumnsGradient {
 
     fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (posterior, d_y) = (inputs[0], inputs[1].values);
-        let latent = posterior.shape.cols / 2;
+        let latent = posterior.shape.cols() / 2;
         let share = T::one() / T::from_f64(f64::from(step.rows));
         parallel_rows(outputs[0], 2 * latent, #[inline(always)] |row, d_posterior| {
             if row >= step.rows as usize {
@@ -85,8 +85,8 @@ impl Operation for KlColumnsGradient {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        let latent = output.cols / 2;
-        Kernel::elementwise(fragment!("loss/kl_columns_gradient.wgsl"), output.rows * latent)
+        let latent = output.cols() / 2;
+        Kernel::elementwise(fragment!("loss/kl_columns_gradient.wgsl"), output.rows() * latent)
             .link(fragment!("common/step.wgsl"))
             .constant("LATENT", latent)
     }
@@ -126,7 +126,7 @@ impl Operation for FloorSum {
     }
 
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
-        let mut kernel = Kernel::reduction(fragment!("reduce/floor_sum.wgsl"), 1).constant("COLS", inputs[0].cols);
+        let mut kernel = Kernel::reduction(fragment!("reduce/floor_sum.wgsl"), 1).constant("COLS", inputs[0].cols());
         kernel.constants.push(("FLOOR", self.floor));
         kernel
     }
@@ -179,7 +179,7 @@ impl Operation for FloorSumGradient {
 }
 
 fn one_row(name: &str, x: Shape) -> Result<Shape> {
-    if x.rows == 1 {
+    if x.rows() == 1 {
         return Ok(x);
     }
     graph_error(format!("{name}: x is {x}: it takes one row, a number a column"))

@@ -53,17 +53,18 @@ impl Gather {
 
     /// Links what defines `gathered_row`, `source` and `pixel` for the data set `[n, d]`; the caller says at which binding `DATA` is.
     pub(super) fn link_rows(&self, kernel: Kernel, data: Shape) -> Kernel {
-        let source = match self.dtype == DType::U8 {
-            true => fragment!("data/source_u8.wgsl"),
-            false => fragment!("data/source_f32.wgsl"),
+        let source = match self.dtype {
+            DType::U8 => fragment!("data/source_u8.wgsl"),
+            DType::F16 => fragment!("data/source_f16.wgsl"),
+            DType::F32 | DType::U32 => fragment!("data/source_f32.wgsl"),
         };
         let kernel = kernel.link(fragment!("common/step.wgsl")).link(source);
         let kernel = match self.order {
             Order::Shuffled => kernel
                 .link(fragment!("data/gathered_row_shuffled.wgsl"))
                 .constant("BATCH", self.rows)
-                .table(self.row_table(data.rows)),
-            Order::Stored => kernel.link(fragment!("data/gathered_row_stored.wgsl")).constant("EXAMPLES", data.rows),
+                .table(self.row_table(data.rows())),
+            Order::Stored => kernel.link(fragment!("data/gathered_row_stored.wgsl")).constant("EXAMPLES", data.rows()),
             Order::Streamed => kernel.link(fragment!("data/gathered_row_streamed.wgsl")).constant("BATCH", self.rows),
         };
         match self.pixels {
@@ -97,18 +98,18 @@ impl Operation for Gather {
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [data] = arity(Self::NAME, inputs)?;
-        if self.rows == 0 || self.rows > data.rows {
+        if self.rows == 0 || self.rows > data.rows() {
             return graph_error(format!(
                 "gather: the batch is {} of {} examples: it must be at least 1 and no more than there are",
-                self.rows, data.rows
+                self.rows, data.rows()
             ));
         }
-        Ok(Shape::new(self.rows, data.cols))
+        Ok(Shape::new(self.rows, data.cols()))
     }
 
     fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let data = inputs[0];
-        let (n, d) = (data.shape.rows as u32, data.shape.cols);
+        let (n, d) = (data.shape.rows() as u32, data.shape.cols());
         let order = Permutation::from_keys(step.order, n);
         parallel_rows(outputs[0], d, #[inline(always)] |row, out| {
             let position = step.first + row as u32;
@@ -158,7 +159,7 @@ impl Operation for Gather {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        let kernel = Kernel::elementwise(fragment!("data/gather.wgsl"), output.len()).constant("COLS", output.cols);
+        let kernel = Kernel::elementwise(fragment!("data/gather.wgsl"), output.len()).constant("COLS", output.cols());
         self.link_rows(kernel, inputs[0]).binding("DATA", 1)
     }
 

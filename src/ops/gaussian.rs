@@ -39,7 +39,7 @@ impl Operation for Gaussian {
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         let mut kernel =
-            Kernel::elementwise(fragment!("loss/gaussian.wgsl"), output.rows).constant("FEATURES", self.features);
+            Kernel::elementwise(fragment!("loss/gaussian.wgsl"), output.rows()).constant("FEATURES", self.features);
         kernel.constants.push(("LOG_TWO_PI", LOG_TWO_PI));
         kernel
     }
@@ -77,7 +77,7 @@ impl Operation for GaussianErrorGradient {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::elementwise(fragment!("loss/gaussian_error_gradient.wgsl"), output.rows)
+        Kernel::elementwise(fragment!("loss/gaussian_error_gradient.wgsl"), output.rows())
     }
 
     fn cases() -> Vec<Case> {
@@ -117,7 +117,7 @@ impl Operation for GaussianVarianceGradient {
 
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::reduction(fragment!("loss/gaussian_variance_gradient.wgsl"), 1)
-            .constant("BATCH", inputs[0].rows)
+            .constant("BATCH", inputs[0].rows())
             .constant("FEATURES", self.features)
     }
 
@@ -134,5 +134,5 @@ impl Operation for GaussianVarianceGradient {
 /// A number an example, and the one log-variance: the shape of the former.
 fn fits(name: &str, column: Shape, logvar: Shape) -> Result<Shape> {
     same(name, ["logvar", "a scalar"], logvar, Shape::SCALAR)?;
-    same(name, ["an example's number", "a column"], column, Shape::new(column.rows, 1))
+    same(name, ["an example's number", "a column"], column, Shape::new(column.rows(), 1))
 }

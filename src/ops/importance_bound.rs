@@ -35,7 +35,7 @@ impl Operation for ImportanceBound {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        kernel(fragment!("loss/importance_bound.wgsl"), output.rows)
+        kernel(fragment!("loss/importance_bound.wgsl"), output.rows())
             .constant("SAMPLES", self.samples)
     }
 
@@ -81,7 +81,7 @@ impl Operation for ImportanceBoundGradient {
     }
 
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
-        let groups = inputs[1].rows;
+        let groups = inputs[1].rows();
         kernel(fragment!("loss/importance_bound_gradient.wgsl"), groups)
             .constant("SAMPLES", self.samples)
     }
@@ -99,7 +99,7 @@ fn kernel(main: Fragment, groups: usize) -> Kernel {
 
 /// How many groups of `samples` rows the column v has.
 fn column_of_groups(name: &str, v: Shape, samples: usize) -> Result<usize> {
-    if v.cols != 1 {
+    if v.cols() != 1 {
         return graph_error(format!("{name}: v is {v}: it takes one column, a negative log weight a sample"));
     }
     groups_of(name, v, samples)

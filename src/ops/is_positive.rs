@@ -16,7 +16,7 @@ impl Operation for IsPositive {
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let x = inputs[0];
-        parallel_rows(outputs[0], x.shape.cols, #[inline(always)] |row, y| {
+        parallel_rows(outputs[0], x.shape.cols(), #[inline(always)] |row, y| {
             for (y, &x) in y.iter_mut().zip(x.row(row)) {
                 *y = if x > T::zero() { T::one() } else { T::zero() };
             }

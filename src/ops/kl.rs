@@ -12,12 +12,12 @@ impl Operation for Kl {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [posterior] = arity(Self::NAME, inputs)?;
         latent_of(Self::NAME, posterior)?;
-        Ok(Shape::new(posterior.rows, 1))
+        Ok(Shape::new(posterior.rows(), 1))
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let posterior = inputs[0];
-        let latent = posterior.shape.cols / 2;
+        let latent = posterior.shape.cols() / 2;
         parallel_row_sums(outputs[0], posterior.shape, #[inline(always)] |row| {
             let (mean, logvar) = posterior.row(row).split_at(latent);
             let sum = lane_sum_pairs(mean, logvar, #[inline(always)] |mean, logvar| {
@@ -33,8 +33,8 @@ impl Operation for Kl {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::reduction(fragment!("loss/kl.wgsl"), output.rows)
-            .constant("LATENT", inputs[0].cols / 2)
+        Kernel::reduction(fragment!("loss/kl.wgsl"), output.rows())
+            .constant("LATENT", inputs[0].cols() / 2)
     }
 
     fn cases() -> Vec<Case> {
@@ -52,13 +52,13 @@ impl Operation for KlGradient {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [posterior, d_kl] = arity(Self::NAME, inputs)?;
         latent_of(Self::NAME, posterior)?;
-        same(Self::NAME, ["d_kl", "kl"], d_kl, Shape::new(posterior.rows, 1))?;
+        same(Self::NAME, ["d_kl", "kl"], d_kl, Shape::new(posterior.rows(), 1))?;
         Ok(posterior)
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (posterior, d_kl) = (inputs[0], inputs[1]);
-        let latent = posterior.shape.cols / 2;
+        let latent = posterior.shape.cols() / 2;
         parallel_rows(outputs[0], 2 * latent, #[inline(always)] |row, d_posterior| {
             gradient_of_row(posterior.row(row), d_kl.values[row], d_posterior, #[inline(always)] |d, x| *d = x);
         });
@@ -69,8 +69,8 @@ impl Operation for KlGradient {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        let latent = output.cols / 2;
-        Kernel::elementwise(fragment!("loss/kl_gradient.wgsl"), output.rows * latent).constant("LATENT", latent)
+        let latent = output.cols() / 2;
+        Kernel::elementwise(fragment!("loss/kl_gradient.wgsl"), output.rows() * latent).constant("LATENT", latent)
     }
 
     fn cases() -> Vec<Case> {

@@ -25,7 +25,7 @@ impl Operation for LogSumExpUpdate {
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [state, v] = arity(Self::NAME, inputs)?;
-        if state.cols != 2 || self.samples == 0 || v != Shape::new(state.rows * self.samples, 1) {
+        if state.cols() != 2 || self.samples == 0 || v != Shape::new(state.rows() * self.samples, 1) {
             return graph_error(format!(
                 "log_sum_exp_update: the state is {state}, the values {v}, {} a row: the state must be [n, 2] and the \
                  values [n k, 1], with k at least 1",
@@ -50,7 +50,7 @@ impl Operation for LogSumExpUpdate {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::elementwise(fragment!("loss/log_sum_exp_update.wgsl"), output.rows).constant("SAMPLES", self.samples)
+        Kernel::elementwise(fragment!("loss/log_sum_exp_update.wgsl"), output.rows()).constant("SAMPLES", self.samples)
     }
 
     fn cases() -> Vec<Case> {

@@ -224,8 +224,8 @@ fn same(name: &str, what: [&str; 2], a: Shape, b: Shape) -> Result<Shape> {
 
 /// `[mean | logvar]` of `[batch, 2 latent]`: the latent size.
 fn latent_of(name: &str, posterior: Shape) -> Result<usize> {
-    if posterior.cols.is_multiple_of(2) {
-        return Ok(posterior.cols / 2);
+    if posterior.cols().is_multiple_of(2) {
+        return Ok(posterior.cols() / 2);
     }
     graph_error(format!(
         "{name}: posterior is {posterior}: its columns are [mean | logvar], so their number must be even"

@@ -21,7 +21,7 @@ impl Operation for Normal {
     }
 
     fn reference<T: Real>(&self, step: &Step, _: &[View<'_, T>], outputs: &mut [&mut [T]]) {
-        let latent = self.shape.cols;
+        let latent = self.shape.cols();
         parallel_rows(outputs[0], latent, #[inline(always)] |row, z| {
             for (from, eps) in reparameterise::noise(self.stream, step, 1, row, latent) {
                 for (z, eps) in z[from..].iter_mut().zip(eps) {
@@ -36,12 +36,12 @@ impl Operation for Normal {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        reparameterise::link(Kernel::elementwise(fragment!("rng/normal.wgsl"), output.len()), self.stream, output.cols)
+        reparameterise::link(Kernel::elementwise(fragment!("rng/normal.wgsl"), output.len()), self.stream, output.cols())
     }
 
     fn cases() -> Vec<Case> {
         [[1, 1], [100, 20], [63, 65]]
-            .map(|[r, c]| Case::new(Normal { stream: Stream::Prior, shape: Shape::new(r, c) }, 1, &[]))
+            .map(|[r, c]| Case::new::<Shape>(Normal { stream: Stream::Prior, shape: Shape::new(r, c) }, 1, &[]))
             .to_vec()
     }
 }

@@ -81,6 +81,6 @@ pub struct View<'a, T> {
 impl<'a, T> View<'a, T> {
     /// Row `r` of the elements.
     pub fn row(&self, r: usize) -> &'a [T] {
-        &self.values[r * self.shape.cols..][..self.shape.cols]
+        &self.values[r * self.shape.cols()..][..self.shape.cols()]
     }
 }

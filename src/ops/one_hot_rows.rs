@@ -38,12 +38,12 @@ impl Operation for OneHotRows {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::elementwise(fragment!("elementwise/one_hot_rows.wgsl"), output.len()).constant("COLS", output.cols)
+        Kernel::elementwise(fragment!("elementwise/one_hot_rows.wgsl"), output.len()).constant("COLS", output.cols())
     }
 
     fn cases() -> Vec<Case> {
         [[1, 1], [1, 65], [65, 3], [20, 128]]
-            .map(|[count, groups]| Case::new(OneHotRows { count, groups }, 1, &[]))
+            .map(|[count, groups]| Case::new::<Shape>(OneHotRows { count, groups }, 1, &[]))
             .to_vec()
     }
 }

@@ -43,7 +43,7 @@ impl Operation for Record {
         };
         let fragments = vec![fragment!("reduce/record.wgsl"), fragment!("common/step.wgsl"), row];
         let kernel = Kernel::new(fragments, Entry::Run, REDUCTION, Grid::Rows(1));
-        kernel.constant("FIRST", self.first).constant("COLS", ring.cols)
+        kernel.constant("FIRST", self.first).constant("COLS", ring.cols())
     }
 
     fn cases() -> Vec<Case> {

@@ -29,12 +29,12 @@ impl Operation for Reparameterise {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [posterior] = arity(Self::NAME, inputs)?;
         repeat_rows::groups_of(Self::NAME, posterior, self.samples)?;
-        Ok(Shape::new(posterior.rows, latent_of(Self::NAME, posterior)?))
+        Ok(Shape::new(posterior.rows(), latent_of(Self::NAME, posterior)?))
     }
 
     fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let posterior = inputs[0];
-        let latent = posterior.shape.cols / 2;
+        let latent = posterior.shape.cols() / 2;
         parallel_heavy_rows(outputs[0], latent, #[inline(always)] |row, z| {
             let (mean, logvar) = posterior.row(row).split_at(latent);
             for (from, eps) in noise(self.stream, step, self.samples, row, latent) {
@@ -52,7 +52,7 @@ impl Operation for Reparameterise {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        self.link_noise(Kernel::elementwise(fragment!("rng/reparameterise.wgsl"), output.len()), output.cols)
+        self.link_noise(Kernel::elementwise(fragment!("rng/reparameterise.wgsl"), output.len()), output.cols())
     }
 
     fn cases() -> Vec<Case> {
@@ -79,14 +79,14 @@ impl Operation for ReparameteriseGradient {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [posterior, d_z] = arity(Self::NAME, inputs)?;
         repeat_rows::groups_of(Self::NAME, posterior, self.samples)?;
-        let z = Shape::new(posterior.rows, latent_of(Self::NAME, posterior)?);
+        let z = Shape::new(posterior.rows(), latent_of(Self::NAME, posterior)?);
         same(Self::NAME, ["d_z", "z"], d_z, z)?;
         Ok(posterior)
     }
 
     fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (posterior, d_z) = (inputs[0], inputs[1]);
-        parallel_heavy_rows(outputs[0], posterior.shape.cols, #[inline(always)] |row, d_posterior| {
+        parallel_heavy_rows(outputs[0], posterior.shape.cols(), #[inline(always)] |row, d_posterior| {
             self.row(step, row, posterior.row(row), d_z.row(row), d_posterior);
         });
     }
@@ -96,8 +96,8 @@ impl Operation for ReparameteriseGradient {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        let latent = output.cols / 2;
-        let kernel = Kernel::elementwise(fragment!("rng/reparameterise_gradient.wgsl"), output.rows * latent);
+        let latent = output.cols() / 2;
+        let kernel = Kernel::elementwise(fragment!("rng/reparameterise_gradient.wgsl"), output.rows() * latent);
         Reparameterise { stream: self.stream, samples: self.samples }.link_noise(kernel, latent)
     }
 

@@ -17,12 +17,12 @@ impl Operation for RepeatRows {
         if self.count == 0 {
             return graph_error(format!("repeat_rows: x is {x}, count is 0: each row must be repeated at least once"));
         }
-        Ok(Shape::new(x.rows * self.count, x.cols))
+        Ok(Shape::new(x.rows() * self.count, x.cols()))
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let x = inputs[0];
-        parallel_rows(outputs[0], x.shape.cols, #[inline(always)] |row, y| y.copy_from_slice(x.row(row / self.count)));
+        parallel_rows(outputs[0], x.shape.cols(), #[inline(always)] |row, y| y.copy_from_slice(x.row(row / self.count)));
     }
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
@@ -31,7 +31,7 @@ impl Operation for RepeatRows {
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::elementwise(fragment!("elementwise/repeat_rows.wgsl"), output.len())
-            .constant("COLS", output.cols)
+            .constant("COLS", output.cols())
             .constant("REPEATS", self.count)
     }
 
@@ -55,12 +55,12 @@ impl Operation for SumGroups {
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [x] = arity(Self::NAME, inputs)?;
-        Ok(Shape::new(groups_of(Self::NAME, x, self.count)?, x.cols))
+        Ok(Shape::new(groups_of(Self::NAME, x, self.count)?, x.cols()))
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let x = inputs[0];
-        parallel_rows(outputs[0], x.shape.cols, #[inline(always)] |group, sums| {
+        parallel_rows(outputs[0], x.shape.cols(), #[inline(always)] |group, sums| {
             sums.fill(T::zero());
             for i in 0..self.count {
                 for (sum, &x) in sums.iter_mut().zip(x.row(group * self.count + i)) {
@@ -76,7 +76,7 @@ impl Operation for SumGroups {
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::elementwise(fragment!("elementwise/sum_groups.wgsl"), output.len())
-            .constant("COLS", output.cols)
+            .constant("COLS", output.cols())
             .constant("GROUP", self.count)
     }
 
@@ -89,8 +89,8 @@ impl Operation for SumGroups {
 
 /// How many groups of `count` consecutive rows `x` has.
 pub(super) fn groups_of(name: &str, x: Shape, count: usize) -> Result<usize> {
-    if count == 0 || !x.rows.is_multiple_of(count) {
+    if count == 0 || !x.rows().is_multiple_of(count) {
         return graph_error(format!("{name}: x is {x}, a group is {count} rows: groups must fill the rows exactly"));
     }
-    Ok(x.rows / count)
+    Ok(x.rows() / count)
 }

@@ -57,7 +57,7 @@ impl Operation for RowNorm {
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [x] = arity(Self::NAME, inputs)?;
-        Ok(Shape::new(x.rows, 1))
+        Ok(Shape::new(x.rows(), 1))
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
@@ -74,9 +74,9 @@ impl Operation for RowNorm {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::reduction(fragment!("reduce/row_norm.wgsl"), output.rows)
+        Kernel::reduction(fragment!("reduce/row_norm.wgsl"), output.rows())
             .link(self.norm.fragment())
-            .constant("COLS", inputs[0].cols)
+            .constant("COLS", inputs[0].cols())
     }
 
     fn cases() -> Vec<Case> {
@@ -103,13 +103,13 @@ impl Operation for RowNormGradient {
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [x, d_y] = arity(Self::NAME, inputs)?;
-        same(Self::NAME, ["d_y", "a norm a row"], d_y, Shape::new(x.rows, 1))?;
+        same(Self::NAME, ["d_y", "a norm a row"], d_y, Shape::new(x.rows(), 1))?;
         Ok(x)
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (x, d_y) = (inputs[0], inputs[1]);
-        parallel_rows(outputs[0], x.shape.cols, #[inline(always)] |row, d_x| {
+        parallel_rows(outputs[0], x.shape.cols(), #[inline(always)] |row, d_x| {
             let d_y = d_y.values[row];
             for (d_x, &x) in d_x.iter_mut().zip(x.row(row)) {
                 *d_x = self.norm.slope(x) * d_y;
@@ -124,7 +124,7 @@ impl Operation for RowNormGradient {
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::elementwise(fragment!("reduce/row_norm_gradient.wgsl"), output.len())
             .link(self.norm.fragment())
-            .constant("COLS", output.cols)
+            .constant("COLS", output.cols())
     }
 
     fn cases() -> Vec<Case> {

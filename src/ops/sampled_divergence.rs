@@ -15,12 +15,12 @@ impl Operation for SampledDivergence {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [posterior, z] = arity(Self::NAME, inputs)?;
         sample_of(Self::NAME, posterior, z)?;
-        Ok(Shape::new(z.rows, 1))
+        Ok(Shape::new(z.rows(), 1))
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (posterior, z) = (inputs[0], inputs[1]);
-        let latent = z.shape.cols;
+        let latent = z.shape.cols();
         parallel_row_sums(outputs[0], z.shape, #[inline(always)] |row| {
             let (mean, logvar) = posterior.row(row).split_at(latent);
             let z = z.row(row);
@@ -41,8 +41,8 @@ impl Operation for SampledDivergence {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::reduction(fragment!("loss/sampled_divergence.wgsl"), output.rows)
-            .constant("LATENT", inputs[1].cols)
+        Kernel::reduction(fragment!("loss/sampled_divergence.wgsl"), output.rows())
+            .constant("LATENT", inputs[1].cols())
     }
 
     fn cases() -> Vec<Case> {
@@ -67,13 +67,13 @@ impl Operation for SampledDivergencePosteriorGradient {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [posterior, z, d_y] = arity(Self::NAME, inputs)?;
         sample_of(Self::NAME, posterior, z)?;
-        same(Self::NAME, ["d_y", "a divergence a row"], d_y, Shape::new(z.rows, 1))?;
+        same(Self::NAME, ["d_y", "a divergence a row"], d_y, Shape::new(z.rows(), 1))?;
         Ok(posterior)
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (posterior, z, d_y) = (inputs[0], inputs[1], inputs[2]);
-        let latent = z.shape.cols;
+        let latent = z.shape.cols();
         parallel_rows(outputs[0], 2 * latent, #[inline(always)] |row, d_posterior| {
             let (mean, logvar) = posterior.row(row).split_at(latent);
             let (z, d_y) = (z.row(row), d_y.values[row]);
@@ -92,7 +92,7 @@ impl Operation for SampledDivergencePosteriorGradient {
 
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::elementwise(fragment!("loss/sampled_divergence_posterior_gradient.wgsl"), inputs[1].len())
-            .constant("LATENT", inputs[1].cols)
+            .constant("LATENT", inputs[1].cols())
     }
 
     fn cases() -> Vec<Case> {
@@ -110,13 +110,13 @@ impl Operation for SampledDivergenceSampleGradient {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [posterior, z, d_y] = arity(Self::NAME, inputs)?;
         sample_of(Self::NAME, posterior, z)?;
-        same(Self::NAME, ["d_y", "a divergence a row"], d_y, Shape::new(z.rows, 1))?;
+        same(Self::NAME, ["d_y", "a divergence a row"], d_y, Shape::new(z.rows(), 1))?;
         Ok(z)
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (posterior, z, d_y) = (inputs[0], inputs[1], inputs[2]);
-        let latent = z.shape.cols;
+        let latent = z.shape.cols();
         parallel_rows(outputs[0], latent, #[inline(always)] |row, d_z| {
             let (mean, logvar) = posterior.row(row).split_at(latent);
             let (z, d_y) = (z.row(row), d_y.values[row]);
@@ -132,7 +132,7 @@ impl Operation for SampledDivergenceSampleGradient {
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::elementwise(fragment!("loss/sampled_divergence_sample_gradient.wgsl"), output.len())
-            .constant("LATENT", output.cols)
+            .constant("LATENT", output.cols())
     }
 
     fn cases() -> Vec<Case> {
@@ -143,7 +143,7 @@ impl Operation for SampledDivergenceSampleGradient {
 /// The latent size, of a posterior and a sample that belong together.
 fn sample_of(name: &str, posterior: Shape, z: Shape) -> Result<usize> {
     let latent = latent_of(name, posterior)?;
-    same(name, ["z", "a posterior's sample"], z, Shape::new(posterior.rows, latent))?;
+    same(name, ["z", "a posterior's sample"], z, Shape::new(posterior.rows(), latent))?;
     Ok(latent)
 }
 

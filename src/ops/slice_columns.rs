@@ -16,14 +16,14 @@ impl Operation for SliceColumns {
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [x] = arity(Self::NAME, inputs)?;
-        if self.count == 0 || self.start + self.count > x.cols {
+        if self.count == 0 || self.start + self.count > x.cols() {
             return graph_error(format!(
                 "slice_columns: x is {x}, columns {}..{} are asked for: they must lie inside",
                 self.start,
                 self.start + self.count
             ));
         }
-        Ok(Shape::new(x.rows, self.count))
+        Ok(Shape::new(x.rows(), self.count))
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
@@ -38,7 +38,7 @@ impl Operation for SliceColumns {
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::elementwise(fragment!("elementwise/slice_columns.wgsl"), output.len())
-            .constant("COLS", inputs[0].cols)
+            .constant("COLS", inputs[0].cols())
             .constant("START", self.start)
             .constant("TAKEN", self.count)
     }

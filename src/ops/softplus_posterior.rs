@@ -21,7 +21,7 @@ impl Operation for SoftplusPosterior {
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let input = inputs[0];
-        let latent = input.shape.cols / 2;
+        let latent = input.shape.cols() / 2;
         parallel_rows(outputs[0], 2 * latent, #[inline(always)] |row, posterior| {
             posterior.copy_from_slice(input.row(row));
             for value in &mut posterior[latent..] {
@@ -39,8 +39,8 @@ impl Operation for SoftplusPosterior {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        let latent = output.cols / 2;
-        Kernel::elementwise(fragment!("loss/softplus_posterior.wgsl"), output.rows * latent)
+        let latent = output.cols() / 2;
+        Kernel::elementwise(fragment!("loss/softplus_posterior.wgsl"), output.rows() * latent)
             .link(fragment!("common/math.wgsl"))
             .constant("LATENT", latent)
     }
@@ -69,7 +69,7 @@ impl Operation for SoftplusPosteriorGradient {
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (input, d_posterior) = (inputs[0], inputs[1]);
-        let latent = input.shape.cols / 2;
+        let latent = input.shape.cols() / 2;
         parallel_rows(outputs[0], 2 * latent, #[inline(always)] |row, d| {
             d.copy_from_slice(d_posterior.row(row));
             for (d, &raw) in d[latent..].iter_mut().zip(&input.row(row)[latent..]) {
@@ -88,8 +88,8 @@ impl Operation for SoftplusPosteriorGradient {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        let latent = output.cols / 2;
-        Kernel::elementwise(fragment!("loss/softplus_posterior_gradient.wgsl"), output.rows * latent)
+        let latent = output.cols() / 2;
+        Kernel::elementwise(fragment!("loss/softplus_posterior_gradient.wgsl"), output.rows() * latent)
             .link(fragment!("common/math.wgsl"))
             .constant("LATENT", latent)
     }

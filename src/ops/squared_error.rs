@@ -12,7 +12,7 @@ impl Operation for SquaredError {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [y, x] = arity(Self::NAME, inputs)?;
         same(Self::NAME, ["output", "target"], y, x)?;
-        Ok(Shape::new(y.rows, 1))
+        Ok(Shape::new(y.rows(), 1))
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
@@ -32,8 +32,8 @@ impl Operation for SquaredError {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::reduction(fragment!("loss/squared_error.wgsl"), output.rows)
-            .constant("COLS", inputs[0].cols)
+        Kernel::reduction(fragment!("loss/squared_error.wgsl"), output.rows())
+            .constant("COLS", inputs[0].cols())
     }
 
     fn cases() -> Vec<Case> {
@@ -52,13 +52,13 @@ impl Operation for SquaredErrorGradient {
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [y, x, d_loss] = arity(Self::NAME, inputs)?;
-        same(Self::NAME, ["d_loss", "loss"], d_loss, Shape::new(y.rows, 1))?;
+        same(Self::NAME, ["d_loss", "loss"], d_loss, Shape::new(y.rows(), 1))?;
         same(Self::NAME, ["output", "target"], y, x)
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let (output, target, d_loss) = (inputs[0], inputs[1], inputs[2]);
-        parallel_rows(outputs[0], output.shape.cols, #[inline(always)] |row, out| {
+        parallel_rows(outputs[0], output.shape.cols(), #[inline(always)] |row, out| {
             let twice = d_loss.values[row] + d_loss.values[row];
             let terms = output.row(row).iter().zip(target.row(row));
             for (d, (&y, &x)) in out.iter_mut().zip(terms) {
@@ -72,7 +72,7 @@ impl Operation for SquaredErrorGradient {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::elementwise(fragment!("loss/squared_error_gradient.wgsl"), output.len()).constant("COLS", output.cols)
+        Kernel::elementwise(fragment!("loss/squared_error_gradient.wgsl"), output.len()).constant("COLS", output.cols())
     }
 
     fn cases() -> Vec<Case> {

@@ -19,7 +19,6 @@ use crate::ops::{
     Activation, ActivationGradient, AddScaled, BatchMean, BatchMeanGradient, BiasActivation, BoundTerms, Constant,
     Epilogue, Factor, Likelihood, Matmul, Op, Operand, PartsMean, Record, RecordBound, Scale, Transpose,
 };
-use crate::tensor::Shape;
 
 /// Joins what can be joined.
 pub(super) fn fuse(graph: &mut Graph, fusion: Fusion) {
@@ -125,7 +124,8 @@ fn likelihood(graph: &mut Graph, id: NodeId) -> Option<()> {
         && readers(graph, last).is_some()
         && mean_weight(graph, of[2])? == Factor::Constant(1.0);
     fits.then_some(())?;
-    let Shape { rows, cols } = graph.shape(id);
+    let shape = graph.shape(id);
+    let (rows, cols) = (shape.rows(), shape.cols());
     let epilogue = Epilogue::Likelihood { score, activation, target: Operand::Stored };
     graph.replace(id, Matmul { epilogue, ..matmul }, vec![a, b, inputs[1], target]);
     graph.redirect(last, id);

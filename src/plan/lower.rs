@@ -123,18 +123,19 @@ struct Lowering {
 
 impl Lowering {
     fn new(plan: &Plan) -> Lowering {
-        let real = |role, elements: usize| Buffer { role, dtype: DType::F32, bytes: 4 * elements.max(1) as u64 };
-        let arenas = plan.arenas.iter().map(|&arena| real(Role::Arena(arena.to_owned()), plan.layout.len()));
+        let real = |role, bytes: usize| Buffer { role, dtype: DType::F32, bytes: bytes.max(4) as u64 };
+        let arena = plan.layout.len() * DType::F32.bytes();
+        let arenas = plan.arenas.iter().map(|&name| real(Role::Arena(name.to_owned()), arena));
         let mut buffers: Vec<Buffer> = arenas.collect();
         if !plan.metrics.is_empty() {
-            buffers.push(real(Role::Metrics, MAX_STEPS * plan.metrics.len()));
+            buffers.push(real(Role::Metrics, MAX_STEPS * plan.metrics.len() * DType::F32.bytes()));
         }
         for &(index, shape, dtype) in &plan.datasets {
             let bytes = shape.len() * dtype.bytes();
             buffers.push(Buffer { role: Role::Dataset(index), dtype, bytes: bytes.next_multiple_of(4) as u64 });
         }
         let first_local = buffers.len();
-        buffers.extend(plan.locals.iter().map(|&elements| real(Role::Local, elements)));
+        buffers.extend(plan.locals.iter().map(|&bytes| real(Role::Local, bytes)));
         let [scalars, metrics] =
             [&plan.scalars, &plan.metrics].map(|names| names.iter().map(|&name| name.to_owned()).collect());
         let recording = Recording { buffers, scalars, metrics, ..Recording::default() };
@@ -161,7 +162,7 @@ impl Lowering {
         let (offset, bytes) = match held.role {
             // Rows are chosen by the step, examples by its order: both are bound whole.
             Role::Metrics | Role::Dataset(_) => (0, held.bytes),
-            _ => ([view.offset, view.shape.len()].map(|elements| (elements * held.dtype.bytes()) as u64)).into(),
+            _ => (view.offset as u64, view.bytes() as u64),
         };
         Binding { buffer, offset, bytes, writes }
     }

@@ -22,7 +22,7 @@ pub use pool::Pool;
 pub use recording::Recording;
 
 use crate::error::{Result, graph_error};
-use crate::graph::{GRADIENTS, Graph, NodeId, PARAMETERS, ParameterId, ParameterLayout, Source};
+use crate::graph::{GRADIENTS, Graph, Node, NodeId, PARAMETERS, ParameterId, ParameterLayout, Source};
 use crate::ops::{Effect, Op};
 use crate::step::{MAX_SCALARS, MAX_STEPS};
 use crate::tensor::{DType, Shape};
@@ -41,15 +41,29 @@ pub enum BufferId {
     Local(usize),
 }
 
-/// A value's place: a buffer, elements before it, its shape.
+/// A value's place: a buffer, bytes before it, its shape, and how it is stored.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct BufferView {
     /// The buffer.
     pub buffer: BufferId,
-    /// Elements before it.
+    /// Bytes before it.
     pub offset: usize,
     /// Its shape.
     pub shape: Shape,
+    /// How its elements are stored.
+    pub dtype: DType,
+}
+
+impl BufferView {
+    /// Its size in bytes.
+    pub fn bytes(&self) -> usize {
+        self.shape.len() * self.dtype.bytes()
+    }
+
+    /// Elements before it.
+    pub fn first(&self) -> usize {
+        self.offset / self.dtype.bytes()
+    }
 }
 
 /// One op on its buffers.
@@ -72,7 +86,7 @@ pub struct Plan {
     pub layout: ParameterLayout,
     /// The dispatches, in order.
     pub dispatches: Vec<Dispatch>,
-    /// Elements of each local buffer.
+    /// Bytes of each local buffer.
     pub locals: Vec<usize>,
     /// Values the host may write before a run.
     pub inputs: Vec<(String, BufferView)>,
@@ -205,10 +219,10 @@ impl Planner {
             Source::Arena(name, offset) => Some(self.in_arena(name, *offset, shape)),
             Source::Dataset(index) => {
                 self.plan.datasets.push((*index, shape, node.dtype));
-                Some(BufferView { buffer: BufferId::Dataset(*index), offset: 0, shape })
+                Some(BufferView { buffer: BufferId::Dataset(*index), offset: 0, shape, dtype: node.dtype })
             }
             Source::Input(name) => {
-                let view = self.fresh(shape);
+                let view = self.fresh(shape, node.dtype);
                 self.plan.inputs.push((name.clone(), view));
                 Some(view)
             }
@@ -232,7 +246,7 @@ impl Planner {
                     node.source == Source::Secondary && node.inputs[0] == id
                 });
                 let values = std::iter::once(id).chain(secondary);
-                values.map(|value| self.value(value, graph.shape(value))).collect()
+                values.map(|value| self.value(value, graph.node(value))).collect()
             }
             Effect::Update(count) | Effect::UpdateElements(count) => {
                 let updated: Vec<BufferView> = inputs.drain(..count).collect();
@@ -242,7 +256,7 @@ impl Planner {
             }
             Effect::Record => {
                 let shape = Shape::new(MAX_STEPS, self.plan.metrics.len());
-                vec![BufferView { buffer: BufferId::Metrics, offset: 0, shape }]
+                vec![BufferView { buffer: BufferId::Metrics, offset: 0, shape, dtype: DType::F32 }]
             }
         };
         for scalar in op.scalars() {
@@ -256,28 +270,29 @@ impl Planner {
 
     /// Whether an earlier dispatch of the step updated what is there in place.
     fn is_stale(&self, view: &BufferView) -> bool {
-        let end = |view: &BufferView| view.offset + view.shape.len();
+        let end = |view: &BufferView| view.offset + view.bytes();
         let overlaps =
             |other: &BufferView| other.buffer == view.buffer && other.offset < end(view) && view.offset < end(other);
         self.updated.iter().any(overlaps)
     }
 
-    /// A view of an arena, which the plan then lists.
-    fn in_arena(&mut self, name: &'static str, offset: usize, shape: Shape) -> BufferView {
+    /// A view of an arena from this element on; the plan then lists the arena.
+    fn in_arena(&mut self, name: &'static str, first: usize, shape: Shape) -> BufferView {
         if !self.plan.arenas.contains(&name) {
             self.plan.arenas.push(name);
         }
-        BufferView { buffer: BufferId::Arena(name), offset, shape }
+        let dtype = DType::F32;
+        BufferView { buffer: BufferId::Arena(name), offset: first * dtype.bytes(), shape, dtype }
     }
 
     /// The place of a new value.
-    fn value(&mut self, id: NodeId, shape: Shape) -> BufferView {
+    fn value(&mut self, id: NodeId, node: &Node) -> BufferView {
         let view = match self.gradient_of.get(&id) {
             Some(&parameter) => {
                 let offset = self.plan.layout.get(parameter).offset;
-                self.in_arena(GRADIENTS, offset, shape)
+                self.in_arena(GRADIENTS, offset, node.shape)
             }
-            None => self.local(shape),
+            None => self.local(node.shape, node.dtype),
         };
         self.places[id.0] = Some(view);
         view
@@ -288,18 +303,19 @@ impl Planner {
     }
 
     /// A local buffer for a value that may be released: the smallest free one that is large enough, or a new one.
-    fn local(&mut self, shape: Shape) -> BufferView {
-        let held = |local: usize| self.plan.locals[local];
-        let found = self.free.iter().enumerate().filter(|(_, local)| held(**local) >= shape.len());
+    fn local(&mut self, shape: Shape, dtype: DType) -> BufferView {
+        let (bytes, held) = (shape.len() * dtype.bytes(), |local: usize| self.plan.locals[local]);
+        let found = self.free.iter().enumerate().filter(|(_, local)| held(**local) >= bytes);
         match found.min_by_key(|(_, local)| held(**local)).map(|(at, _)| at) {
-            Some(at) => BufferView { buffer: BufferId::Local(self.free.remove(at)), offset: 0, shape },
-            None => self.fresh(shape),
+            Some(at) => BufferView { buffer: BufferId::Local(self.free.remove(at)), offset: 0, shape, dtype },
+            None => self.fresh(shape, dtype),
         }
     }
 
-    fn fresh(&mut self, shape: Shape) -> BufferView {
-        self.plan.locals.push(shape.len());
-        BufferView { buffer: BufferId::Local(self.plan.locals.len() - 1), offset: 0, shape }
+    fn fresh(&mut self, shape: Shape, dtype: DType) -> BufferView {
+        // Whole words, which is what a GPU binds.
+        self.plan.locals.push((shape.len() * dtype.bytes()).next_multiple_of(4));
+        BufferView { buffer: BufferId::Local(self.plan.locals.len() - 1), offset: 0, shape, dtype }
     }
 
     fn release(&mut self, id: NodeId) {

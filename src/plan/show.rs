@@ -4,8 +4,8 @@ use super::{BufferId, BufferView, Dispatch, Plan};
 use std::fmt;
 
 impl Plan {
-    /// Elements of all local buffers.
-    pub fn local_elements(&self) -> usize {
+    /// Bytes of all local buffers.
+    pub fn local_bytes(&self) -> usize {
         self.locals.iter().sum()
     }
 
@@ -28,11 +28,11 @@ impl fmt::Display for Plan {
         }
         write!(
             f,
-            "{} ops in {} dispatches, {} local buffers of {} elements",
+            "{} ops in {} dispatches, {} local buffers of {} bytes",
             self.dispatches.len(),
             self.groups().count(),
             self.locals.len(),
-            self.local_elements()
+            self.local_bytes()
         )
     }
 }

@@ -15,7 +15,7 @@ use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 use serde::{Deserialize, Serialize};
 
-use super::tensor::{Tensor, safetensors, stored_shape};
+use super::tensor::{Tensor, safetensors};
 use crate::backend::{Device, Precision, Session};
 use crate::config::{BetaSchedule, Binarise, RateSchedule, TrainConfig, may_change};
 use crate::data::{Dataset, Fingerprint, ImageSize, Schema};
@@ -296,7 +296,7 @@ impl Checkpoint {
         let held = Model::new(ours.clone())?;
         for at in 0..held.layout().parameters().len().max(model.layout().parameters().len()) {
             let named = |layout: &ParameterLayout| {
-                layout.parameters().get(at).map(|parameter| (parameter.name.clone(), stored_shape(parameter)))
+                layout.parameters().get(at).map(|parameter| (parameter.name.clone(), parameter.shape))
             };
             match (named(held.layout()), named(model.layout())) {
                 (held, wanted) if held == wanted => {}
@@ -350,11 +350,11 @@ fn read_arena(tensors: &SafeTensors<'_>, layout: &ParameterLayout, prefix: &str)
     for parameter in layout.parameters() {
         let name = format!("{prefix}{}", parameter.name);
         let tensor = tensors.tensor(&name).map_err(|_| format!("tensor {name} is missing"))?;
-        let shape = stored_shape(parameter);
+        let shape = parameter.shape;
         if tensor.dtype() != Dtype::F32 {
             return Err(format!("tensor {name} is {:?}, it must be F32", tensor.dtype()));
         }
-        if tensor.shape() != shape {
+        if tensor.shape() != shape.extents() {
             return Err(format!("tensor {name} is {:?}, its architecture has {shape:?}", tensor.shape()));
         }
         let values = &mut arena[parameter.offset..][..parameter.shape.len()];

@@ -92,5 +92,5 @@ fn first_not_finite(graph: &Graph, values: &[Vec<f32>]) -> Option<String> {
         (Source::Op(op), _) => format!("the output of {}", op.name()),
         _ => "an input".to_owned(),
     };
-    Some(format!("{name}, [{}, {}]: element {at} is {}", node.shape.rows, node.shape.cols, value[at]))
+    Some(format!("{name}, {}: element {at} is {}", node.shape, value[at]))
 }

@@ -4,9 +4,7 @@ use crate::backend::Device;
 use crate::error::{Error, Result};
 use crate::graph::ParameterLayout;
 use crate::plan::{Plan, Pool};
-
-/// Bytes of a value on a device.
-const VALUE: u64 = 4;
+use crate::tensor::DType;
 
 /// Checks plans that one session will hold, the data set apart, which is streamed where it does not fit.
 ///
@@ -16,9 +14,9 @@ const VALUE: u64 = 4;
 pub(super) fn check(device: &dyn Device, layout: &ParameterLayout, plans: &[Plan], batch_size: usize) -> Result<()> {
     // The host has the parameters too, and on the CPU everything. What is reserved here is given back at once; a system that
     // promises memory it does not have (Linux, within limits) is not asked further.
-    let values = values(layout, plans);
-    if Vec::<f32>::new().try_reserve_exact(usize::try_from(values).unwrap_or(usize::MAX)).is_err() {
-        let gibibytes = (values * VALUE) as f64 / f64::from(1 << 30);
+    let bytes = bytes(layout, plans);
+    if Vec::<u8>::new().try_reserve_exact(usize::try_from(bytes).unwrap_or(usize::MAX)).is_err() {
+        let gibibytes = bytes as f64 / f64::from(1 << 30);
         let (count, name) = (layout.count(), device.name());
         let reason = format!(
             "{count} parameters with their moments, and batches of {batch_size}, need {gibibytes:.1} GiB, which this machine \
@@ -33,12 +31,12 @@ pub(super) fn check(device: &dyn Device, layout: &ParameterLayout, plans: &[Plan
         let reason = format!("{what} needs {needed} in one binding, this adapter allows {allowed} MiB: use {instead}");
         Err(Error::device(device.name(), reason))
     };
-    let parameters = VALUE * layout.len() as u64;
+    let parameters = (layout.len() * DType::F32.bytes()) as u64;
     if parameters > limit {
         let instead = "smaller layers (--hidden, --latent), or --device cpu".to_owned();
         return does_not_fit("the model", parameters, instead);
     }
-    let largest = plans.iter().flat_map(|plan| &plan.locals).max().map_or(0, |&len| VALUE * len as u64);
+    let largest = plans.iter().flat_map(|plan| &plan.locals).max().map_or(0, |&bytes| bytes as u64);
     if largest > limit {
         let instead = match limit * batch_size as u64 / largest {
             0 => "smaller layers (--hidden), or --device cpu".to_owned(),
@@ -49,8 +47,8 @@ pub(super) fn check(device: &dyn Device, layout: &ParameterLayout, plans: &[Plan
     Ok(())
 }
 
-/// Values that a session of these plans holds: its arenas, the buffers that programs share, and their own.
-fn values(layout: &ParameterLayout, plans: &[Plan]) -> u64 {
+/// Bytes that a session of these plans holds: its arenas, the buffers that programs share, and their own.
+fn bytes(layout: &ParameterLayout, plans: &[Plan]) -> u64 {
     let mut arenas: Vec<&str> = plans.iter().flat_map(|plan| &plan.arenas).copied().collect();
     arenas.sort_unstable();
     arenas.dedup();
@@ -61,6 +59,6 @@ fn values(layout: &ParameterLayout, plans: &[Plan]) -> u64 {
         own = sizes(ports).into_iter().fold(own, u64::saturating_add);
         pool.assign(&sizes(shared));
     }
-    let arenas = (arenas.len() as u64).saturating_mul(layout.len() as u64);
+    let arenas = (arenas.len() as u64).saturating_mul((layout.len() * DType::F32.bytes()) as u64);
     pool.sizes().iter().fold(arenas.saturating_add(own), |sum, &size| sum.saturating_add(size))
 }

@@ -20,7 +20,7 @@ impl Tensor<'_> {
     pub(crate) fn all<'a>(layout: &ParameterLayout, prefix: &str, arena: &'a [f32]) -> Vec<Tensor<'a>> {
         let tensor = |parameter: &Parameter| Tensor {
             name: format!("{prefix}{}", parameter.name),
-            shape: stored_shape(parameter),
+            shape: parameter.shape.extents().to_vec(),
             values: &arena[parameter.offset..][..parameter.shape.len()],
         };
         layout.parameters().iter().map(tensor).collect()
@@ -29,14 +29,6 @@ impl Tensor<'_> {
     /// The values, little-endian.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         self.values.iter().flat_map(|value| value.to_le_bytes()).collect()
-    }
-}
-
-/// PyTorch's shape: biases have one dimension.
-pub(crate) fn stored_shape(parameter: &Parameter) -> Vec<usize> {
-    match parameter.name.ends_with(".bias") {
-        true => vec![parameter.shape.cols],
-        false => vec![parameter.shape.rows, parameter.shape.cols],
     }
 }
 

@@ -43,7 +43,7 @@ pub fn on_gpu(case: &Case, rows: usize, device: &Gpu) -> Result<Vec<f64>> {
 
 /// Rows that count: of a masked op, not all of them.
 pub fn rows(case: &Case) -> usize {
-    case.inputs.first().map_or(1, |(shape, _)| (shape.rows * 3).div_ceil(4))
+    case.inputs.first().map_or(1, |(shape, _)| (shape.rows() * 3).div_ceil(4))
 }
 
 /// A kernel of more workgroups than a dimension has, 65,535 of 128 elements: too large for the registry.

@@ -75,7 +75,7 @@ pub fn dataset(case: &Case) -> Option<Images> {
         Fill::Reals => Values::Reals(elements.map(|e| draw.uniform(0, e)).collect()),
         _ => return None,
     };
-    Some(Images::new(ImageSize::grey(1, shape.cols), pixels))
+    Some(Images::new(ImageSize::grey(1, shape.cols()), pixels))
 }
 
 /// All inputs by name.

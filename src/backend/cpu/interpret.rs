@@ -26,6 +26,7 @@ pub fn interpret<T: Real>(
             Source::Dataset(index) => match data[*index].values {
                 Values::Bytes(_) => Vec::new(),
                 Values::Reals(reals) => reals.iter().map(|&real| T::from_f64(f64::from(real))).collect(),
+                Values::Halves(halves) => halves.iter().map(|&half| T::from_f64(half.to_f64())).collect(),
             },
             Source::Input(name) => match inputs.get(name) {
                 Some(values) if values.len() == node.shape.len() => values.clone(),
@@ -42,7 +43,7 @@ pub fn interpret<T: Real>(
                     let bytes = match graph.node(NodeId(id)).source {
                         Source::Dataset(index) => match data[index].values {
                             Values::Bytes(bytes) => bytes,
-                            Values::Reals(_) => &[],
+                            Values::Reals(_) | Values::Halves(_) => &[],
                         },
                         _ => &[],
                     };

@@ -94,6 +94,10 @@ impl<T: Real> Held<T> {
                 let reals = reals.iter().map(|&real| T::from_f64(f64::from(real))).collect();
                 Held { kind, bytes: Vec::new(), reals }
             }
+            Values::Halves(halves) => {
+                let reals = halves.iter().map(|&half| T::from_f64(half.to_f64())).collect();
+                Held { kind, bytes: Vec::new(), reals }
+            }
         }
     }
 }
@@ -131,7 +135,7 @@ impl<T: Real> CpuSession<T> {
     /// A program's output, in full precision.
     pub fn output(&self, program: ProgramId, name: &str) -> Result<&[T]> {
         let view = named(ports(&self.programs[program.0].plan.outputs), name)?;
-        Ok(&self.buffer(view.buffer)[view.offset..][..view.shape.len()])
+        Ok(&self.buffer(view.buffer)[view.first()..][..view.shape.len()])
     }
 
     /// A program's input, to be written in full precision.
@@ -192,7 +196,9 @@ impl<T: Real> CpuSession<T> {
 
     /// Where each of a plan's local buffers is, new ones made where needed.
     fn place_locals(&mut self, plan: &Plan) -> Vec<usize> {
-        let new = |locals: &mut Vec<AlignedVec<T>>, len: usize| {
+        // A value takes a place of its own size on the CPU, whatever it is stored as.
+        let new = |locals: &mut Vec<AlignedVec<T>>, bytes: usize| {
+            let len = bytes / DType::F32.bytes();
             // Not a number until written: a dispatch that reads what no other wrote shows at once.
             locals.push(AlignedVec::new(len, T::nan()));
             locals.len() - 1
@@ -208,14 +214,15 @@ impl<T: Real> CpuSession<T> {
         places
             .into_iter()
             .zip(&plan.locals)
-            .map(|(place, &len)| place.unwrap_or_else(|| new(&mut self.locals, len)))
+            .map(|(place, &bytes)| place.unwrap_or_else(|| new(&mut self.locals, bytes)))
             .collect()
     }
 
     /// Updates one parameter after another: threads take each from both ends, as they do the rows of its gradient's product
     /// and the panels of the products that read it.
     fn update(&self, step: &Step, dispatch: &Dispatch, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
-        let BufferView { buffer, offset, shape } = dispatch.outputs[0];
+        let BufferView { buffer, shape, .. } = dispatch.outputs[0];
+        let offset = dispatch.outputs[0].first();
         let within = |span: &std::ops::Range<usize>| (offset..offset + shape.len()).contains(&span.start);
         let spans: Few<_> = match buffer {
             BufferId::Arena(_) => self.layout.ids().map(|id| self.layout.span(id)).filter(within).collect(),
@@ -239,7 +246,7 @@ impl<T: Real> CpuSession<T> {
                 View { shape: view.shape, values: &held.reals, bytes: &held.bytes }
             }
             id => {
-                let values = &self.buffer(id)[view.offset..][..view.shape.len()];
+                let values = &self.buffer(id)[view.first()..][..view.shape.len()];
                 View { shape: view.shape, values, bytes: &[] }
             }
         }
@@ -256,15 +263,15 @@ fn parts<'a, T: Real>(buffers: &'a mut [(BufferId, AlignedVec<T>)], outputs: &[B
     let mut parts: Few<Option<&mut [T]>> = outputs.iter().map(|_| None).collect();
     for (place, values) in buffers {
         let mut inside: Few<usize> = (0..outputs.len()).filter(|&i| outputs[i].buffer == *place).collect();
-        inside.sort_by_key(|&i| outputs[i].offset);
+        inside.sort_by_key(|&i| outputs[i].first());
         let (mut rest, mut at) = (&mut values[..], 0);
         for i in inside {
             let len = match place {
                 BufferId::Metrics => rest.len(),
                 _ => outputs[i].shape.len(),
             };
-            let (part, after) = rest.split_at_mut(outputs[i].offset - at).1.split_at_mut(len);
-            (rest, at) = (after, outputs[i].offset + len);
+            let (part, after) = rest.split_at_mut(outputs[i].first() - at).1.split_at_mut(len);
+            (rest, at) = (after, outputs[i].first() + len);
             parts[i] = Some(part);
         }
     }
@@ -347,6 +354,9 @@ impl<T: Real> Session for CpuSession<T> {
             Values::Bytes(bytes) => held.bytes[..bytes.len()].copy_from_slice(bytes),
             Values::Reals(reals) => {
                 held.reals.iter_mut().zip(reals).for_each(|(to, &from)| *to = T::from_f64(f64::from(from)));
+            }
+            Values::Halves(halves) => {
+                held.reals.iter_mut().zip(halves).for_each(|(to, &from)| *to = T::from_f64(from.to_f64()));
             }
         }
         Ok(())

@@ -8,13 +8,13 @@ use crate::rng::Stream;
 pub enum Epilogue {
     /// Store it.
     Store,
-    /// `activation(sum + bias[col])` is stored; input: the bias `[1, n]`.
+    /// `activation(sum + bias[col])` is stored; input: the bias `[n]`.
     BiasActivation(Activation),
     /// `sum * slope(y[row, col])` is stored; input: the activated value y `[m, n]`.
     ActivationGradient(Activation),
     /// `y = activation(sum + bias[col])` is scored; stored is the gradient of the batch's mean loss with respect to the
     /// activation's argument, and as a second value `[m, ceil(n / 4)]` parts of which each row sums to that row's loss; how
-    /// a row is cut is the back-end's. Inputs: the bias `[1, n]`, and what the target `[m, n]` is loaded from.
+    /// a row is cut is the back-end's. Inputs: the bias `[n]`, and what the target `[m, n]` is loaded from.
     Likelihood {
         /// How y is scored.
         score: Likelihood,
@@ -56,7 +56,7 @@ impl Epilogue {
             Epilogue::Store => arity::<0>(NAME, more).map(|_| output),
             Epilogue::BiasActivation(_) => {
                 let [bias] = arity(NAME, more)?;
-                same(NAME, ["bias", "output row"], bias, Shape::new(1, n)).map(|_| output)
+                same(NAME, ["bias", "output row"], bias, Shape::of([n])).map(|_| output)
             }
             Epilogue::ActivationGradient(_) => {
                 let [y] = arity(NAME, more)?;
@@ -64,7 +64,7 @@ impl Epilogue {
             }
             Epilogue::Likelihood { target: load, .. } => {
                 let [bias, target] = arity(NAME, more)?;
-                same(NAME, ["bias", "output row"], bias, Shape::new(1, n))?;
+                same(NAME, ["bias", "output row"], bias, Shape::of([n]))?;
                 same(NAME, ["target", "output"], load.shape(target), output)
             }
             Epilogue::Posterior { .. } => {

@@ -48,9 +48,9 @@ impl Matmul {
     pub fn extents(&self, a: Shape, b: Shape) -> (usize, usize, usize) {
         let (a, b) = (self.a.shape(a), self.b.shape(b));
         match self.transpose {
-            Transpose::Neither => (a.rows, b.cols, a.cols),
-            Transpose::B => (a.rows, b.rows, a.cols),
-            Transpose::A => (a.cols, b.cols, a.rows),
+            Transpose::Neither => (a.rows(), b.cols(), a.cols()),
+            Transpose::B => (a.rows(), b.rows(), a.cols()),
+            Transpose::A => (a.cols(), b.cols(), a.rows()),
         }
     }
 
@@ -66,9 +66,9 @@ impl Operation for Matmul {
         let [a, b] = arity(Self::NAME, &inputs[..inputs.len().min(2)])?;
         let (left, right) = (self.a.shape(a), self.b.shape(b));
         let (left_k, right_k, rule) = match self.transpose {
-            Transpose::Neither => (left.cols, right.rows, "left columns must equal right rows"),
-            Transpose::B => (left.cols, right.cols, "left columns must equal the transposed right's columns"),
-            Transpose::A => (left.rows, right.rows, "the transposed left's rows must equal right rows"),
+            Transpose::Neither => (left.cols(), right.rows(), "left columns must equal right rows"),
+            Transpose::B => (left.cols(), right.cols(), "left columns must equal the transposed right's columns"),
+            Transpose::A => (left.rows(), right.rows(), "the transposed left's rows must equal right rows"),
         };
         if left_k != right_k {
             return graph_error(format!("matmul: left is {left}, right is {right}: {rule}"));
@@ -184,10 +184,10 @@ impl Operation for Matmul {
         let [m, n, k] = [65, 31, 37];
         for activation in Activation::ALL {
             for (epilogue, third) in
-                [(Epilogue::BiasActivation(activation), [1, n]), (Epilogue::ActivationGradient(activation), [m, n])]
+                [(Epilogue::BiasActivation(activation), Shape::of([n])), (Epilogue::ActivationGradient(activation), Shape::new(m, n))]
             {
                 let op = Matmul { epilogue, ..Matmul::new(Transpose::B) };
-                cases.push(Case::new(op, k, &[([m, k], Fill::Normal), ([n, k], Fill::Normal), (third, Fill::Unit)]));
+                cases.push(Case::new(op, k, &[(Shape::new(m, k), Fill::Normal), (Shape::new(n, k), Fill::Normal), (third, Fill::Unit)]));
             }
         }
         cases

@@ -19,7 +19,7 @@ impl Operand {
     pub fn shape(&self, stored: Shape) -> Shape {
         match self {
             Operand::Stored => stored,
-            Operand::Gathered(gather) => Shape::new(gather.rows, stored.cols),
+            Operand::Gathered(gather) => Shape::new(gather.rows, stored.cols()),
         }
     }
 
@@ -38,7 +38,7 @@ impl Operand {
     /// How kernels read it, where it is stored so.
     pub(super) fn loader(&self, stored: Shape, k_contiguous: bool) -> Box<dyn Loader> {
         match self {
-            Operand::Stored => Box::new(Dense { k_contiguous, cols: stored.cols }),
+            Operand::Stored => Box::new(Dense { k_contiguous, cols: stored.cols() }),
             Operand::Gathered(gather) => Box::new(Batch { gather: *gather, data: stored, k_contiguous }),
         }
     }

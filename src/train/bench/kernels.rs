@@ -9,7 +9,6 @@ use crate::data::Dataset;
 use crate::error::Result;
 use crate::ops::Op;
 use crate::plan::{BufferId, BufferView, Dispatch, Options, Plan};
-use crate::tensor::DType;
 
 /// One dispatch of a step.
 #[derive(Clone, Debug, Serialize)]
@@ -62,11 +61,12 @@ pub fn measure(
     let repeats = (seconds / once.max(1e-6)).clamp(REPEATS[0], REPEATS[1]) as usize;
     let times = timed(repeats)?;
     let all: f64 = times.iter().sum();
-    let groups = plans.iter().flat_map(|plan| plan.groups().map(move |group| (plan, group)));
-    let mut kernels: Vec<KernelTime> = groups
+    let mut kernels: Vec<KernelTime> = plans
+        .iter()
+        .flat_map(Plan::groups)
         .zip(times)
         .enumerate()
-        .map(|(at, ((plan, group), seconds))| {
+        .map(|(at, (group, seconds))| {
             let products: Vec<Product> = group.iter().filter_map(Product::of).collect();
             let output = group[0].outputs[0].shape;
             // A dispatch too short for the device's clock has no rate.
@@ -76,12 +76,12 @@ pub fn measure(
                 device: device.name(),
                 dispatch: at,
                 op: group.iter().map(|dispatch| dispatch.op.name()).collect::<Vec<_>>().join(" | "),
-                output: [output.rows, output.cols],
+                output: [output.rows(), output.cols()],
                 product: products.first().map(|product| product.size),
                 ms: 1e3 * seconds,
                 share: seconds / all,
                 gflops: (!products.is_empty()).then(|| rate(products.iter().map(Product::flops).sum())),
-                gb_per_s: rate(group.iter().map(|dispatch| bytes(plan, dispatch)).sum()),
+                gb_per_s: rate(group.iter().map(|dispatch| bytes(dispatch)).sum()),
                 version: env!("CARGO_PKG_VERSION"),
             }
         })
@@ -92,23 +92,22 @@ pub fn measure(
 
 /// Bytes of a dispatch's inputs and outputs, each once, in f32 and the data's own type. What is updated in place counts as
 /// both; of a data set only the examples that the step takes.
-pub fn bytes(plan: &Plan, dispatch: &Dispatch) -> u64 {
-    let size = |slice: &BufferView| match slice.buffer {
-        BufferId::Metrics => 4 * slice.shape.cols,
-        _ => 4 * slice.shape.len(),
+pub fn bytes(dispatch: &Dispatch) -> u64 {
+    let size = |view: &BufferView| match view.buffer {
+        BufferId::Metrics => view.shape.cols() * view.dtype.bytes(),
+        _ => view.bytes(),
     };
-    let read = |(at, slice): (usize, &BufferView)| match slice.buffer {
-        BufferId::Dataset(index) => {
+    let read = |(at, view): (usize, &BufferView)| match view.buffer {
+        BufferId::Dataset(_) => {
             let taken = match (&dispatch.op, at) {
-                (Op::Matmul(product), 0) => product.a.shape(slice.shape),
-                (Op::Matmul(product), 1) => product.b.shape(slice.shape),
+                (Op::Matmul(product), 0) => product.a.shape(view.shape),
+                (Op::Matmul(product), 1) => product.b.shape(view.shape),
                 // A gather's value, or the target of a product's likelihood: one a value of the output.
                 _ => dispatch.outputs[0].shape,
             };
-            let bytes = plan.datasets.iter().any(|&(set, _, dtype)| set == index && dtype == DType::U8);
-            if bytes { taken.len() } else { 4 * taken.len() }
+            taken.len() * view.dtype.bytes()
         }
-        _ => size(slice),
+        _ => size(view),
     };
     let read: usize = dispatch.inputs.iter().enumerate().map(read).sum();
     let written: usize = dispatch.outputs.iter().map(size).sum();
@@ -147,8 +146,7 @@ mod tests {
         let data = Dataset::synthetic(Synthetic::Uniform, 64, 16, 0);
         let (model, plans) = work_plans(&TINY, &data, Options { fuse: crate::plan::Fusion::None }).unwrap();
         let named = |name| move |dispatch: &&Dispatch| dispatch.op.name() == name;
-        let find = |name| plans.iter().find_map(|plan| Some((plan, plan.dispatches.iter().find(named(name))?)));
-        let of = |name| find(name).map(|(plan, dispatch)| bytes(plan, dispatch)).unwrap();
+        let of = |name| plans.iter().find_map(|plan| plan.dispatches.iter().find(named(name))).map(bytes).unwrap();
         // x [16, 16] w^T [16, 8] -> [16, 8].
         assert_eq!(of("matmul"), 4 * (16 * 16 + 16 * 8 + 16 * 8));
         // Gradients are read; parameters and both moments are read and written.
@@ -166,6 +164,6 @@ mod tests {
         let gathering = &plan.dispatches[0];
         assert!(matches!(gathering.inputs[0].buffer, BufferId::Dataset(0)), "{gathering:?}");
         // x [16, 16] of 64 examples, w [8, 16], b [1, 8] -> [16, 8].
-        assert_eq!(bytes(&plan, gathering), 4 * (16 * 16 + 8 * 16 + 8 + 16 * 8));
+        assert_eq!(bytes(gathering), 4 * (16 * 16 + 8 * 16 + 8 + 16 * 8));
     }
 }
