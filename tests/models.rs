@@ -10,7 +10,7 @@ use vae_gpu::backend::{Data, Device, ProgramId, Session, Values};
 use vae_gpu::graph::{GRADIENTS, Graph, PARAMETERS, differentiate};
 use vae_gpu::models::{Batches, Deviation, Gradients, Initial, Loss, Model, ModelConfig, ModelKind, Output};
 use vae_gpu::ops::{
-    Activation, BatchMean, Noise, Norm, OneHotRows, Order, Pixels, RepeatRows, RowNorm, SumGroups, Transpose,
+    Activation, BatchMean, Noise, Norm, OneHotRows, Order, Pixels, RepeatInterleave, PowerSum, SegmentSum, Transpose,
 };
 use vae_gpu::optim::{AdamW, Optimiser};
 use vae_gpu::plan::{Fusion, Options, compile};
@@ -215,15 +215,15 @@ fn the_closed_form_of_the_jacobian_is_what_differentiation_gives() {
         let mut g = Graph::new(model.layout().clone());
         let set = g.dataset(0, Shape::new(EXAMPLES, FEATURES), DType::F32);
         let x = g.gather(set, ROWS, Order::Stored, Pixels::Grey).unwrap();
-        let x = g.apply(RepeatRows { count: 3 }.into(), &[x]).unwrap();
+        let x = g.apply(RepeatInterleave { count: 3 }.into(), &[x]).unwrap();
         let ids: Vec<_> = model.layout().ids().take(2).collect();
         let (w, b) = (g.parameter(ids[0]), g.parameter(ids[1]));
         let sum = g.matmul(x, w, Transpose::B).unwrap();
         let h = g.bias_activation(sum, b, code_activation).unwrap();
         let seed = g.apply(OneHotRows { count: 3, groups: ROWS }.into(), &[]).unwrap();
         let rows = differentiate(&mut g, h, seed, &[x]).unwrap()[0];
-        let squares = g.apply(RowNorm { norm: Norm::L2 }.into(), &[rows]).unwrap();
-        let norms = g.apply(SumGroups { count: 3 }.into(), &[squares]).unwrap();
+        let squares = g.apply(PowerSum { norm: Norm::L2 }.into(), &[rows]).unwrap();
+        let norms = g.apply(SegmentSum { count: 3 }.into(), &[squares]).unwrap();
         let mean = g.apply(BatchMean.into(), &[norms]).unwrap();
         g.record(&[("mean", mean)]).unwrap();
         let open = session.load(compile(&g, Options::default()).unwrap()).unwrap();

@@ -68,18 +68,18 @@ fn references_give_numbers_worked_by_hand() {
     close(&run(BatchMean, &[([3, 1], &[1.0, 2.0, 100.0])]), &[1.5]);
     close(&run(BatchMeanGradient { batch: 3 }, &[([1, 1], &[1.0])]), &[0.5, 0.5, 0.0]);
     close(&run(AddScaled { factor: Factor::Scalar("beta") }, &[x, ones]), &[-1.375, 1.625]);
-    close(&run(SliceColumns { start: 1, count: 2 }, &[a]), &[2.0, 3.0, 5.0, 6.0]);
-    close(&run(RepeatRows { count: 2 }, &[a]), &[1.0, 2.0, 3.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 4.0, 5.0, 6.0]);
-    close(&run(SumGroups { count: 2 }, &[([4, 1], &[1.0, 2.0, 30.0, 40.0])]), &[3.0, 70.0]);
+    close(&run(Narrow { start: 1, count: 2 }, &[a]), &[2.0, 3.0, 5.0, 6.0]);
+    close(&run(RepeatInterleave { count: 2 }, &[a]), &[1.0, 2.0, 3.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 4.0, 5.0, 6.0]);
+    close(&run(SegmentSum { count: 2 }, &[([4, 1], &[1.0, 2.0, 30.0, 40.0])]), &[3.0, 70.0]);
     close(&run::<Shape>(OneHotRows { count: 2, groups: 2 }, &[]), &[1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0]);
     close(&run::<Shape>(Constant::new(0.1, Shape::new(2, 3)), &[]), &[0.1; 6]);
-    close(&run(IsPositive, &[([1, 4], &[-1.0, 0.0, 1e-30, 7.0])]), &[0.0, 0.0, 1.0, 1.0]);
+    close(&run(Heaviside, &[([1, 4], &[-1.0, 0.0, 1e-30, 7.0])]), &[0.0, 0.0, 1.0, 1.0]);
     let signs: ([usize; 2], &[f64]) = ([2, 3], &[-1.0, 0.0, 3.0, 0.5, -0.5, 2.0]);
-    close(&run(RowNorm { norm: Norm::L1 }, &[signs]), &[4.0, 3.0]);
-    close(&run(RowNorm { norm: Norm::L2 }, &[signs]), &[10.0, 4.5]);
+    close(&run(PowerSum { norm: Norm::L1 }, &[signs]), &[4.0, 3.0]);
+    close(&run(PowerSum { norm: Norm::L2 }, &[signs]), &[10.0, 4.5]);
     let d: ([usize; 2], &[f64]) = ([2, 1], &[2.0, -1.0]);
-    close(&run(RowNormGradient { norm: Norm::L1 }, &[signs, d]), &[-2.0, 0.0, 2.0, -1.0, 1.0, -1.0]);
-    close(&run(RowNormGradient { norm: Norm::L2 }, &[signs, d]), &[-4.0, 0.0, 12.0, -1.0, 1.0, -4.0]);
+    close(&run(PowerSumGradient { norm: Norm::L1 }, &[signs, d]), &[-2.0, 0.0, 2.0, -1.0, 1.0, -1.0]);
+    close(&run(PowerSumGradient { norm: Norm::L2 }, &[signs, d]), &[-4.0, 0.0, 12.0, -1.0, 1.0, -4.0]);
     // Adam's first step moves each parameter by the rate against its gradient's sign (epsilon aside).
     let [(_, step_size), (_, second_scale)] = Adam::default().corrected(0.1, 1);
     close(&[step_size, second_scale], &[1.0, 1.0 / 0.001_f64.sqrt()]);
@@ -103,10 +103,10 @@ fn posteriors_and_bounds_give_numbers_worked_by_hand() {
     // q = N(1, 1) at z = 1 against p: 1/2; q = N(0, 4) at 2: (4 - 4/4 - ln 4) / 2.
     let posterior: ([usize; 2], &[f64]) = ([1, 4], &[1.0, 0.0, 0.0, 4.0_f64.ln()]);
     let z: ([usize; 2], &[f64]) = ([1, 2], &[1.0, 2.0]);
-    close(&run(SampledDivergence, &[posterior, z]), &[0.5 + 1.5 - std::f64::consts::LN_2]);
+    close(&run(MonteCarloKl, &[posterior, z]), &[0.5 + 1.5 - std::f64::consts::LN_2]);
     let d: ([usize; 2], &[f64]) = ([1, 1], &[2.0]);
-    close(&run(SampledDivergencePosteriorGradient, &[posterior, z, d]), &[0.0, 1.0, -1.0, 0.0]);
-    close(&run(SampledDivergenceSampleGradient, &[posterior, z, d]), &[2.0, 3.0]);
+    close(&run(MonteCarloKlPosteriorGradient, &[posterior, z, d]), &[0.0, 1.0, -1.0, 0.0]);
+    close(&run(MonteCarloKlSampleGradient, &[posterior, z, d]), &[2.0, 3.0]);
 
     // Weights 1 and 3 have mean 2, also with 1000 added to their logarithms; a single weight is its own bound.
     let ln_3 = 3.0_f64.ln();
@@ -127,8 +127,8 @@ fn free_bits_and_a_learned_variance_give_numbers_worked_by_hand() {
     let wanted = [0.5, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, half_e_1, 0.0, 0.0, 0.0, 0.0];
     close(&run(KlColumnsGradient, &[posterior, d]), &wanted);
     let x: ([usize; 2], &[f64]) = ([1, 3], &[0.1, 0.25, 2.0]);
-    close(&run(FloorSum { floor: 0.25 }, &[x]), &[2.5]);
-    close(&run(FloorSumGradient { floor: 0.25 }, &[x, ([1, 1], &[3.0])]), &[0.0, 0.0, 3.0]);
+    close(&run(FreeBits { floor: 0.25 }, &[x]), &[2.5]);
+    close(&run(FreeBitsGradient { floor: 0.25 }, &[x, ([1, 1], &[3.0])]), &[0.0, 0.0, 3.0]);
 
     // Variance 4 and two features: s / 8 + ln 4 + ln 2 pi.
     let s: ([usize; 2], &[f64]) = ([2, 1], &[8.0, 0.0]);
@@ -284,8 +284,8 @@ fn shapes_that_do_not_fit_are_named() {
     let (a, b) = (graph.input("a", Shape::new(64, 784)), graph.input("b", Shape::new(400, 784)));
     let error = graph.matmul(a, b, Transpose::Neither).unwrap_err().to_string();
     assert_eq!(error, "matmul: left is [64, 784], right is [400, 784]: left columns must equal right rows");
-    let error = graph.apply(SumGroups { count: 5 }.into(), &[a]).unwrap_err().to_string();
-    assert_eq!(error, "sum_groups: x is [64, 784], a group is 5 rows: groups must fill the rows exactly");
+    let error = graph.apply(SegmentSum { count: 5 }.into(), &[a]).unwrap_err().to_string();
+    assert_eq!(error, "segment_sum: x is [64, 784], a group is 5 rows: groups must fill the rows exactly");
 }
 
 fn training(config: ModelConfig, batches: Batches) -> Graph {

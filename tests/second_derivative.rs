@@ -35,15 +35,15 @@ fn penalty(activation: Activation) -> Penalty {
     let x = g.input("x", Shape::new(BATCH, FEATURES));
     let weights = WEIGHTS
         .map(|(name, [rows, cols])| g.input(name, if rows == 1 { Shape::of([cols]) } else { Shape::new(rows, cols) }));
-    let repeated = g.apply(RepeatRows { count: CODE }.into(), &[x]).unwrap(); // [batch code, features]
+    let repeated = g.apply(RepeatInterleave { count: CODE }.into(), &[x]).unwrap(); // [batch code, features]
     let product = g.matmul(repeated, weights[0], Transpose::B).unwrap();
     let hidden = g.bias_activation(product, weights[1], activation).unwrap(); // [batch code, hidden]
     let product = g.matmul(hidden, weights[2], Transpose::B).unwrap();
     let code = g.bias_activation(product, weights[3], activation).unwrap(); // [batch code, code]
     let seed = g.apply(OneHotRows { count: CODE, groups: BATCH }.into(), &[]).unwrap(); // [batch code, code]
     let jacobian = differentiate(&mut g, code, seed, &[repeated]).unwrap()[0]; // [batch code, features]
-    let norms = g.apply(RowNorm { norm: Norm::L2 }.into(), &[jacobian]).unwrap(); // [batch code, 1]
-    let norms = g.apply(SumGroups { count: CODE }.into(), &[norms]).unwrap(); // [batch, 1]
+    let norms = g.apply(PowerSum { norm: Norm::L2 }.into(), &[jacobian]).unwrap(); // [batch code, 1]
+    let norms = g.apply(SegmentSum { count: CODE }.into(), &[norms]).unwrap(); // [batch, 1]
     let value = g.apply(BatchMean.into(), &[norms]).unwrap(); // [1, 1]
     let one = g.apply(Constant::new(1.0, Shape::SCALAR).into(), &[]).unwrap();
     let gradients = differentiate(&mut g, value, one, &weights).unwrap();

@@ -17,7 +17,7 @@ use super::proto::{
 use crate::error::{Error, Result, graph_error};
 use crate::graph::{Graph, NodeId, Source};
 use crate::models::{Capability, Deviation};
-use crate::ops::{Activation, BiasActivation, Matmul, Op, SliceColumns, Transpose};
+use crate::ops::{Activation, BiasActivation, Matmul, Op, Narrow, Transpose};
 use crate::train::Checkpoint;
 use crate::train::tensor::Tensor;
 
@@ -199,7 +199,7 @@ impl<'a> Translator<'a> {
                     None => Ok(sum),
                 }
             }
-            Op::SliceColumns(slice) => match self.op_of(inputs[0]) {
+            Op::Narrow(slice) => match self.op_of(inputs[0]) {
                 // A deviation rather than its logarithm: ONNX has an operator for it.
                 Some((Op::SoftplusPosterior(_), of)) if slice.start > 0 => {
                     let raw = self.slice(*slice, of[0], None)?;
@@ -230,8 +230,8 @@ impl<'a> Translator<'a> {
         Ok(self.emit("Gemm", &inputs, attributes, name))
     }
 
-    fn slice(&mut self, slice: SliceColumns, x: NodeId, name: Option<String>) -> Result<String> {
-        let SliceColumns { start, count } = slice;
+    fn slice(&mut self, slice: Narrow, x: NodeId, name: Option<String>) -> Result<String> {
+        let Narrow { start, count } = slice;
         let mut inputs = vec![self.value(x)?];
         for (what, value) in [("start", start), ("end", start + count), ("axis", 1)] {
             let name = format!("slice_{}.{what}", self.nodes.len());

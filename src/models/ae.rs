@@ -10,7 +10,7 @@ use super::autoencoder::{Autoencoder, mean};
 use super::{Batch, Capability, Code, Family, ModelConfig, Penalty};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
-use crate::ops::{Activation, Constant, Factor, RowNorm};
+use crate::ops::{Activation, Constant, Factor, PowerSum};
 use crate::tensor::Shape;
 
 /// Networks, activation of the code, and the penalty on it.
@@ -49,7 +49,7 @@ impl Family for Ae {
             let none = g.apply(Constant::new(0.0, Shape::SCALAR).into(), &[])?;
             return Ok(vec![recon, recon, none]);
         };
-        let norms = g.apply(RowNorm { norm }.into(), &[z])?; // [rows, 1]
+        let norms = g.apply(PowerSum { norm }.into(), &[z])?; // [rows, 1]
         let penalty = mean(g, norms)?;
         Ok(vec![g.add_scaled(recon, penalty, Factor::Constant(weight))?, recon, penalty])
     }

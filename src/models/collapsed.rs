@@ -15,7 +15,7 @@ use super::autoencoder::mean;
 use super::{Batch, Capability, Code, Family, Loss, ModelConfig};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
-use crate::ops::{Constant, Factor, Norm, RowNorm, Scale};
+use crate::ops::{Constant, Factor, Norm, PowerSum, Scale};
 use crate::tensor::Shape;
 
 /// The autoencoder's networks.
@@ -49,7 +49,7 @@ impl Family for Collapsed {
             Loss::Mse => g.apply(Scale { factor: half }.into(), &[score])?,
             Loss::Bce | Loss::Gaussian => score,
         };
-        let squares = g.apply(RowNorm { norm: Norm::L2 }.into(), &[z])?; // [rows, 1]
+        let squares = g.apply(PowerSum { norm: Norm::L2 }.into(), &[z])?; // [rows, 1]
         let square = mean(g, squares)?;
         let normaliser = Constant::new(0.5 * self.latent as f64 * (2.0 * PI).ln(), Shape::SCALAR);
         let normaliser = g.apply(normaliser.into(), &[])?;

@@ -14,7 +14,7 @@ use super::{Batch, Capability, Code, Family, ModelConfig};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout, differentiate};
 use crate::ops::{
-    Activation, ActivationGradient, Constant, Factor, Norm, OneHotRows, RepeatRows, RowNorm, SumGroups,
+    Activation, ActivationGradient, Constant, Factor, Norm, OneHotRows, RepeatInterleave, PowerSum, SegmentSum,
     Transpose,
 };
 use crate::tensor::Shape;
@@ -44,19 +44,19 @@ impl Contractive {
         let slopes = g.apply(slope.into(), &[code, ones])?; // [rows, latent]
         let squares = g.apply(slope.into(), &[code, slopes])?; // [rows, latent]
         let weight = g.parameter(weight);
-        let norms = g.apply(RowNorm { norm: Norm::L2 }.into(), &[weight])?; // [latent, 1]
+        let norms = g.apply(PowerSum { norm: Norm::L2 }.into(), &[weight])?; // [latent, 1]
         g.matmul(squares, norms, Transpose::Neither)
     }
 
     /// `||J||_F^2` of each example, `[rows, 1]`, for any encoder.
     fn by_differentiation(&self, g: &mut Graph, input: NodeId) -> Result<NodeId> {
         let (rows, latent) = (g.shape(input).rows(), self.latent);
-        let repeated = g.apply(RepeatRows { count: latent }.into(), &[input])?; // [rows latent, features]
+        let repeated = g.apply(RepeatInterleave { count: latent }.into(), &[input])?; // [rows latent, features]
         let codes = self.ae.code(g, repeated)?; // [rows latent, latent]
         let seed = g.apply(OneHotRows { count: latent, groups: rows }.into(), &[])?; // [rows latent, latent]
         let jacobians = differentiate(g, codes, seed, &[repeated])?[0]; // [rows latent, features]
-        let squares = g.apply(RowNorm { norm: Norm::L2 }.into(), &[jacobians])?; // [rows latent, 1]
-        g.apply(SumGroups { count: latent }.into(), &[squares])
+        let squares = g.apply(PowerSum { norm: Norm::L2 }.into(), &[jacobians])?; // [rows latent, 1]
+        g.apply(SegmentSum { count: latent }.into(), &[squares])
     }
 }
 

@@ -14,7 +14,7 @@ use super::{Batch, Capability, Code, Family, Objective, Penalty};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
 use crate::models::autoencoder::mean;
-use crate::ops::{Activation, BceLogits, Constant, Factor, IsPositive, Normal, RowNorm};
+use crate::ops::{Activation, BceLogits, Constant, Factor, Heaviside, Normal, PowerSum};
 use crate::tensor::Shape;
 
 /// Both networks.
@@ -71,14 +71,14 @@ impl Gan {
 
         let mut generator = self.judged(g, on_fakes, 1.0)?;
         if let Some(Penalty { norm, weight }) = self.penalty {
-            let norms = g.apply(RowNorm { norm }.into(), &[fakes])?; // [rows, 1]
+            let norms = g.apply(PowerSum { norm }.into(), &[fakes])?; // [rows, 1]
             let penalty = mean(g, norms)?;
             generator = g.add_scaled(generator, penalty, Factor::Constant(weight))?;
         }
 
         // Right are real ones taken for real, and fakes not taken for real: (1 + share(real) - share(fakes)) / 2.
         let mut share = |logits| -> Result<NodeId> {
-            let taken = g.apply(IsPositive.into(), &[logits])?; // [rows, 1]
+            let taken = g.apply(Heaviside.into(), &[logits])?; // [rows, 1]
             mean(g, taken)
         };
         let (real, fake) = (share(on_real)?, share(on_fakes)?);

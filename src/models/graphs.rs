@@ -4,8 +4,8 @@ use super::{Batch, Capability, Family, ModelConfig};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout, differentiate};
 use crate::ops::{
-    Augment, Constant, Corrupt, Factor, LogSumExpUpdate, Noise, Normal, Order, Pixels, Reparameterise, RepeatRows,
-    SampledDivergence, Scale,
+    Augment, Constant, Corrupt, Factor, LogSumExpUpdate, Noise, Normal, Order, Pixels, Reparameterise, RepeatInterleave,
+    MonteCarloKl, Scale,
 };
 use crate::optim::Optimiser;
 use crate::rng::Stream;
@@ -251,12 +251,12 @@ impl Model {
         let x = g.input("x", Shape::new(rows, self.config.features));
         let code = self.family.encode(&mut g, x)?.ok_or_else(|| self.no_encoder())?;
         let posterior = code.posterior.ok_or_else(refused)?; // [rows, 2 latent]
-        let repeat = RepeatRows { count: samples };
+        let repeat = RepeatInterleave { count: samples };
         let posteriors = g.apply(repeat.into(), &[posterior])?; // [rows samples, 2 latent]
         let targets = g.apply(repeat.into(), &[x])?; // [rows samples, features]
         let z = g.apply(Reparameterise { stream: Stream::Importance, samples }.into(), &[posteriors])?;
         let scores = self.family.likelihood(&mut g, z, targets)?.ok_or_else(refused)?; // [rows samples, 1]
-        let divergences = g.apply(SampledDivergence.into(), &[posteriors, z])?; // [rows samples, 1]
+        let divergences = g.apply(MonteCarloKl.into(), &[posteriors, z])?; // [rows samples, 1]
         let negative = g.add_scaled(scores, divergences, Factor::Constant(1.0))?;
         let weights = g.apply(Scale { factor: Factor::Constant(-1.0) }.into(), &[negative])?; // log w
         g.update(LogSumExpUpdate { samples }, &[state, weights])?;

@@ -15,7 +15,7 @@ use super::vae::Vae;
 use super::{Batch, Capability, Code, Family, ModelConfig};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
-use crate::ops::{Factor, ImportanceBound, Reparameterise, RepeatRows, SampledDivergence, Scale, SumGroups};
+use crate::ops::{Factor, ImportanceBound, Reparameterise, RepeatInterleave, MonteCarloKl, Scale, SegmentSum};
 
 /// The VAE's networks, and how often the posterior is drawn from.
 #[derive(Clone, Debug)]
@@ -43,16 +43,16 @@ impl Iwae {
             return self.vae.losses(g, batch);
         }
         let posterior = self.vae.posterior(g, batch.input)?; // [rows, 2 latent]
-        let repeat = RepeatRows { count: samples };
+        let repeat = RepeatInterleave { count: samples };
         let posteriors = g.apply(repeat.into(), &[posterior])?; // [rows k, 2 latent]
         let targets = g.apply(repeat.into(), &[batch.target])?; // [rows k, features]
         let z = g.apply(Reparameterise { stream: batch.posterior, samples }.into(), &[posteriors])?; // [rows k, latent]
         let reconstructions = self.vae.networks.score(g, z, targets)?; // [rows k, 1]
-        let divergences = g.apply(SampledDivergence.into(), &[posteriors, z])?; // [rows k, 1]
+        let divergences = g.apply(MonteCarloKl.into(), &[posteriors, z])?; // [rows k, 1]
         let weights = g.add_scaled(reconstructions, divergences, Factor::Constant(1.0))?; // [rows k, 1], -log w
         let bounds = g.apply(ImportanceBound { samples }.into(), &[weights])?; // [rows, 1]
         let mut of_draws = |x| -> Result<NodeId> {
-            let sums = g.apply(SumGroups { count: samples }.into(), &[x])?; // [rows, 1]
+            let sums = g.apply(SegmentSum { count: samples }.into(), &[x])?; // [rows, 1]
             let sum = mean(g, sums)?;
             g.apply(Scale { factor: Factor::Constant(1.0 / samples as f64) }.into(), &[sum])
         };

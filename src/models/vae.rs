@@ -15,7 +15,7 @@ use super::{BETA, Batch, Capability, Code, Deviation, Family, ModelConfig};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
 use crate::ops::{
-    Activation, Factor, FloorSum, Kl, KlColumns, Reparameterise, SliceColumns, SoftplusPosterior,
+    Activation, Factor, FreeBits, Kl, KlColumns, Reparameterise, Narrow, SoftplusPosterior,
 };
 
 /// A VAE's networks.
@@ -59,7 +59,7 @@ impl Vae {
         let (recon, kl) = (mean(g, reconstructions)?, mean(g, kls)?);
         let rate = if self.free_bits > 0.0 {
             let columns = g.apply(KlColumns.into(), &[posterior])?; // [1, latent]
-            g.apply(FloorSum { floor: self.free_bits }.into(), &[columns])?
+            g.apply(FreeBits { floor: self.free_bits }.into(), &[columns])?
         } else {
             kl
         };
@@ -79,8 +79,8 @@ impl Family for Vae {
 
     fn encode(&self, g: &mut Graph, x: NodeId) -> Result<Option<Code>> {
         let (posterior, latent) = (self.posterior(g, x)?, self.latent);
-        let mean = g.apply(SliceColumns { start: 0, count: latent }.into(), &[posterior])?; // [rows, latent]
-        let logvar = g.apply(SliceColumns { start: latent, count: latent }.into(), &[posterior])?; // [rows, latent]
+        let mean = g.apply(Narrow { start: 0, count: latent }.into(), &[posterior])?; // [rows, latent]
+        let logvar = g.apply(Narrow { start: latent, count: latent }.into(), &[posterior])?; // [rows, latent]
         Ok(Some(Code { mean, logvar: Some(logvar), posterior: Some(posterior) }))
     }
 

@@ -6,10 +6,10 @@ use crate::compute::scratch;
 /// `y = sum_{r < rows, c} parts[r, c] / rows`, rows being the step's: input the parts of a [`Epilogue::Likelihood`], value
 /// `[1, 1]`. What [`BatchMean`] is to whole losses.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct PartsMean;
+pub struct PartialMean;
 
-impl Operation for PartsMean {
-    const NAME: &'static str = "parts_mean";
+impl Operation for PartialMean {
+    const NAME: &'static str = "partial_mean";
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [_parts] = arity(Self::NAME, inputs)?;
@@ -25,7 +25,7 @@ impl Operation for PartsMean {
     }
 
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
-        let mut kernel = Kernel::reduction(fragment!("reduce/parts_mean.wgsl"), 1)
+        let mut kernel = Kernel::reduction(fragment!("reduce/partial_mean.wgsl"), 1)
             .link(fragment!("common/step.wgsl"))
             .constant("BATCH", inputs[0].rows())
             .constant("COLS", inputs[0].cols());
@@ -35,7 +35,7 @@ impl Operation for PartsMean {
 
     fn cases() -> Vec<Case> {
         [[1, 1], [3, 65], [128, 196]]
-            .map(|size| Case::new(PartsMean, size[0] * size[1], &[(size, Fill::Normal)]))
+            .map(|size| Case::new(PartialMean, size[0] * size[1], &[(size, Fill::Normal)]))
             .to_vec()
     }
 }
@@ -43,10 +43,10 @@ impl Operation for PartsMean {
 /// Each row's two terms of a bound: inputs the parts of a [`Epilogue::Likelihood`] and the posterior `[batch, mean | logvar]`,
 /// value `[batch, 2]`: the sum of the row's parts, and its [`Kl`].
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct BoundTerms;
+pub struct ElboTerms;
 
-impl Operation for BoundTerms {
-    const NAME: &'static str = "bound_terms";
+impl Operation for ElboTerms {
+    const NAME: &'static str = "elbo_terms";
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [parts, posterior] = arity(Self::NAME, inputs)?;
@@ -73,7 +73,7 @@ impl Operation for BoundTerms {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        let fragments = vec![fragment!("loss/bound_terms.wgsl"), fragment!("common/tree.wgsl")];
+        let fragments = vec![fragment!("loss/elbo_terms.wgsl"), fragment!("common/tree.wgsl")];
         Kernel::new(fragments, Entry::Run, REDUCTION, Grid::Rows(output.rows()))
             .constant("ROWS", output.rows())
             .constant("COLS", inputs[0].cols())
@@ -88,24 +88,24 @@ impl Operation for BoundTerms {
         [[1, 1, 1], [63, 65, 20], [128, 196, 65]]
             .map(|[rows, cols, latent]| {
                 let inputs = [([rows, cols], Fill::Normal), ([rows, 2 * latent], Fill::Normal)];
-                Case::new(BoundTerms, cols.max(latent), &inputs)
+                Case::new(ElboTerms, cols.max(latent), &inputs)
             })
             .to_vec()
     }
 }
 
-/// Records `recon + weight kl`, `recon` and `kl` of a step: the input is the [`BoundTerms`] `[batch, 2]` whose means over the rows
+/// Records `recon + weight kl`, `recon` and `kl` of a step: the input is the [`ElboTerms`] `[batch, 2]` whose means over the rows
 /// that count these are.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RecordBound {
+pub struct RecordElbo {
     /// The weight of the KL term.
     pub weight: Factor,
     /// The column of the sum; the others follow.
     pub first: usize,
 }
 
-impl Operation for RecordBound {
-    const NAME: &'static str = "record_bound";
+impl Operation for RecordElbo {
+    const NAME: &'static str = "record_elbo";
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [terms] = arity(Self::NAME, inputs)?;
@@ -129,7 +129,7 @@ impl Operation for RecordBound {
     }
 
     fn kernel(&self, inputs: &[Shape], ring: Shape, _: &DeviceProfile) -> Kernel {
-        let fragments = vec![fragment!("loss/record_bound.wgsl"), fragment!("common/tree.wgsl")];
+        let fragments = vec![fragment!("loss/record_elbo.wgsl"), fragment!("common/tree.wgsl")];
         let kernel = Kernel::new(fragments, Entry::Run, REDUCTION, Grid::Rows(1))
             .link(fragment!("common/step.wgsl"))
             .constant("BATCH", inputs[0].rows())

@@ -100,13 +100,13 @@ impl Operation for KlColumnsGradient {
 
 /// `y = sum_c max(x[0, c], floor)`: input `[1, cols]`, value `[1, 1]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct FloorSum {
+pub struct FreeBits {
     /// What each term is at least, in nats.
     pub floor: f64,
 }
 
-impl Operation for FloorSum {
-    const NAME: &'static str = "floor_sum";
+impl Operation for FreeBits {
+    const NAME: &'static str = "free_bits";
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [x] = arity(Self::NAME, inputs)?;
@@ -122,31 +122,31 @@ impl Operation for FloorSum {
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
         let inputs = [back.inputs[0], back.d_output];
-        Ok(vec![Some(back.apply(FloorSumGradient { floor: self.floor }, &inputs)?)])
+        Ok(vec![Some(back.apply(FreeBitsGradient { floor: self.floor }, &inputs)?)])
     }
 
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
-        let mut kernel = Kernel::reduction(fragment!("reduce/floor_sum.wgsl"), 1).constant("COLS", inputs[0].cols());
+        let mut kernel = Kernel::reduction(fragment!("reduce/free_bits.wgsl"), 1).constant("COLS", inputs[0].cols());
         kernel.constants.push(("FLOOR", self.floor));
         kernel
     }
 
     fn cases() -> Vec<Case> {
         [(1, 0.25), (20, 0.1), (63, 0.0), (64, -0.5), (65, 0.25), (131, 0.7)]
-            .map(|(cols, floor)| Case::new(FloorSum { floor }, cols, &[([1, cols], Fill::Normal)]))
+            .map(|(cols, floor)| Case::new(FreeBits { floor }, cols, &[([1, cols], Fill::Normal)]))
             .to_vec()
     }
 }
 
 /// `d_x = d_y` where `x > floor`, else 0: inputs x `[1, cols]` and d_y `[1, 1]`, value of x's shape.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct FloorSumGradient {
+pub struct FreeBitsGradient {
     /// What each term is at least; the forward op's.
     pub floor: f64,
 }
 
-impl Operation for FloorSumGradient {
-    const NAME: &'static str = "floor_sum_gradient";
+impl Operation for FreeBitsGradient {
+    const NAME: &'static str = "free_bits_gradient";
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [x, d_y] = arity(Self::NAME, inputs)?;
@@ -164,7 +164,7 @@ impl Operation for FloorSumGradient {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        let mut kernel = Kernel::elementwise(fragment!("reduce/floor_sum_gradient.wgsl"), output.len());
+        let mut kernel = Kernel::elementwise(fragment!("reduce/free_bits_gradient.wgsl"), output.len());
         kernel.constants.push(("FLOOR", self.floor));
         kernel
     }
@@ -172,7 +172,7 @@ impl Operation for FloorSumGradient {
     fn cases() -> Vec<Case> {
         [(1, 0.25), (65, 0.1), (131, -0.5)]
             .map(|(cols, floor)| {
-                Case::new(FloorSumGradient { floor }, 1, &[([1, cols], Fill::Normal), ([1, 1], Fill::Normal)])
+                Case::new(FreeBitsGradient { floor }, 1, &[([1, cols], Fill::Normal), ([1, 1], Fill::Normal)])
             })
             .to_vec()
     }

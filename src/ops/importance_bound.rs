@@ -2,7 +2,7 @@
 //! given by their negative logarithms, so that with one sample it is the negative evidence bound itself.
 
 use super::*;
-use crate::ops::repeat_rows::groups_of;
+use crate::ops::repeat_interleave::groups_of;
 
 /// `y[g] = -log(1/k sum_i exp(-v[g k + i]))` in nats, i < k = `samples`: input `[n k, 1]`, the negative log weights; value
 /// `[n, 1]`.

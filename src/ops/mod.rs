@@ -167,15 +167,15 @@ registry! {
     bias_activation: BiasActivation, ActivationGradient;
     activation_curvature: ActivationCurvature;
     sum_rows: SumRows;
-    repeat_rows: RepeatRows, SumGroups;
+    repeat_interleave: RepeatInterleave, SegmentSum;
     one_hot_rows: OneHotRows;
-    row_norm: RowNorm, RowNormGradient;
-    is_positive: IsPositive;
+    power_sum: PowerSum, PowerSumGradient;
+    heaviside: Heaviside;
     reparameterise: Reparameterise, ReparameteriseGradient;
     softplus_posterior: SoftplusPosterior, SoftplusPosteriorGradient;
     kl: Kl, KlGradient;
-    free_bits: KlColumns, KlColumnsGradient, FloorSum, FloorSumGradient;
-    sampled_divergence: SampledDivergence, SampledDivergencePosteriorGradient, SampledDivergenceSampleGradient;
+    free_bits: KlColumns, KlColumnsGradient, FreeBits, FreeBitsGradient;
+    monte_carlo_kl: MonteCarloKl, MonteCarloKlPosteriorGradient, MonteCarloKlSampleGradient;
     importance_bound: ImportanceBound, ImportanceBoundGradient;
     bce_logits: BceLogits, BceLogitsGradient;
     squared_error: SquaredError, SquaredErrorGradient;
@@ -183,7 +183,7 @@ registry! {
     batch_mean: BatchMean, BatchMeanGradient;
     add_scaled: AddScaled, Scale;
     constant: Constant;
-    slice_columns: SliceColumns;
+    narrow: Narrow;
     gather: Gather;
     augment: Augment;
     corrupt: Corrupt;
@@ -192,7 +192,7 @@ registry! {
     clip: SquareSums, ClipFactor;
     log_sum_exp: LogSumExpUpdate;
     record: Record;
-    bound: PartsMean, BoundTerms, RecordBound;
+    bound: PartialMean, ElboTerms, RecordElbo;
     custom: Custom;
 }
 
@@ -204,7 +204,7 @@ pub use corrupt::Noise;
 pub use gather::{Order, Pixels};
 pub use matmul::{Epilogue, FOUR, Likelihood, Operand, Transpose};
 pub(crate) use record::RECORDED;
-pub use row_norm::Norm;
+pub use power_sum::Norm;
 
 /// The inputs as an array, or an error that says how many the op takes.
 fn arity<const N: usize>(name: &str, inputs: &[Shape]) -> Result<[Shape; N]> {

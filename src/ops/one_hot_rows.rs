@@ -1,6 +1,6 @@
 //! Unit vectors, one below the other: the seed with which one backward pass gives a whole Jacobian.
 //!
-//! Where each example's row stands `count` times ([`RepeatRows`]) before a network of `count` outputs, differentiating
+//! Where each example's row stands `count` times ([`RepeatInterleave`]) before a network of `count` outputs, differentiating
 //! the network's value with this seed gives, in row `r count + i`, the gradient of output `i` for example `r`.
 
 use super::*;

@@ -28,7 +28,7 @@ impl Operation for Reparameterise {
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [posterior] = arity(Self::NAME, inputs)?;
-        repeat_rows::groups_of(Self::NAME, posterior, self.samples)?;
+        repeat_interleave::groups_of(Self::NAME, posterior, self.samples)?;
         Ok(Shape::new(posterior.rows(), latent_of(Self::NAME, posterior)?))
     }
 
@@ -78,7 +78,7 @@ impl Operation for ReparameteriseGradient {
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [posterior, d_z] = arity(Self::NAME, inputs)?;
-        repeat_rows::groups_of(Self::NAME, posterior, self.samples)?;
+        repeat_interleave::groups_of(Self::NAME, posterior, self.samples)?;
         let z = Shape::new(posterior.rows(), latent_of(Self::NAME, posterior)?);
         same(Self::NAME, ["d_z", "z"], d_z, z)?;
         Ok(posterior)

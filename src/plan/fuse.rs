@@ -16,8 +16,8 @@
 use super::Fusion;
 use crate::graph::{Graph, NodeId, Source};
 use crate::ops::{
-    Activation, ActivationGradient, AddScaled, BatchMean, BatchMeanGradient, BiasActivation, BoundTerms, Constant,
-    Epilogue, Factor, Likelihood, Matmul, Op, Operand, PartsMean, Record, RecordBound, Scale, Transpose,
+    Activation, ActivationGradient, AddScaled, BatchMean, BatchMeanGradient, BiasActivation, ElboTerms, Constant,
+    Epilogue, Factor, Likelihood, Matmul, Op, Operand, PartialMean, Record, RecordElbo, Scale, Transpose,
 };
 
 /// Joins what can be joined.
@@ -131,7 +131,7 @@ fn likelihood(graph: &mut Graph, id: NodeId) -> Option<()> {
     graph.redirect(last, id);
     graph.make_secondary(loss, id, epilogue.second([rows, cols])?);
     for mean in averaged {
-        graph.replace(mean, PartsMean, vec![loss]);
+        graph.replace(mean, PartialMean, vec![loss]);
     }
     Some(())
 }
@@ -171,12 +171,12 @@ fn bound(graph: &mut Graph, id: NodeId) -> Option<()> {
     let (Op::Record(Record { first }), scalars) = op(graph, id)? else { return None };
     let [loss, recon, kl] = scalars.try_into().ok()?;
     let (Op::AddScaled(AddScaled { factor: weight }), terms) = op(graph, loss)? else { return None };
-    let (Op::PartsMean(_), parts) = op(graph, recon)? else { return None };
+    let (Op::PartialMean(_), parts) = op(graph, recon)? else { return None };
     let (Op::BatchMean(BatchMean), kls) = op(graph, kl)? else { return None };
     let (Op::Kl(_), posterior) = op(graph, kls[0])? else { return None };
     (terms == [recon, kl] && only_reader(graph, loss) == Some(id)).then_some(())?;
-    graph.replace(loss, BoundTerms, vec![parts[0], posterior[0]]);
-    graph.replace(id, RecordBound { weight, first }, vec![loss]);
+    graph.replace(loss, ElboTerms, vec![parts[0], posterior[0]]);
+    graph.replace(id, RecordElbo { weight, first }, vec![loss]);
     Some(())
 }
 

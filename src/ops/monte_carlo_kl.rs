@@ -7,10 +7,10 @@ use super::*;
 /// `N(mean, exp(logvar))` and p `N(0, I)`: inputs `[mean | logvar]` of `[batch, 2 latent]` and z `[batch, latent]`, value
 /// `[batch, 1]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SampledDivergence;
+pub struct MonteCarloKl;
 
-impl Operation for SampledDivergence {
-    const NAME: &'static str = "sampled_divergence";
+impl Operation for MonteCarloKl {
+    const NAME: &'static str = "monte_carlo_kl";
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [posterior, z] = arity(Self::NAME, inputs)?;
@@ -35,13 +35,13 @@ impl Operation for SampledDivergence {
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
         let inputs = [back.inputs[0], back.inputs[1], back.d_output];
         let d_posterior =
-            if back.wanted[0] { Some(back.apply(SampledDivergencePosteriorGradient, &inputs)?) } else { None };
-        let d_z = if back.wanted[1] { Some(back.apply(SampledDivergenceSampleGradient, &inputs)?) } else { None };
+            if back.wanted[0] { Some(back.apply(MonteCarloKlPosteriorGradient, &inputs)?) } else { None };
+        let d_z = if back.wanted[1] { Some(back.apply(MonteCarloKlSampleGradient, &inputs)?) } else { None };
         Ok(vec![d_posterior, d_z])
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::reduction(fragment!("loss/sampled_divergence.wgsl"), output.rows())
+        Kernel::reduction(fragment!("loss/monte_carlo_kl.wgsl"), output.rows())
             .constant("LATENT", inputs[1].cols())
     }
 
@@ -50,7 +50,7 @@ impl Operation for SampledDivergence {
             .map(|[rows, latent]| {
                 let inputs = [([rows, 2 * latent], Fill::Normal), ([rows, latent], Fill::Normal)];
                 // A term is a square over a variance, about a hundred times a unit where logvar is -3.
-                Case::new(SampledDivergence, 64 + latent, &inputs)
+                Case::new(MonteCarloKl, 64 + latent, &inputs)
             })
             .to_vec()
     }
@@ -59,10 +59,10 @@ impl Operation for SampledDivergence {
 /// `d_mean = (z - mean) / exp(logvar) d_y[r]`, `d_logvar = ((z - mean)^2 / exp(logvar) - 1) / 2 d_y[r]`: inputs posterior,
 /// z and d_y `[batch, 1]`, value of the posterior's shape.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SampledDivergencePosteriorGradient;
+pub struct MonteCarloKlPosteriorGradient;
 
-impl Operation for SampledDivergencePosteriorGradient {
-    const NAME: &'static str = "sampled_divergence_posterior_gradient";
+impl Operation for MonteCarloKlPosteriorGradient {
+    const NAME: &'static str = "monte_carlo_kl_posterior_gradient";
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [posterior, z, d_y] = arity(Self::NAME, inputs)?;
@@ -91,21 +91,21 @@ impl Operation for SampledDivergencePosteriorGradient {
     }
 
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::elementwise(fragment!("loss/sampled_divergence_posterior_gradient.wgsl"), inputs[1].len())
+        Kernel::elementwise(fragment!("loss/monte_carlo_kl_posterior_gradient.wgsl"), inputs[1].len())
             .constant("LATENT", inputs[1].cols())
     }
 
     fn cases() -> Vec<Case> {
-        gradient_cases(SampledDivergencePosteriorGradient)
+        gradient_cases(MonteCarloKlPosteriorGradient)
     }
 }
 
 /// `d_z = (z - (z - mean) / exp(logvar)) d_y[r]`: inputs posterior, z and d_y `[batch, 1]`, value of z's shape.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SampledDivergenceSampleGradient;
+pub struct MonteCarloKlSampleGradient;
 
-impl Operation for SampledDivergenceSampleGradient {
-    const NAME: &'static str = "sampled_divergence_sample_gradient";
+impl Operation for MonteCarloKlSampleGradient {
+    const NAME: &'static str = "monte_carlo_kl_sample_gradient";
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [posterior, z, d_y] = arity(Self::NAME, inputs)?;
@@ -131,12 +131,12 @@ impl Operation for SampledDivergenceSampleGradient {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::elementwise(fragment!("loss/sampled_divergence_sample_gradient.wgsl"), output.len())
+        Kernel::elementwise(fragment!("loss/monte_carlo_kl_sample_gradient.wgsl"), output.len())
             .constant("LATENT", output.cols())
     }
 
     fn cases() -> Vec<Case> {
-        gradient_cases(SampledDivergenceSampleGradient)
+        gradient_cases(MonteCarloKlSampleGradient)
     }
 }
 

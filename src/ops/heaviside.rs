@@ -4,10 +4,10 @@ use super::*;
 
 /// `y = 1` where `x > 0`, else 0; both of one shape.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct IsPositive;
+pub struct Heaviside;
 
-impl Operation for IsPositive {
-    const NAME: &'static str = "is_positive";
+impl Operation for Heaviside {
+    const NAME: &'static str = "heaviside";
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [x] = arity(Self::NAME, inputs)?;
@@ -28,10 +28,10 @@ impl Operation for IsPositive {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::elementwise(fragment!("elementwise/is_positive.wgsl"), output.len())
+        Kernel::elementwise(fragment!("elementwise/heaviside.wgsl"), output.len())
     }
 
     fn cases() -> Vec<Case> {
-        [[1, 1], [63, 65], [128, 1]].map(|size| Case::new(IsPositive, 1, &[(size, Fill::Normal)])).to_vec()
+        [[1, 1], [63, 65], [128, 1]].map(|size| Case::new(Heaviside, 1, &[(size, Fill::Normal)])).to_vec()
     }
 }

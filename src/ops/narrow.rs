@@ -4,21 +4,21 @@ use super::*;
 
 /// `y[r, c] = x[r, start + c]` for `c < count`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SliceColumns {
+pub struct Narrow {
     /// The first column taken.
     pub start: usize,
     /// How many are taken.
     pub count: usize,
 }
 
-impl Operation for SliceColumns {
-    const NAME: &'static str = "slice_columns";
+impl Operation for Narrow {
+    const NAME: &'static str = "narrow";
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [x] = arity(Self::NAME, inputs)?;
         if self.count == 0 || self.start + self.count > x.cols() {
             return graph_error(format!(
-                "slice_columns: x is {x}, columns {}..{} are asked for: they must lie inside",
+                "narrow: x is {x}, columns {}..{} are asked for: they must lie inside",
                 self.start,
                 self.start + self.count
             ));
@@ -37,7 +37,7 @@ impl Operation for SliceColumns {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::elementwise(fragment!("elementwise/slice_columns.wgsl"), output.len())
+        Kernel::elementwise(fragment!("elementwise/narrow.wgsl"), output.len())
             .constant("COLS", inputs[0].cols())
             .constant("START", self.start)
             .constant("TAKEN", self.count)
@@ -45,7 +45,7 @@ impl Operation for SliceColumns {
 
     fn cases() -> Vec<Case> {
         [([1, 2], 1, 1), ([63, 130], 65, 65), ([16, 40], 0, 20)]
-            .map(|(size, start, count)| Case::new(SliceColumns { start, count }, 1, &[(size, Fill::Normal)]))
+            .map(|(size, start, count)| Case::new(Narrow { start, count }, 1, &[(size, Fill::Normal)]))
             .to_vec()
     }
 }

@@ -47,13 +47,13 @@ impl Norm {
 
 /// `y[r] = sum_c |x[r, c]|` (L1) or `sum_c x[r, c]^2` (L2, the squared norm): input `[batch, cols]`, value `[batch, 1]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RowNorm {
+pub struct PowerSum {
     /// Which norm.
     pub norm: Norm,
 }
 
-impl Operation for RowNorm {
-    const NAME: &'static str = "row_norm";
+impl Operation for PowerSum {
+    const NAME: &'static str = "power_sum";
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [x] = arity(Self::NAME, inputs)?;
@@ -70,11 +70,11 @@ impl Operation for RowNorm {
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
         let inputs = [back.inputs[0], back.d_output];
-        Ok(vec![Some(back.apply(RowNormGradient { norm: self.norm }, &inputs)?)])
+        Ok(vec![Some(back.apply(PowerSumGradient { norm: self.norm }, &inputs)?)])
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::reduction(fragment!("reduce/row_norm.wgsl"), output.rows())
+        Kernel::reduction(fragment!("reduce/power_sum.wgsl"), output.rows())
             .link(self.norm.fragment())
             .constant("COLS", inputs[0].cols())
     }
@@ -83,7 +83,7 @@ impl Operation for RowNorm {
         let mut cases = Vec::new();
         for norm in Norm::ALL {
             for size in [[1, 1], [63, 65], [128, 64], [3, 131], [16, 784]] {
-                cases.push(Case::new(RowNorm { norm }, size[1], &[(size, Fill::Normal)]));
+                cases.push(Case::new(PowerSum { norm }, size[1], &[(size, Fill::Normal)]));
             }
         }
         cases
@@ -93,13 +93,13 @@ impl Operation for RowNorm {
 /// `d_x = sign(x) d_y[r]` (L1; 0 at 0) or `2 x d_y[r]` (L2): inputs x `[batch, cols]` and d_y `[batch, 1]`, value of x's
 /// shape.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RowNormGradient {
+pub struct PowerSumGradient {
     /// Which norm; the forward op's.
     pub norm: Norm,
 }
 
-impl Operation for RowNormGradient {
-    const NAME: &'static str = "row_norm_gradient";
+impl Operation for PowerSumGradient {
+    const NAME: &'static str = "power_sum_gradient";
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [x, d_y] = arity(Self::NAME, inputs)?;
@@ -122,7 +122,7 @@ impl Operation for RowNormGradient {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::elementwise(fragment!("reduce/row_norm_gradient.wgsl"), output.len())
+        Kernel::elementwise(fragment!("reduce/power_sum_gradient.wgsl"), output.len())
             .link(self.norm.fragment())
             .constant("COLS", output.cols())
     }
@@ -132,7 +132,7 @@ impl Operation for RowNormGradient {
         for norm in Norm::ALL {
             for size in [[1, 1], [63, 65], [128, 64]] {
                 let inputs = [(size, Fill::Normal), ([size[0], 1], Fill::Normal)];
-                cases.push(Case::new(RowNormGradient { norm }, 2, &inputs));
+                cases.push(Case::new(PowerSumGradient { norm }, 2, &inputs));
             }
         }
         cases

@@ -4,18 +4,18 @@ use super::*;
 
 /// `y[r count + i, c] = x[r, c]` for `i < count`: input `[batch, cols]`, value `[batch count, cols]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RepeatRows {
+pub struct RepeatInterleave {
     /// How often each row is repeated.
     pub count: usize,
 }
 
-impl Operation for RepeatRows {
-    const NAME: &'static str = "repeat_rows";
+impl Operation for RepeatInterleave {
+    const NAME: &'static str = "repeat_interleave";
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [x] = arity(Self::NAME, inputs)?;
         if self.count == 0 {
-            return graph_error(format!("repeat_rows: x is {x}, count is 0: each row must be repeated at least once"));
+            return graph_error(format!("repeat_interleave: x is {x}, count is 0: each row must be repeated at least once"));
         }
         Ok(Shape::new(x.rows() * self.count, x.cols()))
     }
@@ -26,18 +26,18 @@ impl Operation for RepeatRows {
     }
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
-        Ok(vec![Some(back.apply(SumGroups { count: self.count }, &[back.d_output])?)])
+        Ok(vec![Some(back.apply(SegmentSum { count: self.count }, &[back.d_output])?)])
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::elementwise(fragment!("elementwise/repeat_rows.wgsl"), output.len())
+        Kernel::elementwise(fragment!("elementwise/repeat_interleave.wgsl"), output.len())
             .constant("COLS", output.cols())
             .constant("REPEATS", self.count)
     }
 
     fn cases() -> Vec<Case> {
         [([1, 1], 1), ([13, 65], 5), ([3, 131], 64), ([65, 1], 7)]
-            .map(|(size, count)| Case::new(RepeatRows { count }, 1, &[(size, Fill::Normal)]))
+            .map(|(size, count)| Case::new(RepeatInterleave { count }, 1, &[(size, Fill::Normal)]))
             .to_vec()
     }
 }
@@ -45,13 +45,13 @@ impl Operation for RepeatRows {
 /// `y[r, c] = sum_{i < count} x[r count + i, c]`, in the order of the rows: input `[batch count, cols]`, value
 /// `[batch, cols]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct SumGroups {
+pub struct SegmentSum {
     /// Rows of a group.
     pub count: usize,
 }
 
-impl Operation for SumGroups {
-    const NAME: &'static str = "sum_groups";
+impl Operation for SegmentSum {
+    const NAME: &'static str = "segment_sum";
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [x] = arity(Self::NAME, inputs)?;
@@ -71,18 +71,18 @@ impl Operation for SumGroups {
     }
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
-        Ok(vec![Some(back.apply(RepeatRows { count: self.count }, &[back.d_output])?)])
+        Ok(vec![Some(back.apply(RepeatInterleave { count: self.count }, &[back.d_output])?)])
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::elementwise(fragment!("elementwise/sum_groups.wgsl"), output.len())
+        Kernel::elementwise(fragment!("elementwise/segment_sum.wgsl"), output.len())
             .constant("COLS", output.cols())
             .constant("GROUP", self.count)
     }
 
     fn cases() -> Vec<Case> {
         [([1, 1], 1), ([65, 65], 5), ([192, 31], 64), ([455, 1], 7)]
-            .map(|(size, count)| Case::new(SumGroups { count }, count, &[(size, Fill::Normal)]))
+            .map(|(size, count)| Case::new(SegmentSum { count }, count, &[(size, Fill::Normal)]))
             .to_vec()
     }
 }
