@@ -53,9 +53,9 @@ fn host(criterion: &mut Criterion) {
             Step { rows: 128, scalars: Optimiser::default().scalars(1e-3, 1).with("beta", 1.0), ..Step::default() };
             STEPS
         ];
-    let before = session.traffic();
+    let before = session.counters();
     session.run(&programs, &steps).expect("steps run");
-    let dispatches = (session.traffic() - before).dispatches;
+    let dispatches = (session.counters() - before).dispatches;
     println!("{dispatches} dispatches for {STEPS} steps");
     let mut group = criterion.benchmark_group("host");
     for count in [1, STEPS] {

@@ -1,7 +1,7 @@
 //! A model of one's own from graph ops: a linear autoencoder whose decoder is its encoder transposed. Trained on points near
 //! a plane in 20 dimensions it finds that plane (Baldi and Hornik 1989), so that what is left of the loss is the noise.
 
-use vae_gpu::backend::{Data, DeviceChoice, Kept, Values, select};
+use vae_gpu::backend::{Data, DeviceChoice, TuningCache, Values, select};
 use vae_gpu::graph::{Graph, Init, PARAMETERS, ParameterLayout, differentiate};
 use vae_gpu::ops::{BatchMean, Constant, Order, Pixels, SquaredError, Transpose};
 use vae_gpu::optim::Optimiser;
@@ -37,7 +37,7 @@ fn main() -> vae_gpu::Result<()> {
     let update = optimiser.update(&layout, &[weight])?;
 
     // On a device: data, first weights, the compiled step, of two programs.
-    let device = select(&DeviceChoice::Auto, &Kept::Nowhere)?.device;
+    let device = select(&DeviceChoice::Auto, &TuningCache::Nowhere)?.device;
     let points = points();
     let data = Data { shape: Shape::new(EXAMPLES, FEATURES), values: Values::Reals(&points) };
     let mut session = device.session(&layout, &[data])?;

@@ -1,6 +1,6 @@
 //! Trains a VAE on a tenth of MNIST and prints a digit that it draws: the library in 25 lines.
 
-use vae_gpu::backend::{DeviceChoice, Kept, select};
+use vae_gpu::backend::{DeviceChoice, TuningCache, select};
 use vae_gpu::config::TrainConfig;
 use vae_gpu::data::Dataset;
 use vae_gpu::graph::PARAMETERS;
@@ -12,7 +12,7 @@ fn main() -> vae_gpu::Result<()> {
     let config = TrainConfig { hidden: vec![200], latent: 10, epochs: 10, lr: 3e-3, ..TrainConfig::default() };
     let mut data = Dataset::embedded()?;
     data.train = data.train.take_first(6_000);
-    let selected = select(&DeviceChoice::Auto, &Kept::Nowhere)?;
+    let selected = select(&DeviceChoice::Auto, &TuningCache::Nowhere)?;
     let device = selected.device;
     println!("{}: {}", device.name(), selected.why);
     let options = Options { fuse: device.fusion() };

@@ -11,7 +11,7 @@ use vae_gpu::optim::Optimiser;
 use vae_gpu::plan::{Fusion, Options};
 use vae_gpu::step::Step;
 use vae_gpu::train::ModelInput;
-use vae_gpu::train::bench::{Work, work_plans};
+use vae_gpu::train::bench::{Workload, work_plans};
 
 #[global_allocator]
 static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
@@ -20,7 +20,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 #[test]
 fn a_step_allocates_nothing() {
     rayon::ThreadPoolBuilder::new().num_threads(2).build_global().unwrap();
-    let work = Work { name: "small", hidden: 70, latent: 40, batch: 130 };
+    let work = Workload { name: "small", hidden: 70, latent: 40, batch: 130 };
     let data = Dataset::synthetic(Synthetic::Uniform, 1300, 784, 0);
     for fuse in [Fusion::Epilogues, Fusion::None] {
         let (model, plans) = work_plans(&work, &data, Options { fuse }).unwrap();

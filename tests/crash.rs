@@ -297,7 +297,7 @@ fn a_run_stopped_within_an_epoch_needs_as_many_steps() {
         send(&child, "-INT");
         child.wait_with_output().unwrap();
         let checkpoint = Checkpoint::load(&folder.join("run/checkpoints/last.safetensors")).unwrap();
-        checkpoint.header.standing.within.is_some()
+        checkpoint.header.state.within.is_some()
     };
     assert!((0..20).any(|_| stopped_within()), "no run was stopped within an epoch");
     let args = ["train", "--resume", "run", "--epochs", EPOCHS, "--data", "uniform:128x64"];

@@ -134,13 +134,13 @@ fn steps_are_counted_past_32_bits() {
         train(device, device.fusion(), &path, &begun, false);
         let run = RunFolder::open(&path).unwrap();
         let mut checkpoint = Checkpoint::load(&run.checkpoint("last")).unwrap();
-        checkpoint.header.standing.step = first;
+        checkpoint.header.state.step = first;
         let data = data();
         let options = Options { fuse: device.fusion() };
         let mut trainer = Trainer::new(&config, &data, device, options, Some(&checkpoint)).unwrap();
         trainer.trace_steps(u64::MAX);
         trainer.run(&run, &mut ()).unwrap();
-        assert_eq!(Checkpoint::load(&run.checkpoint("last")).unwrap().header.standing.step, first + 3);
+        assert_eq!(Checkpoint::load(&run.checkpoint("last")).unwrap().header.state.step, first + 3);
         trainer.trace().to_vec()
     };
     let cpu = Cpu::<f32>::new();

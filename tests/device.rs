@@ -54,7 +54,7 @@ fn a_run_whose_device_is_lost_goes_on_from_its_last_checkpoint_on_the_cpu() {
     assert!(gpu.session(&Default::default(), &[]).is_err());
 
     let last = Checkpoint::load(&run.checkpoint("last")).unwrap();
-    assert_eq!(last.header.standing.epoch, 1);
+    assert_eq!(last.header.state.epoch, 1);
     let cpu = Cpu::<f32>::new();
     let mut trainer = Trainer::new(&config, &data, &cpu, Options { fuse: cpu.fusion() }, Some(&last)).unwrap();
     trainer.run(&run, &mut ()).unwrap();

@@ -10,7 +10,7 @@ use vae_gpu::backend::gpu::GpuOptions;
 use vae_gpu::backend::{Data, Device, ProgramId, Values};
 use vae_gpu::graph::{GRADIENTS, PARAMETERS};
 use vae_gpu::models::{Batches, Model, ModelConfig};
-use vae_gpu::ops::{Algorithm, Case, Fragment, Kernel, Op, Pixels, Products};
+use vae_gpu::ops::{Algorithm, Case, Fragment, Kernel, Op, Pixels, TuningTable};
 use vae_gpu::optim::Optimiser;
 use vae_gpu::plan::{BufferId, Fusion, Options, Plan, compile};
 use vae_gpu::rng::Permutation;
@@ -115,13 +115,13 @@ const IN_OPS: [(&str, &str, Option<Algorithm>, Fault); 30] = [
 ];
 
 /// Every product by this loop.
-fn products(case: &Case, variant: Option<Algorithm>) -> Products {
+fn products(case: &Case, variant: Option<Algorithm>) -> TuningTable {
     match (&case.op, variant) {
         (Op::Matmul(op), Some(variant)) => {
             let (m, n, k) = op.extents(case.inputs[0].0, case.inputs[1].0);
-            Products::from([([m, n, k], variant)])
+            TuningTable::from([([m, n, k], variant)])
         }
-        _ => Products::new(),
+        _ => TuningTable::new(),
     }
 }
 
@@ -136,7 +136,7 @@ fn faults_in_an_op_are_reported() {
         cases.sort_by_key(|case| std::cmp::Reverse(case.inputs.iter().map(|(shape, _)| shape.len()).sum::<usize>()));
         let reported = cases.iter().any(|case| {
             let mut device = device.clone();
-            device.set_products(products(case, variant));
+            device.set_tuning(products(case, variant));
             match on_gpu(case, rows(case), &device) {
                 Ok(got) => {
                     let wanted = reference(case, rows(case));

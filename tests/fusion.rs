@@ -8,7 +8,7 @@ use vae_gpu::backend::gpu::{Gpu, GpuOptions};
 use vae_gpu::backend::{Data, Device, Session, Values};
 use vae_gpu::graph::{GRADIENTS, Graph, PARAMETERS};
 use vae_gpu::models::{Batches, Loss, Model, ModelConfig};
-use vae_gpu::ops::{Algorithm, DeviceProfile, Op, Pixels, Products, STORAGE_BUFFERS};
+use vae_gpu::ops::{Algorithm, DeviceProfile, Op, Pixels, STORAGE_BUFFERS, TuningTable};
 use vae_gpu::optim::Optimiser;
 use vae_gpu::plan::{Dispatch, Fusion, Options, compile, lower};
 use vae_gpu::rng::Permutation;
@@ -89,7 +89,7 @@ fn one_step(session: &mut dyn Session, model: &Model, graph: &Graph, size: Size,
 }
 
 /// This loop for each product.
-fn every_product(graph: &Graph, variant: Algorithm) -> Products {
+fn every_product(graph: &Graph, variant: Algorithm) -> TuningTable {
     let plan = compile(graph, Options::default()).unwrap();
     let size = |dispatch: &Dispatch| match &dispatch.op {
         Op::Matmul(op) => {
@@ -181,9 +181,9 @@ fn fused_plans_compute_what_the_unfused_one_does() {
             let products = match (at, turn) {
                 (0 | 1, 0) => every_product(&graph, Algorithm::Tiled),
                 (0 | 1, _) => every_product(&graph, Algorithm::Split),
-                _ => Products::new(),
+                _ => TuningTable::new(),
             };
-            let looped = |gpu: &Gpu| gpu.with_products(products);
+            let looped = |gpu: &Gpu| gpu.with_tuning(products);
             if let Some(gpu) = gpus.get(at % 2).and_then(looped) {
                 check(&*gpu, Fusion::All, Tolerance::rounding(size.features + size.batch));
             }

@@ -4,7 +4,7 @@
 use crate::common::cases::{on_gpu, reference};
 use crate::common::{Tolerance, gpu};
 use vae_gpu::backend::gpu::GpuOptions;
-use vae_gpu::gemm::{Algorithm, Dense, DeviceProfile, Loader, Problem, Products, Side};
+use vae_gpu::gemm::{Algorithm, Dense, DeviceProfile, Loader, Problem, Side, TuningTable};
 use vae_gpu::graph::{Backward, NodeId};
 use vae_gpu::kernel::{Fragment, Kernel};
 use vae_gpu::ops::{Case, Custom, Fill, Operation, Real, View};
@@ -137,7 +137,7 @@ fn patches_are_an_operand_of_every_algorithm() {
             let (m, n, k) = (wanted.len() / case.inputs[1].0.rows(), case.inputs[1].0.rows(), case.inputs[1].0.cols());
             for algorithm in Algorithm::ALL {
                 let mut device = device.clone();
-                device.set_products(Products::from([([m, n, k], algorithm)]));
+                device.set_tuning(TuningTable::from([([m, n, k], algorithm)]));
                 let got = on_gpu(&case, 1, &device).unwrap();
                 Tolerance::rounding(case.terms).check(&format!("{} of {case}", algorithm.name()), &got, &wanted);
             }

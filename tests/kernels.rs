@@ -26,7 +26,7 @@ fn shaders() -> Vec<(Shader, BTreeMap<String, f64>)> {
         let mut all = profiles.to_vec();
         if let Op::Matmul(op) = &case.op {
             let (m, n, k) = op.extents(case.inputs[0].0, case.inputs[1].0);
-            let by = |algorithm| DeviceProfile { products: [([m, n, k], algorithm)].into(), ..eights.clone() };
+            let by = |algorithm| DeviceProfile { tuning: [([m, n, k], algorithm)].into(), ..eights.clone() };
             all.extend(Algorithm::ALL.map(by));
         }
         plans.push((compile(&graph, Options { fuse: Fusion::None }).unwrap(), all));
@@ -139,7 +139,7 @@ fn every_algorithm_computes_every_product() {
             let Op::Matmul(op) = &case.op else { unreachable!("only products are left") };
             let (m, n, k) = op.extents(case.inputs[0].0, case.inputs[1].0);
             let mut device = device.clone();
-            device.set_products([([m, n, k], algorithm)].into());
+            device.set_tuning([([m, n, k], algorithm)].into());
             let (got, wanted) = (on_gpu(&case, rows(&case), &device).unwrap(), product(op, &case));
             Tolerance::rounding(case.terms).check(&format!("{}: {case}", algorithm.name()), &got, &wanted);
         }

@@ -10,7 +10,7 @@ use vae_gpu::backend::{Data, Device, ProgramId, Session, Values};
 use vae_gpu::graph::{GRADIENTS, Graph, PARAMETERS, differentiate};
 use vae_gpu::models::{Batches, Deviation, Gradients, Initial, Loss, Model, ModelConfig, ModelKind, Output};
 use vae_gpu::ops::{
-    Activation, BatchMean, Noise, Norm, OneHotRows, Order, Pixels, RepeatInterleave, PowerSum, SegmentSum, Transpose,
+    Activation, BatchMean, Noise, Norm, OneHotRows, Order, Pixels, PowerSum, RepeatInterleave, SegmentSum, Transpose,
 };
 use vae_gpu::optim::{AdamW, Optimiser};
 use vae_gpu::plan::{Fusion, Options, compile};

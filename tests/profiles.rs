@@ -7,7 +7,7 @@ use assert_cmd::Command;
 use predicates::prelude::*;
 use std::path::{Path, PathBuf};
 use vae_gpu::backend::gpu::{Gpu, GpuOptions};
-use vae_gpu::backend::{Adapter, Choice, Device, DeviceChoice, Kept, select};
+use vae_gpu::backend::{Adapter, Device, DeviceChoice, TunedKernel, TuningCache, select};
 use vae_gpu::graph::{Graph, ParameterLayout};
 use vae_gpu::ops::{Algorithm, Transpose};
 use vae_gpu::plan::{Options, compile};
@@ -29,19 +29,19 @@ fn product(device: &dyn Device) -> Vec<f64> {
     session.read_output(program, "c").unwrap().into_iter().map(f64::from).collect()
 }
 
-fn opened(kept: &Kept) -> vae_gpu::backend::Selected {
+fn opened(kept: &TuningCache) -> vae_gpu::backend::Selected {
     select(&DeviceChoice::Gpu, kept).unwrap()
 }
 
-fn choices(variant: Algorithm) -> [Choice; 1] {
-    [Choice { size: [60, 70, 30], variant, why: "for a test".to_owned() }]
+fn choices(variant: Algorithm) -> [TunedKernel; 1] {
+    [TunedKernel { size: [60, 70, 30], variant, why: "for a test".to_owned() }]
 }
 
 #[test]
 fn a_profile_is_read_when_the_device_is_opened() {
     let Some(device) = gpu(GpuOptions::default()) else { return };
     let folder = tempfile::tempdir().unwrap();
-    let kept = Kept::Folder(folder.path().to_owned());
+    let kept = TuningCache::Folder(folder.path().to_owned());
     let wanted = product(&device);
     assert!(!opened(&kept).why.contains("products as"), "there is none yet");
     for variant in Algorithm::ALL {
@@ -72,7 +72,7 @@ fn the_products_of_a_configuration_are_tuned() {
 fn another_adapters_profile_is_noted_and_not_used() {
     let Some(device) = gpu(GpuOptions::default()) else { return };
     let folder = tempfile::tempdir().unwrap();
-    let kept = Kept::File(folder.path().join("mine.toml"));
+    let kept = TuningCache::File(folder.path().join("mine.toml"));
     let other = Adapter { name: "another".to_owned(), ..device.adapter() };
     kept.write(&other, &choices(Algorithm::Naive)).unwrap();
     let selected = opened(&kept);
@@ -85,7 +85,7 @@ fn another_adapters_profile_is_noted_and_not_used() {
 fn the_commands_tell_of_profiles() {
     let Some(device) = gpu(GpuOptions::default()) else { return };
     let folder = tempfile::tempdir().unwrap();
-    let kept = Kept::File(folder.path().join("mine.toml"));
+    let kept = TuningCache::File(folder.path().join("mine.toml"));
     let run = |args: &[&str]| {
         let mut command = Command::cargo_bin("vae-gpu").expect("the binary is built with the tests");
         command.current_dir(folder.path()).env("VAE_GPU_PROFILE", "mine.toml").args(args).assert()

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use vae_gpu::backend::gpu::{Gpu, GpuOptions};
 use vae_gpu::backend::{Data, Session, Values};
 use vae_gpu::graph::{Graph, NodeId, ParameterLayout, Source};
-use vae_gpu::ops::{Algorithm, Case, Effect, Factor, Fill, Op, Products, Scale, View};
+use vae_gpu::ops::{Algorithm, Case, Effect, Factor, Fill, Op, Scale, TuningTable, View};
 use vae_gpu::plan::{Fusion, Options, compile};
 use vae_gpu::step::Step;
 use vae_gpu::tensor::{DType, Shape};
@@ -59,7 +59,7 @@ impl Random {
         let mut name = names[number as usize % names.len()];
         for _ in 0..random.draws.between(2, 6) {
             random.apply_one_of(name);
-            // Products, and what they take over, more often than the others: that is what fusion is about.
+            // TuningTable, and what they take over, more often than the others: that is what fusion is about.
             random.chained = name == "matmul" && random.draws.below(4) > 0;
             let next = random.draws.below(names.len() + 20);
             name = match names.get(next) {
@@ -275,8 +275,8 @@ fn on_gpu(
 }
 
 /// A loop of its own for each product of the graph.
-fn loops(random: &mut Random) -> Products {
-    let mut products = Products::new();
+fn loops(random: &mut Random) -> TuningTable {
+    let mut products = TuningTable::new();
     for node in random.graph.clone().nodes() {
         if let Source::Op(Op::Matmul(op)) = &node.source {
             let (m, n, k) = op.extents(random.graph.shape(node.inputs[0]), random.graph.shape(node.inputs[1]));
@@ -295,7 +295,7 @@ fn random_graphs_agree_with_the_reference() {
     for number in numbers.clone() {
         let mut random = Random::new(number);
         let mut device = gpus[number as usize % 2].clone();
-        device.set_products(loops(&mut random));
+        device.set_tuning(loops(&mut random));
         let print = only.is_some();
         let nodes: Vec<NodeId> = random.checked.iter().map(|&(id, _)| id).collect();
         let (seen, unfused) = on_gpu(&device, &random, &nodes, Fusion::None, print);

@@ -12,7 +12,7 @@ use vae_gpu::backend::{Data, Device, ProgramId, Values};
 use vae_gpu::graph::{GRADIENTS, Graph, PARAMETERS, Source};
 use vae_gpu::models::{Batches, Deviation, Gradients, Initial, Loss, Model, ModelConfig, ModelKind, Output};
 use vae_gpu::ops::{
-    Activation, Algorithm, Augment, Augmentation, DECAY, Fill, Noise, Op, Pixels, Products, SECOND_SCALE, STEP_SIZE,
+    Activation, Algorithm, Augment, Augmentation, DECAY, Fill, Noise, Op, Pixels, SECOND_SCALE, STEP_SIZE, TuningTable,
 };
 use vae_gpu::optim::Optimiser;
 use vae_gpu::plan::{Fusion, Options, compile};
@@ -133,8 +133,8 @@ impl Random {
     }
 
     /// Each product's loop.
-    fn loops(&self) -> Products {
-        let mut products = Products::new();
+    fn loops(&self) -> TuningTable {
+        let mut products = TuningTable::new();
         for graph in self.graphs() {
             for dispatch in compile(&graph, Options { fuse: Fusion::None }).unwrap().dispatches {
                 if let Op::Matmul(op) = &dispatch.op {
@@ -203,7 +203,7 @@ fn random_models_agree_with_the_reference() {
         let exact = random.run(&Cpu::<f64>::new(), Fusion::None);
         let near = random.run(&Cpu::<f32>::new(), Fusion::Epilogues);
         let mut device: Gpu = if number % 2 == 0 { checked.clone() } else { unchecked.clone() };
-        device.set_products(random.loops());
+        device.set_tuning(random.loops());
         let fuse = [Fusion::All, Fusion::All, Fusion::None, Fusion::Epilogues][number as usize % 4];
         let got = random.run(&device, fuse);
         for (name, wanted) in &exact {

@@ -55,7 +55,7 @@ fn what_programs_record_stands_side_by_side() {
                 session.write_input(program, &name.to_string(), &[(10 * names.len() + i) as f32]).unwrap();
             }
         }
-        let before = session.traffic();
+        let before = session.counters();
         let mut recorded = |programs: &[ProgramId], steps: usize| {
             let recorded = session.run(programs, &vec![Step::default(); steps]).unwrap();
             assert_eq!(recorded.rows().len(), if recorded.values().is_empty() { 0 } else { steps });
@@ -66,7 +66,7 @@ fn what_programs_record_stands_side_by_side() {
         assert_eq!(recorded(&[two, one], 2), [20.0, 21.0, 10.0].repeat(2));
         assert_eq!(recorded(&[one], 1), [10.0]);
         // Each value takes a dispatch, a record of up to three one.
-        assert_eq!((session.traffic() - before).dispatches, 3 * 7 + 2 * 5 + 2 * 5 + 2);
+        assert_eq!((session.counters() - before).dispatches, 3 * 7 + 2 * 5 + 2 * 5 + 2);
     }
     let mut graph = Graph::new(ParameterLayout::default());
     let (a, wide) = (graph.input("a", Shape::SCALAR), graph.input("wide", Shape::new(1, 2)));
@@ -375,14 +375,14 @@ fn each_dispatch_of_a_step_is_timed() {
         for (name, slice) in inputs {
             session.write_input(program, &name, &vec![0.5; slice.shape.len()]).unwrap();
         }
-        let before = session.traffic();
+        let before = session.counters();
         match session.profile(program, &a_step(1), 3) {
             Ok(times) => {
                 assert_eq!(times.len(), count);
                 assert!(times.iter().all(|seconds| (0.0..10.0).contains(seconds)), "{}: {times:?}", device.name());
                 assert!(times.iter().sum::<f64>() > 0.0, "{}: {times:?}", device.name());
                 // Once to warm up, and three times.
-                assert_eq!((session.traffic() - before).dispatches, 4 * count as u64);
+                assert_eq!((session.counters() - before).dispatches, 4 * count as u64);
             }
             // An adapter without a clock says so, and gives no numbers.
             Err(error) => assert!(error.to_string().contains("a dispatch cannot be timed by itself"), "{error}"),

@@ -130,6 +130,6 @@ fn training_stops_when_the_test_loss_no_longer_falls() {
     let best = losses.iter().copied().fold(f64::INFINITY, f64::min);
     assert!(losses.len() < 500 && losses.len() > 3, "{losses:?}");
     assert_eq!(losses.iter().position(|loss| *loss == best), Some(losses.len() - 4), "three epochs after the best");
-    let kept = Checkpoint::load(&run.checkpoint("best")).unwrap().header.standing;
+    let kept = Checkpoint::load(&run.checkpoint("best")).unwrap().header.state;
     assert_eq!((kept.epoch, kept.best_test_loss), (losses.len() as u64 - 3, best));
 }

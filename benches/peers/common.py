@@ -17,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
-WORKS = {"standard-128": (400, 20, 128), "standard-1024": (400, 20, 1024), "wide-1024": (2048, 64, 1024)}
+WORKLOADS = {"standard-128": (400, 20, 128), "standard-1024": (400, 20, 1024), "wide-1024": (2048, 64, 1024)}
 
 
 def parser():
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", required=True)
-    parser.add_argument("--work", choices=WORKS, default=None)
+    parser.add_argument("--work", choices=WORKLOADS, default=None)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--turns", action="store_true")
@@ -80,7 +80,7 @@ class Clock:
         print(json.dumps({
             "work": self.work,
             "peer": self.peer,
-            "images_per_s": WORKS[self.work][2] / step,
+            "images_per_s": WORKLOADS[self.work][2] / step,
             "ms_per_step": 1e3 * step,
             "first_step_s": self.first,
             "first_step_at": self.first_at,

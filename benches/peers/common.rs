@@ -6,7 +6,7 @@ use std::io::Read;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Name, hidden units, latent dimensions and images a step.
-pub const WORKS: [(&str, usize, usize, usize); 3] =
+pub const WORKLOADS: [(&str, usize, usize, usize); 3] =
     [("standard-128", 400, 20, 128), ("standard-1024", 400, 20, 1024), ("wide-1024", 2048, 64, 1024)];
 
 /// `--name value` pairs, and perhaps `--turns` as the last word.
@@ -29,7 +29,7 @@ impl Arguments {
     /// The works asked for.
     pub fn works(&self) -> Vec<(&'static str, usize, usize, usize)> {
         let name = self.get("--work", "");
-        WORKS.into_iter().filter(|work| name.is_empty() || work.0 == name).collect()
+        WORKLOADS.into_iter().filter(|work| name.is_empty() || work.0 == name).collect()
     }
 
     /// The training images as f32 in 0 to 1, one a row of 784.

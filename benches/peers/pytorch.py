@@ -38,7 +38,7 @@ class Vae(nn.Module):
 
 
 def measure(name):
-    hidden, latent, batch = common.WORKS[name]
+    hidden, latent, batch = common.WORKLOADS[name]
     clock = common.Clock(f"PyTorch {torch.__version__} {args.variant}" + (" bf16" if args.precision == "bf16" else ""), name)
     model = Vae(hidden, latent).to(device)
     graphs = args.variant == "graphs"
@@ -86,5 +86,5 @@ def measure(name):
     clock.measure(lambda: advance(8, run_step), args)
 
 
-for name in [args.work] if args.work else common.WORKS:
+for name in [args.work] if args.work else common.WORKLOADS:
     measure(name)

@@ -41,7 +41,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-WORKS = ("standard-128", "standard-1024", "wide-1024")
+WORKLOADS = ("standard-128", "standard-1024", "wide-1024")
 PEERS = ("pytorch", "jax", "tensorflow", "burn", "candle", "tinygrad")
 
 parser = argparse.ArgumentParser()
@@ -52,7 +52,7 @@ parser.add_argument("--burn", default=str(HERE / "burn/target/release/peer-burn"
 parser.add_argument("--candle", default=str(HERE / "candle/target/release/peer-candle"))
 parser.add_argument("--peers", nargs="*", choices=PEERS, default=["pytorch"])
 parser.add_argument("--device", default="cpu", help="ours; for the peers see above")
-parser.add_argument("--works", nargs="*", default=WORKS)
+parser.add_argument("--works", nargs="*", default=WORKLOADS)
 parser.add_argument("--variants", nargs="*", default=None, help="PyTorch's")
 parser.add_argument("--rounds", type=int, default=30)
 parser.add_argument("--seconds", type=float, default=0.25, help="a turn, at least; a program may need more for its steps")

@@ -42,7 +42,7 @@ class Vae:
 
 
 def measure(name):
-    hidden, latent, batch = common.WORKS[name]
+    hidden, latent, batch = common.WORKLOADS[name]
     clock = common.Clock(f"tinygrad {version('tinygrad')} WebGPU", name)
     vae = Vae(hidden, latent)
     adam = nn.optim.Adam(nn.state.get_parameters(vae), lr=1e-3, eps=1e-8)
@@ -66,6 +66,6 @@ def measure(name):
     clock.measure(lambda: advance(8), args)
 
 
-for name in [args.work] if args.work else common.WORKS:
+for name in [args.work] if args.work else common.WORKLOADS:
     with Context(TRAINING=1):
         measure(name)

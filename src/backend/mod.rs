@@ -10,12 +10,12 @@ pub mod profile;
 mod select;
 
 pub use gpu::AdapterReport;
-pub use profile::{Choice, Found, Kept};
+pub use profile::{CachedTuning, TunedKernel, TuningCache};
 pub use select::{DeviceChoice, Selected, adapters, auto_choice, select, select_precision};
 
 use crate::error::{Error, Result};
 use crate::graph::ParameterLayout;
-use crate::ops::{DeviceProfile, Products};
+use crate::ops::{DeviceProfile, TuningTable};
 use crate::plan::{BufferView, Fusion, Plan};
 pub use crate::step::MAX_STEPS;
 use crate::step::Step;
@@ -27,7 +27,7 @@ pub struct ProgramId(pub(crate) usize);
 
 /// Bytes, dispatches and submissions since a session began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Traffic {
+pub struct Counters {
     /// Ops run.
     pub dispatches: u64,
     /// Submissions to the device's queue; 0 on the CPU.
@@ -38,10 +38,10 @@ pub struct Traffic {
     pub bytes_from_device: u64,
 }
 
-impl std::ops::Sub for Traffic {
-    type Output = Traffic;
-    fn sub(self, before: Traffic) -> Traffic {
-        Traffic {
+impl std::ops::Sub for Counters {
+    type Output = Counters;
+    fn sub(self, before: Counters) -> Counters {
+        Counters {
             dispatches: self.dispatches - before.dispatches,
             submissions: self.submissions - before.submissions,
             bytes_to_device: self.bytes_to_device - before.bytes_to_device,
@@ -130,7 +130,7 @@ pub trait Device {
 
     /// The same device with these algorithms for products of these sizes, and the rule for all others; nothing where it can't run
     /// one of them (the CPU runs none of them).
-    fn with_products(&self, products: Products) -> Option<Box<dyn Device>>;
+    fn with_tuning(&self, tuning: TuningTable) -> Option<Box<dyn Device>>;
 
     /// Bytes that one buffer of a session may take (a data set, the parameters, an activation), where there is such a limit.
     fn binding_limit(&self) -> Option<u64> {
@@ -258,7 +258,7 @@ pub trait Session {
     fn read_output(&mut self, program: ProgramId, name: &str) -> Result<Vec<f32>>;
 
     /// What went over the bus so far.
-    fn traffic(&self) -> Traffic;
+    fn counters(&self) -> Counters;
 
     /// Runs a step of one program, once to warm up and then `repeats` times (1 or more), and returns the seconds that each
     /// group of its dispatches took ([`Plan::groups`]), in the order of the plan: medians. On a GPU they come from its own clock, with a pass a

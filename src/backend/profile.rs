@@ -2,12 +2,12 @@
 //!
 //! A profile is a TOML file that says which algorithm computes products of which size. It holds for one adapter, driver and
 //! version of this program; one of another is not used, and what opens the device says so. Nothing is looked for unless
-//! it is asked for: [`Kept::default`] is nowhere.
+//! it is asked for: [`TuningCache::default`] is nowhere.
 
 use super::Adapter;
 use crate::error::{Error, Result, shown, shown_toml};
 use crate::files::write_atomic;
-use crate::ops::{Algorithm, Products};
+use crate::ops::{Algorithm, TuningTable};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -19,7 +19,7 @@ pub const VARIABLE: &str = "VAE_GPU_PROFILE";
 
 /// Where profiles and compiled kernels lie.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Kept {
+pub enum TuningCache {
     /// Nowhere: none are read or written.
     #[default]
     Nowhere,
@@ -31,7 +31,7 @@ pub enum Kept {
 
 /// What is known of an adapter.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum CachedTuning {
     /// No profile.
     Nothing,
     /// A profile that is in use.
@@ -39,7 +39,7 @@ pub enum Found {
         /// The file.
         path: PathBuf,
         /// What it says.
-        products: Products,
+        tuning: TuningTable,
     },
     /// A profile that is not used.
     Unused {
@@ -52,7 +52,7 @@ pub enum Found {
 
 /// The algorithm for products of one size, and the measurement behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Choice {
+pub struct TunedKernel {
     /// `[m, n, k]`.
     pub size: [usize; 3],
     /// The algorithm.
@@ -97,37 +97,37 @@ impl TryFrom<String> for Size {
     }
 }
 
-impl Kept {
+impl TuningCache {
     /// Where a user's lie: where [`VARIABLE`] says, else folder `vae-gpu` among the user's caches.
-    pub fn of_user() -> Kept {
+    pub fn of_user() -> TuningCache {
         let caches =
             || Some(etcetera::BaseStrategy::cache_dir(&etcetera::base_strategy::choose_native_strategy().ok()?));
-        Kept::from(std::env::var_os(VARIABLE), caches)
+        TuningCache::from(std::env::var_os(VARIABLE), caches)
     }
 
-    fn from(variable: Option<OsString>, caches: impl Fn() -> Option<PathBuf>) -> Kept {
+    fn from(variable: Option<OsString>, caches: impl Fn() -> Option<PathBuf>) -> TuningCache {
         match variable.filter(|value| !value.is_empty()) {
-            Some(value) if value == "none" => Kept::Nowhere,
-            Some(file) => Kept::File(file.into()),
-            None => caches().map_or(Kept::Nowhere, |caches| Kept::Folder(caches.join("vae-gpu"))),
+            Some(value) if value == "none" => TuningCache::Nowhere,
+            Some(file) => TuningCache::File(file.into()),
+            None => caches().map_or(TuningCache::Nowhere, |caches| TuningCache::Folder(caches.join("vae-gpu"))),
         }
     }
 
     /// The profile's file, be it there or not.
     pub fn profile(&self, adapter: &Adapter) -> Option<PathBuf> {
         match self {
-            Kept::Nowhere => None,
-            Kept::Folder(folder) => Some(folder.join(file_name(adapter))),
-            Kept::File(file) => Some(file.clone()),
+            TuningCache::Nowhere => None,
+            TuningCache::Folder(folder) => Some(folder.join(file_name(adapter))),
+            TuningCache::File(file) => Some(file.clone()),
         }
     }
 
     /// The folder of compiled kernels, be it there or not.
     pub fn folder(&self) -> Option<PathBuf> {
         match self {
-            Kept::Nowhere => None,
-            Kept::Folder(folder) => Some(folder.clone()),
-            Kept::File(file) => Some(file.parent().unwrap_or(Path::new("")).to_owned()),
+            TuningCache::Nowhere => None,
+            TuningCache::Folder(folder) => Some(folder.clone()),
+            TuningCache::File(file) => Some(file.parent().unwrap_or(Path::new("")).to_owned()),
         }
     }
 
@@ -136,10 +136,12 @@ impl Kept {
     /// # Errors
     /// [`Error::Format`] that names the line where the file breaks a rule, and the rule; [`Error::Io`] where it can't be
     /// read. A folder without a profile is none; a file that was named must be there.
-    pub fn find(&self, adapter: &Adapter) -> Result<Found> {
-        let Some(path) = self.profile(adapter) else { return Ok(Found::Nothing) };
+    pub fn find(&self, adapter: &Adapter) -> Result<CachedTuning> {
+        let Some(path) = self.profile(adapter) else { return Ok(CachedTuning::Nothing) };
         let text = match (std::fs::read_to_string(&path), self) {
-            (Err(error), Kept::Folder(_)) if error.kind() == ErrorKind::NotFound => return Ok(Found::Nothing),
+            (Err(error), TuningCache::Folder(_)) if error.kind() == ErrorKind::NotFound => {
+                return Ok(CachedTuning::Nothing);
+            }
             (text, _) => text.map_err(Error::io("reading profile", &path))?,
         };
         let bad =
@@ -150,23 +152,23 @@ impl Kept {
         for (what, (theirs, ours)) in ["version", "adapter", "driver"].iter().zip(theirs.iter().zip(&ours)) {
             if theirs != ours {
                 let why = format!("it was measured with {what} {:?}, this is {ours:?}", shown(theirs));
-                return Ok(Found::Unused { path, why });
+                return Ok(CachedTuning::Unused { path, why });
             }
         }
         let content: Content = toml::from_str(&text).map_err(bad)?;
-        let products = content.products.into_iter().map(|(Size(size), variant)| (size, variant)).collect();
-        Ok(Found::Profile { path, products })
+        let tuning = content.products.into_iter().map(|(Size(size), variant)| (size, variant)).collect();
+        Ok(CachedTuning::Profile { path, tuning })
     }
 
     /// Writes an adapter's profile and returns the file; a folder is made where there is none.
     ///
     /// # Errors
     /// [`Error::Usage`] where there is nowhere to write, [`Error::Io`] where it can't be written.
-    pub fn write(&self, adapter: &Adapter, choices: &[Choice]) -> Result<PathBuf> {
+    pub fn write(&self, adapter: &Adapter, choices: &[TunedKernel]) -> Result<PathBuf> {
         let Some(path) = self.profile(adapter) else {
             return Err(Error::Usage(format!("{VARIABLE} is none: name the profile with --profile FILE")));
         };
-        if let Kept::Folder(folder) = self {
+        if let TuningCache::Folder(folder) = self {
             std::fs::create_dir_all(folder).map_err(Error::io("making folder", folder))?;
         }
         write_atomic(&path, text(adapter, choices).as_bytes())?;
@@ -175,7 +177,7 @@ impl Kept {
 }
 
 /// The profile as a file.
-fn text(adapter: &Adapter, choices: &[Choice]) -> String {
+fn text(adapter: &Adapter, choices: &[TunedKernel]) -> String {
     let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
     let mut text =
         String::from("# Which algorithm computes which matrix product, as `vae-gpu bench --tune` measured it.\n");
@@ -188,7 +190,7 @@ fn text(adapter: &Adapter, choices: &[Choice]) -> String {
         text += &format!("{key} = {}\n", quoted(value));
     }
     text += &format!("\n# rows x columns x terms = {}\n[products]\n", Algorithm::allowed());
-    for Choice { size: [m, n, k], variant, why } in choices {
+    for TunedKernel { size: [m, n, k], variant, why } in choices {
         text += &format!("{m}x{n}x{k} = {} # {why}\n", quoted(variant.name()));
     }
     text
@@ -209,44 +211,49 @@ mod tests {
         Adapter { name: "Quick \"3\"".to_owned(), driver: Some("maker 1.2".to_owned()) }
     }
 
-    fn choices() -> Vec<Choice> {
-        let choice = |size, variant| Choice { size, variant, why: "measured".to_owned() };
+    fn choices() -> Vec<TunedKernel> {
+        let choice = |size, variant| TunedKernel { size, variant, why: "measured".to_owned() };
         vec![choice([128, 400, 784], Algorithm::Tiled), choice([1, 2, 3], Algorithm::Naive)]
     }
 
     #[test]
     fn a_profile_is_found_as_it_was_written() {
         let folder = tempfile::tempdir().unwrap();
-        let kept = Kept::Folder(folder.path().join("made"));
-        assert_eq!(kept.find(&adapter()).unwrap(), Found::Nothing);
+        let kept = TuningCache::Folder(folder.path().join("made"));
+        assert_eq!(kept.find(&adapter()).unwrap(), CachedTuning::Nothing);
         let path = kept.write(&adapter(), &choices()).unwrap();
         assert_eq!(path.file_name().unwrap(), "quick-3-maker-1-2.toml");
-        let products: Products = [([128, 400, 784], Algorithm::Tiled), ([1, 2, 3], Algorithm::Naive)].into();
-        assert_eq!(kept.find(&adapter()).unwrap(), Found::Profile { path: path.clone(), products: products.clone() });
-        let named = Kept::File(path.clone());
-        assert_eq!(named.find(&adapter()).unwrap(), Found::Profile { path, products });
-        assert_eq!(Kept::Nowhere.find(&adapter()).unwrap(), Found::Nothing);
-        assert!(matches!(Kept::Nowhere.write(&adapter(), &[]), Err(Error::Usage(_))));
-        let missing = Kept::File(folder.path().join("missing.toml")).find(&adapter()).unwrap_err();
+        let tuning: TuningTable = [([128, 400, 784], Algorithm::Tiled), ([1, 2, 3], Algorithm::Naive)].into();
+        assert_eq!(
+            kept.find(&adapter()).unwrap(),
+            CachedTuning::Profile { path: path.clone(), tuning: tuning.clone() }
+        );
+        let named = TuningCache::File(path.clone());
+        assert_eq!(named.find(&adapter()).unwrap(), CachedTuning::Profile { path, tuning });
+        assert_eq!(TuningCache::Nowhere.find(&adapter()).unwrap(), CachedTuning::Nothing);
+        assert!(matches!(TuningCache::Nowhere.write(&adapter(), &[]), Err(Error::Usage(_))));
+        let missing = TuningCache::File(folder.path().join("missing.toml")).find(&adapter()).unwrap_err();
         assert!(missing.to_string().contains("missing.toml"), "{missing}");
     }
 
     #[test]
     fn a_profile_of_something_else_is_not_used() {
         let folder = tempfile::tempdir().unwrap();
-        let kept = Kept::File(folder.path().join("mine.toml"));
+        let kept = TuningCache::File(folder.path().join("mine.toml"));
         let path = kept.write(&adapter(), &choices()).unwrap();
         let others = [
             (Adapter { name: "Slow".to_owned(), ..adapter() }, "adapter \"Quick \\\"3\\\"\", this is \"Slow\""),
             (Adapter { driver: Some("maker 1.3".to_owned()), ..adapter() }, "driver \"maker 1.2\""),
         ];
         for (other, named) in others {
-            let Found::Unused { why, .. } = kept.find(&other).unwrap() else { panic!("{other:?}") };
+            let CachedTuning::Unused { why, .. } = kept.find(&other).unwrap() else { panic!("{other:?}") };
             assert!(why.contains(named), "{why}");
         }
         let long = Adapter { name: "x".repeat(1 << 20), ..adapter() };
-        let other = Kept::File(kept.write(&long, &[]).unwrap());
-        let Found::Unused { why, .. } = other.find(&adapter()).unwrap() else { panic!("it is of another adapter") };
+        let other = TuningCache::File(kept.write(&long, &[]).unwrap());
+        let CachedTuning::Unused { why, .. } = other.find(&adapter()).unwrap() else {
+            panic!("it is of another adapter")
+        };
         assert!(why.len() < 1000, "{why}");
         kept.write(&adapter(), &choices()).unwrap();
         // Another version may have algorithms that this one has never heard of.
@@ -254,14 +261,16 @@ mod tests {
         let version = format!("version = \"{}\"", env!("CARGO_PKG_VERSION"));
         let text = text.replace(&version, "version = \"9.0.0\"").replace("\"tiled\"", "\"unheard-of\"");
         std::fs::write(&path, text).unwrap();
-        let Found::Unused { why, .. } = kept.find(&adapter()).unwrap() else { panic!("it is of another version") };
+        let CachedTuning::Unused { why, .. } = kept.find(&adapter()).unwrap() else {
+            panic!("it is of another version")
+        };
         assert!(why.contains("version \"9.0.0\""), "{why}");
     }
 
     #[test]
     fn a_damaged_profile_is_named_with_its_line_and_the_rule() {
         let folder = tempfile::tempdir().unwrap();
-        let kept = Kept::File(folder.path().join("mine.toml"));
+        let kept = TuningCache::File(folder.path().join("mine.toml"));
         let path = kept.write(&adapter(), &choices()).unwrap();
         let whole = std::fs::read_to_string(&path).unwrap();
         let damages = [
@@ -288,11 +297,14 @@ mod tests {
     #[test]
     fn the_variable_comes_before_the_users_caches() {
         let caches = || Some(PathBuf::from("caches"));
-        assert_eq!(Kept::from(None, caches), Kept::Folder(Path::new("caches").join("vae-gpu")));
-        assert_eq!(Kept::from(Some("".into()), caches), Kept::Folder(Path::new("caches").join("vae-gpu")));
-        assert_eq!(Kept::from(Some("none".into()), caches), Kept::Nowhere);
-        assert_eq!(Kept::from(Some("a/b.toml".into()), caches), Kept::File("a/b.toml".into()));
-        assert_eq!(Kept::from(None, || None), Kept::Nowhere);
-        assert_eq!(Kept::File("a/b.toml".into()).folder(), Some("a".into()));
+        assert_eq!(TuningCache::from(None, caches), TuningCache::Folder(Path::new("caches").join("vae-gpu")));
+        assert_eq!(
+            TuningCache::from(Some("".into()), caches),
+            TuningCache::Folder(Path::new("caches").join("vae-gpu"))
+        );
+        assert_eq!(TuningCache::from(Some("none".into()), caches), TuningCache::Nowhere);
+        assert_eq!(TuningCache::from(Some("a/b.toml".into()), caches), TuningCache::File("a/b.toml".into()));
+        assert_eq!(TuningCache::from(None, || None), TuningCache::Nowhere);
+        assert_eq!(TuningCache::File("a/b.toml".into()).folder(), Some("a".into()));
     }
 }

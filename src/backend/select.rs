@@ -1,7 +1,7 @@
 //! Which device a run takes, and why.
 
 use super::gpu::{self, AdapterReport, Gpu, GpuOptions};
-use super::{Device, Found, Kept, Precision, cpu::Cpu};
+use super::{CachedTuning, Device, Precision, TuningCache, cpu::Cpu};
 use crate::error::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
@@ -67,8 +67,8 @@ impl Selected {
 ///
 /// # Errors
 /// [`Error::Usage`] where no adapter is what was asked for; the message lists those there are. Never another device
-/// instead. What [`Kept::find`] says of a profile.
-pub fn select(choice: &DeviceChoice, kept: &Kept) -> Result<Selected> {
+/// instead. What [`TuningCache::find`] says of a profile.
+pub fn select(choice: &DeviceChoice, kept: &TuningCache) -> Result<Selected> {
     select_precision(choice, kept, Precision::F32)
 }
 
@@ -76,7 +76,7 @@ pub fn select(choice: &DeviceChoice, kept: &Kept) -> Result<Selected> {
 ///
 /// # Errors
 /// As [`select`], and [`Error::Usage`] where the device can't compute products so.
-pub fn select_precision(choice: &DeviceChoice, kept: &Kept, precision: Precision) -> Result<Selected> {
+pub fn select_precision(choice: &DeviceChoice, kept: &TuningCache, precision: Precision) -> Result<Selected> {
     let selected = open(choice, kept, precision)?;
     if precision == Precision::F16 && selected.device.adapter().driver.is_none() {
         let name = selected.device.name();
@@ -85,7 +85,7 @@ pub fn select_precision(choice: &DeviceChoice, kept: &Kept, precision: Precision
     Ok(selected)
 }
 
-fn open(choice: &DeviceChoice, kept: &Kept, precision: Precision) -> Result<Selected> {
+fn open(choice: &DeviceChoice, kept: &TuningCache, precision: Precision) -> Result<Selected> {
     if *choice == DeviceChoice::Cpu {
         return Ok(Selected::cpu("it was asked for"));
     }
@@ -121,12 +121,12 @@ fn open(choice: &DeviceChoice, kept: &Kept, precision: Precision) -> Result<Sele
     }
     let (mut why, mut note) = (why.to_owned(), None);
     match found {
-        Found::Nothing => {}
-        Found::Profile { path, products } => {
-            gpu.set_products(products);
+        CachedTuning::Nothing => {}
+        CachedTuning::Profile { path, tuning } => {
+            gpu.set_tuning(tuning);
             why += &format!("; products as {} says", path.display());
         }
-        Found::Unused { path, why } => note = Some(format!("profile {} is not used: {why}", path.display())),
+        CachedTuning::Unused { path, why } => note = Some(format!("profile {} is not used: {why}", path.display())),
     }
     Ok(Selected { device: Box::new(gpu), why, note })
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{device_line, device_with, options, say, thousands};
 use crate::backend::cpu::Cpu;
-use crate::backend::{Device, Kept, Precision};
+use crate::backend::{Device, Precision, TuningCache};
 use crate::config::{PRESETS, TrainConfig, preset};
 use crate::data::Dataset;
 use crate::error::{Error, Result};
@@ -19,7 +19,7 @@ use crate::train::RunFolder;
 use crate::train::bench::kernels::{self, KernelTime};
 use crate::train::bench::products::{COMPARED, VariantSpeed, variants};
 use crate::train::bench::tune::{Tuning, tune};
-use crate::train::bench::{Measurement, WORKS, Work, measure, plans, work_plans};
+use crate::train::bench::{Measurement, WORKLOADS, Workload, measure, plans, work_plans};
 
 /// Parts of a work's run, which share its seconds with one more that comes before them.
 const PARTS: usize = 9;
@@ -34,7 +34,7 @@ pub(super) struct Bench {
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: String,
     /// Measure this work only: standard-128, standard-1024 or wide-1024
-    #[arg(long, value_name = "NAME", value_parser = WORKS.map(|work| work.name))]
+    #[arg(long, value_name = "NAME", value_parser = WORKLOADS.map(|work| work.name))]
     work: Option<String>,
     /// Seconds a work; --tune takes a fiftieth of it for each algorithm and size
     #[arg(long, value_name = "X", default_value_t = 10.0)]
@@ -92,7 +92,7 @@ impl Bench {
                 "cpu" => None,
                 "auto" => Some(("WebGPU's default limits".to_owned(), DeviceProfile::default())),
                 name => {
-                    let device = device_with(name, &Kept::of_user(), self.precision)?.device;
+                    let device = device_with(name, &TuningCache::of_user(), self.precision)?.device;
                     device.profile().map(|profile| (device.name(), profile.clone()))
                 }
             };
@@ -113,7 +113,7 @@ impl Bench {
             }
             return Ok(());
         }
-        let selected = device_with(&self.device, &Kept::of_user(), self.precision)?;
+        let selected = device_with(&self.device, &TuningCache::of_user(), self.precision)?;
         let options = options(&*selected.device, self.no_fuse);
         let startup = started.elapsed();
         if !self.json {
@@ -142,10 +142,10 @@ impl Bench {
     }
 
     fn tune(&self) -> Result<()> {
-        let kept = self.profile.clone().map_or_else(Kept::of_user, Kept::File);
-        let selected = device_with(&self.device, &Kept::Nowhere, Precision::F32)?;
+        let kept = self.profile.clone().map_or_else(TuningCache::of_user, TuningCache::File);
+        let selected = device_with(&self.device, &TuningCache::Nowhere, Precision::F32)?;
         let adapter = selected.device.adapter();
-        if kept == Kept::Nowhere {
+        if kept == TuningCache::Nowhere {
             kept.write(&adapter, &[])?; // says why it can't, before the work
         }
         if let Some(file) = &self.profile {
@@ -175,15 +175,15 @@ impl Bench {
             (.., Some(run)) => RunFolder::open(run)?.config()?,
             _ => {
                 let data = Dataset::embedded()?;
-                let of_works = WORKS.iter().map(|work| Ok(work_plans(work, &data, Options::default())?.1));
+                let of_works = WORKLOADS.iter().map(|work| Ok(work_plans(work, &data, Options::default())?.1));
                 return Ok(of_works.collect::<Result<Vec<_>>>()?.concat());
             }
         };
         Ok(plans(&config, &config.dataset()?, Options::default())?.1)
     }
 
-    fn works(&self) -> impl Iterator<Item = &'static Work> {
-        WORKS.iter().filter(|work| self.work.as_deref().is_none_or(|name| name == work.name))
+    fn works(&self) -> impl Iterator<Item = &'static Workload> {
+        WORKLOADS.iter().filter(|work| self.work.as_deref().is_none_or(|name| name == work.name))
     }
 
     /// A line of JSON, or what `table` says.

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::say;
-use crate::backend::{Found, Kept, adapters, auto_choice};
+use crate::backend::{CachedTuning, TuningCache, adapters, auto_choice};
 use crate::error::Result;
 
 /// List every adapter, what it can do, and which one auto takes and why
@@ -17,14 +17,14 @@ impl Devices {
         if adapters.is_empty() {
             say(format_args!("no adapter: this machine has no driver for Vulkan, Metal or DX12"));
         }
-        let kept = Kept::of_user();
+        let kept = TuningCache::of_user();
         for adapter in &adapters {
             let profile = match kept.find(&adapter.adapter()) {
-                Ok(Found::Nothing) => "none; `vae-gpu bench --tune` makes one".to_owned(),
-                Ok(Found::Profile { path, products }) => {
-                    format!("{}, in use for {} sizes of products", path.display(), products.len())
+                Ok(CachedTuning::Nothing) => "none; `vae-gpu bench --tune` makes one".to_owned(),
+                Ok(CachedTuning::Profile { path, tuning }) => {
+                    format!("{}, in use for {} sizes of products", path.display(), tuning.len())
                 }
-                Ok(Found::Unused { path, why }) => format!("{}, not used: {why}", path.display()),
+                Ok(CachedTuning::Unused { path, why }) => format!("{}, not used: {why}", path.display()),
                 Err(error) => error.to_string().trim_end().to_owned(),
             };
             say(format_args!("{}  {}", adapter.index, adapter.name));

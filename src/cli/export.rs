@@ -60,7 +60,7 @@ impl Export {
             (Some(out), _) => out,
             (None, format) => default_out(&run, format)?,
         };
-        say(format_args!("checkpoint: {}, epoch {}", path.display(), checkpoint.header.standing.epoch));
+        say(format_args!("checkpoint: {}, epoch {}", path.display(), checkpoint.header.state.epoch));
         for file in self.format.write(&checkpoint, &out)? {
             say(format_args!("{}", file.display()));
         }

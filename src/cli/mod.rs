@@ -31,7 +31,7 @@ use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 
-use crate::backend::{Device, DeviceChoice, Kept, Precision, Selected, select_precision};
+use crate::backend::{Device, DeviceChoice, Precision, Selected, TuningCache, select_precision};
 use crate::error::{Error, Result};
 use crate::plan::{Fusion, Options};
 use output::say;
@@ -155,11 +155,11 @@ fn options(device: &dyn Device, no_fuse: bool) -> Options {
 
 /// The device behind `--device`, with what is kept of it.
 fn device(choice: &str) -> Result<Selected> {
-    device_with(choice, &Kept::of_user(), Precision::F32)
+    device_with(choice, &TuningCache::of_user(), Precision::F32)
 }
 
 /// The device behind `--device`, with what is kept of it there, for products of this precision.
-fn device_with(choice: &str, kept: &Kept, precision: Precision) -> Result<Selected> {
+fn device_with(choice: &str, kept: &TuningCache, precision: Precision) -> Result<Selected> {
     let choice = choice.parse::<DeviceChoice>().unwrap_or_else(|_| DeviceChoice::Name(choice.to_owned()));
     let selected = select_precision(&choice, kept, precision)?;
     if let Some(note) = &selected.note {

@@ -168,7 +168,7 @@ impl Found {
     /// `device: ...` and `checkpoint: ...`.
     pub(super) fn say(&self, selected: &Selected) {
         say(format_args!("{}", device_line(selected)));
-        say(format_args!("checkpoint: {}, epoch {}", self.path.display(), self.checkpoint.header.standing.epoch));
+        say(format_args!("checkpoint: {}, epoch {}", self.path.display(), self.checkpoint.header.state.epoch));
     }
 }
 

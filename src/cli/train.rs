@@ -8,7 +8,7 @@ use super::flags::Flags;
 use super::interrupt::Interrupt;
 use super::progress::{Progress, Quiet};
 use super::{RUNS, device_line, device_with, options, say, thousands};
-use crate::backend::Kept;
+use crate::backend::TuningCache;
 use crate::config::{PRESETS, TrainConfig, preset};
 use crate::data::report;
 use crate::error::{Error, Result, shell_word};
@@ -79,7 +79,7 @@ impl Train {
             data.notes.push(note);
         }
         config.validate_data(&data)?;
-        let selected = device_with(&config.device, &Kept::of_user(), config.precision)?;
+        let selected = device_with(&config.device, &TuningCache::of_user(), config.precision)?;
         let options = options(&*selected.device, self.no_fuse);
         let mut trainer = Trainer::new(&config, &data, &*selected.device, options, from.as_ref())?;
         trainer.trace_steps(self.trace_steps);
@@ -111,9 +111,9 @@ impl Train {
         say(format_args!("{}", model_line(&config, &trainer)));
         say(format_args!("plan: {} dispatches a step", trainer.dispatches()));
         say(format_args!("run: {}", folder.path().display()));
-        if let Some(standing) = trainer.standing() {
-            let within = if standing.within.is_some() { ", within the next" } else { "" };
-            say(format_args!("resumed after step {} (epoch {}{within})", standing.step, standing.epoch));
+        if let Some(state) = trainer.state() {
+            let within = if state.within.is_some() { ", within the next" } else { "" };
+            say(format_args!("resumed after step {} (epoch {}{within})", state.step, state.epoch));
         }
         let mut progress = Progress::new(config.epochs, interrupt.clone());
         let ended = trainer.run(&folder, &mut progress).map_err(|error| go_on(error, &folder))?;
@@ -179,7 +179,7 @@ fn load(run: &RunFolder, config: &TrainConfig) -> Result<Option<Checkpoint>> {
     let checkpoint = Checkpoint::load(&path)?;
     let model = Model::new(config.architecture(checkpoint.header.model.features))?;
     checkpoint.check_model(&path, &model)?;
-    let done = checkpoint.header.standing.epoch;
+    let done = checkpoint.header.state.epoch;
     if done >= config.epochs {
         return Err(Error::Usage(format!(
             "--epochs is {}: {} has {done} epochs already, it must be more to resume",

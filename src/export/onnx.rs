@@ -17,7 +17,7 @@ use super::proto::{
 use crate::error::{Error, Result, graph_error};
 use crate::graph::{Graph, NodeId, Source};
 use crate::models::{Capability, Deviation};
-use crate::ops::{Activation, BiasActivation, Matmul, Op, Narrow, Transpose};
+use crate::ops::{Activation, BiasActivation, Matmul, Narrow, Op, Transpose};
 use crate::train::Checkpoint;
 use crate::train::tensor::Tensor;
 
@@ -52,7 +52,7 @@ pub fn onnx(checkpoint: &Checkpoint) -> Result<Vec<(&'static str, Vec<u8>)>> {
     }
     networks.push(("decoder.onnx", model.decoding(1)?, vec![("z", "code"), ("mean", "image")]));
     if model.has(Capability::Discriminator) {
-        networks.push(("discriminator.onnx", model.judging(1)?, vec![("x", "image"), ("logit", "logit")]));
+        networks.push(("discriminator.onnx", model.discrimination(1)?, vec![("x", "image"), ("logit", "logit")]));
     }
     let properties = properties(checkpoint);
     let file = |(file, graph, names): (&'static str, Graph, Vec<(&str, &str)>)| {
@@ -85,7 +85,7 @@ fn properties(checkpoint: &Checkpoint) -> Vec<Property> {
         ("height", header.size().height.to_string()),
         ("width", header.size().width.to_string()),
         ("channels", header.size().channels.to_string()),
-        ("epoch", header.standing.epoch.to_string()),
+        ("epoch", header.state.epoch.to_string()),
     ];
     if let Some(scaling) = header.schema.scaling.as_ref().and_then(|scaling| serde_json::to_string(scaling).ok()) {
         pairs.push(("scaling", scaling));

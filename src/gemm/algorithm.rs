@@ -44,7 +44,7 @@ impl Algorithm {
     /// goes lane by lane, so what counts is multiply-adds a load: a subgroup shares its loads.
     pub fn choose(profile: &DeviceProfile, size: [usize; 3]) -> Algorithm {
         let [m, n, _] = size;
-        match profile.products.get(&size) {
+        match profile.tuning.get(&size) {
             Some(&variant) if variant.runs_on(profile) => variant,
             // A tile of a single product of computed factors keeps Mesa's compiler (22.3) busy for ever.
             _ if profile.software && profile.subgroups_of_eight && size != [1; 3] => Algorithm::Subgroups,
@@ -166,7 +166,7 @@ mod tests {
     fn a_profile_comes_before_the_rule_for_its_sizes_alone() {
         let products =
             [([128, 400, 784], Algorithm::Naive), ([1, 2, 3], Algorithm::Tiled), ([4, 5, 6], Algorithm::Subgroups)];
-        let profile = DeviceProfile { products: products.into(), ..DeviceProfile::new(true) };
+        let profile = DeviceProfile { tuning: products.into(), ..DeviceProfile::new(true) };
         let sizes = [[128, 400, 784], [1, 2, 3], [128, 784, 400], [4, 5, 6]];
         let choices = sizes.map(|size| Algorithm::choose(&profile, size));
         // It has no subgroups.

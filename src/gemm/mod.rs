@@ -1,4 +1,4 @@
-//! Products on a GPU: one core for all of them, `C [m, n] = epilogue(A [m, k] B [k, n])`.
+//! TuningTable on a GPU: one core for all of them, `C [m, n] = epilogue(A [m, k] B [k, n])`.
 //!
 //! A kernel is an algorithm, a loader for each operand and an epilogue, each of them plain WGSL files. The [`Algorithm`] is
 //! chosen here, from the size and the device; a [`Loader`] says how an operand is read, stored ([`Dense`]) or computed from what
@@ -15,7 +15,7 @@ mod profile;
 
 pub use algorithm::Algorithm;
 pub use half::Half;
-pub use profile::{DeviceProfile, Products, STORAGE_BUFFERS};
+pub use profile::{DeviceProfile, STORAGE_BUFFERS, TuningTable};
 
 use crate::kernel::{Fragment, Kernel, fragment};
 

@@ -4,7 +4,7 @@ use super::{Algorithm, Half};
 use std::collections::BTreeMap;
 
 /// The algorithm of products `[m, k] [k, n]`, by `[m, n, k]`.
-pub type Products = BTreeMap<[usize; 3], Algorithm>;
+pub type TuningTable = BTreeMap<[usize; 3], Algorithm>;
 
 /// What lowering may depend on; never on a timing of the run itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct DeviceProfile {
     /// times as long for a step of standard-1024 whose products share.
     pub shares: bool,
     /// What a tuning run found for products of these sizes; all others follow the rule of [`Algorithm::choose`].
-    pub products: Products,
+    pub tuning: TuningTable,
     /// Where products are computed in f16, the matrices that they are computed by.
     pub half: Option<Half>,
 }
@@ -37,7 +37,7 @@ impl DeviceProfile {
             subgroups_of_eight: false,
             storage_buffers: STORAGE_BUFFERS,
             shares: !software,
-            products: Products::new(),
+            tuning: TuningTable::new(),
             half: None,
         }
     }

@@ -43,7 +43,7 @@ impl Family for Ae {
 
     fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<Vec<NodeId>> {
         let z = self.code(g, batch.input)?; // [rows, latent]
-        let scores = self.networks.score(g, z, batch.target)?; // [rows, 1]
+        let scores = self.networks.reconstruction_loss(g, z, batch.target)?; // [rows, 1]
         let recon = mean(g, scores)?;
         let Some(Penalty { norm, weight }) = self.penalty else {
             let none = g.apply(Constant::new(0.0, Shape::SCALAR).into(), &[])?;

@@ -40,7 +40,7 @@ impl Autoencoder {
     }
 
     /// Reconstruction loss from `z` by example, `[rows, 1]`.
-    pub(super) fn score(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<NodeId> {
+    pub(super) fn reconstruction_loss(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<NodeId> {
         if self.loss == Loss::Bce {
             let logits = self.decoder.apply(g, z, Activation::Identity)?; // [rows, features]
             return g.apply(BceLogits.into(), &[logits, x]);
@@ -58,7 +58,7 @@ impl Autoencoder {
 
     /// The score, where it is a normalised negative log-likelihood.
     pub(super) fn likelihood(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<Option<NodeId>> {
-        self.loss.is_likelihood().then(|| self.score(g, z, x)).transpose()
+        self.loss.is_likelihood().then(|| self.reconstruction_loss(g, z, x)).transpose()
     }
 
     /// The decoder's mean for `z`: `[rows, features]`.

@@ -91,7 +91,7 @@ mod tests {
             assert_eq!(outputs == 1, kind.has(Capability::PointCode), "{}", kind.name());
             assert_eq!(outputs == 2, kind.has(Capability::Posterior), "{}", kind.name());
             assert_eq!(model.sampling(1).is_ok(), kind.has(Capability::Prior), "{}", kind.name());
-            assert_eq!(model.judging(1).is_ok(), kind.has(Capability::Discriminator), "{}", kind.name());
+            assert_eq!(model.discrimination(1).is_ok(), kind.has(Capability::Discriminator), "{}", kind.name());
         }
         assert_eq!(Capability::Posterior.models(), "vae, iwae");
         let error = ModelKind::Gan.check_option("noise", Capability::Encoder).unwrap_err().to_string();

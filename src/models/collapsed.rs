@@ -42,7 +42,7 @@ impl Family for Collapsed {
 
     fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<Vec<NodeId>> {
         let z = self.ae.code(g, batch.input)?; // [rows, latent]
-        let scores = self.ae.networks.score(g, z, batch.target)?; // [rows, 1]
+        let scores = self.ae.networks.reconstruction_loss(g, z, batch.target)?; // [rows, 1]
         let score = mean(g, scores)?;
         let half = Factor::Constant(0.5);
         let recon = match self.loss {

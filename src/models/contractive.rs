@@ -67,7 +67,7 @@ impl Family for Contractive {
 
     fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<Vec<NodeId>> {
         let code = self.ae.code(g, batch.input)?; // [rows, latent]
-        let scores = self.ae.networks.score(g, code, batch.target)?; // [rows, 1]
+        let scores = self.ae.networks.reconstruction_loss(g, code, batch.target)?; // [rows, 1]
         let recon = mean(g, scores)?;
         if self.contraction == 0.0 {
             let none = g.apply(Constant::new(0.0, Shape::SCALAR).into(), &[])?;

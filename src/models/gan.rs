@@ -94,13 +94,13 @@ impl Family for Gan {
         &["generator", "discriminator", "accuracy"]
     }
 
-    fn turns(&self) -> usize {
+    fn phases(&self) -> usize {
         2
     }
 
-    fn objective(&self, g: &mut Graph, batch: &Batch, turn: usize) -> Result<Objective> {
+    fn objective(&self, g: &mut Graph, batch: &Batch, phase: usize) -> Result<Objective> {
         let Played { generator, discriminator, accuracy } = self.play(g, batch)?;
-        Ok(match turn {
+        Ok(match phase {
             0 => Objective {
                 loss: discriminator,
                 parameters: self.boundary..self.count,
@@ -127,7 +127,7 @@ impl Family for Gan {
         self.generator.apply(g, z, self.output)
     }
 
-    fn judge(&self, g: &mut Graph, x: NodeId) -> Result<Option<NodeId>> {
+    fn discriminate(&self, g: &mut Graph, x: NodeId) -> Result<Option<NodeId>> {
         self.discriminator.apply(g, x, Activation::Identity).map(Some)
     }
 

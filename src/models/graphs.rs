@@ -4,8 +4,8 @@ use super::{Batch, Capability, Family, ModelConfig};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout, differentiate};
 use crate::ops::{
-    Augment, Constant, Corrupt, Factor, LogSumExpUpdate, Noise, Normal, Order, Pixels, Reparameterise, RepeatInterleave,
-    MonteCarloKl, Scale,
+    Augment, Constant, Corrupt, Factor, LogSumExpUpdate, MonteCarloKl, Noise, Normal, Order, Pixels, Reparameterise,
+    RepeatInterleave, Scale,
 };
 use crate::optim::Optimiser;
 use crate::rng::Stream;
@@ -105,10 +105,10 @@ impl Model {
     /// # Errors
     /// Where the batches do not fit the model.
     pub fn gradients(&self, batches: &Batches) -> Result<Vec<Gradients>> {
-        (0..self.family.turns()).map(|turn| self.turn(batches, turn)).collect()
+        (0..self.family.phases()).map(|phase| self.phase(batches, phase)).collect()
     }
 
-    fn turn(&self, batches: &Batches, turn: usize) -> Result<Gradients> {
+    fn phase(&self, batches: &Batches, phase: usize) -> Result<Gradients> {
         let mut g = Graph::new(self.layout.clone());
         let batch = self.gather(&mut g, batches, Order::Shuffled, batches.pixels)?; // [rows, features]
         let target = match batches.augment {
@@ -121,7 +121,7 @@ impl Model {
         };
         let (posterior, prior) = (Stream::Posterior, Stream::Generator);
         let batch = Batch { target, input, rows: batches.rows, posterior, prior };
-        let objective = self.family.objective(&mut g, &batch, turn)?;
+        let objective = self.family.objective(&mut g, &batch, phase)?;
         g.record(&objective.recorded)?;
         let one = g.apply(Constant::new(1.0, Shape::SCALAR).into(), &[])?;
         let parameters: Vec<ParameterId> = self.layout.ids().collect::<Vec<_>>()[objective.parameters].to_vec();
@@ -189,10 +189,10 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::Usage`] where the model has no discriminator.
-    pub fn judging(&self, rows: usize) -> Result<Graph> {
+    pub fn discrimination(&self, rows: usize) -> Result<Graph> {
         let mut g = Graph::new(self.layout.clone());
         let x = g.input("x", Shape::new(rows, self.config.features));
-        let Some(logit) = self.family.judge(&mut g, x)? else {
+        let Some(logit) = self.family.discriminate(&mut g, x)? else {
             let name = self.config.model.name();
             let others = Capability::Discriminator.models();
             return Err(Error::Usage(format!("{name} has no discriminator: it must be one of {others}")));

@@ -47,7 +47,7 @@ impl Iwae {
         let posteriors = g.apply(repeat.into(), &[posterior])?; // [rows k, 2 latent]
         let targets = g.apply(repeat.into(), &[batch.target])?; // [rows k, features]
         let z = g.apply(Reparameterise { stream: batch.posterior, samples }.into(), &[posteriors])?; // [rows k, latent]
-        let reconstructions = self.vae.networks.score(g, z, targets)?; // [rows k, 1]
+        let reconstructions = self.vae.networks.reconstruction_loss(g, z, targets)?; // [rows k, 1]
         let divergences = g.apply(MonteCarloKl.into(), &[posteriors, z])?; // [rows k, 1]
         let weights = g.add_scaled(reconstructions, divergences, Factor::Constant(1.0))?; // [rows k, 1], -log w
         let bounds = g.apply(ImportanceBound { samples }.into(), &[weights])?; // [rows, 1]

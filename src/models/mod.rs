@@ -114,12 +114,12 @@ pub(crate) trait Family: Debug + Send + Sync {
     fn terms(&self) -> &'static [&'static str];
 
     /// How many objectives are minimised in turn at each step.
-    fn turns(&self) -> usize {
+    fn phases(&self) -> usize {
         1
     }
 
-    /// The objective of a turn; of a model with one turn, what evaluation records, over all parameters.
-    fn objective(&self, g: &mut Graph, batch: &Batch, _turn: usize) -> Result<Objective> {
+    /// The objective of a phase; of a model with one, what evaluation records, over all parameters.
+    fn objective(&self, g: &mut Graph, batch: &Batch, _phase: usize) -> Result<Objective> {
         let terms = self.evaluation(g, batch)?;
         let parameters = 0..g.layout().parameters().len();
         Ok(Objective { loss: terms[0], parameters, recorded: self.terms().iter().copied().zip(terms).collect() })
@@ -135,7 +135,7 @@ pub(crate) trait Family: Debug + Send + Sync {
     fn decode(&self, g: &mut Graph, z: NodeId) -> Result<NodeId>;
 
     /// Logits `[rows, 1]` of `x` being an image of the data; none where the model has no discriminator.
-    fn judge(&self, _g: &mut Graph, _x: NodeId) -> Result<Option<NodeId>> {
+    fn discriminate(&self, _g: &mut Graph, _x: NodeId) -> Result<Option<NodeId>> {
         Ok(None)
     }
 

@@ -54,7 +54,7 @@ impl Vae {
     pub(super) fn losses(&self, g: &mut Graph, batch: &Batch) -> Result<Vec<NodeId>> {
         let posterior = self.posterior(g, batch.input)?; // [rows, 2 latent]
         let z = g.apply(Reparameterise { stream: batch.posterior, samples: 1 }.into(), &[posterior])?; // [rows, latent]
-        let reconstructions = self.networks.score(g, z, batch.target)?; // [rows, 1]
+        let reconstructions = self.networks.reconstruction_loss(g, z, batch.target)?; // [rows, 1]
         let kls = g.apply(Kl.into(), &[posterior])?; // [rows, 1]
         let (recon, kl) = (mean(g, reconstructions)?, mean(g, kls)?);
         let rate = if self.free_bits > 0.0 {

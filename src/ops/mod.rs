@@ -9,7 +9,7 @@ mod backward;
 mod case;
 mod numbers;
 
-pub use crate::gemm::{Algorithm, DeviceProfile, Half, Products, STORAGE_BUFFERS};
+pub use crate::gemm::{Algorithm, DeviceProfile, Half, STORAGE_BUFFERS, TuningTable};
 pub use crate::kernel::{ELEMENTWISE, Entry, Fragment, Grid, Kernel, REDUCTION, SMALLEST, Table};
 pub use backward::{Backward, NodeId, Nodes};
 pub use case::{Case, Fill};
@@ -203,8 +203,8 @@ pub use bias_activation::Activation;
 pub use corrupt::Noise;
 pub use gather::{Order, Pixels};
 pub use matmul::{Epilogue, FOUR, Likelihood, Operand, Transpose};
-pub(crate) use record::RECORDED;
 pub use power_sum::Norm;
+pub(crate) use record::RECORDED;
 
 /// The inputs as an array, or an error that says how many the op takes.
 fn arity<const N: usize>(name: &str, inputs: &[Shape]) -> Result<[Shape; N]> {

@@ -16,7 +16,7 @@
 use super::Fusion;
 use crate::graph::{Graph, NodeId, Source};
 use crate::ops::{
-    Activation, ActivationGradient, AddScaled, BatchMean, BatchMeanGradient, BiasActivation, ElboTerms, Constant,
+    Activation, ActivationGradient, AddScaled, BatchMean, BatchMeanGradient, BiasActivation, Constant, ElboTerms,
     Epilogue, Factor, Likelihood, Matmul, Op, Operand, PartialMean, Record, RecordElbo, Scale, Transpose,
 };
 

@@ -3,7 +3,7 @@
 //! Dispatches run one after another: wgpu puts a full barrier before each that writes a buffer, and every one does. On a GPU a
 //! dispatch costs its barrier, however small it is, and leaves part of the device idle where it has few workgroups. So
 //! what is independent shares one: a layer's weight gradient, bias gradient and input gradient read the same gradient, and a
-//! step's record rides along with them. Products ([`Operation::is_product`](crate::ops::Operation)) and what may ride with them
+//! step's record rides along with them. TuningTable ([`Operation::is_product`](crate::ops::Operation)) and what may ride with them
 //! join the first group of such behind all that they read; everything else keeps the graph's order.
 
 use super::Fusion;

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use super::feed::Feed;
+use super::data_loader::DataLoader;
 use super::{Checkpoint, RunFolder, Trainer, first_parameters};
 use crate::backend::cpu::interpret;
 use crate::data::Values;
@@ -40,7 +40,7 @@ impl Trainer<'_> {
             true => {
                 let checkpoint = Checkpoint::load(&path)?;
                 checkpoint.write(&mut *self.session)?;
-                checkpoint.header.standing.step
+                checkpoint.header.state.step
             }
             false => {
                 let parameters = first_parameters(&self.config, &self.model, &self.data.train)?;
@@ -54,9 +54,9 @@ impl Trainer<'_> {
         // The step before is looked at too: a gradient that is not finite shows in the loss of the next step.
         let replayed: Vec<Step> = steps.iter().copied().filter(|step| (start..=failed).contains(&step.index)).collect();
         let (run, looked_at) = replayed.split_at(replayed.len().saturating_sub(2));
-        let feed = Some(&self.feeds[0]);
-        self.queue.run(&mut *self.session, feed, &self.training, run, |_, _| Ok(ControlFlow::Continue(())))?;
-        let whole = Feed::new(&self.data.train, 0, self.config.batch_size, Order::Shuffled, None)?;
+        let loader = Some(&self.loaders[0]);
+        self.queue.run(&mut *self.session, loader, &self.training, run, |_, _| Ok(ControlFlow::Continue(())))?;
+        let whole = DataLoader::new(&self.data.train, 0, self.config.batch_size, Order::Shuffled, None)?;
         let of = Batches {
             augment: self.config.augment(self.data.train.size),
             noise: self.config.noise,
@@ -72,8 +72,9 @@ impl Trainer<'_> {
                     return Ok(Some(format!("the first value that is not finite is {what}, at step {}", step.index)));
                 }
             }
-            let feed = Some(&self.feeds[0]);
-            self.queue.run(&mut *self.session, feed, &self.training, &[*step], |_, _| Ok(ControlFlow::Continue(())))?;
+            let loader = Some(&self.loaders[0]);
+            self.queue
+                .run(&mut *self.session, loader, &self.training, &[*step], |_, _| Ok(ControlFlow::Continue(())))?;
         }
         Ok(None)
     }

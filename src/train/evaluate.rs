@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 
 use serde::Serialize;
 
+use super::data_loader::{DataLoader, First};
 use super::density::codes;
-use super::feed::{Feed, First};
 use super::generate::Reconstructor;
 use super::metrics::Terms;
 use super::queue::Queue;
@@ -89,10 +89,11 @@ impl Request<'_> {
             return Err(Error::Usage(reason));
         }
         let limit = config.data_limit(device);
-        let feed = |index: usize, rows: usize| Feed::new(images, index, rows.min(images.count()), Order::Stored, limit);
-        let of_losses = feed(0, ROWS)?;
+        let loader =
+            |index: usize, rows: usize| DataLoader::new(images, index, rows.min(images.count()), Order::Stored, limit);
+        let of_losses = loader(0, ROWS)?;
         // Whole images serve both; batches that are brought one by one have a place for each size.
-        let of_samples = feed(usize::from(of_losses.is_streamed()), IMPORTANCE_ROWS)?;
+        let of_samples = loader(usize::from(of_losses.is_streamed()), IMPORTANCE_ROWS)?;
         let sets = [of_losses.first(), of_samples.first()];
         let sets = sets.each_ref().map(First::data);
         let mut session = device.session(model.layout(), &sets[..1 + of_samples.index()])?;
@@ -127,14 +128,14 @@ impl Request<'_> {
         })
     }
 
-    fn losses(&self, session: &mut dyn Session, feed: &Feed<'_>, options: Options) -> Result<Losses> {
-        let of = feed.batches(self.config.pixels());
+    fn losses(&self, session: &mut dyn Session, loader: &DataLoader<'_>, options: Options) -> Result<Losses> {
+        let of = loader.batches(self.config.pixels());
         let plan = compile(&self.model.evaluation(&of)?, options)?;
         let terms = Terms::new(self.model, std::slice::from_ref(&plan));
         let program = session.load(plan)?;
         let steps = evaluation_steps(self.config, self.images.count() as u32, of.rows);
         let place = |step: &Step| format!("test images from {} on", step.first);
-        Queue::default().mean(session, feed, program, &steps, &terms, place)
+        Queue::default().mean(session, loader, program, &steps, &terms, place)
     }
 
     fn mse(&self, session: &mut dyn Session, options: Options) -> Result<f64> {
@@ -153,11 +154,11 @@ impl Request<'_> {
     fn log_likelihoods(
         &self,
         session: &mut dyn Session,
-        feed: &Feed<'_>,
+        loader: &DataLoader<'_>,
         options: Options,
         progress: &mut impl FnMut(usize),
     ) -> Result<Vec<f64>> {
-        let of = feed.batches(self.config.pixels());
+        let of = loader.batches(self.config.pixels());
         let count = self.images.count();
         let at_once = (1..=IMPORTANCE_SAMPLES).rev().find(|k| self.samples.is_multiple_of(*k)).unwrap_or(1);
         let examples = session.load(compile(&self.model.examples(&of)?, options)?)?;
@@ -166,7 +167,7 @@ impl Request<'_> {
         let mut all = Vec::with_capacity(count);
         for (first, rows) in batches(count as u32, of.rows) {
             let step = Step { first, rows, seed: self.config.seed, ..Step::default() };
-            feed.bring(session, &[step])?;
+            loader.upload(session, &[step])?;
             session.run(&[examples], &[step])?;
             let x = session.read_output(examples, "x")?;
             session.write_input(importance, "x", &x)?;

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use super::feed::Feed;
+use super::data_loader::DataLoader;
 use super::metrics::{Losses, Mean, Terms};
 use crate::backend::{MAX_STEPS, ProgramId, Recorded, Session, Submission};
 use crate::error::Result;
@@ -41,7 +41,7 @@ impl Queue {
     pub(super) fn run(
         &mut self,
         session: &mut dyn Session,
-        feed: Option<&Feed<'_>>,
+        loader: Option<&DataLoader<'_>>,
         programs: &[ProgramId],
         steps: &[Step],
         mut finished: impl FnMut(&[Step], &Recorded) -> Result<ControlFlow<()>>,
@@ -51,10 +51,10 @@ impl Queue {
         let mut last = Instant::now();
         while !rest.is_empty() || !waiting.is_empty() {
             if !rest.is_empty() && waiting.len() < IN_FLIGHT {
-                let most = feed.map_or(MAX_STEPS, Feed::most_steps);
+                let most = loader.map_or(MAX_STEPS, DataLoader::most_steps);
                 let (next, after) = rest.split_at(self.chunk.min(most).min(rest.len()));
-                if let Some(feed) = feed {
-                    feed.bring(session, next)?;
+                if let Some(loader) = loader {
+                    loader.upload(session, next)?;
                 }
                 session.split_steps(self.pieces);
                 waiting.push_back((next, session.submit(programs, next)?));
@@ -76,14 +76,14 @@ impl Queue {
     pub(super) fn mean(
         &mut self,
         session: &mut dyn Session,
-        feed: &Feed<'_>,
+        loader: &DataLoader<'_>,
         program: ProgramId,
         steps: &[Step],
         terms: &Terms,
         place: impl Fn(&Step) -> String,
     ) -> Result<Losses> {
         let mut mean = Mean::default();
-        self.run(session, Some(feed), &[program], steps, |done, recorded| {
+        self.run(session, Some(loader), &[program], steps, |done, recorded| {
             for (step, row) in done.iter().zip(recorded.rows()) {
                 let losses = terms.of(row);
                 losses.check_finite(|| place(step))?;

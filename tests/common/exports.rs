@@ -16,7 +16,7 @@ use vae_gpu::plan::{Options, compile};
 use vae_gpu::rng::{Draw, Stream};
 use vae_gpu::step::Step;
 use vae_gpu::train::Checkpoint;
-use vae_gpu::train::checkpoint::{Header, Standing, Training};
+use vae_gpu::train::checkpoint::{Header, Training, TrainingState};
 
 pub const FEATURES: usize = 12;
 pub const LATENT: usize = 3;
@@ -52,11 +52,11 @@ pub fn models() -> Vec<(String, ModelConfig)> {
 pub fn checkpoint(model: &ModelConfig) -> Checkpoint {
     let layout = Model::new(model.clone()).unwrap().layout().clone();
     let train = Training::from(&TrainConfig::default());
-    let standing = Standing { step: 10, epoch: 1, best_test_loss: 1.0, best_epoch: 1, within: None };
+    let state = TrainingState { step: 10, epoch: 1, best_test_loss: 1.0, best_epoch: 1, within: None };
     let schema = Schema::new(ImageSize::grey(FEATURES / 4, 4), true);
-    let header = Header::new(model.clone(), train, standing, schema, Fingerprint::default());
+    let header = Header::new(model.clone(), train, state, schema, Fingerprint::default());
     let moments = vec![0.25; layout.len()];
-    Checkpoint { header, parameters: layout.initial(3), state: vec![moments.clone(), moments] }
+    Checkpoint { header, parameters: layout.initial(3), optimiser: vec![moments.clone(), moments] }
 }
 
 /// `[COUNT, cols]`: pixels in [0, 1), or normal codes.
@@ -97,7 +97,7 @@ pub fn networks(checkpoint: &Checkpoint) -> Vec<Network> {
     let decoder = Network { file: "decoder.onnx", input: "code", cols: LATENT, outputs: vec![("image", decoded)] };
     let (file, outputs) = match kind {
         ModelKind::Gan => {
-            let logits = image(&model.judging(COUNT).unwrap(), "logit");
+            let logits = image(&model.discrimination(COUNT).unwrap(), "logit");
             ("discriminator.onnx", vec![("logit", logits)])
         }
         ModelKind::Vae | ModelKind::Iwae => {

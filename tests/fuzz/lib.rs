@@ -11,7 +11,7 @@ use vae_gpu::config::TrainConfig;
 use vae_gpu::data::{DataSource, Fingerprint, ImageSize, Images, Reading, Scale, Schema, Set};
 use vae_gpu::models::{Model, ModelConfig};
 use vae_gpu::train::Checkpoint;
-use vae_gpu::train::checkpoint::{Header, Standing, Training};
+use vae_gpu::train::checkpoint::{Header, TrainingState, Training};
 
 /// A folder that lasts as long as the process; `run.sh` puts it into memory.
 pub fn folder() -> &'static Path {
@@ -60,9 +60,9 @@ pub fn checkpoint() -> Checkpoint {
     let model = ModelConfig { encoder: vec![3], decoder: vec![3], latent: 2, ..ModelConfig::vae(4) };
     let arena = Model::new(model.clone()).unwrap().layout().initial(3);
     let config = TrainConfig { noise: Some("mask:0.25".parse().unwrap()), ..TrainConfig::default() };
-    let standing = Standing { step: 938, epoch: 2, best_test_loss: 35.5, best_epoch: 1, within: None };
+    let state = TrainingState { step: 938, epoch: 2, best_test_loss: 35.5, best_epoch: 1, within: None };
     let schema = Schema { classes: vec!["cat".to_owned()], ..Schema::new(ImageSize::grey(2, 2), true) };
-    let header = Header::new(model, Training::from(&config), standing, schema, Fingerprint::default());
+    let header = Header::new(model, Training::from(&config), state, schema, Fingerprint::default());
     Checkpoint { header, parameters: arena.clone(), first: arena.clone(), second: arena }
 }
 

@@ -8,7 +8,7 @@ use flate2::write::GzEncoder;
 use image::{DynamicImage, ImageFormat};
 use npyz::WriterBuilder;
 use vae_gpu::backend::Adapter;
-use vae_gpu::backend::profile::{Choice, Kept};
+use vae_gpu::backend::profile::{TunedKernel, TuningCache};
 use vae_gpu::config::{PRESETS, TrainConfig, preset};
 use vae_gpu::density::{Density, DensityKind};
 use vae_gpu::ops::Algorithm;
@@ -127,9 +127,9 @@ fn main() {
     }
 
     let adapter = Adapter { name: "Quick".to_owned(), driver: Some("maker 1.2".to_owned()) };
-    let choice = |size, variant| Choice { size, variant, why: "measured".to_owned() };
+    let choice = |size, variant| TunedKernel { size, variant, why: "measured".to_owned() };
     let choices = [choice([128, 400, 784], Algorithm::Tiled), choice([1, 2, 3], Algorithm::Naive)];
-    let path = Kept::File(folder().join("profile")).write(&adapter, &choices).unwrap();
+    let path = TuningCache::File(folder().join("profile")).write(&adapter, &choices).unwrap();
     save("profile", "good", &std::fs::read(path).unwrap());
 
     let epoch = |epoch: u32, loss: &str| {

@@ -41,7 +41,7 @@ impl<T: Real> Device for Cpu<T> {
         Adapter { name: processor(), driver: None }
     }
 
-    fn with_products(&self, _: Products) -> Option<Box<dyn Device>> {
+    fn with_tuning(&self, _: TuningTable) -> Option<Box<dyn Device>> {
         None
     }
 
@@ -74,7 +74,7 @@ pub struct CpuSession<T> {
     pool: Pool,
     pooled: Vec<usize>,
     programs: Vec<Program<T>>,
-    traffic: Traffic,
+    counters: Counters,
 }
 
 /// A resident data set; one of the two lists is empty.
@@ -120,7 +120,7 @@ impl<T: Real> CpuSession<T> {
             pool: Pool::default(),
             pooled: Vec::new(),
             programs: Vec::new(),
-            traffic: Traffic::default(),
+            counters: Counters::default(),
         }
     }
 
@@ -315,7 +315,7 @@ impl<T: Real> Session for CpuSession<T> {
                     // Out of the session while it runs, so that both can be borrowed.
                     let mut running = std::mem::take(&mut self.programs[program.0]);
                     self.step(&mut running, &Step { slot: slot as u32, ..*step }, |_| {});
-                    self.traffic.dispatches += running.plan.dispatches.len() as u64;
+                    self.counters.dispatches += running.plan.dispatches.len() as u64;
                     self.programs[program.0] = running;
                 }
             }
@@ -373,8 +373,8 @@ impl<T: Real> Session for CpuSession<T> {
         Ok(self.output(program, name)?.iter().map(|value| value.to_real64() as f32).collect())
     }
 
-    fn traffic(&self) -> Traffic {
-        self.traffic
+    fn counters(&self) -> Counters {
+        self.counters
     }
 
     fn profile(&mut self, program: ProgramId, step: &Step, repeats: usize) -> Result<Vec<f64>> {
@@ -397,7 +397,7 @@ impl<T: Real> Session for CpuSession<T> {
             }
             self.programs[program.0] = running;
         });
-        self.traffic.dispatches += ((repeats + 1) * count) as u64;
+        self.counters.dispatches += ((repeats + 1) * count) as u64;
         Ok(times.iter_mut().map(|times| median(times)).collect())
     }
 }

@@ -4,12 +4,15 @@
 //! once (pipelines, bind groups, buffers) is built when a plan is loaded. Not taken: lazily compiled kernels and tuning at
 //! run time, which make the first steps slow and runs differ.
 
+mod adapters;
 mod buffers;
 mod kernel;
 mod pipelines;
+mod program;
 mod session;
 mod times;
 
+pub use adapters::{AdapterReport, adapters};
 pub use kernel::reflect;
 pub use session::GpuSession;
 pub(crate) use session::PendingRecord;
@@ -18,6 +21,7 @@ pub use wgpu;
 use super::*;
 use crate::ops::{DeviceProfile, Half};
 use crate::unchecked;
+use adapters::{HALF_FEATURES, adapters_of, cooperative, driver, half_of, instance, kind, report};
 use pipelines::Pipelines;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -35,32 +39,6 @@ pub struct GpuOptions {
     pub fault: Option<fn(&mut crate::ops::Kernel)>,
     /// What products are computed in.
     pub precision: Precision,
-}
-
-/// What there is to know of an adapter.
-#[derive(Clone, Debug)]
-pub struct AdapterReport {
-    /// Its position in the list: `--device INDEX`.
-    pub index: usize,
-    /// Its name.
-    pub name: String,
-    /// "discrete GPU", "integrated GPU", "virtual GPU", "software".
-    pub kind: &'static str,
-    /// The driver and its version.
-    pub driver: String,
-    /// Vulkan, Metal, DX12.
-    pub backend: String,
-    /// Runs on real graphics hardware.
-    pub hardware: bool,
-    /// Limits and features that matter here, as (name, value).
-    pub facts: Vec<(String, String)>,
-}
-
-impl AdapterReport {
-    /// What a session on it computes on.
-    pub fn adapter(&self) -> Adapter {
-        Adapter { name: self.name.clone(), driver: Some(self.driver.clone()) }
-    }
 }
 
 /// An opened adapter.
@@ -82,103 +60,6 @@ struct Shared {
     options: GpuOptions,
     fault: Arc<Mutex<Option<String>>>,
     lost: Arc<OnceLock<String>>,
-}
-
-fn adapters_of(instance: &wgpu::Instance) -> Vec<wgpu::Adapter> {
-    let compute = |adapter: &wgpu::Adapter| {
-        adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
-    };
-    let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
-    adapters.into_iter().filter(compute).collect()
-}
-
-/// With `checks` also the validation layers of the graphics API, where they are installed; what they say goes to the `log`
-/// crate.
-fn instance(checks: bool) -> wgpu::Instance {
-    let watched = wgpu::InstanceFlags::VALIDATION | wgpu::InstanceFlags::DEBUG;
-    let flags = if checks { watched } else { wgpu::InstanceFlags::empty() };
-    wgpu::Instance::new(wgpu::InstanceDescriptor {
-        backends: wgpu::Backends::PRIMARY,
-        flags,
-        ..wgpu::InstanceDescriptor::new_without_display_handle()
-    })
-}
-
-fn kind(info: &wgpu::AdapterInfo) -> &'static str {
-    match info.device_type {
-        wgpu::DeviceType::DiscreteGpu => "discrete GPU",
-        wgpu::DeviceType::IntegratedGpu => "integrated GPU",
-        wgpu::DeviceType::VirtualGpu => "virtual GPU",
-        wgpu::DeviceType::Cpu => "software",
-        wgpu::DeviceType::Other => "unknown kind",
-    }
-}
-
-fn driver(info: &wgpu::AdapterInfo) -> String {
-    format!("{} {}", info.driver, info.driver_info).trim().to_owned()
-}
-
-fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
-    let info = adapter.get_info();
-    let limits = adapter.limits();
-    let features = adapter.features();
-    let mebibytes = |bytes: u64| format!("{} MiB", bytes >> 20);
-    let has = |feature| if features.contains(feature) { "yes" } else { "no" }.to_owned();
-    let facts = vec![
-        ("largest storage binding".to_owned(), mebibytes(limits.max_storage_buffer_binding_size)),
-        ("largest buffer".to_owned(), mebibytes(limits.max_buffer_size)),
-        ("workgroup memory".to_owned(), format!("{} KiB", limits.max_compute_workgroup_storage_size >> 10)),
-        ("invocations a workgroup".to_owned(), limits.max_compute_invocations_per_workgroup.to_string()),
-        ("timestamp queries".to_owned(), has(wgpu::Features::TIMESTAMP_QUERY)),
-        ("f16 shaders".to_owned(), has(wgpu::Features::SHADER_F16)),
-        ("cooperative matrices".to_owned(), cooperative(adapter)),
-        ("subgroup".to_owned(), format!("{} to {}", info.subgroup_min_size, info.subgroup_max_size)),
-        ("compiled kernels kept".to_owned(), has(wgpu::Features::PIPELINE_CACHE)),
-    ];
-    AdapterReport {
-        index,
-        hardware: info.device_type != wgpu::DeviceType::Cpu,
-        kind: kind(&info),
-        driver: driver(&info),
-        backend: format!("{:?}", info.backend),
-        name: info.name,
-        facts,
-    }
-}
-
-/// The matrices that a subgroup can multiply together: `16x16x16 f16 into f32`.
-fn cooperative(adapter: &wgpu::Adapter) -> String {
-    let one = |found: &wgpu::CooperativeMatrixProperties| {
-        let word = |kind| format!("{kind:?}").to_lowercase();
-        let (from, into) = (word(found.ab_type), word(found.cr_type));
-        format!("{}x{}x{} {from} into {into}", found.m_size, found.n_size, found.k_size)
-    };
-    let mut all: Vec<String> = adapter.cooperative_matrix_properties().iter().map(one).collect();
-    all.dedup();
-    if all.is_empty() { "none".to_owned() } else { all.join(", ") }
-}
-
-/// What products in f16 need.
-const HALF_FEATURES: wgpu::Features =
-    wgpu::Features::SHADER_F16.union(wgpu::Features::SUBGROUP).union(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
-
-/// The largest matrices for products in f16, where the adapter has any and its subgroups have one size.
-fn half_of(adapter: &wgpu::Adapter) -> Option<Half> {
-    let info = adapter.get_info();
-    let whole = info.subgroup_min_size == info.subgroup_max_size && adapter.features().contains(HALF_FEATURES);
-    let fits = |found: &wgpu::CooperativeMatrixProperties, side: u32| {
-        (found.m_size, found.n_size, found.k_size) == (side, side, side)
-            && found.ab_type == wgpu::CooperativeScalarType::F16
-            && found.cr_type == wgpu::CooperativeScalarType::F32
-    };
-    let listed = adapter.cooperative_matrix_properties();
-    let side = [16, 8].into_iter().find(|&side| listed.iter().any(|found| fits(found, side)))?;
-    whole.then_some(Half { side: side as usize, subgroup: info.subgroup_max_size as usize })
-}
-
-/// Every adapter that can run compute kernels, in a stable order.
-pub fn adapters() -> Vec<AdapterReport> {
-    adapters_of(&instance(false)).iter().enumerate().map(|(index, adapter)| report(index, adapter)).collect()
 }
 
 impl Gpu {
@@ -307,8 +188,8 @@ impl Gpu {
     }
 
     /// Sessions opened from now on compute products of these sizes with these algorithms, and all others by the rule.
-    pub fn set_products(&mut self, products: Products) {
-        self.change_profile(|profile| profile.products = products);
+    pub fn set_tuning(&mut self, tuning: TuningTable) {
+        self.change_profile(|profile| profile.tuning = tuning);
     }
 
     /// Sessions opened from now on lower plans for this device, changed so: for tests of what another adapter would run.
@@ -401,11 +282,11 @@ impl Device for Gpu {
         self.shared.adapter.clone()
     }
 
-    fn with_products(&self, products: Products) -> Option<Box<dyn Device>> {
-        let runs = products.values().all(|variant| variant.runs_on(&self.shared.profile));
+    fn with_tuning(&self, tuning: TuningTable) -> Option<Box<dyn Device>> {
+        let runs = tuning.values().all(|variant| variant.runs_on(&self.shared.profile));
         runs.then(|| {
             let mut device = self.clone();
-            device.set_products(products);
+            device.set_tuning(tuning);
             Box::new(device) as Box<dyn Device>
         })
     }

@@ -36,7 +36,7 @@ impl GpuSession {
             vec![Vec::with_capacity(repeats); groups.iter().max().map_or(0, |last| last + 1)];
         for repeat in 0..=repeats {
             let mut encoder = self.shared.device.create_command_encoder(&Default::default());
-            self.traffic.dispatches += self.encode_prologues(&mut encoder, &[program]);
+            self.counters.dispatches += self.encode_prologues(&mut encoder, &[program]);
             for (at, dispatch) in self.programs[program.0].dispatches.iter().enumerate() {
                 let first = 2 * at as u32;
                 let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
@@ -51,8 +51,8 @@ impl GpuSession {
             }
             encoder.resolve_query_set(&queries, 0..stamps as u32, &resolved, 0);
             self.shared.queue.submit([encoder.finish()]);
-            self.traffic.submissions += 1;
-            self.traffic.dispatches += count as u64;
+            self.counters.submissions += 1;
+            self.counters.dispatches += count as u64;
             let read: Vec<u64> = self.download(&resolved, 0, bytes)?;
             if repeat == 0 {
                 continue; // it warmed up

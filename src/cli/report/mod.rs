@@ -104,7 +104,7 @@ fn lines(run: &Run, found: &Found, data: &Dataset) -> Vec<String> {
         format!(
             "Pictures and evaluation: {}, after epoch {}. vae-gpu {}",
             found.path.file_name().unwrap_or_default().to_string_lossy(),
-            found.checkpoint.header.standing.epoch,
+            found.checkpoint.header.state.epoch,
             env!("CARGO_PKG_VERSION"),
         ),
     ]

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::products::Product;
-use super::{Ready, Work, work_plans};
+use super::{Ready, Workload, work_plans};
 use crate::backend::Device;
 use crate::data::Dataset;
 use crate::error::Result;
@@ -45,7 +45,7 @@ const REPEATS: [f64; 2] = [5.0, 200.0];
 /// # Errors
 /// [`crate::Error::Device`] where the device cannot time a dispatch, else what it fails with.
 pub fn measure(
-    work: &Work,
+    work: &Workload,
     data: &Dataset,
     device: &dyn Device,
     options: Options,
@@ -81,7 +81,7 @@ pub fn measure(
                 ms: 1e3 * seconds,
                 share: seconds / all,
                 gflops: (!products.is_empty()).then(|| rate(products.iter().map(Product::flops).sum())),
-                gb_per_s: rate(group.iter().map(|dispatch| bytes(dispatch)).sum()),
+                gb_per_s: rate(group.iter().map(bytes).sum()),
                 version: env!("CARGO_PKG_VERSION"),
             }
         })

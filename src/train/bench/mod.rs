@@ -25,9 +25,9 @@ use crate::plan::{Options, Plan, compile};
 use crate::step::Step;
 use crate::train::ModelInput;
 
-/// Work whose speed is measured: a VAE and a batch size.
+/// Workload whose speed is measured: a VAE and a batch size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Work {
+pub struct Workload {
     /// Its name.
     pub name: &'static str,
     /// Size of the one hidden layer on either side.
@@ -39,10 +39,10 @@ pub struct Work {
 }
 
 /// The works that are measured.
-pub const WORKS: [Work; 3] = [
-    Work { name: "standard-128", hidden: 400, latent: 20, batch: 128 },
-    Work { name: "standard-1024", hidden: 400, latent: 20, batch: 1024 },
-    Work { name: "wide-1024", hidden: 2048, latent: 64, batch: 1024 },
+pub const WORKLOADS: [Workload; 3] = [
+    Workload { name: "standard-128", hidden: 400, latent: 20, batch: 128 },
+    Workload { name: "standard-1024", hidden: 400, latent: 20, batch: 1024 },
+    Workload { name: "wide-1024", hidden: 2048, latent: 64, batch: 1024 },
 ];
 
 /// What was measured.
@@ -87,8 +87,8 @@ const LONGEST: usize = 32;
 const LIMIT_TURNS: usize = 7;
 
 /// The configuration of a work.
-fn config(work: &Work) -> TrainConfig {
-    let Work { hidden, latent, batch: batch_size, .. } = *work;
+fn config(work: &Workload) -> TrainConfig {
+    let Workload { hidden, latent, batch: batch_size, .. } = *work;
     TrainConfig { hidden: vec![hidden], latent, batch_size, ..TrainConfig::default() }
 }
 
@@ -96,7 +96,7 @@ fn config(work: &Work) -> TrainConfig {
 ///
 /// # Errors
 /// Where the data has fewer images than a batch.
-pub fn work_plans(work: &Work, data: &Dataset, options: Options) -> Result<(Model, Vec<Plan>)> {
+pub fn work_plans(work: &Workload, data: &Dataset, options: Options) -> Result<(Model, Vec<Plan>)> {
     plans(&config(work), data, options)
 }
 
@@ -124,7 +124,7 @@ struct Ready {
 }
 
 impl Ready {
-    fn new(work: &Work, data: &Dataset, device: &dyn Device, model: &Model, plans: Vec<Plan>) -> Result<Ready> {
+    fn new(work: &Workload, data: &Dataset, device: &dyn Device, model: &Model, plans: Vec<Plan>) -> Result<Ready> {
         let mut session = device.session(model.layout(), &[data.train.resident()])?;
         let programs = plans.into_iter().map(|plan| session.load(plan)).collect::<Result<Vec<_>>>()?;
         session.write_arena(PARAMETERS, &model.layout().initial(0))?;
@@ -142,7 +142,7 @@ impl Ready {
 /// # Errors
 /// What the device fails with.
 pub fn measure(
-    work: &Work,
+    work: &Workload,
     data: &Dataset,
     device: &dyn Device,
     options: Options,
@@ -161,9 +161,9 @@ pub fn measure(
     let first_step_s = (startup + began.elapsed()).as_secs_f64();
     let dispatches_per_step = {
         let mut dispatched = |count: usize| -> Result<u64> {
-            let before = session.traffic();
+            let before = session.counters();
             session.run(&programs, &steps[..1].repeat(count))?;
-            Ok((session.traffic() - before).dispatches)
+            Ok((session.counters() - before).dispatches)
         };
         // What is computed once a submission is no step's.
         let one = dispatched(1)?;
@@ -233,7 +233,7 @@ mod tests {
     use crate::backend::cpu::Cpu;
     use crate::data::Synthetic;
 
-    pub(super) const TINY: Work = Work { name: "tiny", hidden: 8, latent: 2, batch: 16 };
+    pub(super) const TINY: Workload = Workload { name: "tiny", hidden: 8, latent: 2, batch: 16 };
 
     #[test]
     fn a_measurement_is_made_of_real_steps() {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::backend::{Data, Device, MAX_STEPS, ProgramId, Session, median};
 use crate::error::Result;
 use crate::graph::{Graph, ParameterLayout};
-use crate::ops::{Algorithm, Op, Products, Transpose};
+use crate::ops::{Algorithm, Op, Transpose, TuningTable};
 use crate::plan::{Dispatch, Options, Plan, compile};
 use crate::step::Step;
 use crate::tensor::Shape;
@@ -54,7 +54,7 @@ pub(super) fn of(plan: &Plan) -> Vec<Product> {
 /// How long a submission should last at least, in seconds, so that its own cost does not tell.
 const WORTH_TIMING: f64 = 0.02;
 
-/// Products on a device, ready to run one after another and nothing else.
+/// TuningTable on a device, ready to run one after another and nothing else.
 pub(super) struct Alone {
     session: Box<dyn Session>,
     program: ProgramId,
@@ -147,7 +147,7 @@ pub fn variants(device: &dyn Device, seconds: f64) -> Result<Vec<VariantSpeed>> 
     };
     let mut speeds = Vec::new();
     for variant in Algorithm::ALL {
-        if let Some(device) = device.with_products(Products::from([(product.size, variant)])) {
+        if let Some(device) = device.with_tuning(TuningTable::from([(product.size, variant)])) {
             speeds.push(speed(variant.name(), &*device)?);
         }
     }
@@ -163,7 +163,7 @@ pub fn variants(device: &dyn Device, seconds: f64) -> Result<Vec<VariantSpeed>> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::{WORKS, work_plans};
+    use super::super::{WORKLOADS, work_plans};
     use super::*;
     use crate::backend::cpu::Cpu;
     use crate::data::{Dataset, Synthetic};
@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn a_step_has_the_multiplications_of_its_layers() {
         let data = Dataset::synthetic(Synthetic::Uniform, 128, 784, 0);
-        let (_, mut plans) = work_plans(&WORKS[0], &data, Options::default()).unwrap();
+        let (_, mut plans) = work_plans(&WORKLOADS[0], &data, Options::default()).unwrap();
         let plan = plans.remove(0);
         let flops: u64 = of(&plan).iter().map(Product::flops).sum();
         // Three products a layer of weights, but no input gradient for the first: 3.28 MFLOP an image.

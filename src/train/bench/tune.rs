@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::products::{self, Product};
-use crate::backend::{Choice, Device};
+use crate::backend::{Device, TunedKernel};
 use crate::error::{Error, Result};
-use crate::ops::{Algorithm, Products};
+use crate::ops::{Algorithm, TuningTable};
 use crate::plan::Plan;
 
 /// How fast each algorithm computes the products of one size.
@@ -21,10 +21,10 @@ pub struct Tuning {
 
 impl Tuning {
     /// The line of a profile.
-    pub fn choice(&self) -> Choice {
+    pub fn choice(&self) -> TunedKernel {
         let rates: Vec<String> =
             self.gflops.iter().map(|(variant, rate)| format!("{} {rate:.1}", variant.name())).collect();
-        Choice { size: self.product, variant: self.variant, why: format!("GFLOP/s: {}", rates.join(", ")) }
+        TunedKernel { size: self.product, variant: self.variant, why: format!("GFLOP/s: {}", rates.join(", ")) }
     }
 }
 
@@ -49,7 +49,7 @@ pub fn tune(
         let flops: u64 = group.iter().map(Product::flops).sum();
         let mut gflops = Vec::new();
         for variant in Algorithm::ALL {
-            if let Some(device) = device.with_products(Products::from([(size, variant)])) {
+            if let Some(device) = device.with_tuning(TuningTable::from([(size, variant)])) {
                 let taken = products::Alone::new(&*device, &group)?.seconds(seconds)?;
                 gflops.push((variant, flops as f64 / taken / 1e9));
             }
@@ -99,7 +99,7 @@ mod tests {
             else {
                 panic!("{product:?} is there once")
             };
-            let runs = |variant: &Algorithm| gpu.with_products([(tuning.product, *variant)].into()).is_some();
+            let runs = |variant: &Algorithm| gpu.with_tuning([(tuning.product, *variant)].into()).is_some();
             assert_eq!(tuning.gflops.len(), Algorithm::ALL.iter().filter(|variant| runs(variant)).count());
             let (_, chosen) = tuning.gflops.iter().find(|(variant, _)| *variant == tuning.variant).unwrap();
             assert!(tuning.gflops.iter().all(|(_, rate)| rate <= chosen), "{tuning:?}");

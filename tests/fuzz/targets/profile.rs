@@ -3,12 +3,12 @@
 
 use libfuzzer_sys::fuzz_target;
 use vae_gpu::backend::Adapter;
-use vae_gpu::backend::profile::Kept;
+use vae_gpu::backend::profile::TuningCache;
 use vae_gpu_fuzz::write;
 
 fuzz_target!(|input: &[u8]| {
     let adapter = Adapter { name: "Quick".to_owned(), driver: Some("maker 1.2".to_owned()) };
-    if let Err(error) = Kept::File(write("a.toml", input)).find(&adapter) {
+    if let Err(error) = TuningCache::File(write("a.toml", input)).find(&adapter) {
         assert!(!error.to_string().is_empty());
     }
 });

@@ -22,7 +22,7 @@ const STREAMED: u64 = 1 << 26;
 
 /// A data set on its way to the device.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Feed<'d> {
+pub(super) struct DataLoader<'d> {
     images: &'d Images,
     /// Which of the session's data sets.
     index: usize,
@@ -34,7 +34,7 @@ pub(super) struct Feed<'d> {
     window: Option<usize>,
 }
 
-impl<'d> Feed<'d> {
+impl<'d> DataLoader<'d> {
     /// The session's data set `index`, of at most `limit` bytes on the device.
     ///
     /// # Errors
@@ -45,8 +45,8 @@ impl<'d> Feed<'d> {
         rows: usize,
         order: Order,
         limit: Option<u64>,
-    ) -> Result<Feed<'d>> {
-        let whole = Feed { images, index, rows, order, window: None };
+    ) -> Result<DataLoader<'d>> {
+        let whole = DataLoader { images, index, rows, order, window: None };
         // What is not in memory can't stay on the device whole either.
         let stored = matches!(images.pixels, data::Values::Stored(_)).then_some(STREAMED);
         let limit = limit.filter(|limit| images.pixels.bytes() as u64 > *limit).or(stored);
@@ -58,7 +58,7 @@ impl<'d> Feed<'d> {
                 "a batch of {rows} examples has {batch} bytes, the device takes {limit} at once: give a smaller --batch-size"
             )));
         }
-        Ok(Feed { window: Some(batches.min(images.count() / rows).max(1)), ..whole })
+        Ok(DataLoader { window: Some(batches.min(images.count() / rows).max(1)), ..whole })
     }
 
     /// Which of the session's data sets it is.
@@ -114,7 +114,7 @@ impl<'d> Feed<'d> {
     ///
     /// # Errors
     /// Where the device fails, or a file that is streamed from.
-    pub(super) fn bring(&self, session: &mut dyn Session, steps: &[Step]) -> Result<()> {
+    pub(super) fn upload(&self, session: &mut dyn Session, steps: &[Step]) -> Result<()> {
         if !self.is_streamed() {
             return Ok(());
         }

@@ -9,175 +9,24 @@
 //! Nothing about time, place, device or the run's intended length is stored: equal training gives equal bytes, resumed
 //! or not. Files are read as hostile: whatever they hold, the answer is a checkpoint that fits itself, or an error.
 
+mod header;
+
 use std::path::Path;
 
 use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
-use serde::{Deserialize, Serialize};
+
+pub use header::{Header, Training, TrainingState};
 
 use super::tensor::{Tensor, safetensors};
-use crate::backend::{Device, Precision, Session};
-use crate::config::{BetaSchedule, Binarise, RateSchedule, TrainConfig, may_change};
-use crate::data::{Dataset, Fingerprint, ImageSize, Schema};
+use crate::backend::{Device, Session};
 use crate::error::{Error, Result, shown_reason};
 use crate::files::write_atomic;
 use crate::graph::{PARAMETERS, ParameterLayout};
 use crate::models::{Model, ModelConfig};
-use crate::ops::{Augmentation, Noise};
-use crate::optim::Optimiser;
-use crate::train::metrics::Mean;
 
-const FORMAT: &str = "vae-gpu/3";
+const FORMAT: &str = "vae-gpu/4";
 const KEY: &str = "vae-gpu";
-/// Steps and epochs that a checkpoint may count: so many that f64 holds each count, and one more is no overflow.
-const MOST_STEPS: u64 = 1 << 53;
-
-macro_rules! training {
-    ($($(#[$serde:meta])? $field:ident: $kind:ty,)+) => {
-        /// The options of training that decide its numbers, as in [`TrainConfig`].
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-        #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-        pub struct Training {
-            $(#[doc = concat!("[`TrainConfig::", stringify!($field), "`].")] $(#[$serde])? pub $field: $kind,)+
-        }
-
-        impl From<&TrainConfig> for Training {
-            fn from(config: &TrainConfig) -> Training {
-                Training { $($field: config.$field.clone(),)+ }
-            }
-        }
-
-        impl Training {
-            /// A configuration with these values, and this architecture.
-            fn config(&self, model: &ModelConfig) -> TrainConfig {
-                TrainConfig { $($field: self.$field.clone(),)+ model: model.model, ..TrainConfig::default() }
-            }
-        }
-    };
-}
-
-training! {
-    batch_size: usize,
-    lr: f64,
-    lr_schedule: RateSchedule,
-    adam_beta1: f64,
-    adam_beta2: f64,
-    adam_epsilon: f64,
-    weight_decay: f64,
-    clip_norm: Option<f64>,
-    beta: f64,
-    beta_schedule: BetaSchedule,
-    noise: Option<Noise>,
-    augment: Option<Augmentation>,
-    bias_from_mean: bool,
-    seed: u32,
-    binarise: Binarise,
-    #[serde(default)]
-    precision: Precision,
-}
-
-impl Training {
-    /// Whether training with these options may go on with others.
-    pub(super) fn may_become(&self, others: &Training) -> bool {
-        let kept = |training: &Training| {
-            let mut options = serde_json::to_value(training).unwrap_or_default();
-            options.as_object_mut().into_iter().for_each(|options| options.retain(|key, _| !may_change(key)));
-            options
-        };
-        kept(self) == kept(others)
-    }
-}
-
-/// Where a run stands.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Standing {
-    /// Steps done.
-    pub step: u64,
-    /// Epochs done.
-    pub epoch: u64,
-    /// The lowest test loss so far; the last one's, for a model whose losses do not rank epochs.
-    pub best_test_loss: f64,
-    /// The epoch that had it; 0 where there was none yet.
-    pub best_epoch: u64,
-    /// Where an epoch was stopped in its middle: the mean losses of its steps so far.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub within: Option<Mean>,
-}
-
-impl Standing {
-    /// Steps done of the epoch that is not.
-    pub(super) fn steps_within(&self) -> u64 {
-        self.within.as_ref().map_or(0, Mean::steps)
-    }
-}
-
-/// Everything of a checkpoint but its tensors.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Header {
-    format: String,
-    /// The architecture.
-    pub model: ModelConfig,
-    /// What trains it.
-    pub train: Training,
-    /// Where its training stands.
-    pub standing: Standing,
-    /// What the data are that it was trained on.
-    pub schema: Schema,
-    /// What tells these data from others.
-    pub data: Fingerprint,
-}
-
-impl Header {
-    /// A header of this crate's format.
-    pub fn new(model: ModelConfig, train: Training, standing: Standing, schema: Schema, data: Fingerprint) -> Header {
-        Header { format: FORMAT.to_owned(), model, train, standing, schema, data }
-    }
-
-    /// What updates the parameters.
-    pub fn optimiser(&self) -> Optimiser {
-        self.train.config(&self.model).optimiser()
-    }
-
-    /// What is before parameters' names for each arena: the parameters' own, and those that the optimiser keeps.
-    fn prefixes(&self) -> Vec<String> {
-        let kept = self.optimiser().arenas().iter().map(|name| format!("{name}."));
-        std::iter::once(String::new()).chain(kept).collect()
-    }
-
-    /// The size of an image.
-    pub fn size(&self) -> ImageSize {
-        self.schema.size
-    }
-
-    /// Checks that these are the data it was trained on.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] that says what they were and what they are.
-    pub fn check_data(&self, data: &Dataset) -> Result<()> {
-        let (trained, found) = (self.data, data.fingerprint()?);
-        if trained == found {
-            return Ok(());
-        }
-        let values = Fingerprint { crc32: found.crc32, ..trained } == found;
-        let what =
-            if values { "as many examples, but not the same values or not in the same order" } else { "other counts" };
-        Err(Error::Usage(format!(
-            "{} is not what the run was trained on, {what}: it was {trained}, it is {found}; bring back the data that it had, \
-             or name these with --data to go on with them",
-            data.name
-        )))
-    }
-
-    /// Values of images as the model has them, as the data have them.
-    pub fn unscaled(&self, mut values: Vec<f32>) -> Vec<f32> {
-        if let Some(scaling) = &self.schema.scaling {
-            scaling.undo(&mut values);
-        }
-        values
-    }
-}
 
 /// A model, its optimiser's state, and where its training stands.
 #[derive(Clone, Debug, PartialEq)]
@@ -189,7 +38,7 @@ pub struct Checkpoint {
     /// The optimiser's arenas ([`Optimiser::arenas`]), in the same layout.
     ///
     /// [`Optimiser::arenas`]: crate::optim::Optimiser::arenas
-    pub state: Vec<Vec<f32>>,
+    pub optimiser: Vec<Vec<f32>>,
 }
 
 impl Checkpoint {
@@ -201,7 +50,7 @@ impl Checkpoint {
         let bad = |reason: String| Error::Usage(format!("a checkpoint can't be made: {reason}"));
         let model = Model::new(self.header.model.clone())?;
         let layout = model.layout();
-        let arenas: Vec<&Vec<f32>> = std::iter::once(&self.parameters).chain(&self.state).collect();
+        let arenas: Vec<&Vec<f32>> = std::iter::once(&self.parameters).chain(&self.optimiser).collect();
         let prefixes = self.header.prefixes();
         if let Some(arena) = arenas.iter().find(|arena| arena.len() != layout.len()) {
             return Err(bad(format!("an arena has {} values, the model {}", arena.len(), layout.len())));
@@ -241,7 +90,7 @@ impl Checkpoint {
         let text =
             text.ok_or_else(|| format!("it has no metadata `{KEY}`: it must be a checkpoint of this program"))?;
         let header: Header = serde_json::from_str(text).map_err(|error| format!("metadata `{KEY}`: {error}"))?;
-        let model = checked(&header, bytes.len())?;
+        let model = header.checked_model(bytes.len())?;
         let layout = model.layout();
         let prefixes = header.prefixes();
         let expected = prefixes.len() * layout.parameters().len();
@@ -250,8 +99,9 @@ impl Checkpoint {
             return Err(format!("it has {found} tensors; its architecture has {expected}, the optimiser's counted"));
         }
         let arena = |prefix: &String| read_arena(&tensors, layout, prefix);
-        let (parameters, state) = (arena(&prefixes[0])?, prefixes[1..].iter().map(arena).collect::<Result<_, _>>()?);
-        Ok(Checkpoint { header, parameters, state })
+        let (parameters, optimiser) =
+            (arena(&prefixes[0])?, prefixes[1..].iter().map(arena).collect::<Result<_, _>>()?);
+        Ok(Checkpoint { header, parameters, optimiser })
     }
 
     /// A session with the model, which is the checkpoint's, and no data.
@@ -271,14 +121,14 @@ impl Checkpoint {
     pub fn write(&self, session: &mut dyn Session) -> Result<()> {
         session.write_arena(PARAMETERS, &self.parameters)?;
         let arenas = self.header.optimiser().arenas();
-        arenas.iter().zip(&self.state).try_for_each(|(name, values)| session.write_arena(name, values))
+        arenas.iter().zip(&self.optimiser).try_for_each(|(name, values)| session.write_arena(name, values))
     }
 
     /// What tells this model from another: a checksum of its parameters.
     pub fn identity(&self) -> String {
         let mut sum = flate2::Crc::new();
         self.parameters.iter().for_each(|value| sum.update(&value.to_le_bytes()));
-        format!("step {} crc32 {:08x}", self.header.standing.step, sum.sum())
+        format!("step {} crc32 {:08x}", self.header.state.step, sum.sum())
     }
 
     /// Checks that it holds this model.
@@ -316,35 +166,6 @@ impl Checkpoint {
     }
 }
 
-/// The header's model; refuses what would break arithmetic or ask for more memory than the file has.
-fn checked(header: &Header, file_len: usize) -> Result<Model, String> {
-    if header.format != FORMAT {
-        return Err(format!("its format is {:?}, this program reads {FORMAT:?}", header.format));
-    }
-    let Header { model, standing, .. } = header;
-    header.schema.check(model.features)?;
-    let wrong = |error: Error| format!("metadata `{KEY}`: {error}");
-    header.train.config(model).validate().map_err(wrong)?;
-    if standing.step.max(standing.epoch) > MOST_STEPS {
-        let Standing { step, epoch, .. } = standing;
-        return Err(format!(
-            "metadata `{KEY}`: it has step {step} and epoch {epoch}: at most {MOST_STEPS} are counted"
-        ));
-    }
-    // Sizes are at most 2^24 each by now, so that their products do not overflow.
-    let model = Model::new(model.clone()).map_err(wrong)?;
-    let terms = model.terms().len();
-    let within =
-        standing.within.as_ref().is_none_or(|mean| mean.is_of(terms)) && standing.steps_within() <= standing.step;
-    if !within || !standing.best_test_loss.is_finite() || standing.best_epoch > standing.epoch {
-        return Err(format!("metadata `{KEY}`: its best epoch is not one it had"));
-    }
-    if model.layout().count().saturating_mul(header.prefixes().len() * size_of::<f32>()) > file_len {
-        return Err(format!("it has {file_len} bytes, too few for the architecture it names"));
-    }
-    Ok(model)
-}
-
 fn read_arena(tensors: &SafeTensors<'_>, layout: &ParameterLayout, prefix: &str) -> Result<Vec<f32>, String> {
     let mut arena = vec![0.0; layout.len()];
     for parameter in layout.parameters() {
@@ -368,6 +189,8 @@ fn read_arena(tensors: &SafeTensors<'_>, layout: &ParameterLayout, prefix: &str)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::TrainConfig;
+    use crate::data::{Fingerprint, ImageSize, Schema};
     use crate::ops::Activation;
     use std::collections::HashMap;
 
@@ -377,10 +200,10 @@ mod tests {
         let layout = Model::new(model.clone()).unwrap().layout().clone();
         let arena = |factor: f32| layout.initial(3).iter().map(|value| value * factor).collect();
         let train = Training::from(&TrainConfig::default());
-        let standing = Standing { step: 938, epoch: 2, best_test_loss: 106.1 / 3.0, best_epoch: 1, within: None };
+        let state = TrainingState { step: 938, epoch: 2, best_test_loss: 106.1 / 3.0, best_epoch: 1, within: None };
         let data = Fingerprint { train: 60, validation: 0, test: 10, crc32: 7 };
-        let header = Header::new(model, train, standing, Schema::new(ImageSize::grey(2, 3), true), data);
-        Checkpoint { header, parameters: arena(1.0), state: vec![arena(2.0), arena(3.0)] }
+        let header = Header::new(model, train, state, Schema::new(ImageSize::grey(2, 3), true), data);
+        Checkpoint { header, parameters: arena(1.0), optimiser: vec![arena(2.0), arena(3.0)] }
     }
 
     #[test]
@@ -437,8 +260,8 @@ mod tests {
         refused(|header| header.model.encoder = vec![1 << 24; 9], "too few");
         refused(|header| header.model.encoder = vec![4], "encoder.0.weight");
         refused(|header| header.train.batch_size = 0, "--batch-size");
-        refused(|header| header.standing.best_epoch = 3, "best epoch");
-        refused(|header| header.standing.step = u64::MAX, "at most 9007199254740992");
+        refused(|header| header.state.best_epoch = 3, "best epoch");
+        refused(|header| header.state.step = u64::MAX, "at most 9007199254740992");
     }
 
     #[test]

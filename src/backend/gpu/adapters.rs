@@ -1,0 +1,126 @@
+//! The adapters that there are, and what each can do.
+
+use super::*;
+
+/// What there is to know of an adapter.
+#[derive(Clone, Debug)]
+pub struct AdapterReport {
+    /// Its position in the list: `--device INDEX`.
+    pub index: usize,
+    /// Its name.
+    pub name: String,
+    /// "discrete GPU", "integrated GPU", "virtual GPU", "software".
+    pub kind: &'static str,
+    /// The driver and its version.
+    pub driver: String,
+    /// Vulkan, Metal, DX12.
+    pub backend: String,
+    /// Runs on real graphics hardware.
+    pub hardware: bool,
+    /// Limits and features that matter here, as (name, value).
+    pub facts: Vec<(String, String)>,
+}
+
+impl AdapterReport {
+    /// What a session on it computes on.
+    pub fn adapter(&self) -> Adapter {
+        Adapter { name: self.name.clone(), driver: Some(self.driver.clone()) }
+    }
+}
+
+pub(super) fn adapters_of(instance: &wgpu::Instance) -> Vec<wgpu::Adapter> {
+    let compute = |adapter: &wgpu::Adapter| {
+        adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS)
+    };
+    let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::PRIMARY));
+    adapters.into_iter().filter(compute).collect()
+}
+
+/// With `checks` also the validation layers of the graphics API, where they are installed; what they say goes to the `log`
+/// crate.
+pub(super) fn instance(checks: bool) -> wgpu::Instance {
+    let watched = wgpu::InstanceFlags::VALIDATION | wgpu::InstanceFlags::DEBUG;
+    let flags = if checks { watched } else { wgpu::InstanceFlags::empty() };
+    wgpu::Instance::new(wgpu::InstanceDescriptor {
+        backends: wgpu::Backends::PRIMARY,
+        flags,
+        ..wgpu::InstanceDescriptor::new_without_display_handle()
+    })
+}
+
+pub(super) fn kind(info: &wgpu::AdapterInfo) -> &'static str {
+    match info.device_type {
+        wgpu::DeviceType::DiscreteGpu => "discrete GPU",
+        wgpu::DeviceType::IntegratedGpu => "integrated GPU",
+        wgpu::DeviceType::VirtualGpu => "virtual GPU",
+        wgpu::DeviceType::Cpu => "software",
+        wgpu::DeviceType::Other => "unknown kind",
+    }
+}
+
+pub(super) fn driver(info: &wgpu::AdapterInfo) -> String {
+    format!("{} {}", info.driver, info.driver_info).trim().to_owned()
+}
+
+pub(super) fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
+    let info = adapter.get_info();
+    let limits = adapter.limits();
+    let features = adapter.features();
+    let mebibytes = |bytes: u64| format!("{} MiB", bytes >> 20);
+    let has = |feature| if features.contains(feature) { "yes" } else { "no" }.to_owned();
+    let facts = vec![
+        ("largest storage binding".to_owned(), mebibytes(limits.max_storage_buffer_binding_size)),
+        ("largest buffer".to_owned(), mebibytes(limits.max_buffer_size)),
+        ("workgroup memory".to_owned(), format!("{} KiB", limits.max_compute_workgroup_storage_size >> 10)),
+        ("invocations a workgroup".to_owned(), limits.max_compute_invocations_per_workgroup.to_string()),
+        ("timestamp queries".to_owned(), has(wgpu::Features::TIMESTAMP_QUERY)),
+        ("f16 shaders".to_owned(), has(wgpu::Features::SHADER_F16)),
+        ("cooperative matrices".to_owned(), cooperative(adapter)),
+        ("subgroup".to_owned(), format!("{} to {}", info.subgroup_min_size, info.subgroup_max_size)),
+        ("compiled kernels kept".to_owned(), has(wgpu::Features::PIPELINE_CACHE)),
+    ];
+    AdapterReport {
+        index,
+        hardware: info.device_type != wgpu::DeviceType::Cpu,
+        kind: kind(&info),
+        driver: driver(&info),
+        backend: format!("{:?}", info.backend),
+        name: info.name,
+        facts,
+    }
+}
+
+/// The matrices that a subgroup can multiply together: `16x16x16 f16 into f32`.
+pub(super) fn cooperative(adapter: &wgpu::Adapter) -> String {
+    let one = |found: &wgpu::CooperativeMatrixProperties| {
+        let word = |kind| format!("{kind:?}").to_lowercase();
+        let (from, into) = (word(found.ab_type), word(found.cr_type));
+        format!("{}x{}x{} {from} into {into}", found.m_size, found.n_size, found.k_size)
+    };
+    let mut all: Vec<String> = adapter.cooperative_matrix_properties().iter().map(one).collect();
+    all.dedup();
+    if all.is_empty() { "none".to_owned() } else { all.join(", ") }
+}
+
+/// What products in f16 need.
+pub(super) const HALF_FEATURES: wgpu::Features =
+    wgpu::Features::SHADER_F16.union(wgpu::Features::SUBGROUP).union(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
+
+/// The largest matrices for products in f16, where the adapter has any and its subgroups have one size.
+pub(super) fn half_of(adapter: &wgpu::Adapter) -> Option<Half> {
+    let info = adapter.get_info();
+    let whole = info.subgroup_min_size == info.subgroup_max_size && adapter.features().contains(HALF_FEATURES);
+    let fits = |found: &wgpu::CooperativeMatrixProperties, side: u32| {
+        (found.m_size, found.n_size, found.k_size) == (side, side, side)
+            && found.ab_type == wgpu::CooperativeScalarType::F16
+            && found.cr_type == wgpu::CooperativeScalarType::F32
+    };
+    let listed = adapter.cooperative_matrix_properties();
+    let side = [16, 8].into_iter().find(|&side| listed.iter().any(|found| fits(found, side)))?;
+    whole.then_some(Half { side: side as usize, subgroup: info.subgroup_max_size as usize })
+}
+
+/// Every adapter that can run compute kernels, in a stable order.
+pub fn adapters() -> Vec<AdapterReport> {
+    adapters_of(&instance(false)).iter().enumerate().map(|(index, adapter)| report(index, adapter)).collect()
+}

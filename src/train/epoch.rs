@@ -1,0 +1,121 @@
+//! One epoch: its training steps, what they measured, and the evaluation behind them.
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use super::metrics::Mean;
+use super::schedule::{RATE, evaluation_steps, training_steps};
+use super::{EpochMetrics, Losses, Observer, TracedStep, Trainer, TrainingState};
+use crate::backend::Counters;
+use crate::error::Result;
+use crate::models::{BETA, Capability};
+use crate::step::Step;
+
+/// What an epoch gave.
+pub(super) struct Epoch {
+    pub(super) line: EpochMetrics,
+    pub(super) train: Losses,
+    pub(super) test: Losses,
+}
+
+impl Trainer<'_> {
+    pub(super) fn one_epoch(&mut self, observer: &mut dyn Observer) -> Result<Option<Epoch>> {
+        let images = self.data.train.count();
+        let (epoch, state) = (self.epoch() + 1, self.state.clone().unwrap_or_default());
+        let (steps, done) = self.epoch_steps();
+        let before = state.step - done as u64;
+        observer.epoch_started(epoch, images as u64);
+        let (counters, began) = (self.session.counters(), Instant::now());
+        let mean = self.train(&steps[done..], state.within.clone().unwrap_or_default(), observer)?;
+        if mean.steps() < steps.len() as u64 {
+            self.state = Some(TrainingState { step: before + mean.steps(), within: Some(mean), ..state });
+            return Ok(None);
+        }
+        let ran = steps.len() - done;
+        let train = mean.losses(self.model.terms());
+        let seconds = began.elapsed().as_secs_f64();
+        let counters: Counters = self.session.counters() - counters;
+        let test = self.evaluate()?;
+        let count = steps.len() as u64;
+        let best = self.state.as_ref().filter(|best| {
+            best.best_epoch > 0 && self.model.has(Capability::RankingLoss) && best.best_test_loss <= test.loss()
+        });
+        self.state = Some(TrainingState {
+            step: before + count,
+            epoch,
+            best_test_loss: best.map_or(test.loss(), |best| best.best_test_loss),
+            best_epoch: best.map_or(epoch, |best| best.best_epoch),
+            within: None,
+        });
+        let mut losses = train.named("train_");
+        losses.append(&mut test.named(&format!("{}_", self.held_out())));
+        let last = steps.last().copied().unwrap_or_default();
+        let line = EpochMetrics {
+            epoch,
+            step: before + count,
+            losses,
+            lr: last.scalar(RATE),
+            beta: last.scalar(BETA),
+            images_per_s: (images as f64 * ran as f64 / count.max(1) as f64) / seconds.max(1e-9),
+            seconds,
+            device: self.device.clone(),
+            dispatches: counters.dispatches,
+            dispatches_per_step: (counters.dispatches / ran.max(1) as u64) as usize,
+            submissions: counters.submissions,
+            bytes_to_device: counters.bytes_to_device,
+            bytes_from_device: counters.bytes_from_device,
+        };
+        Ok(Some(Epoch { line, train, test }))
+    }
+
+    /// All steps of the epoch that is not done, and how many of them are.
+    pub(super) fn epoch_steps(&self) -> (Vec<Step>, usize) {
+        let state = self.state.clone().unwrap_or_default();
+        let done = state.steps_within();
+        let images = self.data.train.count() as u32;
+        (training_steps(&self.config, images, state.epoch, state.step - done), done as usize)
+    }
+
+    /// Runs the steps, or the first of them where the observer wants to stop: the mean with them added.
+    fn train(&mut self, steps: &[Step], mut mean: Mean, observer: &mut dyn Observer) -> Result<Mean> {
+        let (epoch, terms) = (self.epoch() + 1, &self.terms[0]);
+        let (trace, trace_steps, failed) = (&mut self.trace, self.trace_steps, &mut self.failed);
+        let stopping = &mut self.stopping;
+        let mut images = steps.first().map_or(0, |step| u64::from(step.first));
+        self.queue.run(&mut *self.session, Some(&self.loaders[0]), &self.training, steps, |done, recorded| {
+            let mut recent = Mean::default();
+            for (step, row) in done.iter().zip(recorded.rows()) {
+                let losses = terms.of(row);
+                let place = || format!("step {} (epoch {epoch})", step.index);
+                losses.check_finite(place).inspect_err(|_| *failed = Some(step.index))?;
+                mean.add(&losses, step.rows);
+                recent.add(&losses, step.rows);
+                images += u64::from(step.rows);
+                if step.index < trace_steps {
+                    trace.push(TracedStep { step: step.index, losses: losses.named("") });
+                }
+            }
+            observer.progress(images, recent.losses(terms.names()));
+            *stopping = observer.wants_to_stop();
+            Ok(if *stopping { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        })?;
+        Ok(mean)
+    }
+
+    /// What epochs are measured on: `val` or `test`, the beginning of the names of its metrics.
+    fn held_out(&self) -> &'static str {
+        if self.data.validation.is_some() { "val" } else { "test" }
+    }
+
+    /// The mean losses over the validation set, or the test set where there is none.
+    ///
+    /// # Errors
+    /// [`Error::NonFinite`] where a loss is not finite, else what the device fails with.
+    pub fn evaluate(&mut self) -> Result<Losses> {
+        let epoch = self.epoch() + 1;
+        let steps = evaluation_steps(&self.config, self.data.held_out().count() as u32, self.evaluation_batch);
+        let set = self.held_out();
+        let place = |step: &Step| format!("{set} images from {} on, after epoch {epoch}", step.first);
+        self.queue.mean(&mut *self.session, &self.loaders[1], self.evaluation, &steps, &self.terms[1], place)
+    }
+}
