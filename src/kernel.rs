@@ -118,10 +118,32 @@ impl Kernel {
         Kernel::new(fragments, Entry::Run, ELEMENTWISE, Grid::Elements(count)).constant("COUNT", count)
     }
 
-    /// A kernel that gives `store(row, total)` the sum of `term(row, i)` over `i < terms(row)`, for each `row < rows`.
-    pub fn reduction(term: Fragment, rows: usize) -> Kernel {
-        let fragments = vec![term, fragment!("reduce/run.wgsl"), fragment!("common/tree.wgsl")];
+    /// A kernel that gives `store(row, total)` the sum of `summand(row, i)` over `i < length(row)`, for each `row < rows`.
+    /// The files of one of the methods below, or the caller's own, define `length` and `store`.
+    pub fn reduction(summand: Fragment, rows: usize) -> Kernel {
+        let fragments = vec![summand, fragment!("reduce/run.wgsl"), fragment!("common/tree.wgsl")];
         Kernel::new(fragments, Entry::Run, REDUCTION, Grid::Rows(rows)).constant("ROWS", rows)
+    }
+
+    /// The sums of a reduction have this length.
+    pub fn of_length(self, length: usize) -> Kernel {
+        self.link(fragment!("reduce/length.wgsl")).constant("LENGTH", length)
+    }
+
+    /// The sums of a reduction go to `y[row]`, where y is the output behind so many inputs.
+    pub fn storing(self, inputs: usize) -> Kernel {
+        self.link(fragment!("reduce/store.wgsl")).binding("Y", inputs + 1)
+    }
+
+    /// The sums of a reduction run over the rows that count of a batch, with `width` summands each, and are divided by the
+    /// number of these rows; as [`Kernel::storing`].
+    pub fn batch_means(self, batch: usize, width: usize, inputs: usize) -> Kernel {
+        self.link(fragment!("reduce/length_batch.wgsl"))
+            .link(fragment!("reduce/store_batch_mean.wgsl"))
+            .link(fragment!("common/step.wgsl"))
+            .constant("BATCH", batch)
+            .constant("WIDTH", width)
+            .binding("Y", inputs + 1)
     }
 
     /// Also links with `fragment`, once.

@@ -54,6 +54,8 @@ impl Scalars {
         let place = |held: &Option<(&str, f64)>| held.is_none_or(|(known, _)| known == name);
         let Some(place) = self.named.iter().position(place) else { panic!("a step has {MAX_SCALARS} scalars at most") };
         self.named[place] = Some((name, value));
+        // In one order, so that equal scalars compare equal.
+        self.named.sort_by_key(|named| named.map_or((true, ""), |(name, _)| (false, name)));
         self
     }
 }

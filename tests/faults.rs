@@ -62,7 +62,7 @@ const IN_OPS: [(&str, &str, Option<Algorithm>, Fault); 30] = [
         edit(kernel, "data/source_u8.wgsl", "8u * (at % 4u)", "8u * (3u - at % 4u)");
     }),
     ("rows that do not count", "batch_mean", None, |kernel| {
-        edit(kernel, "reduce/batch_mean.wgsl", "min(step.rows, BATCH)", "BATCH");
+        edit(kernel, "reduce/length_batch.wgsl", "min(step.rows, BATCH)", "BATCH");
     }),
     ("a barrier dropped in a tree", "kl", None, |kernel| {
         edit(kernel, "common/tree.wgsl", "        }\n        workgroupBarrier();", "        }");

@@ -7,9 +7,6 @@ enable wgpu_cooperative_matrix;
 // a is multiplied by A_SCALE, a power of two, before it is rounded, and its products by the inverse after: gradients of a
 // mean over many examples would be too small for f16.
 
-override M: u32;
-override N: u32;
-override K: u32;
 override WORKGROUP: u32;
 override A_SCALE: f32;
 

@@ -1,10 +1,6 @@
 // epilogue(row, col, sums over k of a b), M x N x K, without any reuse: what the other algorithms are measured against.
 // An invocation computes four neighbouring sums, one after the other.
 
-override M: u32;
-override N: u32;
-override K: u32;
-
 fn run(group: u32, lane: u32) {
     let i = group * WORKGROUP + lane;
     let vec4s = (N + 3u) / 4u;

@@ -3,10 +3,6 @@
 // each load is a gather and workgroup memory is no faster than any other. Rows and columns past the edge repeat the
 // last one, so that loads need no branch, and are not stored.
 
-override M: u32;
-override N: u32;
-override K: u32;
-
 const TILE_M = 16u;
 const TILE_N = 8u;
 

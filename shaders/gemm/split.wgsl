@@ -3,10 +3,6 @@
 // the tile over its group's 8 of every 32 k. In the end the first group adds the others' sums to its own, in their order.
 // Four times as many workgroups as of gemm/tiled.wgsl, each with a quarter of the steps along k.
 
-override M: u32;
-override N: u32;
-override K: u32;
-
 const TILE = 32u;
 const K_GROUPS = 4u;
 const GROUP_K = 8u;

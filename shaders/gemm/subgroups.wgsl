@@ -6,10 +6,6 @@
 // What is repeated is spelled out, and sums pass to the epilogue through workgroup memory: drivers turn a loop over an array that
 // is no memory into a ladder of branches, and their compilers take seconds for it.
 
-override M: u32;
-override N: u32;
-override K: u32;
-
 const TILE = 32u;
 const MEMBERS = 8u;
 

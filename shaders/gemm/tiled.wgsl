@@ -3,10 +3,6 @@
 // are staged through workgroup memory in tiles of 16 along k (8.5 KiB), of which each invocation loads one vec4 of each.
 // Rows and columns past the edge are not stored.
 
-override M: u32;
-override N: u32;
-override K: u32;
-
 const TILE = 64u;
 const TILE_K = 16u;
 

@@ -12,13 +12,13 @@ fn run(group: u32, lane: u32) {
     if (group > 0u) {
         return;
     }
-    var loss = 0.0;
+    var recon = 0.0;
     var kl = 0.0;
     for (var r = lane; r < min(step.rows, BATCH); r = r + WORKGROUP) {
-        loss = loss + row_terms[2u * r];
+        recon = recon + row_terms[2u * r];
         kl = kl + row_terms[2u * r + 1u];
     }
-    let recon_mean = tree_sum(lane, loss) / f32(step.rows);
+    let recon_mean = tree_sum(lane, recon) / f32(step.rows);
     let kl_mean = tree_sum(lane, kl) / f32(step.rows);
     if (lane == 0u) {
         let at = step.slot * COLS + FIRST;

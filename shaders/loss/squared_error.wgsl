@@ -5,17 +5,8 @@ override COLS: u32;
 
 @group(0) @binding(1) var<storage, read> y: array<f32>;
 @group(0) @binding(2) var<storage, read> x: array<f32>;
-@group(0) @binding(3) var<storage, read_write> loss: array<f32>;
 
-fn terms(row: u32) -> u32 {
-    return COLS;
-}
-
-fn term(row: u32, i: u32) -> f32 {
+fn summand(row: u32, i: u32) -> f32 {
     let difference = y[row * COLS + i] - x[row * COLS + i];
     return difference * difference;
-}
-
-fn store(row: u32, total: f32) {
-    loss[row] = total;
 }

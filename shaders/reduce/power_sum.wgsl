@@ -4,16 +4,7 @@
 override COLS: u32;
 
 @group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
-fn terms(row: u32) -> u32 {
-    return COLS;
-}
-
-fn term(row: u32, i: u32) -> f32 {
+fn summand(row: u32, i: u32) -> f32 {
     return norm_term(x[row * COLS + i]);
-}
-
-fn store(row: u32, total: f32) {
-    y[row] = total;
 }

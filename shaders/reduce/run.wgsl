@@ -1,5 +1,5 @@
-// store(row, sum_{i < terms(row)} term(row, i)) for row < ROWS.
-// One workgroup a row: invocation l sums terms l, l + WORKGROUP, ...; then the tree of common/tree.wgsl.
+// store(row, sum_{i < length(row)} summand(row, i)) for row < ROWS.
+// One workgroup a row: invocation l sums summands l, l + WORKGROUP, ...; then the tree of common/tree.wgsl.
 
 override ROWS: u32;
 
@@ -8,8 +8,8 @@ fn run(row: u32, lane: u32) {
         return;
     }
     var sum = 0.0;
-    for (var i = lane; i < terms(row); i = i + WORKGROUP) {
-        sum = sum + term(row, i);
+    for (var i = lane; i < length(row); i = i + WORKGROUP) {
+        sum = sum + summand(row, i);
     }
     let total = tree_sum(lane, sum);
     if (lane == 0u) {

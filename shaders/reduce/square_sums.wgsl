@@ -5,17 +5,12 @@ override COUNT: u32;
 override SPAN: u32;
 
 @group(0) @binding(1) var<storage, read> gradient: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
 
-fn terms(row: u32) -> u32 {
+fn length(row: u32) -> u32 {
     return min(SPAN, COUNT - row * SPAN);
 }
 
-fn term(row: u32, i: u32) -> f32 {
+fn summand(row: u32, i: u32) -> f32 {
     let g = gradient[row * SPAN + i];
     return g * g;
-}
-
-fn store(row: u32, total: f32) {
-    y[row] = total;
 }

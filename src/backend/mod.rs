@@ -257,6 +257,9 @@ pub trait Session {
     /// Reads a program's output, after everything submitted.
     fn read_output(&mut self, program: ProgramId, name: &str) -> Result<Vec<f32>>;
 
+    /// Dispatches of a step of a program; on the CPU its ops.
+    fn dispatches(&self, program: ProgramId) -> usize;
+
     /// What went over the bus so far.
     fn counters(&self) -> Counters;
 
@@ -293,7 +296,18 @@ fn named<'a, V>(mut known: impl Iterator<Item = (&'a str, V)> + Clone, name: &st
     }
 }
 
-/// `len` values for a place of `expected` elements.
+/// Checks that a submission has 1 to [`MAX_STEPS`] steps, and each program once.
+fn check_submission(programs: &[ProgramId], steps: &[Step]) -> Result<()> {
+    if !(1..=MAX_STEPS).contains(&steps.len()) {
+        return Err(Error::Graph(format!("a submission of {} steps: it must have 1 to {MAX_STEPS}", steps.len())));
+    }
+    match (1..programs.len()).find(|&at| programs[..at].contains(&programs[at])) {
+        None => Ok(()),
+        Some(at) => Err(Error::Graph(format!("{:?} is there twice: a step runs a program once", programs[at]))),
+    }
+}
+
+/// Checks that `len` values fit a buffer of `expected` elements.
 fn check_len(what: &str, len: usize, expected: usize) -> Result<()> {
     if len == expected {
         return Ok(());

@@ -100,7 +100,7 @@ impl Problem<'_> {
                 (algorithm.kernel(m, n), algorithm.reads_by_vec4())
             }
         };
-        let kernel = kernel.constant("M", m).constant("N", n).constant("K", k);
+        let kernel = kernel.link(fragment!("gemm/extents.wgsl")).constant("M", m).constant("N", n).constant("K", k);
         let kernel = linked(kernel, self.a, Side::A, by_vec4);
         (self.epilogue)(linked(kernel, self.b, Side::B, by_vec4))
     }

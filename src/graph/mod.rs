@@ -150,14 +150,13 @@ impl Graph {
             let (name, reads, Node { source, dtype, .. }) = (op.name(), op.reads(), self.node(wrong));
             return graph_error(format!("{name}: {source:?} is stored as {dtype:?}: it reads {reads:?}"));
         }
-        for (at, &updated) in inputs.iter().enumerate().take(op.effect().updated()) {
+        for &updated in inputs.iter().take(op.effect().updated()) {
             let source = &self.node(updated).source;
-            let named_again = inputs.iter().enumerate().any(|(other, &input)| other != at && input == updated);
-            if matches!(source, Source::Op(_) | Source::Secondary | Source::Dataset(_)) || named_again {
+            if matches!(source, Source::Op(_) | Source::Secondary | Source::Dataset(_)) {
                 let name = op.name();
                 return graph_error(format!(
                     "{name}: it updates {source:?}: that must be an input the host writes, a parameter or a part of an \
-                     arena, and no other input of it"
+                     arena"
                 ));
             }
         }
@@ -173,9 +172,12 @@ impl Graph {
     /// Where the parameter has its gradient already, or that is of another shape.
     pub fn store_gradient(&mut self, parameter: ParameterId, gradient: NodeId) -> Result<()> {
         let Parameter { name, shape, .. } = self.layout.get(parameter);
-        let taken = self.gradients.iter().any(|&(known, node)| known == parameter || node == gradient);
-        if taken || self.shape(gradient) != *shape {
-            return graph_error(format!("{name}: its gradient must be one value, its own, of shape {shape}"));
+        if self.gradients.iter().any(|&(known, _)| known == parameter) {
+            return graph_error(format!("{name}: it has its gradient already"));
+        }
+        let found = self.shape(gradient);
+        if found != *shape {
+            return graph_error(format!("{name}: its gradient is {found}: it must be {shape}, as the parameter is"));
         }
         self.gradients.push((parameter, gradient));
         Ok(())
@@ -242,6 +244,13 @@ impl Graph {
         Ok(())
     }
 
+    /// Lets a copy of a stored gradient be what is stored, where the value itself has another place. For the planner.
+    pub(crate) fn copy_gradient(&mut self, at: usize) -> Result<()> {
+        let copy = crate::ops::Scale { factor: Factor::Constant(1.0) };
+        self.gradients[at].1 = self.apply(copy.into(), &[self.gradients[at].1])?;
+        Ok(())
+    }
+
     /// Puts `op` in place of the node's own and gives it these inputs, which fit it. For the planner's fusion.
     pub(crate) fn replace(&mut self, id: NodeId, op: impl Into<Op>, inputs: Vec<NodeId>) {
         let op = op.into();
@@ -265,7 +274,8 @@ impl Graph {
     }
 
     fn leaf(&mut self, source: Source, shape: Shape, dtype: DType) -> NodeId {
-        if let Some(found) = self.nodes.iter().position(|node| node.source == source) {
+        let same = |node: &Node| node.source == source && node.shape == shape && node.dtype == dtype;
+        if let Some(found) = self.nodes.iter().position(same) {
             return NodeId(found);
         }
         self.nodes.push(Node { source, inputs: Vec::new(), shape, dtype });

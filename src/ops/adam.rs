@@ -53,7 +53,10 @@ impl Operation for Adam {
             same(Self::NAME, [what, "parameters"], shape, parameters)?;
         }
         if parameters.rows() != 1 || !parameters.cols().is_multiple_of(FOUR) {
-            return graph_error(format!("adam: the parameters are {parameters}: they must be one row of whole fours"));
+            return graph_error(format!("adam: the parameters are {parameters}: they must be [1, n], n a multiple of 4"));
+        }
+        if factor.len() > 1 {
+            return graph_error(format!("adam: takes 4 inputs, or 5 with a clip factor, got {}", inputs.len()));
         }
         for &factor in factor {
             same(Self::NAME, ["factor", "a scalar"], factor, Shape::SCALAR)?;

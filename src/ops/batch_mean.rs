@@ -31,7 +31,7 @@ impl Operation for BatchMean {
     }
 
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::reduction(fragment!("reduce/batch_mean.wgsl"), 1).link(fragment!("common/step.wgsl")).constant("BATCH", inputs[0].rows())
+        Kernel::reduction(fragment!("reduce/batch_mean.wgsl"), 1).batch_means(inputs[0].rows(), 1, 1)
     }
 
     fn cases() -> Vec<Case> {

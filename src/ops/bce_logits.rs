@@ -34,6 +34,8 @@ impl Operation for BceLogits {
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::reduction(fragment!("loss/bce_logits.wgsl"), output.rows())
+            .of_length(inputs[0].cols())
+            .storing(2)
             .link(fragment!("common/math.wgsl"))
             .constant("COLS", inputs[0].cols())
     }

@@ -26,9 +26,7 @@ impl Operation for PartialMean {
 
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
         let mut kernel = Kernel::reduction(fragment!("reduce/partial_mean.wgsl"), 1)
-            .link(fragment!("common/step.wgsl"))
-            .constant("BATCH", inputs[0].rows())
-            .constant("COLS", inputs[0].cols());
+            .batch_means(inputs[0].rows(), inputs[0].cols(), 1);
         kernel.workgroup = 256; // it sums much by itself
         kernel
     }
@@ -74,10 +72,10 @@ impl Operation for ElboTerms {
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         let fragments = vec![fragment!("loss/elbo_terms.wgsl"), fragment!("common/tree.wgsl")];
-        Kernel::new(fragments, Entry::Run, REDUCTION, Grid::Rows(output.rows()))
+        let kernel = Kernel::new(fragments, Entry::Run, REDUCTION, Grid::Rows(output.rows()))
             .constant("ROWS", output.rows())
-            .constant("COLS", inputs[0].cols())
-            .constant("LATENT", inputs[1].cols() / 2)
+            .constant("COLS", inputs[0].cols());
+        kl::link_posterior(kernel, 1, inputs[1].cols() / 2)
     }
 
     fn rides(&self) -> bool {

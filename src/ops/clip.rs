@@ -39,6 +39,7 @@ impl Operation for SquareSums {
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::reduction(fragment!("reduce/square_sums.wgsl"), output.cols())
+            .storing(1)
             .constant("COUNT", inputs[0].len())
             .constant("SPAN", inputs[0].len().div_ceil(output.cols()))
     }
@@ -85,7 +86,7 @@ impl Operation for ClipFactor {
 
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
         let mut kernel =
-            Kernel::reduction(fragment!("optim/clip_gradient_norm.wgsl"), 1).constant("PARTS", inputs[0].cols());
+            Kernel::reduction(fragment!("optim/clip_gradient_norm.wgsl"), 1).of_length(inputs[0].cols());
         kernel.constants.push(("MAX_NORM", self.max_norm));
         kernel
     }

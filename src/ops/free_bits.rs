@@ -36,10 +36,8 @@ impl Operation for KlColumns {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::reduction(fragment!("loss/kl_columns.wgsl"), output.cols())
-            .link(fragment!("common/step.wgsl"))
-            .constant("BATCH", inputs[0].rows())
-            .constant("LATENT", output.cols())
+        let kernel = Kernel::reduction(fragment!("loss/kl_columns.wgsl"), output.cols());
+        kl::link_posterior(kernel.batch_means(inputs[0].rows(), 1, 1), 0, output.cols())
     }
 
     fn cases() -> Vec<Case> {
@@ -86,9 +84,8 @@ impl Operation for KlColumnsGradient {
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         let latent = output.cols() / 2;
-        Kernel::elementwise(fragment!("loss/kl_columns_gradient.wgsl"), output.rows() * latent)
-            .link(fragment!("common/step.wgsl"))
-            .constant("LATENT", latent)
+        let kernel = Kernel::elementwise(fragment!("loss/kl_columns_gradient.wgsl"), output.rows() * latent);
+        kl::link_posterior(kernel.link(fragment!("common/step.wgsl")), 0, latent)
     }
 
     fn cases() -> Vec<Case> {
@@ -126,7 +123,8 @@ impl Operation for FreeBits {
     }
 
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
-        let mut kernel = Kernel::reduction(fragment!("reduce/free_bits.wgsl"), 1).constant("COLS", inputs[0].cols());
+        let mut kernel =
+            Kernel::reduction(fragment!("reduce/free_bits.wgsl"), 1).of_length(inputs[0].cols()).storing(1);
         kernel.constants.push(("FLOOR", self.floor));
         kernel
     }

@@ -65,7 +65,10 @@ impl Gather {
                 .constant("BATCH", self.rows)
                 .table(self.row_table(data.rows())),
             Order::Stored => kernel.link(fragment!("data/gathered_row_stored.wgsl")).constant("EXAMPLES", data.rows()),
-            Order::Streamed => kernel.link(fragment!("data/gathered_row_streamed.wgsl")).constant("BATCH", self.rows),
+            Order::Streamed => kernel
+                .link(fragment!("data/gathered_row_streamed.wgsl"))
+                .constant("BATCH", self.rows)
+                .constant("EXAMPLES", data.rows()),
         };
         match self.pixels {
             Pixels::Grey => kernel.link(fragment!("data/pixel_grey.wgsl")),
@@ -117,7 +120,7 @@ impl Operation for Gather {
             let example = match self.order {
                 Order::Stored => place,
                 Order::Shuffled => order.at(place),
-                Order::Streamed => step.slot * self.rows as u32 + row as u32,
+                Order::Streamed => (step.slot * self.rows as u32 + row as u32).min(n - 1),
             };
             let at = example as usize * d;
             match self.dtype == DType::U8 {

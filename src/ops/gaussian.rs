@@ -117,7 +117,8 @@ impl Operation for GaussianVarianceGradient {
 
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::reduction(fragment!("loss/gaussian_variance_gradient.wgsl"), 1)
-            .constant("BATCH", inputs[0].rows())
+            .of_length(inputs[0].rows())
+            .storing(3)
             .constant("FEATURES", self.features)
     }
 

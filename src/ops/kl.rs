@@ -33,8 +33,9 @@ impl Operation for Kl {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::reduction(fragment!("loss/kl.wgsl"), output.rows())
-            .constant("LATENT", inputs[0].cols() / 2)
+        let latent = inputs[0].cols() / 2;
+        let kernel = Kernel::reduction(fragment!("loss/kl.wgsl"), output.rows()).of_length(latent).storing(1);
+        link_posterior(kernel, 0, latent)
     }
 
     fn cases() -> Vec<Case> {
@@ -70,7 +71,7 @@ impl Operation for KlGradient {
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         let latent = output.cols() / 2;
-        Kernel::elementwise(fragment!("loss/kl_gradient.wgsl"), output.rows() * latent).constant("LATENT", latent)
+        link_posterior(Kernel::elementwise(fragment!("loss/kl_gradient.wgsl"), output.rows() * latent), 0, latent)
     }
 
     fn cases() -> Vec<Case> {
@@ -92,4 +93,9 @@ pub(super) fn gradient_of_row<T: Real>(posterior: &[T], d_kl: T, d_posterior: &m
     for (d, &logvar) in d_logvar.iter_mut().zip(logvar) {
         put(d, T::from_f64(0.5) * (logvar.e_to() - T::one()) * d_kl);
     }
+}
+
+/// Links what reads the posterior `[rows, mean | logvar]` that is input `number`, counted from 0.
+pub(super) fn link_posterior(kernel: Kernel, number: usize, latent: usize) -> Kernel {
+    kernel.link(fragment!("loss/posterior.wgsl")).binding("POSTERIOR", number + 1).constant("LATENT", latent)
 }

@@ -41,8 +41,9 @@ impl Operation for MonteCarloKl {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::reduction(fragment!("loss/monte_carlo_kl.wgsl"), output.rows())
-            .constant("LATENT", inputs[1].cols())
+        let latent = inputs[1].cols();
+        let kernel = Kernel::reduction(fragment!("loss/monte_carlo_kl.wgsl"), output.rows());
+        kl::link_posterior(kernel.of_length(latent).storing(2), 0, latent)
     }
 
     fn cases() -> Vec<Case> {
@@ -91,8 +92,8 @@ impl Operation for MonteCarloKlPosteriorGradient {
     }
 
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::elementwise(fragment!("loss/monte_carlo_kl_posterior_gradient.wgsl"), inputs[1].len())
-            .constant("LATENT", inputs[1].cols())
+        let kernel = Kernel::elementwise(fragment!("loss/monte_carlo_kl_posterior_gradient.wgsl"), inputs[1].len());
+        kl::link_posterior(kernel, 0, inputs[1].cols())
     }
 
     fn cases() -> Vec<Case> {
@@ -131,8 +132,8 @@ impl Operation for MonteCarloKlSampleGradient {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::elementwise(fragment!("loss/monte_carlo_kl_sample_gradient.wgsl"), output.len())
-            .constant("LATENT", output.cols())
+        let kernel = Kernel::elementwise(fragment!("loss/monte_carlo_kl_sample_gradient.wgsl"), output.len());
+        kl::link_posterior(kernel, 0, output.cols())
     }
 
     fn cases() -> Vec<Case> {

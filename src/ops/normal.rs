@@ -36,7 +36,8 @@ impl Operation for Normal {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        reparameterise::link(Kernel::elementwise(fragment!("rng/normal.wgsl"), output.len()), self.stream, output.cols())
+        let kernel = Kernel::elementwise(fragment!("rng/normal.wgsl"), output.len());
+        reparameterise::link(kernel, self.stream).constant("LATENT", output.cols())
     }
 
     fn cases() -> Vec<Case> {

@@ -75,6 +75,8 @@ impl Operation for PowerSum {
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::reduction(fragment!("reduce/power_sum.wgsl"), output.rows())
+            .of_length(inputs[0].cols())
+            .storing(1)
             .link(self.norm.fragment())
             .constant("COLS", inputs[0].cols())
     }

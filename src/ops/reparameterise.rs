@@ -18,8 +18,8 @@ pub struct Reparameterise {
 
 impl Reparameterise {
     /// Links what kernels that draw this noise need, and sets its numbers.
-    pub(super) fn link_noise(&self, kernel: Kernel, latent: usize) -> Kernel {
-        link(kernel, self.stream, latent).link(fragment!("rng/latent_noise.wgsl")).constant("SAMPLES", self.samples)
+    pub(super) fn link_noise(&self, kernel: Kernel) -> Kernel {
+        link(kernel, self.stream).link(fragment!("rng/latent_noise.wgsl")).constant("SAMPLES", self.samples)
     }
 }
 
@@ -52,7 +52,8 @@ impl Operation for Reparameterise {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        self.link_noise(Kernel::elementwise(fragment!("rng/reparameterise.wgsl"), output.len()), output.cols())
+        let kernel = Kernel::elementwise(fragment!("rng/reparameterise.wgsl"), output.len());
+        kl::link_posterior(self.link_noise(kernel), 0, output.cols())
     }
 
     fn cases() -> Vec<Case> {
@@ -98,7 +99,8 @@ impl Operation for ReparameteriseGradient {
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         let latent = output.cols() / 2;
         let kernel = Kernel::elementwise(fragment!("rng/reparameterise_gradient.wgsl"), output.rows() * latent);
-        Reparameterise { stream: self.stream, samples: self.samples }.link_noise(kernel, latent)
+        let kernel = Reparameterise { stream: self.stream, samples: self.samples }.link_noise(kernel);
+        kl::link_posterior(kernel, 0, latent)
     }
 
     fn cases() -> Vec<Case> {
@@ -142,10 +144,10 @@ pub(super) fn noise(
     Draw { seed: step.seed, stream, step: step.index }.normal_pieces(example, latent)
 }
 
-pub(super) fn link(kernel: Kernel, stream: Stream, latent: usize) -> Kernel {
+/// Links the draws of a stream.
+pub(super) fn link(kernel: Kernel, stream: Stream) -> Kernel {
     kernel
         .link(fragment!("common/step.wgsl"))
         .link(fragment!("common/rng.wgsl"))
         .constant("STREAM", stream.id() as usize)
-        .constant("LATENT", latent)
 }

@@ -33,6 +33,8 @@ impl Operation for SquaredError {
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::reduction(fragment!("loss/squared_error.wgsl"), output.rows())
+            .of_length(inputs[0].cols())
+            .storing(2)
             .constant("COLS", inputs[0].cols())
     }
 

@@ -174,7 +174,9 @@ fn bound(graph: &mut Graph, id: NodeId) -> Option<()> {
     let (Op::PartialMean(_), parts) = op(graph, recon)? else { return None };
     let (Op::BatchMean(BatchMean), kls) = op(graph, kl)? else { return None };
     let (Op::Kl(_), posterior) = op(graph, kls[0])? else { return None };
-    (terms == [recon, kl] && only_reader(graph, loss) == Some(id)).then_some(())?;
+    let rows = |id: NodeId| graph.shape(id).rows();
+    (terms == [recon, kl] && only_reader(graph, loss) == Some(id) && rows(parts[0]) == rows(posterior[0]))
+        .then_some(())?;
     graph.replace(loss, ElboTerms, vec![parts[0], posterior[0]]);
     graph.replace(id, RecordElbo { weight, first }, vec![loss]);
     Some(())

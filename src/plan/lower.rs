@@ -9,7 +9,7 @@ use crate::step::MAX_STEPS;
 use crate::tensor::DType;
 
 /// The most workgroups that a dimension of a dispatch has in WebGPU; `common/main.wgsl` has it too.
-const ACROSS: usize = 65_535;
+pub(super) const MAX_WORKGROUPS: usize = 65_535;
 
 /// Lowers a plan for a device: chooses each op's kernel, and lets ops that the plan groups share a dispatch where their
 /// kernels can.
@@ -27,6 +27,7 @@ pub(crate) fn lower_changed(plan: &Plan, profile: &DeviceProfile, change: impl F
         let mut members: Vec<(&Op, Member)> = Vec::new();
         for dispatch in group {
             let shapes: Vec<_> = dispatch.inputs.iter().map(|view| view.shape).collect();
+            check_shapes(dispatch)?;
             let mut kernel = dispatch.op.kernel(&shapes, dispatch.outputs[0].shape, profile);
             number_scalars(&mut kernel, plan)?;
             change(&mut kernel);
@@ -49,6 +50,24 @@ pub(crate) fn lower_changed(plan: &Plan, profile: &DeviceProfile, change: impl F
         }
     }
     Ok(lowering.recording)
+}
+
+/// Checks that a dispatch's views fit its op's rule: kernels make their indices from these shapes.
+fn check_shapes(dispatch: &super::Dispatch) -> Result<()> {
+    let Some(output) = dispatch.outputs.first().filter(|output| output.buffer != BufferId::Metrics) else {
+        return Ok(());
+    };
+    let updated = dispatch.outputs.iter().take(dispatch.op.effect().updated());
+    let inputs: Vec<_> = updated.chain(&dispatch.inputs).map(|view| view.shape).collect();
+    let shape = dispatch.op.shape(&inputs)?;
+    if shape == output.shape {
+        return Ok(());
+    }
+    graph_error(format!(
+        "{}: the plan's output is {}, of these inputs it must be {shape}",
+        dispatch.op.name(),
+        output.shape
+    ))
 }
 
 /// Sets the constants that are numbers of scalars to where the plan has these.
@@ -201,7 +220,7 @@ impl Lowering {
             shaders.len() - 1
         });
         let workgroups: usize = members.iter().map(|member| member.kernel.workgroups()).sum();
-        let across = workgroups.clamp(1, ACROSS);
+        let across = workgroups.clamp(1, MAX_WORKGROUPS);
         let workgroups = [across as u32, workgroups.div_ceil(across) as u32];
         Dispatch { ops, group, shader, constants, bindings, workgroups }
     }

@@ -8,6 +8,7 @@
 //! Dispatches run one after another, whatever depends on what: wgpu puts a full barrier before each that writes a buffer, and
 //! every one does. So a plan counts dispatches, and nothing is placed for two to overlap.
 
+mod check;
 mod fuse;
 pub mod link;
 mod lower;
@@ -125,9 +126,12 @@ pub struct Options {
 /// Makes a plan of what the graph's outputs and effects need.
 ///
 /// # Errors
-/// Where a value is read after the step updated it in place, or ops read more than [`MAX_SCALARS`] scalars of a step.
+/// Where a value is read after the step updated it in place, an op updates what it also reads, a name stands for two shapes,
+/// or ops read more than [`MAX_SCALARS`] scalars of a step.
 pub fn compile(graph: &Graph, options: Options) -> Result<Plan> {
     let mut graph = graph.clone();
+    check::copy_shared_gradients(&mut graph)?;
+    check::check(&graph, &live(&graph))?;
     fuse::fuse(&mut graph, options.fuse);
     let live = live(&graph);
     let groups = schedule::groups(&graph, &live, options.fuse);
@@ -138,7 +142,7 @@ pub fn compile(graph: &Graph, options: Options) -> Result<Plan> {
     }
     for (number, group) in groups.iter().enumerate() {
         for &id in group {
-            planner.dispatch(&graph, id, number)?;
+            planner.dispatch(&graph, id, number);
         }
         for dead in graph.ids().filter(|dead| live[dead.0] && last_use[dead.0] == Some(number)) {
             planner.release(dead);
@@ -195,8 +199,6 @@ struct Planner {
     /// Local buffers that hold nothing now.
     free: Vec<usize>,
     gradient_of: HashMap<NodeId, ParameterId>,
-    /// What was updated in place so far.
-    updated: Vec<BufferView>,
 }
 
 impl Planner {
@@ -204,7 +206,7 @@ impl Planner {
         let plan = Plan { layout: graph.layout().clone(), metrics: graph.metrics().to_vec(), ..Plan::default() };
         let gradient_of = graph.gradients().iter().map(|&(parameter, node)| (node, parameter)).collect();
         let places = vec![None; graph.nodes().len()];
-        Planner { plan, places, free: Vec::new(), gradient_of, updated: Vec::new() }
+        Planner { plan, places, free: Vec::new(), gradient_of }
     }
 
     /// Places what is not computed: parameters, data sets, inputs.
@@ -230,15 +232,10 @@ impl Planner {
         };
     }
 
-    fn dispatch(&mut self, graph: &Graph, id: NodeId, group: usize) -> Result<()> {
+    fn dispatch(&mut self, graph: &Graph, id: NodeId, group: usize) {
         let node = graph.node(id);
         let Source::Op(op) = &node.source else { unreachable!("groups have ops alone") };
-        let name = op.name();
         let mut inputs: Vec<BufferView> = node.inputs.iter().map(|input| self.view(*input)).collect();
-        if let Some(stale) = inputs.iter().position(|input| self.is_stale(input)) {
-            let source = &graph.node(node.inputs[stale]).source;
-            return graph_error(format!("{name}: reads {source:?} after this step updated it"));
-        }
         let outputs = match op.effect() {
             Effect::Value => {
                 let secondary = graph.ids().filter(|&other| {
@@ -250,7 +247,6 @@ impl Planner {
             }
             Effect::Update(count) | Effect::UpdateElements(count) => {
                 let updated: Vec<BufferView> = inputs.drain(..count).collect();
-                self.updated.extend(&updated);
                 self.places[id.0] = Some(updated[0]);
                 updated
             }
@@ -265,15 +261,6 @@ impl Planner {
             }
         }
         self.plan.dispatches.push(Dispatch { op: op.clone(), inputs, outputs, group });
-        Ok(())
-    }
-
-    /// Whether an earlier dispatch of the step updated what is there in place.
-    fn is_stale(&self, view: &BufferView) -> bool {
-        let end = |view: &BufferView| view.offset + view.bytes();
-        let overlaps =
-            |other: &BufferView| other.buffer == view.buffer && other.offset < end(view) && view.offset < end(other);
-        self.updated.iter().any(overlaps)
     }
 
     /// A view of an arena from this element on; the plan then lists the arena.

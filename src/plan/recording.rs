@@ -5,6 +5,7 @@
 //! on are a dispatch's own. Vello was read for this part, whose `Recording` holds no device either; theirs is built anew each
 //! frame and so has commands to make and free resources, which a step that is run ten thousand times has no use for.
 
+use super::lower::MAX_WORKGROUPS;
 use crate::error::{Error, Result};
 use crate::step::{MAX_SCALARS, MAX_STEPS};
 use crate::tensor::DType;
@@ -64,7 +65,14 @@ pub struct Shader {
     pub source: String,
     /// Whether its indices are known to stay in their buffers, so that it may run without injected checks. Never of a file.
     #[serde(skip)]
-    pub trusted: bool,
+    pub(crate) trusted: bool,
+}
+
+impl Shader {
+    /// Whether it may run without injected bounds checks: only what this crate lowered itself.
+    pub fn is_trusted(&self) -> bool {
+        self.trusted
+    }
 }
 
 /// One run of a kernel.
@@ -131,30 +139,54 @@ impl Recording {
     /// # Errors
     /// [`Error::Graph`] where it is damaged: what is wrong, and where; or where an index is past its list's end.
     pub fn from_json(json: &str) -> Result<Recording> {
-        let damaged = |what: String| Error::Graph(format!("the recording is damaged: {what}"));
-        let read: Recording = serde_json::from_str(json).map_err(|error| damaged(error.to_string()))?;
-        let (scalars, metrics) = (read.scalars.len(), MAX_STEPS * 4 * read.metrics.len());
-        let rings: Vec<&Buffer> = read.buffers.iter().filter(|buffer| buffer.role == Role::Metrics).collect();
-        let wanted = usize::from(metrics > 0);
-        if scalars > MAX_SCALARS || rings.len() != wanted || rings.iter().any(|ring| ring.bytes != metrics as u64) {
-            return Err(damaged(format!("it has {scalars} scalars, or a metrics ring that is not {metrics} bytes")));
-        }
-        for (at, dispatch) in read.prologue.iter().chain(&read.dispatches).enumerate() {
-            if dispatch.shader >= read.shaders.len() {
-                return Err(damaged(format!("dispatch {at} names shader {}", dispatch.shader)));
-            }
-        }
-        let of_dispatches = read.prologue.iter().chain(&read.dispatches).flat_map(|dispatch| &dispatch.bindings);
-        let of_ports = read.inputs.iter().chain(&read.outputs).map(|port| &port.binding);
-        for binding in of_dispatches.chain(of_ports) {
-            let end = binding.offset.checked_add(binding.bytes);
-            let held = read.buffers.get(binding.buffer).map(|buffer| buffer.bytes);
-            if held.is_none() || end.is_none() || end > held || binding.bytes == 0 || !binding.offset.is_multiple_of(4)
-            {
-                return Err(damaged(format!("{binding:?} is no range of a buffer")));
-            }
-        }
+        let read: Recording = serde_json::from_str(json).map_err(|error| damaged(&error.to_string()))?;
+        read.check()?;
         Ok(read)
+    }
+
+    /// Checks that it fits itself.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.scalars.len() > MAX_SCALARS {
+            let count = self.scalars.len();
+            return Err(damaged(&format!("it has {count} scalars: a step has at most {MAX_SCALARS}")));
+        }
+        let rings: Vec<u64> =
+            self.buffers.iter().filter(|buffer| buffer.role == Role::Metrics).map(|buffer| buffer.bytes).collect();
+        let wanted = match self.metrics.len() {
+            0 => Vec::new(),
+            metrics => vec![(MAX_STEPS * metrics * DType::F32.bytes()) as u64],
+        };
+        if rings != wanted {
+            return Err(damaged(&format!("its metrics rings have {rings:?} bytes: they must have {wanted:?}")));
+        }
+        let dispatches = || self.prologue.iter().chain(&self.dispatches);
+        for (at, dispatch) in dispatches().enumerate() {
+            if dispatch.shader >= self.shaders.len() {
+                return Err(damaged(&format!("dispatch {at} names shader {}", dispatch.shader)));
+            }
+            if dispatch.workgroups.iter().any(|&across| across == 0 || across > MAX_WORKGROUPS as u32) {
+                let across = dispatch.workgroups;
+                return Err(damaged(&format!(
+                    "dispatch {at} is {across:?} workgroups: at most {MAX_WORKGROUPS} a dimension"
+                )));
+            }
+        }
+        let of_ports = self.inputs.iter().chain(&self.outputs).map(|port| &port.binding);
+        for binding in dispatches().flat_map(|dispatch| &dispatch.bindings).chain(of_ports) {
+            let end = binding.offset.checked_add(binding.bytes);
+            let held = self.buffers.get(binding.buffer).map(|buffer| buffer.bytes);
+            let whole = binding.offset.is_multiple_of(4) && binding.bytes.is_multiple_of(4);
+            if held.is_none() || end.is_none() || end > held || binding.bytes == 0 || !whole {
+                return Err(damaged(&format!("{binding:?} is no range of a buffer, in whole words")));
+            }
+        }
+        Ok(())
+    }
+
+    /// The same, whose kernels run with injected bounds checks.
+    pub(crate) fn distrusted(mut self) -> Recording {
+        self.shaders.iter_mut().for_each(|shader| shader.trusted = false);
+        self
     }
 
     /// Its local buffers that programs of a session may share: not those that the host writes or reads.
@@ -169,6 +201,10 @@ impl Recording {
         let own = self.buffers.iter().filter(|buffer| matches!(buffer.role, Role::Local | Role::Table | Role::Metrics));
         own.map(|buffer| buffer.bytes).sum()
     }
+}
+
+fn damaged(what: &str) -> Error {
+    Error::Graph(format!("the recording is damaged: {what}"))
 }
 
 impl fmt::Display for Recording {

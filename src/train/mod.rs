@@ -80,7 +80,6 @@ pub struct Trainer<'d> {
     figures: Figures,
     options: Options,
     queue: Queue,
-    dispatches: usize,
     state: Option<TrainingState>,
     trace_steps: u64,
     trace: Vec<TracedStep>,
@@ -136,7 +135,6 @@ impl<'d> Trainer<'d> {
         let optimiser = config.optimiser();
         let graphs = model.training(&of(0), &optimiser)?;
         let plans = graphs.iter().map(|graph| compile(graph, options)).collect::<Result<Vec<_>>>()?;
-        let dispatches = plans.iter().map(|plan| plan.dispatches.len()).sum();
         let evaluation = compile(&model.evaluation(&of(1))?, options)?;
         let mut all = [&plans[..], std::slice::from_ref(&evaluation)].concat();
         Figures::load(&mut all, &model, data, options)?;
@@ -170,7 +168,6 @@ impl<'d> Trainer<'d> {
             figures,
             options,
             queue: Queue::default(),
-            dispatches,
             state: from.map(|checkpoint| checkpoint.header.state.clone()),
             trace_steps: 0,
             trace: Vec::new(),
@@ -196,9 +193,9 @@ impl<'d> Trainer<'d> {
         &self.model
     }
 
-    /// Dispatches of a training step.
+    /// Dispatches of a training step; on the CPU its ops.
     pub fn dispatches(&self) -> usize {
-        self.dispatches
+        self.training.iter().map(|&program| self.session.dispatches(program)).sum()
     }
 
     /// Whether training data are brought to the device batch by batch, because they are too many to stay there.

@@ -223,13 +223,13 @@ impl<T: Real> CpuSession<T> {
     fn update(&self, step: &Step, dispatch: &Dispatch, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
         let BufferView { buffer, shape, .. } = dispatch.outputs[0];
         let offset = dispatch.outputs[0].first();
-        let within = |span: &std::ops::Range<usize>| (offset..offset + shape.len()).contains(&span.start);
+        let end = offset + shape.len();
         let spans: Few<_> = match buffer {
-            BufferId::Arena(_) => self.layout.ids().map(|id| self.layout.span(id)).filter(within).collect(),
-            _ => Few::from_elem(offset..offset + shape.len(), 1),
+            BufferId::Arena(_) => self.layout.ids().map(|id| self.layout.span(id)).collect(),
+            _ => Few::from_elem(offset..end, 1),
         };
-        for span in spans {
-            let span = span.start - offset..span.end - offset;
+        for span in spans.into_iter().filter(|span| span.start < end && span.end > offset) {
+            let span = span.start.max(offset) - offset..span.end.min(end) - offset;
             let mut inputs = Few::from_slice(inputs);
             for view in inputs.iter_mut().filter(|view| view.shape == shape) {
                 *view = View { shape: Shape::new(1, span.len()), values: &view.values[span.clone()], bytes: &[] };
@@ -305,7 +305,7 @@ impl<T: Real> Session for CpuSession<T> {
     }
 
     fn submit(&mut self, programs: &[ProgramId], steps: &[Step]) -> Result<Submission> {
-        assert!((1..=MAX_STEPS).contains(&steps.len()), "a submission has 1 to {MAX_STEPS} steps");
+        check_submission(programs, steps)?;
         for program in programs {
             steps.iter().try_for_each(|step| step.check(&self.programs[program.0].plan.scalars))?;
         }
@@ -373,6 +373,10 @@ impl<T: Real> Session for CpuSession<T> {
         Ok(self.output(program, name)?.iter().map(|value| value.to_real64() as f32).collect())
     }
 
+    fn dispatches(&self, program: ProgramId) -> usize {
+        self.programs[program.0].plan.dispatches.len()
+    }
+
     fn counters(&self) -> Counters {
         self.counters
     }
@@ -382,6 +386,7 @@ impl<T: Real> Session for CpuSession<T> {
             self.programs[program.0].plan.dispatches.iter().map(|dispatch| dispatch.group).collect();
         let count = groups.len();
         let mut times = vec![Vec::with_capacity(repeats); groups.iter().max().map_or(0, |last| last + 1)];
+        step.check(&self.programs[program.0].plan.scalars)?;
         let step = &Step { slot: 0, ..*step };
         keep_spinning(|| {
             let mut running = std::mem::take(&mut self.programs[program.0]);

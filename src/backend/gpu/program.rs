@@ -126,7 +126,7 @@ impl GpuSession {
             constants: dispatch.constants.clone(),
             writable: dispatch.bindings.iter().map(|binding| binding.writes).collect(),
             all_steps,
-            checks: self.shared.options.checks || !shader.trusted,
+            checks: self.shared.options.checks || self.shared.options.fault.is_some() || !shader.is_trusted(),
         })?;
         let bound = |buffer, offset, bytes| {
             wgpu::BindingResource::Buffer(wgpu::BufferBinding {
@@ -155,11 +155,31 @@ impl GpuSession {
         Ok(Encoded { pipeline: pipeline.pipeline, bind_group, workgroups, group })
     }
 
-    /// Loads a recording, which may come from a file.
+    /// Loads a recording, which may come from a file: its kernels run with injected bounds checks.
     ///
     /// # Errors
-    /// [`Error::Device`] where the session's buffers are not those it was made for, or the device refuses it.
+    /// [`Error::Graph`] where it does not fit itself, [`Error::Device`] where the session's buffers are not those it was made
+    /// for, or the device refuses it.
     pub fn load_recording(&mut self, recording: Recording) -> Result<ProgramId> {
+        recording.check()?;
+        self.load_lowered(recording.distrusted())
+    }
+
+    /// Loads what was lowered here. Where that fails, the session is as it was.
+    pub(super) fn load_lowered(&mut self, recording: Recording) -> Result<ProgramId> {
+        let before = (self.pool.clone(), self.pooled.len(), self.arenas.len(), self.pipelines.len());
+        let loaded = self.try_load(recording);
+        if loaded.is_err() {
+            let (pool, pooled, arenas, pipelines) = before;
+            self.pool = pool;
+            self.pooled.truncate(pooled);
+            self.arenas.truncate(arenas);
+            self.pipelines.truncate(pipelines);
+        }
+        loaded
+    }
+
+    fn try_load(&mut self, recording: Recording) -> Result<ProgramId> {
         let shared = Arc::clone(&self.shared);
         shared.caught(|| {
             let buffers = self.buffers(&recording)?;

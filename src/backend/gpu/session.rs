@@ -18,7 +18,7 @@ use crate::step::PackedStep;
 #[derive(Debug)]
 pub struct GpuSession {
     pub(super) shared: Arc<Shared>,
-    arenas: Vec<(String, wgpu::Buffer)>,
+    pub(super) arenas: Vec<(String, wgpu::Buffer)>,
     layout: ParameterLayout,
     pub(super) data: Vec<(Shape, DType, wgpu::Buffer)>,
     pub(super) pipelines: Vec<(Kernel, Pipeline)>,
@@ -214,11 +214,11 @@ impl Session for GpuSession {
                 fault(kernel);
             }
         })?;
-        self.load_recording(recording)
+        self.load_lowered(recording)
     }
 
     fn submit(&mut self, programs: &[ProgramId], steps: &[Step]) -> Result<Submission> {
-        assert!((1..=MAX_STEPS).contains(&steps.len()), "a submission has 1 to {MAX_STEPS} steps");
+        check_submission(programs, steps)?;
         programs.iter().try_for_each(|&program| self.write_rows(program, steps))?;
         let (staging, bytes, rings) = self.staging(programs, steps.len());
         let begin = || self.shared.device.create_command_encoder(&Default::default());
@@ -293,6 +293,10 @@ impl Session for GpuSession {
     fn read_output(&mut self, program: ProgramId, name: &str) -> Result<Vec<f32>> {
         let (buffer, Binding { offset, bytes, .. }) = self.port(program, name, |recording| &recording.outputs)?;
         self.download(&buffer, offset, bytes)
+    }
+
+    fn dispatches(&self, program: ProgramId) -> usize {
+        self.programs[program.0].dispatches.len()
     }
 
     fn counters(&self) -> Counters {

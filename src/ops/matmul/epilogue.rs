@@ -109,7 +109,8 @@ impl Epilogue {
                 }
             }
             Epilogue::Posterior { stream, samples, weight } => {
-                kernel = Reparameterise { stream, samples }.link_noise(kernel.link(fragment!("gemm/epilogue_posterior.wgsl")), n);
+                kernel = Reparameterise { stream, samples }.link_noise(kernel.link(fragment!("gemm/epilogue_posterior.wgsl")));
+                kernel = kernel.constant("LATENT", n);
                 weight.link(kernel)
             }
         }
