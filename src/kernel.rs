@@ -48,7 +48,7 @@ pub enum Entry {
 pub enum Grid {
     /// So many elements, an invocation each: workgroups may have any size.
     Elements(usize),
-    /// So many rows, a workgroup each, of any size that is a power of two and at least [`SMALLEST`].
+    /// So many rows, a workgroup each, of any size that is a power of two and at least [`MIN_WORKGROUP`].
     Rows(usize),
     /// So many workgroups, of one size alone.
     Workgroups(usize),
@@ -95,7 +95,7 @@ pub const ELEMENTWISE: usize = 128;
 pub const REDUCTION: usize = 64;
 
 /// The least invocations that a workgroup has.
-pub const SMALLEST: usize = 8;
+pub const MIN_WORKGROUP: usize = 8;
 
 impl Kernel {
     /// A kernel of these files, whose `run` (or `main`) sees workgroups of this size.
@@ -130,9 +130,9 @@ impl Kernel {
         self.link(fragment!("reduce/length.wgsl")).constant("LENGTH", length)
     }
 
-    /// The sums of a reduction go to `y[row]`, where y is the output behind so many inputs.
+    /// The sums of a reduction go to `result[row]`, where that is the output behind so many inputs.
     pub fn storing(self, inputs: usize) -> Kernel {
-        self.link(fragment!("reduce/store.wgsl")).binding("Y", inputs + 1)
+        self.link(fragment!("reduce/store.wgsl")).binding("RESULT", inputs + 1)
     }
 
     /// The sums of a reduction run over the rows that count of a batch, with `width` summands each, and are divided by the
@@ -143,7 +143,7 @@ impl Kernel {
             .link(fragment!("common/step.wgsl"))
             .constant("BATCH", batch)
             .constant("WIDTH", width)
-            .binding("Y", inputs + 1)
+            .binding("RESULT", inputs + 1)
     }
 
     /// Also links with `fragment`, once.

@@ -2,10 +2,10 @@
 //! DX12, through wgpu, and on the CPU where there is none. Data set, weights, activations, optimiser state and noise
 //! stay on the device while it trains.
 //!
-//! # The house
+//! # Modules
 //!
-//! Each module with what it is, what it must not know, and the modules that it may name: rows above it only, so that there
-//! is no circle.
+//! Each module with what it is, what it must not know, and the modules that it may name: rows above it only, so
+//! dependencies are acyclic.
 //!
 //! | module | what it is | must not know | may name |
 //! |---|---|---|---|
@@ -44,17 +44,17 @@
 //! | word | meaning |
 //! |---|---|
 //! | GEMM, A, B, C, m, n, k | general matrix multiply `C [m, n] = A [m, k] B [k, n]`; A and B are its operands, k the reduction dimension |
-//! | epilogue | what is done to elements of C while they are at hand: bias, activation, loss |
+//! | epilogue | elementwise work on C before it is stored: bias, activation, loss |
 //! | secondary output | a smaller second result that an epilogue writes beside C |
 //! | micro-kernel, micro-tile, MR x NR | the innermost loop, and the rows and columns of C that it keeps in vector registers |
 //! | pack, micro-panel | copying A or B into the order in which the micro-kernel reads it; MR rows of A, or NR columns of B, of one k-block |
 //! | MC, NC, KC, k-block | cache blocking: rows and columns of a block of C, and the part of k that is packed at a time |
 //! | non-zero k | the indices along k at which a micro-panel is not all zero: the others are skipped |
 //! | loader | how a GPU kernel reads an operand: as it is stored, or computed from what is stored |
-//! | arena | one buffer with a number for each of all parameters, under a name: the parameters, their gradients, an Adam moment |
+//! | arena | a named buffer in the layout of the parameters: these themselves, their gradients, an Adam moment |
 //! | scalar | a named number that changes by step: a loss term's weight, what an optimiser makes of the learning rate |
 //! | dispatch | one run of a kernel, or on the CPU of an op's reference |
-//! | buffer view | a buffer, the elements before a value in it, and the value's shape |
+//! | buffer view | a buffer, a byte offset, a shape and an element type |
 //! | plan, program, session | the dispatches of a graph with their buffers; a plan loaded on a device; what holds a model there |
 //! | lowering, recording | choosing and linking kernels for a device; the list of dispatches in bytes that comes of it |
 //! | group, share | independent dispatches that may run as one; to run so, each kernel with workgroups of its own |
@@ -64,7 +64,7 @@
 //! | reference | an op on the CPU: in f64 what kernels are tested against, in f32 the CPU path |
 //! | stream | the purpose of a random draw, part of the Philox key |
 //!
-//! # Doors
+//! # Extension points
 //!
 //! [`ops::Custom`] takes ops of other crates, [`backend::gpu::Gpu::on`] a device that the host application owns; `examples/`
 //! has both, and a model built from graph ops.
@@ -74,8 +74,8 @@
 //! Losses are sums over pixels and means over examples, in nats an image. Every draw comes from Philox4x32-10 with key
 //! (seed, stream) and counter (element, example, step): it depends on no thread, batch split or device.
 //!
-//! The same seed, adapter, driver and profile ([`backend::profile`]: none, or the same file) give the same bytes. A profile
-//! changes which loop computes a product, and so how its sums round; nothing is ever timed to choose one while a model trains.
+//! The same seed, adapter, driver and profile ([`backend::profile`]: none, or the same file) give the same bytes. A
+//! profile selects the GEMM algorithm, and so how sums round; nothing is ever timed to choose one while a model trains.
 
 pub mod backend;
 pub mod cli;

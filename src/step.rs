@@ -1,11 +1,11 @@
 //! The values that change from step to step, and nothing else does.
 //!
-//! The host computes them in f64 ([`Step`]). Where a batch begins, the seed and the order of examples are the same for every
-//! program; what else changes by step (a learning rate, a loss term's weight) is a [scalar](Scalars) with a name: an op declares
-//! those that it reads, a plan lists them, and a submission whose steps lack one is refused. A GPU's kernels get the packed
-//! form ([`PackedStep`]), with the program's own scalars in the order of its list, one row a step of one uniform buffer that is
-//! written once a submission. Kernels read a row and never advance it. The WGSL twin is `shaders/common/step.wgsl`; a test
-//! reflects both and compares every offset.
+//! The host computes them in f64 ([`Step`]). Where a batch begins, the seed and the order of examples are the same for
+//! every program; what else changes by step (a learning rate, a loss term's weight) is a [scalar](Scalars) with a name:
+//! an op declares those that it reads, a plan lists them, and a submission whose steps lack one is refused. A GPU's
+//! kernels get the packed form ([`PackedStep`]), with the program's own scalars in the order of its list: a row a step
+//! of the program's uniform buffer, written once a submission. Kernels read a row and never advance it. The WGSL twin
+//! is `shaders/common/step.wgsl`; a test reflects both and compares every offset.
 
 use crate::error::{Result, graph_error};
 

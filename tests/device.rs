@@ -1,4 +1,4 @@
-//! What becomes of a run whose device fails: it says so, and goes on elsewhere.
+//! A run whose device fails says so, and goes on elsewhere.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use crate::common::{gpu, scalars};

@@ -207,7 +207,7 @@ const IN_STEPS: [(&str, Fusion, Fault); 6] = [
         }
     }),
     ("a gradient that is not clipped", Fusion::None, |kernel| {
-        edit(kernel, "optim/clip_gradient_norm.wgsl", "min(1.0, MAX_NORM / (sqrt(total) + 1e-6))", "1.0");
+        edit(kernel, "optim/clip_factor.wgsl", "min(1.0, MAX_NORM / (sqrt(total) + 1e-6))", "1.0");
     }),
     ("a row that does not count, in a fused loss", Fusion::All, |kernel| {
         edit(kernel, "gemm/epilogue_likelihood.wgsl", "row < step.rows", "row <= step.rows");

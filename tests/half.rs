@@ -1,5 +1,5 @@
-//! TuningTable in f16 on cooperative matrices, where the adapter has them. `VAE_GPU_REQUIRE_HALF=1` makes it an error that it
-//! has none.
+//! Matmuls in f16 on cooperative matrices, where the adapter has them. `VAE_GPU_REQUIRE_HALF=1` makes it an error that
+//! it has none.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use crate::common::{Tolerance, a_step, gpu};

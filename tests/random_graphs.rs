@@ -59,7 +59,7 @@ impl Random {
         let mut name = names[number as usize % names.len()];
         for _ in 0..random.draws.between(2, 6) {
             random.apply_one_of(name);
-            // TuningTable, and what they take over, more often than the others: that is what fusion is about.
+            // Matmuls, and the ops fused into them, more often than the others: that is what fusion is about.
             random.chained = name == "matmul" && random.draws.below(4) > 0;
             let next = random.draws.below(names.len() + 20);
             name = match names.get(next) {

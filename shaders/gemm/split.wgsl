@@ -16,21 +16,21 @@ fn run(group: u32, lane: u32) {
         return;
     }
     let k_group = lane / 64u;
-    let my_row = lane % 64u / TILE_VEC4S;
-    let my_col = lane % TILE_VEC4S;
-    let mine_a = load_slot(lane, A_K_CONTIGUOUS);
-    let mine_b = load_slot(lane, B_K_CONTIGUOUS);
-    let rows = rows_a(row_0 + THREAD_TILE * mine_a.y);
-    let cols = cols_b(col_0 + THREAD_TILE * mine_b.y);
+    let thread_row = lane % 64u / TILE_VEC4S;
+    let thread_col = lane % TILE_VEC4S;
+    let slot_a = load_slot(lane, A_K_CONTIGUOUS);
+    let slot_b = load_slot(lane, B_K_CONTIGUOUS);
+    let rows = rows_a(row_0 + THREAD_TILE * slot_a.y);
+    let cols = cols_b(col_0 + THREAD_TILE * slot_b.y);
 
     var sum: array<vec4<f32>, 4>;
     for (var k_0 = 0u; k_0 < K; k_0 = k_0 + TILE_K) {
-        load_tile_a(mine_a, rows, k_0);
-        load_tile_b(mine_b, cols, k_0);
+        load_tile_a(slot_a, rows, k_0);
+        load_tile_b(slot_b, cols, k_0);
         workgroupBarrier();
         for (var i = 0u; i < GROUP_K; i = i + 1u) {
             let k = k_group * GROUP_K + i;
-            multiply(&sum, k * STRIDE + my_row, k * STRIDE + my_col);
+            multiply(&sum, k * STRIDE + thread_row, k * STRIDE + thread_col);
         }
         workgroupBarrier();
     }
@@ -38,13 +38,13 @@ fn run(group: u32, lane: u32) {
     for (var other = 1u; other < K_GROUPS; other = other + 1u) {
         if (k_group == other) {
             for (var r = 0u; r < THREAD_TILE; r = r + 1u) {
-                tile_a[(THREAD_TILE * my_row + r) * TILE_VEC4S + my_col] = sum[r];
+                tile_a[(THREAD_TILE * thread_row + r) * TILE_VEC4S + thread_col] = sum[r];
             }
         }
         workgroupBarrier();
         if (k_group == 0u) {
             for (var r = 0u; r < THREAD_TILE; r = r + 1u) {
-                sum[r] = sum[r] + tile_a[(THREAD_TILE * my_row + r) * TILE_VEC4S + my_col];
+                sum[r] = sum[r] + tile_a[(THREAD_TILE * thread_row + r) * TILE_VEC4S + thread_col];
             }
         }
         workgroupBarrier();
@@ -52,5 +52,5 @@ fn run(group: u32, lane: u32) {
     if (k_group != 0u) {
         return;
     }
-    store_thread_tile(row_0 + THREAD_TILE * my_row, col_0 + THREAD_TILE * my_col, sum);
+    store_thread_tile(row_0 + THREAD_TILE * thread_row, col_0 + THREAD_TILE * thread_col, sum);
 }

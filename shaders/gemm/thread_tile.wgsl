@@ -1,4 +1,4 @@
-// What algorithms through workgroup memory share: tiles of both operands (common/tiles.wgsl), and a 4 x 4 thread tile of sums.
+// Staged tiles of both operands (common/tiles.wgsl), and the 4 x 4 thread tile of sums.
 // A tile holds rows of a (columns of b) as vec4s, each of one k: [TILE_K, STRIDE]. The padded stride is one more than a
 // tile's vec4s, so that neighbouring k of one vec4 lie in different banks of that memory.
 

@@ -13,22 +13,22 @@ fn run(group: u32, lane: u32) {
     if (row_0 >= M) {
         return;
     }
-    let my_row = lane / TILE_VEC4S;
-    let my_col = lane % TILE_VEC4S;
-    let mine_a = load_slot(lane, A_K_CONTIGUOUS);
-    let mine_b = load_slot(lane, B_K_CONTIGUOUS);
-    let rows = rows_a(row_0 + THREAD_TILE * mine_a.y);
-    let cols = cols_b(col_0 + THREAD_TILE * mine_b.y);
+    let thread_row = lane / TILE_VEC4S;
+    let thread_col = lane % TILE_VEC4S;
+    let slot_a = load_slot(lane, A_K_CONTIGUOUS);
+    let slot_b = load_slot(lane, B_K_CONTIGUOUS);
+    let rows = rows_a(row_0 + THREAD_TILE * slot_a.y);
+    let cols = cols_b(col_0 + THREAD_TILE * slot_b.y);
 
     var sum: array<vec4<f32>, 4>;
     for (var k_0 = 0u; k_0 < K; k_0 = k_0 + TILE_K) {
-        load_tile_a(mine_a, rows, k_0);
-        load_tile_b(mine_b, cols, k_0);
+        load_tile_a(slot_a, rows, k_0);
+        load_tile_b(slot_b, cols, k_0);
         workgroupBarrier();
         for (var k = 0u; k < TILE_K; k = k + 1u) {
-            multiply(&sum, k * STRIDE + my_row, k * STRIDE + my_col);
+            multiply(&sum, k * STRIDE + thread_row, k * STRIDE + thread_col);
         }
         workgroupBarrier();
     }
-    store_thread_tile(row_0 + THREAD_TILE * my_row, col_0 + THREAD_TILE * my_col, sum);
+    store_thread_tile(row_0 + THREAD_TILE * thread_row, col_0 + THREAD_TILE * thread_col, sum);
 }

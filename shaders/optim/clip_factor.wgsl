@@ -1,10 +1,15 @@
-// Gradients are scaled by a factor that another kernel computed: factor [1, 1].
+// y = min(1, MAX_NORM / (sqrt(sum_p x[p]) + 1e-6)); x [1, PARTS], y [1, 1]
+// One workgroup.
 
-@group(0) @binding(2) var<storage, read> factor: array<f32>;
-@group(0) @binding(3) var<storage, read_write> parameter: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> first: array<vec4<f32>>;
-@group(0) @binding(5) var<storage, read_write> second: array<vec4<f32>>;
+override MAX_NORM: f32;
 
-fn clip() -> f32 {
-    return factor[0];
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> y: array<f32>;
+
+fn summand(row: u32, i: u32) -> f32 {
+    return x[i];
+}
+
+fn store(row: u32, total: f32) {
+    y[0] = min(1.0, MAX_NORM / (sqrt(total) + 1e-6));
 }

@@ -1,7 +1,7 @@
-// y[row] = the sum
+// result[row] = the sum
 
-@group(0) @binding(Y) var<storage, read_write> y: array<f32>;
+@group(0) @binding(RESULT) var<storage, read_write> result: array<f32>;
 
 fn store(row: u32, total: f32) {
-    y[row] = total;
+    result[row] = total;
 }

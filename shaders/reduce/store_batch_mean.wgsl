@@ -1,7 +1,7 @@
-// y[row] = the sum / rows, the rows of the batch that count
+// result[row] = the sum / rows, the rows of the batch that count
 
-@group(0) @binding(Y) var<storage, read_write> y: array<f32>;
+@group(0) @binding(RESULT) var<storage, read_write> result: array<f32>;
 
 fn store(row: u32, total: f32) {
-    y[row] = total / f32(step.rows);
+    result[row] = total / f32(step.rows);
 }

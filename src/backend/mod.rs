@@ -28,7 +28,7 @@ pub struct ProgramId(pub(crate) usize);
 /// Bytes, dispatches and submissions since a session began.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
-    /// Ops run.
+    /// Dispatches; on the CPU, ops.
     pub dispatches: u64,
     /// Submissions to the device's queue; 0 on the CPU.
     pub submissions: u64,
@@ -120,7 +120,7 @@ pub trait Device {
     /// Its name, for people: "cpu (2 threads)", "NVIDIA H200 (Vulkan, driver 580.1)".
     fn name(&self) -> String;
 
-    /// What products should take over in plans that this device runs many times.
+    /// Which ops are fused into matmuls in plans that this device runs many times.
     fn fusion(&self) -> Fusion {
         Fusion::All
     }
@@ -149,7 +149,7 @@ pub trait Device {
     fn session(&self, layout: &ParameterLayout, data: &[Data<'_>]) -> Result<Box<dyn Session>>;
 }
 
-/// What products are computed in; everything else is f32.
+/// Precision of matmuls; everything else is f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
@@ -169,7 +169,7 @@ pub struct Recorded {
 }
 
 impl Recorded {
-    /// The rows, in the order of the steps.
+    /// The rows, in the order of the steps; none where nothing is recorded.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f64]> {
         self.values.chunks_exact(self.columns.max(1))
     }

@@ -113,7 +113,7 @@ impl TuningCache {
         }
     }
 
-    /// The profile's file, be it there or not.
+    /// The profile's file, which need not exist.
     pub fn profile(&self, adapter: &Adapter) -> Option<PathBuf> {
         match self {
             TuningCache::Nowhere => None,
@@ -122,7 +122,7 @@ impl TuningCache {
         }
     }
 
-    /// The folder of compiled kernels, be it there or not.
+    /// The folder of compiled kernels, which need not exist.
     pub fn folder(&self) -> Option<PathBuf> {
         match self {
             TuningCache::Nowhere => None,

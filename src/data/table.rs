@@ -52,7 +52,7 @@ pub(super) fn read(path: &Path, reading: &Reading, columns: Option<&[String]>) -
     Ok(Found { name: idx::folder_name(path), sets: vec![(Set::All, raw)], table: true, notes })
 }
 
-/// What becomes of a column.
+/// How a column is used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Role {
     Value,

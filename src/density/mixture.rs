@@ -1,5 +1,5 @@
 //! Gaussians fitted by maximum likelihood: one in closed form, several by expectation-maximisation (Dempster, Laird and
-//! Rubin 1977), started by k-means++ (Arthur and Vassilvitskii 2007). TuningTable go through [`gemm`].
+//! Rubin 1977), started by k-means++ (Arthur and Vassilvitskii 2007). Matrix products go through [`gemm`].
 
 use super::Density;
 use super::matrix::{cholesky, invert_lower};

@@ -4,7 +4,7 @@ use super::DeviceProfile;
 use crate::kernel::{Entry, Fragment, Grid, Kernel, fragment};
 use serde::{Deserialize, Serialize};
 
-/// A loop over k. Each calls the same loaders and epilogues, so each computes every product.
+/// A GEMM kernel algorithm; all of them take any loaders and any epilogue.
 ///
 /// In files it is its [name](Algorithm::name).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,9 +22,9 @@ pub enum Algorithm {
     Split,
 }
 
-/// Workgroups that a large GPU runs at once, about one a core: with fewer it stands partly idle. An estimate, not a
-/// measurement; `vae-gpu bench --tune` measures.
-const FILLS: usize = 128;
+/// Workgroups that occupy a large GPU, about one a core, below which Split is chosen. An estimate; `vae-gpu bench
+/// --tune` measures.
+const FULL_OCCUPANCY_WORKGROUPS: usize = 128;
 
 impl Algorithm {
     /// All of them.
@@ -36,8 +36,8 @@ impl Algorithm {
         self != Algorithm::Subgroups || profile.subgroups_of_eight
     }
 
-    /// The one for `[m, k] [k, n]` on an adapter: the profile's, where it has products of this size and the adapter can run
-    /// it, else by a rule.
+    /// The algorithm for a GEMM of `size` = `[m, n, k]`: the tuned one, where the profile has it and the adapter can
+    /// run it, else by rule.
     ///
     /// The rule: hardware shares loads through workgroup memory; where the large tiles are too few to fill it, it takes the
     /// small ones, whose k-groups split k. On software adapters that memory is no faster than any other and every load
@@ -46,10 +46,10 @@ impl Algorithm {
         let [m, n, _] = size;
         match profile.tuning.get(&size) {
             Some(&variant) if variant.runs_on(profile) => variant,
-            // A tile of a single product of computed factors keeps Mesa's compiler (22.3) busy for ever.
+            // Mesa 22.3 does not finish compiling the subgroup kernel of m = n = k = 1 with a gathered operand.
             _ if profile.software && profile.subgroups_of_eight && size != [1; 3] => Algorithm::Subgroups,
             _ if profile.software => Algorithm::Registers,
-            _ if Algorithm::Tiled.groups(m, n) < FILLS => Algorithm::Split,
+            _ if Algorithm::Tiled.groups(m, n) < FULL_OCCUPANCY_WORKGROUPS => Algorithm::Split,
             _ => Algorithm::Tiled,
         }
     }

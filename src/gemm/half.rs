@@ -16,8 +16,8 @@ pub struct Half {
     pub subgroup: usize,
 }
 
-/// Subgroups a workgroup, and matrices along a side of its tile.
-const FOUR: usize = 4;
+/// Subgroups a workgroup, and cooperative matrices along a side of its tile.
+const SUBGROUPS: usize = 4;
 
 impl Half {
     /// Its kernel, without operands and epilogue, for a result of `m` rows and `n` columns; A is multiplied by `a_scale` before it
@@ -25,8 +25,8 @@ impl Half {
     pub(super) fn kernel(self, m: usize, n: usize, a_scale: usize) -> Kernel {
         let matrices = if self.side == 8 { fragment!("gemm/matrix_8.wgsl") } else { fragment!("gemm/matrix_16.wgsl") };
         let fragments = vec![fragment!("gemm/half.wgsl"), fragment!("gemm/square_tile.wgsl"), matrices];
-        let groups = m.div_ceil(FOUR * self.side) * n.div_ceil(FOUR * self.side);
-        let workgroup = FOUR * self.subgroup;
+        let groups = m.div_ceil(SUBGROUPS * self.side) * n.div_ceil(SUBGROUPS * self.side);
+        let workgroup = SUBGROUPS * self.subgroup;
         Kernel::new(fragments, Entry::Main, workgroup, Grid::Workgroups(groups))
             .constant("WORKGROUP", workgroup)
             .constant("A_SCALE", a_scale.next_power_of_two())

@@ -1,8 +1,9 @@
-//! TuningTable on a GPU: one core for all of them, `C [m, n] = epilogue(A [m, k] B [k, n])`.
+//! GEMM on a GPU: one core for all of them, `C [m, n] = epilogue(A [m, k] B [k, n])`.
 //!
-//! A kernel is an algorithm, a loader for each operand and an epilogue, each of them plain WGSL files. The [`Algorithm`] is
-//! chosen here, from the size and the device; a [`Loader`] says how an operand is read, stored ([`Dense`]) or computed from what
-//! is stored; the epilogue does to the sums what its op wants. A matrix product and a convolution differ in their loaders alone.
+//! A kernel is an algorithm, a loader for each operand and an epilogue, each of them plain WGSL files. The
+//! [`Algorithm`] is chosen here, from the size and the device; a [`Loader`] says how an operand is read, stored
+//! ([`Dense`]) or computed from what is stored; the epilogue transforms and stores the sums. `tests/gemm.rs` has image
+//! patches as a loader: a convolution would be no more.
 //!
 //! An element's address is the sum of a part of its row (of B: its column) and a part of its k, so that an algorithm computes
 //! each part once. Algorithms that stage tiles in workgroup memory load vec4s: four rows (of B: columns) at one k. Where the

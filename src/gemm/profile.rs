@@ -3,7 +3,7 @@
 use super::{Algorithm, Half};
 use std::collections::BTreeMap;
 
-/// The algorithm of products `[m, k] [k, n]`, by `[m, n, k]`.
+/// Tuned algorithms by GEMM size `[m, n, k]`.
 pub type TuningTable = BTreeMap<[usize; 3], Algorithm>;
 
 /// What lowering may depend on; never on a timing of the run itself.
@@ -16,13 +16,13 @@ pub struct DeviceProfile {
     pub subgroups_of_eight: bool,
     /// Storage buffers that a dispatch may bind.
     pub storage_buffers: usize,
-    /// Whether independent ops share a dispatch. Not on software adapters: a dispatch there costs next to nothing, and branches
-    /// are masks, so that a workgroup runs through the code of all kernels of its dispatch. Mesa's llvmpipe (22.3) takes 1.2
-    /// times as long for a step of standard-1024 whose products share.
+    /// Whether independent ops share a dispatch. Off on software adapters, where a dispatch is nearly free and branches
+    /// are masks, so that a workgroup runs through all kernels of its dispatch. Mesa's llvmpipe (22.3) takes 1.2 times
+    /// as long for a step of standard-1024 whose products share.
     pub shares: bool,
     /// What a tuning run found for products of these sizes; all others follow the rule of [`Algorithm::choose`].
     pub tuning: TuningTable,
-    /// Where products are computed in f16, the matrices that they are computed by.
+    /// Shape of the cooperative matrices, where matmuls run in f16.
     pub half: Option<Half>,
 }
 

@@ -23,7 +23,7 @@ pub struct Batches {
     pub dtype: DType,
     /// Examples a batch.
     pub rows: usize,
-    /// The session holds only the batches of a submission, which are brought there before it ([`Order::Streamed`]).
+    /// Whether the session holds only one submission's batches, uploaded before it ([`Order::Streamed`]).
     pub streamed: bool,
     /// Preprocessing of its values.
     pub pixels: Pixels,
@@ -33,7 +33,7 @@ pub struct Batches {
     pub noise: Option<Noise>,
 }
 
-/// The backward half of a training step: a graph that leaves gradients in their arena, and the parameters that they are of.
+/// The backward program of an optimisation phase, and the consecutive parameters whose gradients it stores.
 #[derive(Clone, Debug)]
 pub struct Gradients {
     /// A shuffled batch, the loss and its gradients.
@@ -87,8 +87,7 @@ impl Model {
         self.family.output_bias()
     }
 
-    /// A training step, as programs to run in this order: for each objective that is minimised in turn its gradients, then their
-    /// update.
+    /// A training step, as programs to run in this order: for each optimisation phase its gradients, then their update.
     ///
     /// # Errors
     /// Where the batches do not fit the model, or the optimiser's options are not allowed.
@@ -100,7 +99,7 @@ impl Model {
         Ok(graphs)
     }
 
-    /// The gradients of each objective that is minimised in turn.
+    /// The gradients of each optimisation phase.
     ///
     /// # Errors
     /// Where the batches do not fit the model.

@@ -88,9 +88,9 @@ pub(crate) struct Batch {
 pub(crate) struct Objective {
     /// The scalar.
     loss: NodeId,
-    /// Its parameters, by order of declaration.
+    /// Range of parameters to minimise over, in order of declaration.
     parameters: Range<usize>,
-    /// What is recorded: terms by their names.
+    /// Recorded metrics.
     recorded: Vec<(&'static str, NodeId)>,
 }
 
@@ -113,12 +113,13 @@ pub(crate) trait Family: Debug + Send + Sync {
     /// Names of the recorded scalars; the first is the training loss.
     fn terms(&self) -> &'static [&'static str];
 
-    /// How many objectives are minimised in turn at each step.
+    /// Number of optimisation phases of a step.
     fn phases(&self) -> usize {
         1
     }
 
-    /// The objective of a phase; of a model with one, what evaluation records, over all parameters.
+    /// The objective of an optimisation phase. Default: the metrics of evaluation, the first of them minimised over all
+    /// parameters.
     fn objective(&self, g: &mut Graph, batch: &Batch, _phase: usize) -> Result<Objective> {
         let terms = self.evaluation(g, batch)?;
         let parameters = 0..g.layout().parameters().len();

@@ -9,8 +9,8 @@ use super::*;
 pub const STEP_SIZE: &str = "adam.step-size";
 /// Scalar of the step: the second bias correction, `1 / sqrt(1 - beta2^t)`.
 pub const SECOND_SCALE: &str = "adam.second-scale";
-/// Scalar of the step: what parameters are multiplied by before they move, `1 - rate weight_decay`.
-pub const DECAY: &str = "decay";
+/// Scalar of the step: the factor of weight decay, `1 - rate weight_decay`.
+pub const DECAY: &str = "adam.decay";
 
 /// The update of parameters p and moments m and v from gradients: inputs p, m, v and gradients, all `[1, n]` with n a multiple of
 /// four, and where gradients are to be scaled a factor `[1, 1]`.
@@ -77,7 +77,8 @@ impl Operation for Adam {
             vectorised(#[inline(always)] || {
                 for (((p, m), v), &g) in p.iter_mut().zip(m).zip(v).zip(g) {
                     let g = g * factor;
-                    // Not read again from where they are stored: what lies across two cache lines is slow to come back.
+                    // Kept in locals: to load m and v right after the store stalls where a vector straddles two cache
+                    // lines.
                     let (first, second) = (b1 * *m + c1 * g, b2 * *v + c2 * g * g);
                     *p = decay * *p - step_size * first / (second.sqrt() * scale + epsilon);
                     (*m, *v) = (first, second);
@@ -91,11 +92,11 @@ impl Operation for Adam {
     }
 
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
-        // Whole fours: arenas are padded to them.
+        // One vec4 an invocation: arenas are padded to whole ones.
         let mut kernel = Kernel::elementwise(fragment!("optim/adam.wgsl"), inputs[0].len() / FOUR).link(fragment!("common/step.wgsl"));
         kernel = kernel.link(match inputs.len() {
-            1 => fragment!("optim/clip_none.wgsl"),
-            _ => fragment!("optim/clip_factor.wgsl"),
+            1 => fragment!("optim/adam_unclipped.wgsl"),
+            _ => fragment!("optim/adam_clipped.wgsl"),
         });
         let decays = [("BETA1", self.beta1), ("BETA2", self.beta2), ("EPSILON", self.epsilon)];
         kernel.constants.extend(decays);

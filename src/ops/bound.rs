@@ -78,7 +78,7 @@ impl Operation for ElboTerms {
         kl::link_posterior(kernel, 1, inputs[1].cols() / 2)
     }
 
-    fn rides(&self) -> bool {
+    fn may_share(&self) -> bool {
         true
     }
 
@@ -136,7 +136,7 @@ impl Operation for RecordElbo {
         self.weight.link(kernel)
     }
 
-    fn rides(&self) -> bool {
+    fn may_share(&self) -> bool {
         true
     }
 

@@ -86,7 +86,7 @@ impl Operation for ClipFactor {
 
     fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
         let mut kernel =
-            Kernel::reduction(fragment!("optim/clip_gradient_norm.wgsl"), 1).of_length(inputs[0].cols());
+            Kernel::reduction(fragment!("optim/clip_factor.wgsl"), 1).of_length(inputs[0].cols());
         kernel.constants.push(("MAX_NORM", self.max_norm));
         kernel
     }

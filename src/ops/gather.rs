@@ -6,10 +6,10 @@ use super::*;
 use crate::rng::{Draw, Permutation, Stream};
 use crate::step::MAX_STEPS;
 
-/// What becomes of a pixel: of `byte / 255`, or of a real as it is.
+/// Preprocessing of a pixel: `byte / 255`, or a real number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pixels {
-    /// It stays.
+    /// Unchanged.
     Grey,
     /// 1 from 1/2 on, which bytes are from 128 on; else 0.
     Threshold,
@@ -38,7 +38,7 @@ pub struct Gather {
     pub rows: usize,
     /// Which examples they are.
     pub order: Order,
-    /// What becomes of a pixel.
+    /// Preprocessing of a pixel.
     pub pixels: Pixels,
     /// How the data set is stored.
     pub dtype: DType,

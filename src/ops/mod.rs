@@ -10,7 +10,7 @@ mod case;
 mod numbers;
 
 pub use crate::gemm::{Algorithm, DeviceProfile, Half, STORAGE_BUFFERS, TuningTable};
-pub use crate::kernel::{ELEMENTWISE, Entry, Fragment, Grid, Kernel, REDUCTION, SMALLEST, Table};
+pub use crate::kernel::{ELEMENTWISE, Entry, Fragment, Grid, Kernel, MIN_WORKGROUP, REDUCTION, Table};
 pub use backward::{Backward, NodeId, Nodes};
 pub use case::{Case, Fill};
 pub use numbers::{Real, View};
@@ -26,6 +26,21 @@ use crate::step::Step;
 use crate::tensor::{DType, Shape};
 use std::fmt::Debug;
 
+/// What an op does besides computing a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// None: the op computes a value.
+    Value,
+    /// Updates its first `n` inputs in place; they are its outputs. Only leaves may be updated: host inputs, parameters, parts of
+    /// an arena.
+    Update(usize),
+    /// `Update(n)` whose elements are independent, so that a back-end may process the values in parts; each input of the outputs'
+    /// shape is cut alike.
+    UpdateElements(usize),
+    /// Writes the step's row of the metrics ring.
+    Record,
+}
+
 impl Effect {
     /// How many of its first inputs it updates in place.
     pub fn updated(self) -> usize {
@@ -34,20 +49,6 @@ impl Effect {
             Effect::Value | Effect::Record => 0,
         }
     }
-}
-
-/// What an op does besides computing a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// Nothing: it computes a value.
-    Value,
-    /// It updates the values of its first inputs, so many, in place: these are its outputs, and no inputs. They are leaves of a
-    /// graph: what the host wrote, parameters, or parts of an arena.
-    Update(usize),
-    /// The same, each element by itself, so that a back-end may cut all values of the outputs' shape alike, and take part by part.
-    UpdateElements(usize),
-    /// It writes the step's row of the metrics ring.
-    Record,
 }
 
 /// Everything there is to know of an op.
@@ -59,13 +60,14 @@ pub trait Operation: Debug + Sized {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape>;
 
     /// The op on the CPU: in f64 the reference its kernel is tested against, in f32 the CPU path. Results depend on no
-    /// thread count. `outputs` has one value, unless [`Operation::effect`] says otherwise.
+    /// thread count. `inputs` leave out what the op updates in place: those values are `outputs`, which else has the value.
     fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]);
 
     /// The gradient with respect to each input, as new nodes.
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>>;
 
-    /// The op on a GPU. Bindings: 0 the step, then the inputs, then the outputs.
+    /// The op on a GPU. Bindings: 0 the step, then the inputs that are only read, then the outputs; of an update these are the
+    /// inputs that it updates.
     fn kernel(&self, inputs: &[Shape], output: Shape, profile: &DeviceProfile) -> Kernel;
 
     /// What the op is tested and timed on: sizes around every tile edge, each attribute at least once.
@@ -81,13 +83,13 @@ pub trait Operation: Debug + Sized {
         Vec::new()
     }
 
-    /// Whether it is a matrix product, which may share a dispatch with another and with what rides.
-    fn is_product(&self) -> bool {
+    /// Whether it is a matmul; two of them may share a dispatch.
+    fn is_matmul(&self) -> bool {
         false
     }
 
-    /// Whether it may share a dispatch with products: little work, in workgroups of any size.
-    fn rides(&self) -> bool {
+    /// Whether it may share a dispatch with matmuls: little work, in workgroups of any size.
+    fn may_share(&self) -> bool {
         false
     }
 
@@ -142,13 +144,13 @@ macro_rules! registry {
             pub fn scalars(&self) -> Vec<&'static str> {
                 match self { $($(Op::$op(op) => op.scalars()),+),+ }
             }
-            /// See [`Operation::is_product`].
-            pub fn is_product(&self) -> bool {
-                match self { $($(Op::$op(op) => op.is_product()),+),+ }
+            /// See [`Operation::is_matmul`].
+            pub fn is_matmul(&self) -> bool {
+                match self { $($(Op::$op(op) => op.is_matmul()),+),+ }
             }
-            /// See [`Operation::rides`].
-            pub fn rides(&self) -> bool {
-                match self { $($(Op::$op(op) => op.rides()),+),+ }
+            /// See [`Operation::may_share`].
+            pub fn may_share(&self) -> bool {
+                match self { $($(Op::$op(op) => op.may_share()),+),+ }
             }
             /// See [`Operation::reads`].
             pub fn reads(&self) -> DType {

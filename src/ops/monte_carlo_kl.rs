@@ -1,5 +1,5 @@
-//! The divergence of posterior and prior at a sample: what the importance-weighted bound needs in place of the closed form
-//! (Burda, Grosse and Salakhutdinov 2016, equations 7 and 8).
+//! Monte-Carlo KL: the one-sample estimate `log q(z | x) - log p(z)`, which the importance-weighted bound needs in
+//! place of the closed form (Burda, Grosse and Salakhutdinov 2016, equations 7 and 8).
 
 use super::*;
 
@@ -68,7 +68,7 @@ impl Operation for MonteCarloKlPosteriorGradient {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [posterior, z, d_y] = arity(Self::NAME, inputs)?;
         sample_of(Self::NAME, posterior, z)?;
-        same(Self::NAME, ["d_y", "a divergence a row"], d_y, Shape::new(z.rows(), 1))?;
+        same(Self::NAME, ["d_y", "the row-wise KL"], d_y, Shape::new(z.rows(), 1))?;
         Ok(posterior)
     }
 
@@ -111,7 +111,7 @@ impl Operation for MonteCarloKlSampleGradient {
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [posterior, z, d_y] = arity(Self::NAME, inputs)?;
         sample_of(Self::NAME, posterior, z)?;
-        same(Self::NAME, ["d_y", "a divergence a row"], d_y, Shape::new(z.rows(), 1))?;
+        same(Self::NAME, ["d_y", "the row-wise KL"], d_y, Shape::new(z.rows(), 1))?;
         Ok(z)
     }
 

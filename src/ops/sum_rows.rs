@@ -41,12 +41,12 @@ impl Operation for SumRows {
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         let fragments = vec![fragment!("reduce/sum_rows.wgsl"), fragment!("common/tree.wgsl")];
-        Kernel::new(fragments, Entry::Run, REDUCTION, Grid::Rows(output.cols().div_ceil(SMALLEST)))
+        Kernel::new(fragments, Entry::Run, REDUCTION, Grid::Rows(output.cols().div_ceil(MIN_WORKGROUP)))
             .constant("ROWS", inputs[0].rows())
             .constant("COLS", output.cols())
     }
 
-    fn rides(&self) -> bool {
+    fn may_share(&self) -> bool {
         true
     }
 

@@ -1,13 +1,12 @@
 //! Optimisers: how parameters move along their gradients.
 //!
-//! An update is a program of its own, a graph over named arenas of a model's layout: it reads the gradients that another program
-//! left there, and updates parameters and whatever it keeps for each (Adam's moments). So nothing else in the crate knows an
-//! optimiser, and between the two programs a host may do what it likes with gradients, say sum those of several machines.
-//! PyTorch's `torch.optim` keeps the same two apart (`backward()` and `step()`); optax composes an update of small transformations
-//! of gradients, as [`Clipping`](Optimiser::clip) is one here.
+//! An update is a program of its own, a graph over named arenas of a model's layout: it reads the gradients that
+//! another program left there, and updates parameters and whatever it keeps for each (Adam's moments). So nothing else
+//! in the crate knows an optimiser, and between the two programs a host may do what it likes with gradients, say sum
+//! those of several machines. PyTorch's `torch.optim` keeps the same two apart (`backward()` and `step()`); optax
+//! composes an update of small transformations of gradients, as [`Optimiser::clip`] is here.
 //!
-//! Another optimiser is a file beside `adam.rs` with the same three answers: the arenas that it keeps, the scalars that a step
-//! brings it, and its update.
+//! Another optimiser is a file beside `adam.rs` that provides `ARENAS`, `scalars` and `update`.
 
 mod adam;
 
@@ -23,7 +22,7 @@ use crate::step::Scalars;
 pub struct Optimiser {
     /// How parameters move.
     pub rule: AdamW,
-    /// Gradients of a norm (over all that are updated together) above it are scaled down to it: see [`ClipFactor`].
+    /// Largest global gradient norm; larger gradients are scaled down to it ([`ClipFactor`]).
     pub clip: Option<f64>,
 }
 
@@ -33,7 +32,7 @@ impl Optimiser {
         AdamW::ARENAS
     }
 
-    /// What update number `t` (from 1) at this learning rate reads of a step.
+    /// Scalars of update `t` (from 1) at this learning rate.
     pub fn scalars(&self, rate: f64, t: u64) -> Scalars {
         self.rule.scalars(rate, t)
     }

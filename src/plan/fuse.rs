@@ -1,4 +1,4 @@
-//! Fusion: a GEMM takes over what follows it and, on devices where that pays, what its operands are computed from.
+//! Fusion: epilogues into GEMMs and, with [`Fusion::All`], gathers into their operand loaders.
 //!
 //! A fused kernel links other fragments; no text is generated. The unfused plan stays available and must agree. Two
 //! codebases were read for this part: tinygrad (every chain of elementwise work becomes one generated kernel) and cuDNN's
@@ -28,7 +28,7 @@ pub(super) fn fuse(graph: &mut Graph, fusion: Fusion) {
     let ids: Vec<NodeId> = graph.ids().collect();
     for pass in [likelihood, epilogue, posterior, bound] {
         for &id in &ids {
-            // A join that does not fit is none.
+            // `None`: the pattern does not match here.
             let _ = pass(graph, id);
         }
     }
@@ -69,7 +69,7 @@ fn only_reader(graph: &Graph, id: NodeId) -> Option<NodeId> {
     }
 }
 
-/// A product that nothing was joined to and that one node reads.
+/// An unfused matmul with one reader.
 fn free_product(graph: &Graph, id: NodeId) -> Option<(Matmul, [NodeId; 2])> {
     let (Op::Matmul(matmul), inputs) = op(graph, id)? else { return None };
     only_reader(graph, id)?;
@@ -214,7 +214,7 @@ fn operand(graph: &mut Graph, id: NodeId) -> Option<()> {
     Some(())
 }
 
-/// Kernels compute what they load from one place only.
+/// A kernel has at most one gathered operand.
 fn one_source(matmul: &Matmul) -> bool {
     let target = match matmul.epilogue {
         Epilogue::Likelihood { target, .. } => target,

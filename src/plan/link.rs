@@ -16,7 +16,7 @@ use crate::ops::{Entry, Fragment, Kernel, fragment};
 use std::collections::BTreeMap;
 
 /// The most kernels that share a dispatch.
-pub const MOST: usize = 4;
+pub const MAX_KERNELS: usize = 4;
 
 /// A kernel, and what it binds from binding 1 on.
 #[derive(Clone, Debug)]
@@ -48,7 +48,7 @@ pub fn link(members: &[Member]) -> Result<Linked> {
     let [first, others @ ..] = members else { return graph_error("a dispatch has no kernel") };
     let (entry, workgroup) = (first.kernel.entry, first.kernel.workgroup);
     let alike = |member: &Member| (member.kernel.entry, member.kernel.workgroup) == (entry, workgroup);
-    if members.len() > MOST || !others.iter().all(alike) || (entry == Entry::Main && !others.is_empty()) {
+    if members.len() > MAX_KERNELS || !others.iter().all(alike) || (entry == Entry::Main && !others.is_empty()) {
         return graph_error(format!("{} kernels can't share a dispatch: {}", members.len(), names(members)));
     }
     let mut text = Text::default();

@@ -95,8 +95,8 @@ fn together<'a>(members: Vec<(&'a Op, Member)>, profile: &DeviceProfile) -> Resu
     let shares = profile.shares;
     let fixed = members.iter().find(|(_, member)| matches!(member.kernel.grid, Grid::Workgroups(_)));
     let lead = fixed.map(|(_, member)| (member.kernel.entry, member.kernel.workgroup));
-    // TuningTable come first: where not all fit, they are what should share, and what rides fills the end of a dispatch.
-    let (products, riders): (Vec<_>, Vec<_>) = members.into_iter().partition(|(op, _)| op.is_product());
+    // Matmuls first: where not all fit, they share, and small ops fill the rest of a dispatch.
+    let (products, riders): (Vec<_>, Vec<_>) = members.into_iter().partition(|(op, _)| op.is_matmul());
     let mut lists: Vec<Shared<'a>> = Vec::new();
     for (op, mut member) in products.into_iter().chain(riders) {
         let kernel = &mut member.kernel;

@@ -1,9 +1,9 @@
-//! Order and place: a graph becomes a list of dispatches over buffers. Pure data, printable; knows no device.
+//! Planning: a graph becomes a list of dispatches over buffers. Pure data, printable; knows no device.
 //!
-//! [`compile`] leaves out what nothing needs, fuses (`fuse.rs`), keeps the order of the graph (which is a topological one),
-//! and gives every value a place. Parameters, their gradients and what an optimiser keeps live in arenas of one layout, each known
-//! by its name; activations share slots by lifetime, the smallest that is large enough. An output never shares a buffer with an
-//! input of the same dispatch: WebGPU forbids it even at disjoint offsets.
+//! [`compile`] leaves out what nothing needs, fuses (`fuse.rs`), groups independent ops (`schedule.rs`), and gives
+//! every value a buffer view. Parameters, their gradients and what an optimiser keeps live in arenas of one layout,
+//! each known by its name; activations share slots by lifetime, the smallest that is large enough. An output never
+//! shares a buffer with an input of the same dispatch: WebGPU forbids it even at disjoint offsets.
 //!
 //! Dispatches run one after another, whatever depends on what: wgpu puts a full barrier before each that writes a buffer, and
 //! every one does. So a plan counts dispatches, and nothing is placed for two to overlap.
@@ -103,23 +103,22 @@ pub struct Plan {
     pub metrics: Vec<&'static str>,
 }
 
-/// What products take over.
+/// Which ops are fused into matmuls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fusion {
-    /// Nothing: each op runs by itself.
+    /// None: each op runs by itself.
     None,
-    /// What follows them.
+    /// Epilogues.
     #[default]
     Epilogues,
-    /// Also what their factors are computed from, where that is cheap to do in every tile: it saves a kernel, and the
-    /// wait for it, on a GPU.
+    /// Epilogues, and gathers as operand loaders, which saves a dispatch on a GPU.
     All,
 }
 
 /// How to compile.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// What products take over.
+    /// Which ops are fused into matmuls.
     pub fuse: Fusion,
 }
 

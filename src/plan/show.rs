@@ -17,12 +17,11 @@ impl Plan {
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let slices =
-            |slices: &[BufferView]| slices.iter().map(|slice| slice.to_string()).collect::<Vec<_>>().join(", ");
+        let views = |views: &[BufferView]| views.iter().map(|view| view.to_string()).collect::<Vec<_>>().join(", ");
         for (number, group) in self.groups().enumerate() {
             for (i, dispatch) in group.iter().enumerate() {
                 let at = if i == 0 { number.to_string() } else { String::new() };
-                let (inputs, outputs) = (slices(&dispatch.inputs), slices(&dispatch.outputs));
+                let (inputs, outputs) = (views(&dispatch.inputs), views(&dispatch.outputs));
                 writeln!(f, "{at:>2}  {outputs} = {:?}({inputs})", dispatch.op)?;
             }
         }

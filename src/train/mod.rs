@@ -54,7 +54,7 @@ use queue::Queue;
 use schedule::batches;
 use tensorboard::EventFile;
 
-/// What a step was, for a trace.
+/// A step's losses, as traced.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TracedStep {
     /// The step, from 0.

@@ -32,7 +32,7 @@ impl<T: Real> Device for Cpu<T> {
         }
     }
 
-    /// A factor is packed before it is multiplied: to be computed as it is read, it would be stored first, each time.
+    /// Epilogues only: operands are packed, so a fused gather would be materialised anyway.
     fn fusion(&self) -> Fusion {
         Fusion::Epilogues
     }
@@ -77,7 +77,7 @@ pub struct CpuSession<T> {
     counters: Counters,
 }
 
-/// A resident data set; one of the two lists is empty.
+/// A resident data set: `bytes` of U8, `reals` of all others.
 #[derive(Debug)]
 struct Held<T> {
     kind: (Shape, DType),

@@ -27,17 +27,17 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
 
 /// Storage buffers that a dispatch may bind at most, where the adapter has as many.
-const STORAGE_BUFFERS: u32 = 16;
+const MAX_STORAGE_BUFFERS: u32 = 16;
 
 /// How kernels are compiled.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GpuOptions {
-    /// Keep wgpu's injected bounds and loop checks, poison every buffer before use and put guard words behind it,
-    /// and have the graphics API's validation layers look on. For tests: without it kernels run as the plan has proved them.
+    /// Keep wgpu's injected bounds and loop checks, poison every buffer before use and put guard words behind it, and
+    /// have the graphics API's validation layers look on. For tests: without it kernels run without injected checks.
     pub checks: bool,
     /// Breaks kernels before they are linked: how tests show that a broken one is reported.
     pub fault: Option<fn(&mut crate::ops::Kernel)>,
-    /// What products are computed in.
+    /// Precision of matmuls.
     pub precision: Precision,
 }
 
@@ -80,7 +80,7 @@ impl Gpu {
         // WebGPU's defaults suffice for every kernel; the sizes of buffers go up to what the adapter has, and so do the buffers of
         // a dispatch, up to what ops that share one can use.
         let required_limits = wgpu::Limits {
-            max_storage_buffers_per_shader_stage: limits.max_storage_buffers_per_shader_stage.min(STORAGE_BUFFERS),
+            max_storage_buffers_per_shader_stage: limits.max_storage_buffers_per_shader_stage.min(MAX_STORAGE_BUFFERS),
             max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
             max_buffer_size: limits.max_buffer_size,
             ..wgpu::Limits::default()

@@ -158,7 +158,7 @@ impl Operation for Matmul {
         Problem { size: [m, n, k], a: &*a, b: &*b, epilogue: &epilogue, a_scale }.kernel(profile)
     }
 
-    fn is_product(&self) -> bool {
+    fn is_matmul(&self) -> bool {
         true
     }
 

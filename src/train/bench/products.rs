@@ -54,7 +54,7 @@ pub(super) fn of(plan: &Plan) -> Vec<Product> {
 /// How long a submission should last at least, in seconds, so that its own cost does not tell.
 const WORTH_TIMING: f64 = 0.02;
 
-/// TuningTable on a device, ready to run one after another and nothing else.
+/// Matmuls on a device, ready to run one after another and nothing else.
 pub(super) struct Alone {
     session: Box<dyn Session>,
     program: ProgramId,
