@@ -4,6 +4,7 @@ use super::Shared;
 use crate::error::{Error, Result};
 use crate::unchecked;
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 
 /// What a pipeline is built from.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +47,14 @@ pub fn reflect(name: &str, source: &str) -> Result<(naga::Module, Vec<bool>)> {
     Ok((module, bindings.into_iter().map(|(_, writable)| writable).collect()))
 }
 
+/// The least bytes that a kernel's variable at a binding takes: a layout that says so spares wgpu comparing sizes at each
+/// dispatch.
+fn least_bytes(module: &naga::Module, at: u32) -> Option<NonZeroU64> {
+    let bound = |variable: &naga::GlobalVariable| variable.binding.is_some_and(|binding| binding.binding == at);
+    let (_, variable) = module.global_variables.iter().find(|(_, variable)| bound(variable))?;
+    NonZeroU64::new(module.types[variable.ty].inner.size(module.to_ctx()).into())
+}
+
 /// A kernel ready to dispatch.
 #[derive(Clone, Debug)]
 pub(super) struct Pipeline {
@@ -62,6 +71,7 @@ pub(super) fn build(shared: &Shared, kernel: &Kernel) -> Result<Pipeline> {
             "{name}: it writes bindings {found:?} of 1, 2, ...: its ops write {writable:?}"
         )));
     }
+    let least: Vec<Option<NonZeroU64>> = (0..=writable.len() as u32).map(|at| least_bytes(&module, at)).collect();
     let device = &shared.device;
     let label = Some(name.as_str());
     let constants: Vec<(&str, f64)> = constants.iter().map(|(name, &value)| (name.as_str(), value)).collect();
@@ -80,7 +90,7 @@ pub(super) fn build(shared: &Shared, kernel: &Kernel) -> Result<Pipeline> {
                 false => wgpu::BufferBindingType::Uniform,
             },
             has_dynamic_offset: !all_steps,
-            min_binding_size: None,
+            min_binding_size: least[0],
         },
         count: None,
     };
@@ -90,7 +100,7 @@ pub(super) fn build(shared: &Shared, kernel: &Kernel) -> Result<Pipeline> {
         ty: wgpu::BindingType::Buffer {
             ty: wgpu::BufferBindingType::Storage { read_only: !writable },
             has_dynamic_offset: false,
-            min_binding_size: None,
+            min_binding_size: least[i + 1],
         },
         count: None,
     });
