@@ -2,6 +2,7 @@
 
 use super::Shared;
 use crate::error::{Error, Result};
+use crate::step::PackedStep;
 use crate::unchecked;
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
@@ -71,7 +72,10 @@ pub(super) fn build(shared: &Shared, kernel: &Kernel) -> Result<Pipeline> {
             "{name}: it writes bindings {found:?} of 1, 2, ...: its ops write {writable:?}"
         )));
     }
-    let least: Vec<Option<NonZeroU64>> = (0..=writable.len() as u32).map(|at| least_bytes(&module, at)).collect();
+    // Of a kernel that reads no step too.
+    let a_step = NonZeroU64::new(size_of::<PackedStep>() as u64);
+    let least: Vec<Option<NonZeroU64>> =
+        (0..=writable.len() as u32).map(|at| least_bytes(&module, at).or(a_step.filter(|_| at == 0))).collect();
     let device = &shared.device;
     let label = Some(name.as_str());
     let constants: Vec<(&str, f64)> = constants.iter().map(|(name, &value)| (name.as_str(), value)).collect();
