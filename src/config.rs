@@ -10,6 +10,7 @@ mod preset;
 mod reading;
 mod rules;
 mod schedule;
+mod training;
 
 pub use image_side::ImageSide;
 pub use options::TrainConfig;
@@ -17,6 +18,7 @@ pub(crate) use options::options;
 pub use preset::{PRESETS, preset};
 pub(crate) use rules::may_change;
 pub use schedule::{BetaSchedule, Progress, RateSchedule};
+pub use training::Training;
 
 use crate::data::ImageSize;
 use crate::error::{Error, Result, shown_toml};
@@ -116,6 +118,27 @@ impl TrainConfig {
             free_bits: self.free_bits,
             penalty: self.penalty,
             contraction: self.contraction,
+        }
+    }
+
+    /// The same with the options of this architecture.
+    pub(crate) fn with_architecture(self, model: &ModelConfig) -> TrainConfig {
+        TrainConfig {
+            model: model.model,
+            encoder: Some(model.encoder.clone()),
+            decoder: Some(model.decoder.clone()),
+            latent: model.latent,
+            activation: model.activation,
+            code_activation: model.code_activation,
+            loss: model.loss,
+            output: model.output,
+            deviation: model.deviation,
+            init: model.init,
+            samples: model.samples,
+            free_bits: model.free_bits,
+            penalty: model.penalty,
+            contraction: model.contraction,
+            ..self
         }
     }
 

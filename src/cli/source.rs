@@ -95,9 +95,8 @@ impl Found {
         match &self.run {
             Some(run) => run.config(),
             None => {
-                let (model, train) = (&self.checkpoint.header.model, &self.checkpoint.header.train);
-                let (binarise, seed, latent, output) = (train.binarise, train.seed, model.latent, model.output);
-                Ok(TrainConfig { binarise, seed, latent, output, ..TrainConfig::default() })
+                let header = &self.checkpoint.header;
+                Ok(header.train.config(&header.model))
             }
         }
     }

@@ -24,6 +24,9 @@ pub(crate) struct ConfigOption {
     pub(crate) measures: bool,
     /// Whether a resumed run may change it.
     pub(crate) may_change: bool,
+    /// Whether it decides what training computes, so that a checkpoint keeps it; the architecture apart, which has its own place
+    /// there.
+    pub(crate) trains: bool,
     doc: &'static str,
     arg: Arg,
     unset: Option<&'static str>,
@@ -39,6 +42,7 @@ impl ConfigOption {
             key: "",
             measures: false,
             may_change: false,
+            trains: false,
             doc: "",
             arg: Arg::new("").value_name(value_name).value_parser(parser).allow_negative_numbers(true),
             unset: None,
@@ -76,6 +80,11 @@ impl ConfigOption {
     /// Marks [`ConfigOption::may_change`].
     pub(super) fn may_change(self) -> ConfigOption {
         ConfigOption { may_change: true, ..self }
+    }
+
+    /// Marks [`ConfigOption::trains`].
+    pub(super) fn trains(self) -> ConfigOption {
+        ConfigOption { trains: true, ..self }
     }
 
     /// The option of a field with this name and doc, and a comparison of the field in two configurations. Made once: the

@@ -1,6 +1,6 @@
 //! Every option, declared once: field and key, type, default, doc, which is its text in `--help` too, and as a
 //! [`ConfigOption`] how its flag is read, its allowed values, the models that have it, and whether a resumed run may
-//! change it. One of the architecture is a field of [`ModelConfig`] too, which has its allowed values and its models.
+//! change it, and whether a checkpoint keeps it. One of the architecture is a field of [`ModelConfig`] too, which has its allowed values and its models.
 
 use std::sync::LazyLock;
 
@@ -69,11 +69,11 @@ options! {
     /// Initialisation of weights.
     init: Initial = vae().init, choice::<Initial>("INIT");
     /// Start the output's bias from the training data's mean.
-    bias_from_mean: bool = false, switch().only_with(Encoder);
+    bias_from_mean: bool = false, switch().only_with(Encoder).trains();
     /// Weight of the KL term.
-    beta: f64 = 1.0, parsed::<f64>("X").checked(|c| from_zero(c.beta)).only_with(WeightedKl).measures();
+    beta: f64 = 1.0, parsed::<f64>("X").checked(|c| from_zero(c.beta)).only_with(WeightedKl).measures().trains();
     /// Schedule of beta: constant, linear:EPOCHS or cyclical:CYCLES.
-    beta_schedule: BetaSchedule = BetaSchedule::Constant, parsed::<BetaSchedule>("SCHEDULE").only_with(WeightedKl);
+    beta_schedule: BetaSchedule = BetaSchedule::Constant, parsed::<BetaSchedule>("SCHEDULE").only_with(WeightedKl).trains();
     /// Free bits: nats a latent dimension below which the KL term is not lowered.
     free_bits: f64 = vae().free_bits, parsed::<f64>("NATS").measures();
     /// Posterior samples an image, whose weights the loss sums over.
@@ -84,36 +84,36 @@ options! {
     contraction: f64 = vae().contraction, parsed::<f64>("X").measures();
     /// Corruption of the encoder's input in training: gaussian:DEVIATION or mask:FRACTION.
     noise: Option<Noise> = None,
-        parsed::<Noise>("NOISE").unset("none").checked(|c| if_given(c.noise, noise)).only_with(Encoder);
+        parsed::<Noise>("NOISE").unset("none").checked(|c| if_given(c.noise, noise)).only_with(Encoder).trains();
     /// Augmentation of training images: shift:PIXELS, flip, or shift:PIXELS,flip move and mirror them by chance.
-    augment: Option<Augmentation> = None, parsed::<Augmentation>("HOW").unset("none");
+    augment: Option<Augmentation> = None, parsed::<Augmentation>("HOW").unset("none").trains();
     /// Images a step.
-    batch_size: usize = 128, parsed::<usize>("N").checked(|c| at_least_one(c.batch_size as u64));
+    batch_size: usize = 128, parsed::<usize>("N").checked(|c| at_least_one(c.batch_size as u64)).trains();
     /// Passes over the training set, counted from the run's beginning.
     epochs: u64 = 10, parsed::<u64>("N").checked(|c| at_least_one(c.epochs)).may_change();
     /// Adam's learning rate.
-    lr: f64 = 1e-3, parsed::<f64>("X").checked(|c| above_zero(c.lr)).may_change();
+    lr: f64 = 1e-3, parsed::<f64>("X").checked(|c| above_zero(c.lr)).may_change().trains();
     /// Schedule of the learning rate: constant, cosine, or steps:EPOCH,EPOCH,...:FACTOR.
-    lr_schedule: RateSchedule = RateSchedule::Constant, parsed::<RateSchedule>("SCHEDULE");
+    lr_schedule: RateSchedule = RateSchedule::Constant, parsed::<RateSchedule>("SCHEDULE").trains();
     /// Decay of Adam's mean of gradients.
-    adam_beta1: f64 = Adam::default().beta1, parsed::<f64>("X").checked(|c| below_one(c.adam_beta1));
+    adam_beta1: f64 = Adam::default().beta1, parsed::<f64>("X").checked(|c| below_one(c.adam_beta1)).trains();
     /// Decay of Adam's mean of squared gradients.
-    adam_beta2: f64 = Adam::default().beta2, parsed::<f64>("X").checked(|c| below_one(c.adam_beta2));
+    adam_beta2: f64 = Adam::default().beta2, parsed::<f64>("X").checked(|c| below_one(c.adam_beta2)).trains();
     /// Adam's epsilon, added to the root of the second moment.
-    adam_epsilon: f64 = Adam::default().epsilon, parsed::<f64>("X").checked(|c| above_zero(c.adam_epsilon));
+    adam_epsilon: f64 = Adam::default().epsilon, parsed::<f64>("X").checked(|c| above_zero(c.adam_epsilon)).trains();
     /// Decoupled weight decay, AdamW's.
-    weight_decay: f64 = 0.0, parsed::<f64>("X").checked(|c| from_zero(c.weight_decay));
+    weight_decay: f64 = 0.0, parsed::<f64>("X").checked(|c| from_zero(c.weight_decay)).trains();
     /// Largest norm of the gradient: a longer one is scaled down to it.
     clip_norm: Option<f64> = None,
-        parsed::<f64>("X").unset("none").checked(|c| if_given(c.clip_norm, above_zero)).may_change();
+        parsed::<f64>("X").unset("none").checked(|c| if_given(c.clip_norm, above_zero)).may_change().trains();
     /// Stop after N epochs without a better test loss.
     patience: Option<u64> = None,
         parsed::<u64>("N").unset("never").checked(|c| if_given(c.patience, at_least_one)).only_with(RankingLoss)
             .may_change();
     /// Seed of all randomness, below 2^32: the same seed gives the same run.
-    seed: u32 = 0, parsed::<u32>("N");
+    seed: u32 = 0, parsed::<u32>("N").trains();
     /// Binarisation of grey pixels.
-    binarise: Binarise = Binarise::None, choice::<Binarise>("BINARISE").measures();
+    binarise: Binarise = Binarise::None, choice::<Binarise>("BINARISE").measures().trains();
     /// A folder of images (sub-folders are labels) or of the four IDX files; a .npy, .npz (or FILE.npz:ARRAY), .csv or
     /// .tsv file; uniform:NxD or normal:NxD, made up.
     data: Option<DataSource> = None, data().unset("the embedded MNIST").measures().may_change();
@@ -144,7 +144,7 @@ options! {
         parsed::<u64>("MIB").unset("what the device allows, 2048 in memory")
             .checked(|c| if_given(c.resident_limit, at_least_one)).may_change();
     /// Precision of matrix multiplications.
-    precision: Precision = Precision::F32, choice::<Precision>("PRECISION");
+    precision: Precision = Precision::F32, choice::<Precision>("PRECISION").trains();
     /// Device: auto, cpu, gpu, or an adapter's index or name as `vae-gpu devices` lists them.
     device: String = "auto".to_owned(), parsed::<String>("DEVICE").may_change();
 }

@@ -7,7 +7,7 @@
 )]
 
 use vae_gpu::backend::{Device, cpu::Cpu};
-use vae_gpu::config::TrainConfig;
+use vae_gpu::config::{TrainConfig, Training};
 use vae_gpu::data::{Fingerprint, ImageSize, Schema};
 use vae_gpu::graph::{Graph, PARAMETERS};
 use vae_gpu::models::{Deviation, Loss, Model, ModelConfig, ModelKind, Output};
@@ -16,7 +16,7 @@ use vae_gpu::plan::{Options, compile};
 use vae_gpu::rng::{Draw, Stream};
 use vae_gpu::step::Step;
 use vae_gpu::train::Checkpoint;
-use vae_gpu::train::checkpoint::{Header, Training, TrainingState};
+use vae_gpu::train::checkpoint::{Header, TrainingState};
 
 pub const FEATURES: usize = 12;
 pub const LATENT: usize = 3;
@@ -51,7 +51,7 @@ pub fn models() -> Vec<(String, ModelConfig)> {
 /// The model at its first weights, as a checkpoint.
 pub fn checkpoint(model: &ModelConfig) -> Checkpoint {
     let layout = Model::new(model.clone()).unwrap().layout().clone();
-    let train = Training::from(&TrainConfig::default());
+    let train = Training::of(&TrainConfig::default());
     let state = TrainingState { step: 10, epoch: 1, best_test_loss: 1.0, best_epoch: 1, within: None };
     let schema = Schema::new(ImageSize::grey(FEATURES / 4, 4), true);
     let header = Header::new(model.clone(), train, state, schema, Fingerprint::default());

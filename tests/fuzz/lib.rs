@@ -7,11 +7,11 @@ use std::sync::OnceLock;
 
 use flate2::Crc;
 use tempfile::TempDir;
-use vae_gpu::config::TrainConfig;
+use vae_gpu::config::{TrainConfig, Training};
 use vae_gpu::data::{DataSource, Fingerprint, ImageSize, Images, Reading, Scale, Schema, Set};
 use vae_gpu::models::{Model, ModelConfig};
 use vae_gpu::train::Checkpoint;
-use vae_gpu::train::checkpoint::{Header, TrainingState, Training};
+use vae_gpu::train::checkpoint::{Header, TrainingState};
 
 /// A folder that lasts as long as the process; `run.sh` puts it into memory.
 pub fn folder() -> &'static Path {
@@ -62,7 +62,7 @@ pub fn checkpoint() -> Checkpoint {
     let config = TrainConfig { noise: Some("mask:0.25".parse().unwrap()), ..TrainConfig::default() };
     let state = TrainingState { step: 938, epoch: 2, best_test_loss: 35.5, best_epoch: 1, within: None };
     let schema = Schema { classes: vec!["cat".to_owned()], ..Schema::new(ImageSize::grey(2, 2), true) };
-    let header = Header::new(model, Training::from(&config), state, schema, Fingerprint::default());
+    let header = Header::new(model, Training::of(&config), state, schema, Fingerprint::default());
     Checkpoint { header, parameters: arena.clone(), first: arena.clone(), second: arena }
 }
 

@@ -3,73 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::{FORMAT, KEY};
-use crate::backend::Precision;
-use crate::config::{BetaSchedule, Binarise, RateSchedule, TrainConfig, may_change};
+use crate::config::Training;
 use crate::data::{Dataset, Fingerprint, ImageSize, Schema};
 use crate::error::{Error, Result};
 use crate::models::{Model, ModelConfig};
-use crate::ops::{Augmentation, Noise};
 use crate::optim::Optimiser;
 use crate::train::metrics::Mean;
 
 /// Steps and epochs that a checkpoint may count: so many that f64 holds each count, and one more is no overflow.
 const MOST_STEPS: u64 = 1 << 53;
-
-macro_rules! training {
-    ($($(#[$serde:meta])? $field:ident: $kind:ty,)+) => {
-        /// The options of training that decide its numbers, as in [`TrainConfig`].
-        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-        #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-        pub struct Training {
-            $(#[doc = concat!("[`TrainConfig::", stringify!($field), "`].")] $(#[$serde])? pub $field: $kind,)+
-        }
-
-        impl From<&TrainConfig> for Training {
-            fn from(config: &TrainConfig) -> Training {
-                Training { $($field: config.$field.clone(),)+ }
-            }
-        }
-
-        impl Training {
-            /// A configuration with these values, and this architecture.
-            fn config(&self, model: &ModelConfig) -> TrainConfig {
-                TrainConfig { $($field: self.$field.clone(),)+ model: model.model, ..TrainConfig::default() }
-            }
-        }
-    };
-}
-
-training! {
-    batch_size: usize,
-    lr: f64,
-    lr_schedule: RateSchedule,
-    adam_beta1: f64,
-    adam_beta2: f64,
-    adam_epsilon: f64,
-    weight_decay: f64,
-    clip_norm: Option<f64>,
-    beta: f64,
-    beta_schedule: BetaSchedule,
-    noise: Option<Noise>,
-    augment: Option<Augmentation>,
-    bias_from_mean: bool,
-    seed: u32,
-    binarise: Binarise,
-    #[serde(default)]
-    precision: Precision,
-}
-
-impl Training {
-    /// Whether training with these options may go on with others.
-    pub(in crate::train) fn may_become(&self, others: &Training) -> bool {
-        let kept = |training: &Training| {
-            let mut options = serde_json::to_value(training).unwrap_or_default();
-            options.as_object_mut().into_iter().for_each(|options| options.retain(|key, _| !may_change(key)));
-            options
-        };
-        kept(self) == kept(others)
-    }
-}
 
 /// Where a run stands.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -16,7 +16,7 @@ use std::path::Path;
 use safetensors::SafeTensors;
 use safetensors::tensor::Dtype;
 
-pub use header::{Header, Training, TrainingState};
+pub use header::{Header, TrainingState};
 
 use super::tensor::{Tensor, safetensors};
 use crate::backend::{Device, Session};
@@ -189,7 +189,7 @@ fn read_arena(tensors: &SafeTensors<'_>, layout: &ParameterLayout, prefix: &str)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::TrainConfig;
+    use crate::config::{TrainConfig, Training};
     use crate::data::{Fingerprint, ImageSize, Schema};
     use crate::ops::Activation;
     use std::collections::HashMap;
@@ -199,7 +199,7 @@ mod tests {
         let model = ModelConfig { activation: Activation::Tanh, ..small };
         let layout = Model::new(model.clone()).unwrap().layout().clone();
         let arena = |factor: f32| layout.initial(3).iter().map(|value| value * factor).collect();
-        let train = Training::from(&TrainConfig::default());
+        let train = Training::of(&TrainConfig::default());
         let state = TrainingState { step: 938, epoch: 2, best_test_loss: 106.1 / 3.0, best_epoch: 1, within: None };
         let data = Fingerprint { train: 60, validation: 0, test: 10, crc32: 7 };
         let header = Header::new(model, train, state, Schema::new(ImageSize::grey(2, 3), true), data);
@@ -259,7 +259,10 @@ mod tests {
         refused(|header| header.model.encoder = vec![usize::MAX], "--encoder");
         refused(|header| header.model.encoder = vec![1 << 24; 9], "too few");
         refused(|header| header.model.encoder = vec![4], "encoder.0.weight");
-        refused(|header| header.train.batch_size = 0, "--batch-size");
+        refused(
+            |header| header.train = Training::of(&TrainConfig { batch_size: 0, ..TrainConfig::default() }),
+            "--batch-size",
+        );
         refused(|header| header.state.best_epoch = 3, "best epoch");
         refused(|header| header.state.step = u64::MAX, "at most 9007199254740992");
     }
