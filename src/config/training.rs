@@ -69,7 +69,7 @@ mod tests {
         let read = read.config(&model);
         assert_eq!((read.lr, read.clip_norm, read.seed, read.epochs), (0.1, Some(0.3), 9, 10));
         assert_eq!(read.architecture(6), model);
-        for (json, rule) in [("{\"epochs\": 3}", "epochs is no option"), ("{\"lr\": \"x\"}", "lr")] {
+        for (json, rule) in [("{\"epochs\": 3}", "epochs is no option"), ("{\"lr\": \"x\"}", "expected f64")] {
             let error = serde_json::from_str::<Training>(json).unwrap_err().to_string();
             assert!(error.contains(rule), "{error}");
         }
