@@ -226,8 +226,8 @@ pub trait Session {
 
     /// From now on each step goes to the device in this many submissions, as far as it has ops: on a slow device a step of a
     /// large model may take so long that the system takes the device for hung. The CPU has no use for it.
-    fn split_steps(&mut self, pieces: usize) {
-        let _ = pieces;
+    fn split_steps(&mut self, submissions_per_step: usize) {
+        let _ = submissions_per_step;
     }
 
     /// Waits for a submission and returns what its steps recorded.

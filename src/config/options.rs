@@ -64,7 +64,7 @@ options! {
     loss: Loss = vae().loss, choice::<Loss>("LOSS").measures();
     /// Range of the decoder's output, where the loss does not read logits.
     output: Output = vae().output, choice::<Output>("OUTPUT");
-    /// Parameterisation of the posterior's deviation.
+    /// Parameterisation of the posterior's standard deviation.
     deviation: Deviation = vae().deviation, choice::<Deviation>("DEVIATION");
     /// Initialisation of weights.
     init: Initial = vae().init, choice::<Initial>("INIT");

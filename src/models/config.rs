@@ -47,7 +47,7 @@ impl Output {
     }
 }
 
-/// Parameterisation of the posterior's deviation by the encoder.
+/// Parameterisation of the posterior's standard deviation by the encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Deviation {
@@ -126,7 +126,7 @@ pub struct ModelConfig {
     pub loss: Loss,
     /// Range of the decoder's output.
     pub output: Output,
-    /// Parameterisation of the posterior's deviation.
+    /// Parameterisation of the posterior's standard deviation.
     pub deviation: Deviation,
     /// Initialisation of weights.
     pub init: Initial,

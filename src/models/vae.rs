@@ -5,10 +5,9 @@
 //! `reconstruction + beta KL` in nats, the mean over the batch is what is minimised. Mean and log-variance come from one
 //! last layer of `2 latent` columns: one product instead of two, each with weights of its own.
 //!
-//! Corrected against the teaching texts: mean and variance there came from one shared layer, so that a code could not move
-//! without widening (they have columns of their own in Kingma and Welling, appendix C.2); the KL term was missing or
-//! averaged over the latent where the bound has a sum (equation 10); a softplus output was read as a variance in one line
-//! and as a deviation in the next (here it is the deviation).
+//! Mean and log-variance have columns of their own (Kingma and Welling, appendix C.2), and the KL is a sum over the latent
+//! (equation 10); with `--deviation softplus` the encoder's last layer gives standard deviations, before softplus. Texts that
+//! teach the model often share columns, average the KL or leave it out.
 
 use super::autoencoder::{Autoencoder, mean};
 use super::{BETA, Batch, Capability, Code, Deviation, Family, ModelConfig};
@@ -57,13 +56,13 @@ impl Vae {
         let reconstructions = self.networks.reconstruction_loss(g, z, batch.target)?; // [rows, 1]
         let kls = g.apply(Kl.into(), &[posterior])?; // [rows, 1]
         let (recon, kl) = (mean(g, reconstructions)?, mean(g, kls)?);
-        let rate = if self.free_bits > 0.0 {
+        let kl_term = if self.free_bits > 0.0 {
             let columns = g.apply(KlColumns.into(), &[posterior])?; // [1, latent]
             g.apply(FreeBits { floor: self.free_bits }.into(), &[columns])?
         } else {
             kl
         };
-        let loss = g.add_scaled(recon, rate, Factor::Scalar(BETA))?;
+        let loss = g.add_scaled(recon, kl_term, Factor::Scalar(BETA))?;
         Ok(vec![loss, recon, kl])
     }
 }

@@ -41,7 +41,7 @@ pub(crate) fn lower_changed(plan: &Plan, profile: &DeviceProfile, change: impl F
             }
             members.push((&dispatch.op, Member { kernel, bindings }));
         }
-        for Shared { ops, members, linked } in together(members, profile)? {
+        for SharedDispatch { ops, members, linked } in together(members, profile)? {
             let names = ops.iter().map(|op| op.name().to_owned()).collect();
             // Nothing is known of how another crate's kernels make their indices.
             let trusted = !ops.iter().any(|op| matches!(op, Op::Custom(_)));
@@ -83,7 +83,7 @@ fn number_scalars(kernel: &mut Kernel, plan: &Plan) -> Result<()> {
 }
 
 /// Ops whose kernels share a dispatch.
-struct Shared<'a> {
+struct SharedDispatch<'a> {
     ops: Vec<&'a Op>,
     members: Vec<Member>,
     linked: Linked,
@@ -91,13 +91,13 @@ struct Shared<'a> {
 
 /// Members of a group, in lists that can share a dispatch: of one entry and workgroup size, and of no more buffers than a
 /// dispatch may bind. What may have any workgroup size takes that of the products it is grouped with.
-fn together<'a>(members: Vec<(&'a Op, Member)>, profile: &DeviceProfile) -> Result<Vec<Shared<'a>>> {
+fn together<'a>(members: Vec<(&'a Op, Member)>, profile: &DeviceProfile) -> Result<Vec<SharedDispatch<'a>>> {
     let shares = profile.shares;
     let fixed = members.iter().find(|(_, member)| matches!(member.kernel.grid, Grid::Workgroups(_)));
     let lead = fixed.map(|(_, member)| (member.kernel.entry, member.kernel.workgroup));
     // Matmuls first: where not all fit, they share, and small ops fill the rest of a dispatch.
     let (products, riders): (Vec<_>, Vec<_>) = members.into_iter().partition(|(op, _)| op.is_matmul());
-    let mut lists: Vec<Shared<'a>> = Vec::new();
+    let mut lists: Vec<SharedDispatch<'a>> = Vec::new();
     for (op, mut member) in products.into_iter().chain(riders) {
         let kernel = &mut member.kernel;
         if let (Some((entry, workgroup)), false) = (lead, matches!(kernel.grid, Grid::Workgroups(_)))
@@ -125,7 +125,7 @@ fn together<'a>(members: Vec<(&'a Op, Member)>, profile: &DeviceProfile) -> Resu
             None => {
                 let members = vec![member];
                 let linked = link(&members)?;
-                lists.push(Shared { ops: vec![op], members, linked });
+                lists.push(SharedDispatch { ops: vec![op], members, linked });
             }
         }
     }

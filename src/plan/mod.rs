@@ -137,7 +137,7 @@ pub fn compile(graph: &Graph, options: Options) -> Result<Plan> {
     let last_use = last_uses(&graph, &groups);
     let mut planner = Planner::new(&graph);
     for id in graph.ids().filter(|id| live[id.0]) {
-        planner.place_leaf(&graph, id);
+        planner.view_of_leaf(&graph, id);
     }
     for (number, group) in groups.iter().enumerate() {
         for &id in group {
@@ -194,7 +194,7 @@ fn last_uses(graph: &Graph, groups: &[Vec<NodeId>]) -> Vec<Option<usize>> {
 
 struct Planner {
     plan: Plan,
-    places: Vec<Option<BufferView>>,
+    views: Vec<Option<BufferView>>,
     /// Local buffers that hold nothing now.
     free: Vec<usize>,
     gradient_of: HashMap<NodeId, ParameterId>,
@@ -204,15 +204,15 @@ impl Planner {
     fn new(graph: &Graph) -> Planner {
         let plan = Plan { layout: graph.layout().clone(), metrics: graph.metrics().to_vec(), ..Plan::default() };
         let gradient_of = graph.gradients().iter().map(|&(parameter, node)| (node, parameter)).collect();
-        let places = vec![None; graph.nodes().len()];
-        Planner { plan, places, free: Vec::new(), gradient_of }
+        let views = vec![None; graph.nodes().len()];
+        Planner { plan, views, free: Vec::new(), gradient_of }
     }
 
     /// Places what is not computed: parameters, data sets, inputs.
-    fn place_leaf(&mut self, graph: &Graph, id: NodeId) {
+    fn view_of_leaf(&mut self, graph: &Graph, id: NodeId) {
         let node = graph.node(id);
         let shape = node.shape;
-        self.places[id.0] = match &node.source {
+        self.views[id.0] = match &node.source {
             Source::Parameter(parameter) => {
                 let offset = graph.layout().get(*parameter).offset;
                 Some(self.in_arena(PARAMETERS, offset, shape))
@@ -246,7 +246,7 @@ impl Planner {
             }
             Effect::Update(count) | Effect::UpdateElements(count) => {
                 let updated: Vec<BufferView> = inputs.drain(..count).collect();
-                self.places[id.0] = Some(updated[0]);
+                self.views[id.0] = Some(updated[0]);
                 updated
             }
             Effect::Record => {
@@ -280,12 +280,12 @@ impl Planner {
             }
             None => self.local(node.shape, node.dtype),
         };
-        self.places[id.0] = Some(view);
+        self.views[id.0] = Some(view);
         view
     }
 
     fn view(&self, id: NodeId) -> BufferView {
-        self.places[id.0].expect("a node comes after its inputs")
+        self.views[id.0].expect("a node comes after its inputs")
     }
 
     /// A local buffer for a value that may be released: the smallest free one that is large enough, or a new one.
@@ -305,8 +305,8 @@ impl Planner {
     }
 
     fn release(&mut self, id: NodeId) {
-        let is_input = self.plan.inputs.iter().any(|(_, view)| Some(*view) == self.places[id.0]);
-        if let (Some(BufferView { buffer: BufferId::Local(local), .. }), false) = (self.places[id.0], is_input) {
+        let is_input = self.plan.inputs.iter().any(|(_, view)| Some(*view) == self.views[id.0]);
+        if let (Some(BufferView { buffer: BufferId::Local(local), .. }), false) = (self.views[id.0], is_input) {
             self.free.push(local);
         }
     }

@@ -110,7 +110,7 @@ impl Trainer<'_> {
     /// The mean losses over the validation set, or the test set where there is none.
     ///
     /// # Errors
-    /// [`Error::NonFinite`] where a loss is not finite, else what the device fails with.
+    /// [`crate::Error::NonFinite`] where a loss is not finite, else what the device fails with.
     pub fn evaluate(&mut self) -> Result<Losses> {
         let epoch = self.epoch() + 1;
         let steps = evaluation_steps(&self.config, self.data.held_out().count() as u32, self.evaluation_batch);

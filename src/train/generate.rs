@@ -87,7 +87,7 @@ pub struct Encoder {
 pub struct Codes {
     /// `[count, latent]`: the posterior's mean, or the code itself.
     pub means: Vec<f32>,
-    /// `[count, latent]`: the posterior's deviation; none where a code has no noise.
+    /// `[count, latent]`: the posterior's standard deviation; none where a code has no noise.
     pub deviations: Option<Vec<f32>>,
 }
 

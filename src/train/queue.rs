@@ -18,20 +18,20 @@ const TARGET: f64 = 0.05;
 const IN_FLIGHT: usize = 2;
 
 /// Submissions of a step at most.
-const MOST_PIECES: usize = 1024;
+const MAX_SUBMISSIONS_PER_STEP: usize = 1024;
 
 /// Learns how many steps fit a submission, or how many submissions a step takes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Queue {
     chunk: usize,
     /// 1 unless a submission is one step.
-    pieces: usize,
+    submissions_per_step: usize,
 }
 
 /// Begins with every op by itself: nothing is known of the device yet.
 impl Default for Queue {
     fn default() -> Queue {
-        Queue { chunk: 1, pieces: MOST_PIECES }
+        Queue { chunk: 1, submissions_per_step: MAX_SUBMISSIONS_PER_STEP }
     }
 }
 
@@ -56,7 +56,7 @@ impl Queue {
                 if let Some(loader) = loader {
                     loader.upload(session, next)?;
                 }
-                session.split_steps(self.pieces);
+                session.split_steps(self.submissions_per_step);
                 waiting.push_back((next, session.submit(programs, next)?));
                 rest = after;
             } else if let Some((done, submission)) = waiting.pop_front() {
@@ -99,7 +99,7 @@ impl Queue {
         let fitting = TARGET * steps as f64 / seconds.max(1e-6);
         tracing::debug!("a submission of {steps} steps took {:.1} ms", seconds * 1e3);
         self.chunk = (fitting as usize).clamp(1, (2 * self.chunk).min(MAX_STEPS));
-        self.pieces = ((1.0 / fitting).ceil() as usize).clamp(1, MOST_PIECES);
+        self.submissions_per_step = ((1.0 / fitting).ceil() as usize).clamp(1, MAX_SUBMISSIONS_PER_STEP);
     }
 }
 
@@ -116,8 +116,8 @@ mod tests {
         }
         queue.adapt(10, 0.1);
         assert_eq!(queue.chunk, 5);
-        assert_eq!(queue.pieces, 1);
+        assert_eq!(queue.submissions_per_step, 1);
         queue.adapt(1, 9.0);
-        assert_eq!((queue.chunk, queue.pieces), (1, 180));
+        assert_eq!((queue.chunk, queue.submissions_per_step), (1, 180));
     }
 }

@@ -1,4 +1,4 @@
-//! A bare graph, run node by node without a plan: what tells the planner's faults from an op's.
+//! The unplanned interpreter: a buffer a node, to tell faults of the planner from faults of an op.
 
 use super::*;
 use crate::graph::{Graph, NodeId, Source};

@@ -9,7 +9,7 @@ use std::num::NonZeroU64;
 
 /// What a pipeline is built from.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Kernel {
+pub(super) struct PipelineKey {
     /// The files, for messages.
     pub(super) name: String,
     /// The linked WGSL.
@@ -64,8 +64,8 @@ pub(super) struct Pipeline {
 }
 
 /// Compiles a kernel.
-pub(super) fn build(shared: &Shared, kernel: &Kernel) -> Result<Pipeline> {
-    let Kernel { name, source, constants, writable, all_steps, checks } = kernel;
+pub(super) fn build(shared: &Shared, key: &PipelineKey) -> Result<Pipeline> {
+    let PipelineKey { name, source, constants, writable, all_steps, checks } = key;
     let (module, found) = reflect(name, source)?;
     if found != *writable {
         return Err(Error::Graph(format!(

@@ -117,7 +117,7 @@ impl Gpu {
         let (seen, lost) = (Arc::clone(&gpu.shared.fault), Arc::clone(&gpu.shared.lost));
         gpu.shared.device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
             if let Ok(mut fault) = seen.lock() {
-                fault.get_or_insert_with(|| told(&error));
+                fault.get_or_insert_with(|| describe(&error));
             }
         }));
         gpu.shared.device.set_device_lost_callback(move |_, reason| {
@@ -204,7 +204,7 @@ impl Gpu {
 }
 
 /// What wgpu reported, and what to do about it where anything can be.
-fn told(error: &wgpu::Error) -> String {
+fn describe(error: &wgpu::Error) -> String {
     match error {
         wgpu::Error::OutOfMemory { .. } => {
             "it is out of memory: use a smaller --batch-size, smaller layers (--hidden), --resident-limit MIB for the data, \
@@ -249,7 +249,7 @@ impl Shared {
         // All are popped, the last one pushed first.
         let errors: Vec<_> = scopes.into_iter().rev().map(|scope| pollster::block_on(scope.pop())).collect();
         match errors.into_iter().flatten().next() {
-            Some(error) => Err(self.error(told(&error))),
+            Some(error) => Err(self.error(describe(&error))),
             None => made,
         }
     }

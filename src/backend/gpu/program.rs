@@ -1,7 +1,7 @@
 //! Programs of a session: a recording becomes buffers, pipelines and bind groups once, and is then only encoded.
 
 use super::buffers::{GUARD, storage};
-use super::kernel::{Kernel, Pipeline, build};
+use super::kernel::{Pipeline, PipelineKey, build};
 use super::*;
 use crate::plan::recording::{Binding, Dispatch, Recording, Role};
 use crate::step::PackedStep;
@@ -101,7 +101,7 @@ impl GpuSession {
     }
 
     /// The kernel's pipeline, built where no program had it yet.
-    fn pipeline(&mut self, kernel: Kernel) -> Result<Pipeline> {
+    fn pipeline(&mut self, kernel: PipelineKey) -> Result<Pipeline> {
         if let Some((_, pipeline)) = self.pipelines.iter().find(|(known, _)| *known == kernel) {
             return Ok(pipeline.clone());
         }
@@ -120,7 +120,7 @@ impl GpuSession {
         all_steps: bool,
     ) -> Result<Encoded> {
         let shader = &recording.shaders[dispatch.shader];
-        let pipeline = self.pipeline(Kernel {
+        let pipeline = self.pipeline(PipelineKey {
             name: shader.name.clone(),
             source: shader.source.clone(),
             constants: dispatch.constants.clone(),

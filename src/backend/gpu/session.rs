@@ -6,7 +6,7 @@
 //! mapped asynchronously while the next submission runs.
 
 use super::buffers::{GUARD, GUARD_WORD, PendingReadback, map, staging, storage, upload};
-use super::kernel::{Kernel, Pipeline};
+use super::kernel::{Pipeline, PipelineKey};
 use super::program::{Encoded, Program, ROW};
 use super::*;
 use crate::graph::PARAMETERS;
@@ -21,14 +21,14 @@ pub struct GpuSession {
     pub(super) arenas: Vec<(String, wgpu::Buffer)>,
     layout: ParameterLayout,
     pub(super) data: Vec<(Shape, DType, wgpu::Buffer)>,
-    pub(super) pipelines: Vec<(Kernel, Pipeline)>,
+    pub(super) pipelines: Vec<(PipelineKey, Pipeline)>,
     pub(super) programs: Vec<Program>,
     /// Local buffers that programs share.
     pub(super) pool: Pool,
     pub(super) pooled: Vec<wgpu::Buffer>,
     spare_staging: Vec<wgpu::Buffer>,
     /// Submissions a step.
-    pieces: usize,
+    submissions_per_step: usize,
     pub(super) counters: Counters,
 }
 
@@ -63,7 +63,7 @@ impl GpuSession {
             pool: Pool::default(),
             pooled: Vec::new(),
             spare_staging: Vec::new(),
-            pieces: 1,
+            submissions_per_step: 1,
             counters,
         };
         session.make_arena(PARAMETERS)?;
@@ -228,7 +228,11 @@ impl Session for GpuSession {
         let ops: Vec<(usize, &Encoded)> =
             (0..steps.len()).flat_map(|slot| a_step().map(move |dispatch| (slot, dispatch))).collect();
         // All of them, or a part of a step.
-        let part = if self.pieces == 1 { ops.len() } else { a_step().count().div_ceil(self.pieces) };
+        let part = if self.submissions_per_step == 1 {
+            ops.len()
+        } else {
+            a_step().count().div_ceil(self.submissions_per_step)
+        };
         let mut submissions = 1;
         for (at, part) in ops.chunks(part.max(1)).enumerate() {
             if at > 0 {
@@ -247,8 +251,8 @@ impl Session for GpuSession {
         Ok(Submission { state: SubmissionState::Gpu(PendingRecord { readback, bytes, steps: steps.len(), rings }) })
     }
 
-    fn split_steps(&mut self, pieces: usize) {
-        self.pieces = pieces.max(1);
+    fn split_steps(&mut self, submissions_per_step: usize) {
+        self.submissions_per_step = submissions_per_step.max(1);
     }
 
     fn finish(&mut self, submission: Submission) -> Result<Recorded> {

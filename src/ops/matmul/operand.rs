@@ -39,19 +39,19 @@ impl Operand {
     pub(super) fn loader(&self, stored: Shape, k_contiguous: bool) -> Box<dyn Loader> {
         match self {
             Operand::Stored => Box::new(Dense { k_contiguous, cols: stored.cols() }),
-            Operand::Gathered(gather) => Box::new(Batch { gather: *gather, data: stored, k_contiguous }),
+            Operand::Gathered(gather) => Box::new(GatheredLoader { gather: *gather, data: stored, k_contiguous }),
         }
     }
 }
 
 /// A batch, read from the data set.
-struct Batch {
+struct GatheredLoader {
     gather: Gather,
     data: Shape,
     k_contiguous: bool,
 }
 
-impl Loader for Batch {
+impl Loader for GatheredLoader {
     fn link(&self, kernel: Kernel, side: Side) -> Kernel {
         let (file, binding) = match side {
             Side::A => (fragment!("gemm/operand_a_gathered.wgsl"), 1),
