@@ -63,7 +63,7 @@ pub fn checkpoint() -> Checkpoint {
     let state = TrainingState { step: 938, epoch: 2, best_test_loss: 35.5, best_epoch: 1, within: None };
     let schema = Schema { classes: vec!["cat".to_owned()], ..Schema::new(ImageSize::grey(2, 2), true) };
     let header = Header::new(model, Training::of(&config), state, schema, Fingerprint::default());
-    Checkpoint { header, parameters: arena.clone(), first: arena.clone(), second: arena }
+    Checkpoint { header, parameters: arena.clone(), optimiser: vec![arena.clone(), arena] }
 }
 
 /// Reads a checkpoint; one that is read is written to the same bytes again and again.
