@@ -42,6 +42,29 @@ pub enum Binarise {
     Bernoulli,
 }
 
+/// The way from options to an architecture and back, by the names of the fields that both have.
+macro_rules! architecture {
+    ($($field:ident),+) => {
+        /// The architecture, for images of `features` pixels.
+        pub fn architecture(&self, features: usize) -> ModelConfig {
+            let reversed = || self.hidden.iter().rev().copied().collect();
+            ModelConfig {
+                model: self.model,
+                features,
+                encoder: self.encoder.clone().unwrap_or_else(|| self.hidden.clone()),
+                decoder: self.decoder.clone().unwrap_or_else(reversed),
+                $($field: self.$field),+
+            }
+        }
+
+        /// The same with the options of this architecture.
+        pub(crate) fn with_architecture(self, model: &ModelConfig) -> TrainConfig {
+            let (encoder, decoder) = (Some(model.encoder.clone()), Some(model.decoder.clone()));
+            TrainConfig { model: model.model, encoder, decoder, $($field: model.$field,)+ ..self }
+        }
+    };
+}
+
 impl TrainConfig {
     /// Reads a TOML file; what it leaves out has its default. Paths of data are relative to the file.
     ///
@@ -99,47 +122,8 @@ impl TrainConfig {
         toml::to_string(self).map_err(|error| Error::Usage(format!("the configuration cannot be written: {error}")))
     }
 
-    /// The architecture, for images of `features` pixels.
-    pub fn architecture(&self, features: usize) -> ModelConfig {
-        let reversed = || self.hidden.iter().rev().copied().collect();
-        ModelConfig {
-            model: self.model,
-            features,
-            encoder: self.encoder.clone().unwrap_or_else(|| self.hidden.clone()),
-            decoder: self.decoder.clone().unwrap_or_else(reversed),
-            latent: self.latent,
-            activation: self.activation,
-            code_activation: self.code_activation,
-            loss: self.loss,
-            output: self.output,
-            deviation: self.deviation,
-            init: self.init,
-            samples: self.samples,
-            free_bits: self.free_bits,
-            penalty: self.penalty,
-            contraction: self.contraction,
-        }
-    }
-
-    /// The same with the options of this architecture.
-    pub(crate) fn with_architecture(self, model: &ModelConfig) -> TrainConfig {
-        TrainConfig {
-            model: model.model,
-            encoder: Some(model.encoder.clone()),
-            decoder: Some(model.decoder.clone()),
-            latent: model.latent,
-            activation: model.activation,
-            code_activation: model.code_activation,
-            loss: model.loss,
-            output: model.output,
-            deviation: model.deviation,
-            init: model.init,
-            samples: model.samples,
-            free_bits: model.free_bits,
-            penalty: model.penalty,
-            contraction: model.contraction,
-            ..self
-        }
+    architecture! {
+        latent, activation, code_activation, loss, output, deviation, init, samples, free_bits, penalty, contraction
     }
 
     /// Preprocessing of training pixels.

@@ -14,10 +14,11 @@ pub struct Training(TrainConfig);
 
 impl Training {
     /// Those of a configuration.
-    pub fn of(config: &TrainConfig) -> Training {
-        // A configuration's own keys and values, some of them left out, are those of a configuration.
-        let kept = config.to_table().and_then(|table| TrainConfig::layered([marked(table, |_| true)]));
-        Training(kept.expect("a configuration can be written and read"))
+    ///
+    /// # Errors
+    /// Those of [`TrainConfig::to_table`].
+    pub fn of(config: &TrainConfig) -> Result<Training> {
+        TrainConfig::layered([marked(config.to_table()?, |_| true)]).map(Training)
     }
 
     /// A configuration with these options, and this architecture.
@@ -40,7 +41,7 @@ fn marked(mut table: Table, wanted: impl Fn(&str) -> bool) -> Table {
 
 impl From<Training> for Table {
     fn from(training: Training) -> Table {
-        marked(training.0.to_table().expect("a configuration can be written"), |_| true)
+        marked(training.0.to_table().expect("it was read from a table"), |_| true)
     }
 }
 
@@ -61,10 +62,10 @@ mod tests {
     #[test]
     fn what_decides_the_numbers_is_kept_and_nothing_else() {
         let config = TrainConfig { lr: 0.1, clip_norm: Some(0.3), seed: 9, epochs: 77, ..TrainConfig::default() };
-        let json = serde_json::to_string(&Training::of(&config)).unwrap();
+        let json = serde_json::to_string(&Training::of(&config).unwrap()).unwrap();
         assert!(json.contains("\"clip-norm\":0.3") && !json.contains("epochs") && !json.contains("model"), "{json}");
         let read: Training = serde_json::from_str(&json).unwrap();
-        assert_eq!(read, Training::of(&config));
+        assert_eq!(read, Training::of(&config).unwrap());
         let model = ModelConfig { latent: 3, samples: 5, encoder: vec![4], ..ModelConfig::vae(6) };
         let read = read.config(&model);
         assert_eq!((read.lr, read.clip_norm, read.seed, read.epochs), (0.1, Some(0.3), 9, 10));
@@ -76,7 +77,7 @@ mod tests {
         let may_become = |change: fn(&mut TrainConfig)| {
             let mut other = config.clone();
             change(&mut other);
-            Training::of(&config).may_become(&Training::of(&other))
+            Training::of(&config).unwrap().may_become(&Training::of(&other).unwrap())
         };
         assert!(may_become(|config| config.lr = 0.5) && !may_become(|config| config.batch_size = 3));
     }

@@ -111,7 +111,7 @@ impl<'d> Trainer<'d> {
         let model = Model::new(config.architecture(data.train.features()))?;
         if let Some(checkpoint) = from {
             checkpoint.check_model(std::path::Path::new("the checkpoint"), &model)?;
-            let (theirs, ours) = (&checkpoint.header.train, Training::of(config));
+            let (theirs, ours) = (&checkpoint.header.train, Training::of(config)?);
             if !theirs.may_become(&ours) {
                 return Err(Error::Usage(format!("the checkpoint was trained with {theirs:?}, the run has {ours:?}")));
             }
@@ -292,7 +292,7 @@ impl<'d> Trainer<'d> {
             Some(fingerprint) => fingerprint,
             None => *self.fingerprint.insert(self.data.fingerprint()?),
         };
-        let (model, train) = (self.model.config().clone(), Training::of(&self.config));
+        let (model, train) = (self.model.config().clone(), Training::of(&self.config)?);
         Ok(Checkpoint {
             header: Header::new(model, train, state, self.data.schema.clone(), fingerprint),
             parameters: self.session.read_arena(PARAMETERS)?,

@@ -51,7 +51,7 @@ pub fn models() -> Vec<(String, ModelConfig)> {
 /// The model at its first weights, as a checkpoint.
 pub fn checkpoint(model: &ModelConfig) -> Checkpoint {
     let layout = Model::new(model.clone()).unwrap().layout().clone();
-    let train = Training::of(&TrainConfig::default());
+    let train = Training::of(&TrainConfig::default()).unwrap();
     let state = TrainingState { step: 10, epoch: 1, best_test_loss: 1.0, best_epoch: 1, within: None };
     let schema = Schema::new(ImageSize::grey(FEATURES / 4, 4), true);
     let header = Header::new(model.clone(), train, state, schema, Fingerprint::default());

@@ -62,7 +62,7 @@ pub fn checkpoint() -> Checkpoint {
     let config = TrainConfig { noise: Some("mask:0.25".parse().unwrap()), ..TrainConfig::default() };
     let state = TrainingState { step: 938, epoch: 2, best_test_loss: 35.5, best_epoch: 1, within: None };
     let schema = Schema { classes: vec!["cat".to_owned()], ..Schema::new(ImageSize::grey(2, 2), true) };
-    let header = Header::new(model, Training::of(&config), state, schema, Fingerprint::default());
+    let header = Header::new(model, Training::of(&config).unwrap(), state, schema, Fingerprint::default());
     Checkpoint { header, parameters: arena.clone(), optimiser: vec![arena.clone(), arena] }
 }
 

@@ -199,7 +199,7 @@ mod tests {
         let model = ModelConfig { activation: Activation::Tanh, ..small };
         let layout = Model::new(model.clone()).unwrap().layout().clone();
         let arena = |factor: f32| layout.initial(3).iter().map(|value| value * factor).collect();
-        let train = Training::of(&TrainConfig::default());
+        let train = Training::of(&TrainConfig::default()).unwrap();
         let state = TrainingState { step: 938, epoch: 2, best_test_loss: 106.1 / 3.0, best_epoch: 1, within: None };
         let data = Fingerprint { train: 60, validation: 0, test: 10, crc32: 7 };
         let header = Header::new(model, train, state, Schema::new(ImageSize::grey(2, 3), true), data);
@@ -260,7 +260,7 @@ mod tests {
         refused(|header| header.model.encoder = vec![1 << 24; 9], "too few");
         refused(|header| header.model.encoder = vec![4], "encoder.0.weight");
         refused(
-            |header| header.train = Training::of(&TrainConfig { batch_size: 0, ..TrainConfig::default() }),
+            |header| header.train = Training::of(&TrainConfig { batch_size: 0, ..TrainConfig::default() }).unwrap(),
             "--batch-size",
         );
         refused(|header| header.state.best_epoch = 3, "best epoch");
