@@ -33,4 +33,5 @@ mod shapes;
 mod shell;
 mod streaming;
 mod training;
+mod updates;
 mod watching;

@@ -67,6 +67,14 @@ fn a_damaged_recording_is_refused() {
     }
 }
 
+#[test]
+fn a_plan_that_does_not_fit_its_ops_is_not_lowered() {
+    let mut plan = compile(&small(None)[0], Options { fuse: Fusion::All }).unwrap();
+    plan.dispatches[0].outputs[0].shape = Shape::new(1000, 63);
+    let error = lower(&plan, &DeviceProfile::default()).unwrap_err().to_string();
+    assert!(error.contains("matmul: the plan's output is [1000, 63], of these inputs it must be [17, 63]"), "{error}");
+}
+
 /// What three steps of the graphs leave in the arenas and record, by their plans or by recordings.
 fn trained(device: &Gpu, graphs: &[Graph; 2], recordings: Option<[Recording; 2]>) -> Vec<Vec<u32>> {
     let bytes: Vec<u8> = (0..EXAMPLES * FEATURES).map(|i| (i * 37 % 256) as u8).collect();
