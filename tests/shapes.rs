@@ -1,22 +1,14 @@
 //! Values of any rank, and data sets of any type: the same numbers as matrices of f32 give.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::common::{a_step, gpu};
+use crate::common::a_step;
+use crate::sessions::devices;
 use half::f16;
-use vae_gpu::backend::cpu::Cpu;
-use vae_gpu::backend::gpu::GpuOptions;
-use vae_gpu::backend::{Data, Device, Values};
+use vae_gpu::backend::{Data, Values};
 use vae_gpu::graph::{Graph, ParameterLayout};
 use vae_gpu::ops::{Activation, Factor, Order, Pixels, SumRows, Transpose};
 use vae_gpu::plan::{Fusion, Options, compile};
 use vae_gpu::tensor::{DType, Shape};
-
-fn devices() -> Vec<Box<dyn Device>> {
-    let mut devices: Vec<Box<dyn Device>> = vec![Box::new(Cpu::<f32>::new())];
-    devices
-        .extend(gpu(GpuOptions { checks: true, ..GpuOptions::default() }).map(|gpu| Box::new(gpu) as Box<dyn Device>));
-    devices
-}
 
 #[test]
 fn images_of_four_extents_are_rows_of_channels() {

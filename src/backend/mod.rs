@@ -15,7 +15,7 @@ pub use select::{DeviceChoice, Selected, adapters, auto_choice, select, select_p
 
 use crate::error::{Error, Result};
 use crate::graph::ParameterLayout;
-use crate::ops::{DeviceProfile, TuningTable};
+use crate::ops::{DeviceProfile, Real, TuningTable};
 use crate::plan::{BufferView, Fusion, Plan};
 pub use crate::step::MAX_STEPS;
 use crate::step::Step;
@@ -77,6 +77,34 @@ impl<'a> Values<'a> {
             Values::Bytes(bytes) => bytes.len(),
             Values::Reals(reals) => reals.len(),
             Values::Halves(halves) => halves.len(),
+        }
+    }
+
+    /// Writes the real numbers, as the CPU has them; none of bytes.
+    fn write_reals<T: Real>(&self, to: &mut [T]) {
+        match self {
+            Values::Bytes(_) => {}
+            Values::Reals(reals) => {
+                to.iter_mut().zip(*reals).for_each(|(to, &real)| *to = T::from_f64(f64::from(real)))
+            }
+            Values::Halves(halves) => {
+                to.iter_mut().zip(*halves).for_each(|(to, half)| *to = T::from_f64(half.to_f64()))
+            }
+        }
+    }
+
+    /// A list of them.
+    fn reals<T: Real>(&self) -> Vec<T> {
+        let mut reals = vec![T::zero(); self.len() - self.bytes().len()];
+        self.write_reals(&mut reals);
+        reals
+    }
+
+    /// The bytes, of a set that is stored so.
+    fn bytes(&self) -> &'a [u8] {
+        match self {
+            Values::Bytes(bytes) => bytes,
+            Values::Reals(_) | Values::Halves(_) => &[],
         }
     }
 
@@ -214,7 +242,7 @@ pub(crate) enum SubmissionState {
 
 /// One model on one device.
 pub trait Session {
-    /// Loads a plan; everything that can be built once is built here.
+    /// Loads a plan; everything that can be built once is built here. Programs are numbered in this order, from 0.
     fn load(&mut self, plan: Plan) -> Result<ProgramId>;
 
     /// Starts a run of one to [`MAX_STEPS`] steps: each step runs every program, in this order (a GAN's discriminator,

@@ -139,9 +139,8 @@ impl Model {
         let target = self.gather(&mut g, batches, Order::Stored, evaluated(batches.pixels))?; // [rows, features]
         let (posterior, prior) = (Stream::EvaluationPosterior, Stream::EvaluationGenerator);
         let batch = Batch { target, input: target, rows: batches.rows, posterior, prior };
-        let values = self.family.evaluation(&mut g, &batch)?;
-        let terms: Vec<_> = self.terms().iter().copied().zip(values).collect();
-        g.record(&terms)?;
+        let metrics = self.family.metrics(&mut g, &batch)?;
+        g.record(&metrics)?;
         Ok(g)
     }
 

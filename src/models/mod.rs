@@ -121,9 +121,14 @@ pub(crate) trait Family: Debug + Send + Sync {
     /// The objective of an optimisation phase. Default: the metrics of evaluation, the first of them minimised over all
     /// parameters.
     fn objective(&self, g: &mut Graph, batch: &Batch, _phase: usize) -> Result<Objective> {
-        let terms = self.evaluation(g, batch)?;
-        let parameters = 0..g.layout().parameters().len();
-        Ok(Objective { loss: terms[0], parameters, recorded: self.terms().iter().copied().zip(terms).collect() })
+        let recorded = self.metrics(g, batch)?;
+        Ok(Objective { loss: recorded[0].1, parameters: 0..g.layout().parameters().len(), recorded })
+    }
+
+    /// [`Family::evaluation`] with the names.
+    fn metrics(&self, g: &mut Graph, batch: &Batch) -> Result<Vec<(&'static str, NodeId)>> {
+        let values = self.evaluation(g, batch)?;
+        Ok(self.terms().iter().copied().zip(values).collect())
     }
 
     /// The terms of an evaluation batch, in their order.

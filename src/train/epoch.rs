@@ -70,10 +70,10 @@ impl Trainer<'_> {
 
     /// All steps of the epoch that is not done, and how many of them are.
     pub(super) fn epoch_steps(&self) -> (Vec<Step>, usize) {
-        let state = self.state.clone().unwrap_or_default();
-        let done = state.steps_within();
+        let of_state = |state: &TrainingState| (state.step, state.steps_within());
+        let (step, done) = self.state.as_ref().map_or((0, 0), of_state);
         let images = self.data.train.count() as u32;
-        (training_steps(&self.config, images, state.epoch, state.step - done), done as usize)
+        (training_steps(&self.config, images, self.epoch(), step - done), done as usize)
     }
 
     /// Runs the steps, or the first of them where the observer wants to stop: the mean with them added.

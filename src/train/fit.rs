@@ -48,16 +48,15 @@ pub(super) fn check(device: &dyn Device, layout: &ParameterLayout, plans: &[Plan
 }
 
 /// Bytes that a session of these plans holds: its arenas, the buffers that programs share, and their own.
-fn bytes(layout: &ParameterLayout, plans: &[Plan]) -> u64 {
+pub(super) fn bytes(layout: &ParameterLayout, plans: &[Plan]) -> u64 {
     let mut arenas: Vec<&str> = plans.iter().flat_map(|plan| &plan.arenas).copied().collect();
     arenas.sort_unstable();
     arenas.dedup();
     let (mut pool, mut own) = (Pool::default(), 0_u64);
     for plan in plans {
-        let (ports, shared): (Vec<usize>, Vec<usize>) = (0..plan.locals.len()).partition(|&local| plan.is_port(local));
-        let sizes = |locals: Vec<usize>| locals.into_iter().map(|local| plan.locals[local] as u64).collect::<Vec<_>>();
-        own = sizes(ports).into_iter().fold(own, u64::saturating_add);
-        pool.assign(&sizes(shared));
+        let shared: Vec<u64> = plan.shared_locals().into_iter().map(|local| plan.locals[local] as u64).collect();
+        own = own.saturating_add(plan.local_bytes() as u64 - shared.iter().sum::<u64>());
+        pool.assign(&shared);
     }
     let arenas = (arenas.len() as u64).saturating_mul((layout.len() * DType::F32.bytes()) as u64);
     pool.sizes().iter().fold(arenas.saturating_add(own), |sum, &size| sum.saturating_add(size))

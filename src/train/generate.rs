@@ -26,6 +26,7 @@ impl<S: Session + ?Sized> Programs for S {
     }
 }
 
+/// The programs are those of a new session that loads the list.
 impl Programs for Vec<Plan> {
     fn add(&mut self, plan: Plan) -> Result<ProgramId> {
         self.push(plan);

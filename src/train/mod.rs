@@ -134,22 +134,24 @@ impl<'d> Trainer<'d> {
         let of = |index: usize| Batches { augment, noise, ..loaders[index].batches(pixels) };
         let optimiser = config.optimiser();
         let graphs = model.training(&of(0), &optimiser)?;
-        let plans = graphs.iter().map(|graph| compile(graph, options)).collect::<Result<Vec<_>>>()?;
-        let evaluation = compile(&model.evaluation(&of(1))?, options)?;
-        let mut all = [&plans[..], std::slice::from_ref(&evaluation)].concat();
-        Figures::load(&mut all, &model, data, options)?;
+        // Training, evaluation, figures; and to be checked alone, what densities of codes are fitted with in the end.
+        let mut plans = graphs.iter().map(|graph| compile(graph, options)).collect::<Result<Vec<_>>>()?;
+        plans.push(compile(&model.evaluation(&of(1))?, options)?);
+        let terms = [&plans[..graphs.len()], &plans[graphs.len()..]].map(|programs| Terms::new(&model, programs));
+        let figures = Figures::load(&mut plans, &model, data, options)?;
+        let loaded = plans.len();
         if !model.has(Capability::Prior) {
-            density::load(&mut all, &model, &data.train, options)?;
+            density::load(&mut plans, &model, &data.train, options)?;
         }
-        fit::check(device, model.layout(), &all, config.batch_size)?;
+        fit::check(device, model.layout(), &plans, config.batch_size)?;
+        plans.truncate(loaded);
 
         let first = loaders.map(|loader| loader.first());
         let mut session = device.session(model.layout(), &first.each_ref().map(data_loader::First::data))?;
         drop(first);
-        let terms = [&plans[..], std::slice::from_ref(&evaluation)].map(|programs| Terms::new(&model, programs));
-        let training = plans.into_iter().map(|plan| session.load(plan)).collect::<Result<Vec<_>>>()?;
-        let evaluation = session.load(evaluation)?;
-        let figures = Figures::load(&mut *session, &model, data, options)?;
+        let mut training = plans.into_iter().map(|plan| session.load(plan)).collect::<Result<Vec<_>>>()?;
+        let evaluation = training[graphs.len()];
+        training.truncate(graphs.len());
         match from {
             None => session.write_arena(PARAMETERS, &first_parameters(config, &model, &data.train)?)?,
             Some(checkpoint) => checkpoint.write(&mut *session)?,

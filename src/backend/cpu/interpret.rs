@@ -23,11 +23,7 @@ pub fn interpret<T: Real>(
     for node in graph.nodes() {
         let value = match &node.source {
             Source::Parameter(id) => parameters[graph.layout().get(*id).offset..][..node.shape.len()].to_vec(),
-            Source::Dataset(index) => match data[*index].values {
-                Values::Bytes(_) => Vec::new(),
-                Values::Reals(reals) => reals.iter().map(|&real| T::from_f64(f64::from(real))).collect(),
-                Values::Halves(halves) => halves.iter().map(|&half| T::from_f64(half.to_f64())).collect(),
-            },
+            Source::Dataset(index) => data[*index].values.reals(),
             Source::Input(name) => match inputs.get(name) {
                 Some(values) if values.len() == node.shape.len() => values.clone(),
                 _ => return Err(Error::Graph(format!("input {name} must be {} values", node.shape))),
@@ -41,10 +37,7 @@ pub fn interpret<T: Real>(
                 let view = |&NodeId(id): &NodeId| {
                     let shape = graph.node(NodeId(id)).shape;
                     let bytes = match graph.node(NodeId(id)).source {
-                        Source::Dataset(index) => match data[index].values {
-                            Values::Bytes(bytes) => bytes,
-                            Values::Reals(_) | Values::Halves(_) => &[],
-                        },
+                        Source::Dataset(index) => data[index].values.bytes(),
                         _ => &[],
                     };
                     View { shape, values: &values[id], bytes }

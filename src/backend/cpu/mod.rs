@@ -87,18 +87,8 @@ struct Held<T> {
 
 impl<T: Real> Held<T> {
     fn new(data: &Data<'_>) -> Held<T> {
-        let kind = (data.shape, data.dtype());
-        match data.values {
-            Values::Bytes(bytes) => Held { kind, bytes: bytes.to_vec(), reals: Vec::new() },
-            Values::Reals(reals) => {
-                let reals = reals.iter().map(|&real| T::from_f64(f64::from(real))).collect();
-                Held { kind, bytes: Vec::new(), reals }
-            }
-            Values::Halves(halves) => {
-                let reals = halves.iter().map(|&half| T::from_f64(half.to_f64())).collect();
-                Held { kind, bytes: Vec::new(), reals }
-            }
-        }
+        let Data { shape, values } = data;
+        Held { kind: (*shape, values.dtype()), bytes: values.bytes().to_vec(), reals: values.reals() }
     }
 }
 
@@ -349,16 +339,9 @@ impl<T: Real> Session for CpuSession<T> {
     fn write_data(&mut self, index: usize, values: Values<'_>) -> Result<()> {
         let kinds: Vec<(Shape, DType)> = self.data.iter().map(|held| held.kind).collect();
         check_data(&kinds, index, &values)?;
-        let held = &mut self.data[index];
-        match values {
-            Values::Bytes(bytes) => held.bytes[..bytes.len()].copy_from_slice(bytes),
-            Values::Reals(reals) => {
-                held.reals.iter_mut().zip(reals).for_each(|(to, &from)| *to = T::from_f64(f64::from(from)));
-            }
-            Values::Halves(halves) => {
-                held.reals.iter_mut().zip(halves).for_each(|(to, &from)| *to = T::from_f64(from.to_f64()));
-            }
-        }
+        let (held, bytes) = (&mut self.data[index], values.bytes());
+        held.bytes[..bytes.len()].copy_from_slice(bytes);
+        values.write_reals(&mut held.reals);
         Ok(())
     }
 

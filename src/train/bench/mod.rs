@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::fit;
 use super::queue::Queue;
 use super::schedule::training_steps;
 use crate::backend::{Device, ProgramId, Session, median};
@@ -153,9 +154,7 @@ pub fn measure(
     let began = Instant::now();
     let (model, plans) = work_plans(work, data, options)?;
     let products: Vec<products::Product> = plans.iter().flat_map(products::of).collect();
-    let locals: usize = plans.iter().map(Plan::local_bytes).sum();
-    // Parameters, gradients and two moments.
-    let device_bytes = (4 * 4 * model.layout().len() + locals + data.train.pixels.bytes()) as u64;
+    let device_bytes = fit::bytes(model.layout(), &plans) + data.train.pixels.bytes() as u64;
     let Ready { mut session, programs, steps } = Ready::new(work, data, device, &model, plans)?;
     session.run(&programs, &steps[..1])?;
     let first_step_s = (startup + began.elapsed()).as_secs_f64();
