@@ -110,7 +110,7 @@ impl Epilogue {
             }
             Epilogue::Posterior { stream, samples, weight } => {
                 kernel = Reparameterise { stream, samples }.link_noise(kernel.link(fragment!("gemm/epilogue_posterior.wgsl")));
-                kernel = kernel.constant("LATENT", n);
+                kernel = kl::link_posterior(kernel, 2, n);
                 weight.link(kernel)
             }
         }
