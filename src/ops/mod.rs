@@ -8,12 +8,14 @@
 mod backward;
 mod case;
 mod numbers;
+mod window2d;
 
 pub use crate::gemm::{Algorithm, DeviceProfile, Half, STORAGE_BUFFERS, TuningTable};
 pub use crate::kernel::{ELEMENTWISE, Entry, Fragment, Grid, Kernel, MIN_WORKGROUP, REDUCTION, Table};
 pub use backward::{Backward, NodeId, Nodes};
 pub use case::{Case, Fill};
 pub use numbers::{Real, View};
+pub use window2d::Window2d;
 
 pub(crate) use crate::compute::{
     lane_sum, lane_sum_map, lane_sum_pairs, parallel_for, parallel_heavy_rows, parallel_row_sums, parallel_rows,
