@@ -10,12 +10,12 @@ use vae_gpu::backend::gpu::{Gpu, GpuOptions, adapters};
 use vae_gpu::backend::{Data, Device, Values};
 use vae_gpu::graph::{Graph, PARAMETERS, ParameterLayout};
 use vae_gpu::models::{Batches, Model, ModelConfig};
+use vae_gpu::ops::Gemm;
 use vae_gpu::ops::{Case, Fill, Op, Pixels, Transpose};
 use vae_gpu::optim::Optimiser;
 use vae_gpu::plan::{Fusion, Options, compile};
 use vae_gpu::step::Step;
 use vae_gpu::tensor::{DType, Shape};
-use vae_gpu::train::bench::products::Product;
 
 const STEPS: usize = 16;
 
@@ -93,8 +93,8 @@ fn product(criterion: &mut Criterion) {
             ([wide, hidden, batch], Transpose::A),
             ([hidden, wide, batch], Transpose::A),
         ] {
-            let product = Product { size, transpose };
-            let ([m, n, k], [left, right]) = (size, product.factors());
+            let product = Gemm { size, transpose, count: 1 };
+            let ([m, n, k], [left, right]) = (size, product.operands());
             let mut g = Graph::new(ParameterLayout::default());
             let (a, b) = (g.input("a", left), g.input("b", right));
             let c = g.matmul(a, b, transpose).expect("shapes fit");

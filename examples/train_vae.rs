@@ -9,7 +9,7 @@ use vae_gpu::rng::{Draw, Stream};
 use vae_gpu::train::{Trainer, generate::Decoder};
 
 fn main() -> vae_gpu::Result<()> {
-    let config = TrainConfig { hidden: vec![200], latent: 10, epochs: 10, lr: 3e-3, ..TrainConfig::default() };
+    let config = TrainConfig { hidden: Some(vec![200]), latent: 10, epochs: 10, lr: 3e-3, ..TrainConfig::default() };
     let mut data = Dataset::embedded()?;
     data.train = data.train.take_first(6_000);
     let selected = select(&DeviceChoice::Auto, &TuningCache::Nowhere)?;

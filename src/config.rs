@@ -3,6 +3,7 @@
 mod augment;
 mod beside;
 mod image_side;
+mod networks;
 mod noise;
 mod option;
 mod options;
@@ -13,8 +14,10 @@ mod schedule;
 mod training;
 
 pub use image_side::ImageSide;
+pub use networks::Network;
 pub use options::TrainConfig;
 pub(crate) use options::options;
+pub(crate) use preset::preset_text;
 pub use preset::{PRESETS, preset};
 pub(crate) use rules::may_change;
 pub use schedule::{BetaSchedule, Progress, RateSchedule};
@@ -45,21 +48,23 @@ pub enum Binarise {
 /// The way from options to an architecture and back, by the names of the fields that both have.
 macro_rules! architecture {
     ($($field:ident),+) => {
-        /// The architecture, for images of `features` pixels.
-        pub fn architecture(&self, features: usize) -> ModelConfig {
-            let reversed = || self.hidden.iter().rev().copied().collect();
-            ModelConfig {
+        /// The architecture, for images of this height, width and channels.
+        ///
+        /// # Errors
+        /// [`Error::Usage`] where they are too small for the convolutions.
+        pub fn architecture(&self, image: [usize; 3]) -> Result<ModelConfig> {
+            Ok(ModelConfig {
                 model: self.model,
-                features,
-                encoder: self.encoder.clone().unwrap_or_else(|| self.hidden.clone()),
-                decoder: self.decoder.clone().unwrap_or_else(reversed),
+                image,
+                encoder: self.encoder_layers(),
+                decoder: self.decoder_layers(image)?,
                 $($field: self.$field),+
-            }
+            })
         }
 
         /// The same with the options of this architecture.
         pub(crate) fn with_architecture(self, model: &ModelConfig) -> TrainConfig {
-            let (encoder, decoder) = (Some(model.encoder.clone()), Some(model.decoder.clone()));
+            let [encoder, decoder] = [&model.encoder, &model.decoder].map(|layers| Some(Network::Layers(layers.clone())));
             TrainConfig { model: model.model, encoder, decoder, $($field: model.$field,)+ ..self }
         }
     };
@@ -97,9 +102,9 @@ impl TrainConfig {
         let mut all = Table::new();
         for table in tables {
             // One shape replaces another: sizes said together those said apart, and the reverse.
-            if table.contains_key("hidden") && !table.contains_key("encoder") && !table.contains_key("decoder") {
-                all.remove("encoder");
-                all.remove("decoder");
+            let [short, long] = [["hidden", "conv"], ["encoder", "decoder"]];
+            if short.iter().any(|key| table.contains_key(*key)) && !long.iter().any(|key| table.contains_key(*key)) {
+                long.iter().for_each(|key| drop(all.remove(*key)));
             }
             all.extend(table);
         }
@@ -123,7 +128,7 @@ impl TrainConfig {
     }
 
     architecture! {
-        latent, activation, code_activation, loss, output, deviation, init, samples, free_bits, penalty, contraction
+        latent, code_activation, loss, output, deviation, init, samples, free_bits, penalty, contraction
     }
 
     /// Preprocessing of training pixels.
@@ -178,12 +183,14 @@ fn from_table(table: Table) -> Result<TrainConfig> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::Layer;
+    use crate::ops::Activation;
     use crate::ops::Noise;
 
     #[test]
     fn a_configuration_survives_toml() {
         let config = TrainConfig {
-            encoder: Some(vec![5, 3]),
+            encoder: Some(Network::Sizes(vec![5, 3])),
             seed: u32::MAX,
             beta: 0.1,
             beta_schedule: BetaSchedule::Cyclical { cycles: 4 },
@@ -224,9 +231,12 @@ mod tests {
         let table = |text: &str| toml::from_str::<Table>(text).unwrap();
         let apart = "encoder = [8, 4]\ndecoder = [6]\nlatent = 3";
         let config = TrainConfig::layered([table(apart), table("latent = 2")]).unwrap();
-        assert_eq!((config.latent, config.architecture(9).decoder), (2, vec![6]));
+        assert_eq!(
+            (config.latent, config.architecture([1, 1, 9]).unwrap().decoder),
+            (2, Layer::dense(&[6], Activation::Relu))
+        );
         let config = TrainConfig::layered([table(apart), table("hidden = [7, 5]")]).unwrap();
-        assert_eq!(config.architecture(9).decoder, [5, 7]);
+        assert_eq!(config.architecture([1, 1, 9]).unwrap().decoder, Layer::dense(&[5, 7], Activation::Relu));
         assert!(TrainConfig::layered([table("latent = 'two'")]).is_err());
     }
 }

@@ -6,14 +6,65 @@
 
 use std::marker::PhantomData;
 
-/// A rectangle of a row-major matrix that is written: threads take disjoint ones of one matrix.
+/// Distances between the rows of a matrix in memory: row `(i * counts[0] + j) * counts[1] + l` begins
+/// `i * strides[0] + j * strides[1] + l * strides[2]` elements behind row 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RowStrides {
+    pub(crate) counts: [usize; 2],
+    pub(crate) strides: [usize; 3],
+}
+
+impl RowStrides {
+    /// One distance between all rows.
+    fn uniform(stride: usize) -> RowStrides {
+        RowStrides { counts: [1, usize::MAX], strides: [0, 0, stride] }
+    }
+
+    #[inline(always)]
+    fn at(self, row: usize) -> (usize, usize, usize) {
+        let RowStrides { counts: [middle, inner], .. } = self;
+        if inner == usize::MAX {
+            return (0, 0, row);
+        }
+        (row / inner / middle, row / inner % middle, row % inner)
+    }
+
+    #[inline(always)]
+    fn offset(self, (i, j, l): (usize, usize, usize)) -> usize {
+        let [outer, middle, inner] = self.strides;
+        i * outer + j * middle + l * inner
+    }
+
+    #[inline(always)]
+    fn next(self, (i, j, l): (usize, usize, usize)) -> (usize, usize, usize) {
+        let [middle, inner] = self.counts;
+        match (l + 1 < inner, j + 1 < middle) {
+            (true, _) => (i, j, l + 1),
+            (false, true) => (i, j + 1, 0),
+            (false, false) => (i + 1, 0, 0),
+        }
+    }
+
+    /// Whether rows of `cols` elements have none in common.
+    fn apart(self, cols: usize) -> bool {
+        let RowStrides { counts: [middle, inner], strides } = self;
+        if inner == usize::MAX {
+            return strides[2] >= cols;
+        }
+        let run = (inner - 1) * strides[2] + cols;
+        strides[2] >= cols && strides[1] >= run && strides[0] >= (middle - 1) * strides[1] + run
+    }
+}
+
+/// A rectangle of a matrix that is written: threads take disjoint ones of one matrix.
 pub(crate) struct Window<'a, T> {
-    /// Its first element.
+    /// The first element of the matrix's row 0 in the window's columns.
     start: *mut T,
+    /// The matrix's row that is the window's first.
+    first: usize,
     pub(crate) rows: usize,
     pub(crate) cols: usize,
-    /// Elements of the matrix from a row to the next.
-    stride: usize,
+    strides: RowStrides,
     matrix: PhantomData<&'a mut [T]>,
 }
 
@@ -28,15 +79,23 @@ impl<'a, T> Window<'a, T> {
     pub(crate) fn new(matrix: &'a mut [T], cols: usize) -> Window<'a, T> {
         assert!(cols > 0 && matrix.len().is_multiple_of(cols), "a matrix has whole rows");
         let rows = matrix.len() / cols;
-        Window { start: matrix.as_mut_ptr(), rows, cols, stride: cols, matrix: PhantomData }
+        Window::spread(matrix, rows, cols, RowStrides::uniform(cols))
+    }
+
+    /// A matrix whose rows lie apart in memory.
+    ///
+    /// # Panics
+    /// Where rows have elements in common, or reach past the end.
+    pub(crate) fn spread(memory: &'a mut [T], rows: usize, cols: usize, strides: RowStrides) -> Window<'a, T> {
+        let end = rows.checked_sub(1).map_or(0, |last| strides.offset(strides.at(last)) + cols);
+        assert!(strides.apart(cols) && end <= memory.len(), "rows lie apart, and in the memory");
+        Window { start: memory.as_mut_ptr(), first: 0, rows, cols, strides, matrix: PhantomData }
     }
 
     /// The first `rows` rows, and the others.
     pub(crate) fn split_rows(self, rows: usize) -> (Window<'a, T>, Window<'a, T>) {
         assert!(rows <= self.rows, "a cut lies within the window");
-        // SAFETY: row `rows` of the window is in the matrix, or one past its end; the halves share no element.
-        let start = unsafe { self.start.add(if rows < self.rows { rows * self.stride } else { 0 }) };
-        (Window { rows, ..self }, Window { start, rows: self.rows - rows, ..self })
+        (Window { rows, ..self }, Window { first: self.first + rows, rows: self.rows - rows, ..self })
     }
 
     /// The first `cols` columns, and the others.
@@ -53,18 +112,24 @@ impl<'a, T> Window<'a, T> {
     pub(crate) fn row(&mut self, row: usize) -> &mut [T] {
         assert!(row < self.rows, "a row lies within the window");
         // SAFETY: these elements are the window's own, and borrowed as it is.
-        unsafe { std::slice::from_raw_parts_mut(self.start.add(row * self.stride), self.cols) }
+        let at = self.strides.offset(self.strides.at(self.first + row));
+        unsafe { std::slice::from_raw_parts_mut(self.start.add(at), self.cols) }
     }
 
     /// So many rows from this one on, each from this column on.
     #[inline(always)]
     pub(crate) fn corner<const R: usize>(&mut self, row: usize, col: usize) -> [&mut [T]; R] {
         assert!(row + R <= self.rows && col <= self.cols, "a corner lies within the window");
-        // SAFETY: these elements are the window's own, and borrowed as it is; the rows share none.
-        unsafe {
-            let first = self.start.add(row * self.stride + col);
-            std::array::from_fn(|r| std::slice::from_raw_parts_mut(first.add(r * self.stride), self.cols - col))
-        }
+        let mut at = self.strides.at(self.first + row);
+        std::array::from_fn(
+            #[inline(always)]
+            |_| {
+                let offset = self.strides.offset(at) + col;
+                at = self.strides.next(at);
+                // SAFETY: these elements are the window's own, and borrowed as it is; the rows share none.
+                unsafe { std::slice::from_raw_parts_mut(self.start.add(offset), self.cols - col) }
+            },
+        )
     }
 }
 
@@ -123,5 +188,24 @@ mod tests {
         }
         assert_eq!(matrix[..15], [1, 1, 2, 2, 2].repeat(3));
         assert_eq!(matrix[15..], [3; 20]);
+    }
+
+    #[test]
+    fn rows_that_lie_apart_are_found() {
+        // Every second pixel of every second line of two images of 3 x 4 pixels, two channels each.
+        let (mut memory, strides) = ([0; 48], RowStrides { counts: [2, 2], strides: [24, 16, 4] });
+        let (mut top, mut bottom) = Window::spread(&mut memory, 8, 2, strides).split_rows(3);
+        (0..3).for_each(|row| top.row(row).fill(1 + row));
+        bottom.corner::<5>(0, 1).into_iter().enumerate().for_each(|(row, values)| values.fill(4 + row));
+        let wanted = [(0, 1), (1, 1), (4, 2), (5, 2), (16, 3), (17, 3), (21, 4), (25, 5), (29, 6), (41, 7), (45, 8)];
+        for (at, value) in memory.into_iter().enumerate() {
+            assert_eq!(value, wanted.iter().find(|(known, _)| *known == at).map_or(0, |(_, value)| *value), "{at}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "rows lie apart")]
+    fn rows_that_overlap_are_refused() {
+        Window::spread(&mut [0; 48], 8, 2, RowStrides { counts: [2, 2], strides: [16, 16, 4] });
     }
 }

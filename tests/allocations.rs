@@ -20,7 +20,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 #[test]
 fn a_step_allocates_nothing() {
     rayon::ThreadPoolBuilder::new().num_threads(2).build_global().unwrap();
-    let work = Workload { name: "small", hidden: 70, latent: 40, batch: 130 };
+    let work = Workload { name: "small", config: "hidden = [70]\nlatent = 40\nbatch-size = 130", image: None };
     let data = Dataset::synthetic(Synthetic::Uniform, 1300, 784, 0);
     for fuse in [Fusion::Epilogues, Fusion::None] {
         let (model, plans) = work_plans(&work, &data, Options { fuse }).unwrap();

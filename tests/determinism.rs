@@ -17,7 +17,7 @@ use vae_gpu::train::{Checkpoint, RunFolder, TracedStep, Trainer};
 fn config(model: ModelKind, epochs: u64) -> TrainConfig {
     TrainConfig {
         model,
-        hidden: vec![70],
+        hidden: Some(vec![70]),
         latent: if model == ModelKind::Contractive { 2 } else { 70 },
         batch_size: 65,
         epochs,
@@ -100,7 +100,7 @@ fn any_number_of_threads_leaves_the_same_bytes() {
 fn a_thousand_steps_on_the_gpu_have_the_losses_of_the_cpu() {
     let Some(device) = gpu(GpuOptions::default()) else { return };
     // An epoch of MNIST.
-    let config = TrainConfig { hidden: vec![32], latent: 4, batch_size: 60, epochs: 1, ..TrainConfig::default() };
+    let config = TrainConfig { hidden: Some(vec![32]), latent: 4, batch_size: 60, epochs: 1, ..TrainConfig::default() };
     let data = config.dataset().unwrap();
     let losses = |device: &dyn Device| -> Vec<TracedStep> {
         let folder = tempfile::tempdir().unwrap();

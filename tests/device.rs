@@ -10,13 +10,14 @@ use vae_gpu::backend::gpu::{Gpu, GpuOptions};
 use vae_gpu::backend::{Device, Session};
 use vae_gpu::config::TrainConfig;
 use vae_gpu::graph::PARAMETERS;
-use vae_gpu::models::ModelConfig;
+use vae_gpu::models::{Layer, ModelConfig};
+use vae_gpu::ops::Activation;
 use vae_gpu::plan::Options;
 use vae_gpu::train::{Checkpoint, EpochMetrics, Losses, ModelInput, Observer, RunFolder, Trainer};
 
 fn config(batch_size: usize, hidden: usize) -> TrainConfig {
     let data = Some("uniform:500x16".parse().unwrap());
-    TrainConfig { data, batch_size, hidden: vec![hidden], latent: 3, epochs: 4, ..TrainConfig::default() }
+    TrainConfig { data, batch_size, hidden: Some(vec![hidden]), latent: 3, epochs: 4, ..TrainConfig::default() }
 }
 
 /// Takes the device away in an epoch, at a submission.
@@ -88,14 +89,14 @@ fn what_does_not_fit_a_binding_is_told_with_what_would() {
     let (_, fitting) = message.split_once("up to ").unwrap();
     let fitting: usize = fitting.split_once(',').unwrap().0.parse().unwrap();
     assert!((rows / 2..rows).contains(&fitting), "{message}");
-    let wide = TrainConfig { hidden: vec![allowed as usize / 64], ..config };
+    let wide = TrainConfig { hidden: Some(vec![allowed as usize / 64]), ..config };
     assert!(refused(&wide).contains("the model needs"), "{}", refused(&wide));
 }
 
 #[test]
 fn what_no_machine_has_memory_for_is_refused() {
     let config = config(100, 1 << 24);
-    let config = TrainConfig { hidden: vec![1 << 24; 2], ..config };
+    let config = TrainConfig { hidden: Some(vec![1 << 24; 2]), ..config };
     let data = config.dataset().unwrap();
     let Err(error) = Trainer::new(&config, &data, &Cpu::<f32>::new(), Options::default(), None) else {
         panic!("it fits")
@@ -106,7 +107,11 @@ fn what_no_machine_has_memory_for_is_refused() {
 #[test]
 fn submissions_of_any_length_leave_the_same_bytes() {
     let Some(gpu) = gpu(GpuOptions::default()) else { return };
-    let model = vae_gpu::models::Model::new(ModelConfig { encoder: vec![9], ..ModelConfig::vae(16) }).unwrap();
+    let model = vae_gpu::models::Model::new(ModelConfig {
+        encoder: Layer::dense(&[9], Activation::Relu),
+        ..ModelConfig::vae(16)
+    })
+    .unwrap();
     let config = config(100, 9);
     let data = config.dataset().unwrap();
     let batches = vae_gpu::models::Batches {

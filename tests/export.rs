@@ -13,7 +13,8 @@ use predicates::prelude::*;
 use prost::Message;
 use vae_gpu::config::TrainConfig;
 use vae_gpu::export::{npz, onnx, safetensors};
-use vae_gpu::models::{Model, ModelConfig};
+use vae_gpu::models::{Layer, Model, ModelConfig};
+use vae_gpu::ops::Activation;
 use vae_gpu::train::RunFolder;
 
 #[derive(Message)]
@@ -192,8 +193,12 @@ fn vae_gpu(folder: &Path) -> Command {
 #[test]
 fn the_command_writes_the_files_and_the_same_ones_again() {
     let folder = tempfile::tempdir().unwrap();
-    let small =
-        ModelConfig { encoder: vec![5], decoder: vec![5], latent: LATENT, ..ModelConfig::vae(exports::FEATURES) };
+    let small = ModelConfig {
+        encoder: Layer::dense(&[5], Activation::Relu),
+        decoder: Layer::dense(&[5], Activation::Relu),
+        latent: LATENT,
+        ..ModelConfig::vae(exports::FEATURES)
+    };
     let run = RunFolder::create(&folder.path().join("runs/a"), &TrainConfig::default()).unwrap();
     run.save(&checkpoint(&small), true).unwrap();
 

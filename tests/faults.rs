@@ -9,8 +9,8 @@ use vae_gpu::backend::cpu::Cpu;
 use vae_gpu::backend::gpu::GpuOptions;
 use vae_gpu::backend::{Data, Device, ProgramId, Values};
 use vae_gpu::graph::{GRADIENTS, PARAMETERS};
-use vae_gpu::models::{Batches, Model, ModelConfig};
-use vae_gpu::ops::{Algorithm, Case, Fragment, Kernel, Op, Pixels, TuningTable};
+use vae_gpu::models::{Batches, Layer, Model, ModelConfig};
+use vae_gpu::ops::{Activation, Algorithm, Case, Fragment, Kernel, Op, Pixels, TuningTable};
 use vae_gpu::optim::Optimiser;
 use vae_gpu::plan::{BufferId, Fusion, Options, Plan, compile};
 use vae_gpu::rng::Permutation;
@@ -154,7 +154,7 @@ const ROWS: usize = 17;
 
 /// What two steps of a small VAE leave, of plans that were changed: its arenas, and what was recorded.
 fn two_steps(device: &dyn Device, fuse: Fusion, change: Change) -> Vec<Vec<f64>> {
-    let (encoder, decoder) = (vec![9], vec![7]);
+    let [encoder, decoder] = [9, 7].map(|size| Layer::dense(&[size], Activation::Relu));
     let model = Model::new(ModelConfig { encoder, decoder, latent: 3, ..ModelConfig::vae(37) }).unwrap();
     let (dtype, pixels) = (DType::U8, Pixels::Grey);
     let batches =

@@ -7,8 +7,8 @@ use vae_gpu::backend::cpu::{Cpu, CpuSession};
 use vae_gpu::backend::gpu::{Gpu, GpuOptions};
 use vae_gpu::backend::{Data, Device, Session, Values};
 use vae_gpu::graph::{GRADIENTS, Graph, PARAMETERS};
-use vae_gpu::models::{Batches, Loss, Model, ModelConfig};
-use vae_gpu::ops::{Algorithm, DeviceProfile, Op, Pixels, STORAGE_BUFFERS, TuningTable};
+use vae_gpu::models::{Batches, Layer, Loss, Model, ModelConfig};
+use vae_gpu::ops::{Activation, Algorithm, DeviceProfile, Op, Pixels, STORAGE_BUFFERS, TuningTable};
 use vae_gpu::optim::Optimiser;
 use vae_gpu::plan::{Dispatch, Fusion, Options, compile, lower};
 use vae_gpu::rng::Permutation;
@@ -36,7 +36,7 @@ const SIZES: [Size; 5] = [
 
 fn model(size: Size, loss: Loss) -> Model {
     let Size { features, hidden, latent, .. } = size;
-    let (encoder, decoder) = (vec![hidden], vec![hidden]);
+    let [encoder, decoder] = [hidden; 2].map(|size| Layer::dense(&[size], Activation::Relu));
     Model::new(ModelConfig { encoder, decoder, latent, loss, ..ModelConfig::vae(features) }).unwrap()
 }
 

@@ -4,7 +4,7 @@
 use crate::common::cases::{on_gpu, reference};
 use crate::common::{Tolerance, gpu};
 use vae_gpu::backend::gpu::GpuOptions;
-use vae_gpu::gemm::{Algorithm, Dense, DeviceProfile, Loader, Problem, Side, TuningTable};
+use vae_gpu::gemm::{Algorithm, Dense, DeviceProfile, Loader, Parts, Problem, Side, TuningTable};
 use vae_gpu::graph::{Backward, NodeId};
 use vae_gpu::kernel::{Fragment, Kernel};
 use vae_gpu::ops::{Case, Custom, Fill, Operation, Real, View};
@@ -31,16 +31,18 @@ const PATCHES: &str = "
 
     @group(0) @binding(1) var<storage, read> image: array<f32>;
 
-    fn a_row(row: u32) -> u32 {
+    alias OffsetA = u32;
+
+    fn a_row(row: u32) -> OffsetA {
         let y = row / WIDTH;
         return ((y / HEIGHT * (HEIGHT + 2u) + y % HEIGHT) * (WIDTH + 2u) + row % WIDTH) * CHANNELS;
     }
 
-    fn a_k(k: u32) -> u32 {
+    fn a_k(k: u32) -> OffsetA {
         return (k / CHANNELS / 3u * (WIDTH + 2u) + k / CHANNELS % 3u) * CHANNELS + k % CHANNELS;
     }
 
-    fn load_a(at: u32) -> f32 {
+    fn load_a(at: OffsetA) -> f32 {
         let x = at / CHANNELS % (WIDTH + 2u);
         let row = at / CHANNELS / (WIDTH + 2u);
         let y = row % (HEIGHT + 2u);
@@ -113,8 +115,15 @@ impl Operation for Convolution {
         let k = inputs[1].cols();
         let (a, b) = (Patches(*self), Dense { k_contiguous: true, cols: k });
         let epilogue = |kernel: Kernel| kernel.link(Fragment { name: "store.wgsl", source: STORE });
-        Problem { size: [output.rows(), output.cols(), k], a: &a, b: &b, epilogue: &epilogue, a_scale: 1 }
-            .kernel(profile)
+        Problem {
+            size: [output.rows(), output.cols(), k],
+            a: &a,
+            b: &b,
+            epilogue: &epilogue,
+            parts: Parts::WHOLE,
+            a_scale: 1,
+        }
+        .kernel(profile)
     }
 
     fn cases() -> Vec<Case> {

@@ -78,7 +78,7 @@ fn training_in_f16_learns_what_f32_learns() {
     let pixels = |count: usize| (0..count * 64).map(|i| ((i % 64) * (i / 64 % 5) * 3 % 256) as u8).collect();
     let set = |count| Images::new(ImageSize::grey(8, 8), Values::Bytes(pixels(count)));
     let data = Dataset::new("ramps", set(1000), set(100));
-    let config = TrainConfig { hidden: vec![40], latent: 4, batch_size: 50, epochs: 1, ..TrainConfig::default() };
+    let config = TrainConfig { hidden: Some(vec![40]), latent: 4, batch_size: 50, epochs: 1, ..TrainConfig::default() };
     let config = TrainConfig { precision: Precision::F16, ..config };
     let losses = |device: &dyn Device| {
         let options = Options { fuse: device.fusion() };

@@ -10,7 +10,7 @@ use vae_gpu::backend::cpu::CpuSession;
 use vae_gpu::backend::gpu::{GpuOptions, reflect};
 use vae_gpu::backend::{Device, Session};
 use vae_gpu::graph::{Graph, Init, PARAMETERS, ParameterLayout};
-use vae_gpu::ops::{Algorithm, Case, DECAY, DeviceProfile, Epilogue, Matmul, Op, Transpose};
+use vae_gpu::ops::{Algorithm, Case, DECAY, DeviceProfile, Epilogue, Gemm, Matmul, Op, Transpose};
 use vae_gpu::optim::Optimiser;
 use vae_gpu::plan::recording::{Recording, Shader};
 use vae_gpu::plan::{Fusion, Options, Plan, compile, lower};
@@ -24,9 +24,9 @@ fn shaders() -> Vec<(Shader, BTreeMap<String, f64>)> {
     for case in Op::cases() {
         let (graph, _, _) = Graph::of_case(&case).unwrap();
         let mut all = profiles.to_vec();
-        if let Op::Matmul(op) = &case.op {
-            let (m, n, k) = op.extents(case.inputs[0].0, case.inputs[1].0);
-            let by = |algorithm| DeviceProfile { tuning: [([m, n, k], algorithm)].into(), ..eights.clone() };
+        let inputs: Vec<Shape> = case.inputs.iter().map(|(shape, _)| *shape).collect();
+        if let Some(Gemm { size, .. }) = case.op.gemm(&inputs) {
+            let by = |algorithm| DeviceProfile { tuning: [(size, algorithm)].into(), ..eights.clone() };
             all.extend(Algorithm::ALL.map(by));
         }
         plans.push((compile(&graph, Options { fuse: Fusion::None }).unwrap(), all));

@@ -9,8 +9,10 @@ use vae_gpu::backend::Device;
 use vae_gpu::backend::cpu::{Cpu, interpret};
 use vae_gpu::backend::gpu::{Gpu, GpuOptions, wgpu};
 use vae_gpu::graph::{Backward, Graph, NodeId, PARAMETERS};
-use vae_gpu::models::{Model, ModelConfig};
-use vae_gpu::ops::{Case, Custom, DeviceProfile, Entry, Fill, Fragment, Grid, Kernel, Op, Operation, Real, View};
+use vae_gpu::models::{Layer, Model, ModelConfig};
+use vae_gpu::ops::{
+    Activation, Case, Custom, DeviceProfile, Entry, Fill, Fragment, Grid, Kernel, Op, Operation, Real, View,
+};
 use vae_gpu::plan::{Options, compile};
 use vae_gpu::step::Step;
 use vae_gpu::tensor::Shape;
@@ -142,7 +144,12 @@ fn hosts(limits: wgpu::Limits) -> Option<(wgpu::Device, wgpu::Queue, Arc<AtomicU
 fn a_model_runs_on_a_device_that_the_host_owns() {
     let Some((device, queue, reached)) = hosts(wgpu::Limits::default()) else { return };
     let gpu = Gpu::on(device.clone(), queue.clone(), GpuOptions::default()).unwrap();
-    let model = Model::new(ModelConfig { encoder: vec![30], decoder: vec![30], ..ModelConfig::vae(64) }).unwrap();
+    let model = Model::new(ModelConfig {
+        encoder: Layer::dense(&[30], Activation::Relu),
+        decoder: Layer::dense(&[30], Activation::Relu),
+        ..ModelConfig::vae(64)
+    })
+    .unwrap();
     let codes: Vec<f32> = (0..5 * 20).map(|i| (i as f32).sin()).collect();
     let decoded = |device: &dyn Device| -> Vec<f64> {
         let mut session = device.session(model.layout(), &[]).unwrap();

@@ -5,6 +5,7 @@
 mod architecture;
 mod cli;
 mod common;
+mod convolution;
 mod crash;
 mod data;
 mod determinism;

@@ -8,7 +8,7 @@ use vae_gpu::backend::cpu::{Cpu, CpuSession, interpret};
 use vae_gpu::backend::gpu::GpuOptions;
 use vae_gpu::backend::{Data, Device, ProgramId, Session, Values};
 use vae_gpu::graph::{GRADIENTS, Graph, PARAMETERS, differentiate};
-use vae_gpu::models::{Batches, Deviation, Gradients, Initial, Loss, Model, ModelConfig, ModelKind, Output};
+use vae_gpu::models::{Batches, Deviation, Gradients, Initial, Layer, Loss, Model, ModelConfig, ModelKind, Output};
 use vae_gpu::ops::{
     Activation, BatchMean, Noise, Norm, OneHotRows, Order, Pixels, PowerSum, RepeatInterleave, SegmentSum, Transpose,
 };
@@ -24,10 +24,9 @@ const ROWS: usize = 4;
 /// Small models, each option at least once; smooth activations, so that a finite difference meets no corner.
 fn models() -> Vec<(&'static str, ModelConfig)> {
     let base = ModelConfig {
-        encoder: vec![5],
-        decoder: vec![4],
+        encoder: Layer::dense(&[5], Activation::Tanh),
+        decoder: Layer::dense(&[4], Activation::Tanh),
         latent: 3,
-        activation: Activation::Tanh,
         ..ModelConfig::vae(FEATURES)
     };
     let of = |model| ModelConfig { model, ..base.clone() };
@@ -52,7 +51,7 @@ fn models() -> Vec<(&'static str, ModelConfig)> {
         ),
         ("collapsed", ModelConfig { loss: Loss::Mse, ..of(ModelKind::Collapsed) }),
         ("collapsed bce", of(ModelKind::Collapsed)),
-        ("contractive deep", ModelConfig { encoder: vec![5, 4], ..contractive.clone() }),
+        ("contractive deep", ModelConfig { encoder: Layer::dense(&[5, 4], Activation::Tanh), ..contractive.clone() }),
         (
             "contractive sigmoid",
             ModelConfig { encoder: vec![], code_activation: Activation::Sigmoid, contraction: 2.0, ..contractive },

@@ -147,7 +147,7 @@ impl Random {
                 _ => None,
             };
             // Weights as layers have them, so that products need no scaling.
-            let share = if matches!(case.op, Op::Matmul(_)) { 0.5_f32.powi((terms.ilog2() / 2) as i32) } else { 1.0 };
+            let share = if case.op.is_matmul() { 0.5_f32.powi((terms.ilog2() / 2) as i32) } else { 1.0 };
             let input = known.unwrap_or_else(|| self.leaf(shape, fill, share));
             inputs.push(input);
         }

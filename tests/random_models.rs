@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 use vae_gpu::backend::cpu::{Cpu, interpret};
 use vae_gpu::backend::gpu::{Gpu, GpuOptions};
 use vae_gpu::backend::{Data, Device, ProgramId, Values};
-use vae_gpu::graph::{GRADIENTS, Graph, PARAMETERS, Source};
-use vae_gpu::models::{Batches, Deviation, Gradients, Initial, Loss, Model, ModelConfig, ModelKind, Output};
+use vae_gpu::graph::{GRADIENTS, Graph, PARAMETERS, Parameter, Source};
+use vae_gpu::models::{Batches, Deviation, Gradients, Initial, Layer, Loss, Model, ModelConfig, ModelKind, Output};
 use vae_gpu::ops::{
-    Activation, Algorithm, Augment, Augmentation, DECAY, Fill, Noise, Op, Pixels, SECOND_SCALE, STEP_SIZE, TuningTable,
+    Activation, Algorithm, Augment, Augmentation, DECAY, Fill, Gemm, Noise, Op, Pixels, SECOND_SCALE, STEP_SIZE,
+    TuningTable, Window2d,
 };
 use vae_gpu::optim::Optimiser;
 use vae_gpu::plan::{Fusion, Options, compile};
@@ -43,17 +44,27 @@ fn size(draws: &mut Draws) -> usize {
     draws.between(1, most)
 }
 
-fn config(draws: &mut Draws, features: usize) -> ModelConfig {
+fn config(draws: &mut Draws, image: [usize; 3]) -> ModelConfig {
     // A contractive model takes a pass for each of its code's dimensions.
     let model = draws.one(ModelKind::ALL);
     let latent = if model == ModelKind::Contractive { draws.between(1, 5) } else { size(draws).min(64) };
-    let layers = |draws: &mut Draws| (0..draws.below(3)).map(|_| size(draws)).collect();
-    let (encoder, decoder) = (layers(draws), layers(draws));
-    let base = ModelConfig { model, encoder, decoder, latent, ..ModelConfig::vae(features) };
+    let convolutional = draws.below(3) == 0;
+    let base = ModelConfig { model, image, latent, ..ModelConfig::vae(1) };
     // Options that do not belong to the model, or to each other, are drawn again.
     loop {
+        let activation = draws.one(&Activation::ALL);
+        let mut layers = || {
+            let sizes: Vec<usize> = (0..draws.below(3)).map(|_| size(draws)).collect();
+            Layer::dense(&sizes, activation)
+        };
+        let (mut encoder, mut decoder) = (layers(), layers());
+        if convolutional {
+            encoder.splice(0..0, convolutions(draws, activation));
+            decoder.extend(transposed(draws, image, activation));
+        }
         let config = ModelConfig {
-            activation: draws.one(&Activation::ALL),
+            encoder,
+            decoder,
             code_activation: draws.one(&Activation::ALL),
             loss: draws.one(&[Loss::Bce, Loss::Mse, Loss::Gaussian]),
             output: draws.one(&[Output::Sigmoid, Output::Identity]),
@@ -70,6 +81,35 @@ fn config(draws: &mut Draws, features: usize) -> ModelConfig {
     }
 }
 
+/// One or two convolutions that an image goes through first.
+fn convolutions(draws: &mut Draws, activation: Activation) -> Vec<Layer> {
+    let mut layers = Vec::new();
+    for _ in 0..draws.between(1, 2) {
+        layers.extend([Layer::Conv(draws.between(1, 9), window(draws)), Layer::Activation(activation)]);
+    }
+    layers.push(Layer::Flatten);
+    layers
+}
+
+/// A dense layer to a small image, and the transposed convolution, or one that keeps the size, that gives a whole one.
+fn transposed(draws: &mut Draws, [height, width, channels]: [usize; 3], activation: Activation) -> Vec<Layer> {
+    let (window, inner) = (window(draws), draws.between(1, 9));
+    let small = [height, width].map(|extent| window.positions(extent));
+    let mut layers = Layer::dense(&[small[0] * small[1] * inner], activation);
+    layers.extend([Layer::Unflatten(inner, small), Layer::ConvTranspose(channels, window, Some([height, width]))]);
+    if draws.below(2) == 0 {
+        let same = Window2d::new(3).padding(1);
+        layers.extend([Layer::Activation(activation), Layer::Conv(channels, same)]);
+    }
+    layers
+}
+
+fn window(draws: &mut Draws) -> Window2d {
+    let kernel = draws.between(1, 5);
+    let window = Window2d::new(kernel).stride(draws.between(1, 3)).dilation(draws.between(1, 2));
+    window.padding(draws.below(window.reach()))
+}
+
 impl Random {
     fn new(number: u32) -> Random {
         let mut draws = Draws::new(number);
@@ -77,8 +117,9 @@ impl Random {
         let augmentation = Augmentation { shift: draws.below(height.max(width)) as u32, flip: draws.below(2) == 0 };
         let augment = Augment { augmentation, height, width, channels, stream: Stream::Augmentation };
         let augment = Some(augment).filter(|_| draws.below(4) == 0);
-        let features = if augment.is_some() { height * width * channels } else { size(&mut draws) };
-        let config = config(&mut draws, features);
+        let any = if augment.is_none() && draws.below(2) == 0 { Some([1, 1, size(&mut draws)]) } else { None };
+        let config = config(&mut draws, any.unwrap_or([height, width, channels]));
+        let features = config.features();
         let examples = draws.between(1, LARGEST + 50);
         let rows = draws.between(1, examples.min(LARGEST / config.samples));
         let noise = [None, Some(Noise::Gaussian { deviation: 0.25 }), Some(Noise::Mask { fraction: 0.25 })];
@@ -120,7 +161,7 @@ impl Random {
     }
 
     fn data(&self) -> [Data<'_>; 1] {
-        let shape = Shape::new(self.batches.examples, self.model.config().features);
+        let shape = Shape::new(self.batches.examples, self.model.config().features());
         let values = match self.batches.dtype {
             DType::U8 => Values::Bytes(&self.bytes),
             DType::F32 | DType::F16 | DType::U32 => Values::Reals(&self.reals),
@@ -137,10 +178,10 @@ impl Random {
         let mut products = TuningTable::new();
         for graph in self.graphs() {
             for dispatch in compile(&graph, Options { fuse: Fusion::None }).unwrap().dispatches {
-                if let Op::Matmul(op) = &dispatch.op {
-                    let (m, n, k) = op.extents(dispatch.inputs[0].shape, dispatch.inputs[1].shape);
+                let inputs: Vec<Shape> = dispatch.inputs.iter().map(|view| view.shape).collect();
+                if let Some(Gemm { size, .. }) = dispatch.op.gemm(&inputs) {
                     let next = self.products[products.len() % self.products.len()];
-                    products.entry([m, n, k]).or_insert(next);
+                    products.entry(size).or_insert(next);
                 }
             }
         }
@@ -209,8 +250,13 @@ fn random_models_agree_with_the_reference() {
         for (name, wanted) in &exact {
             let what = format!("model {number}, {fuse:?}: {name} of {:?}", random.model.config());
             let config = random.model.config();
-            let layers = config.encoder.iter().chain(&config.decoder).sum::<usize>() + config.latent + config.features;
-            Tolerance::rounding_among(layers + random.batches.rows, wanted).check(&what, &near[name], wanted);
+            let terms = |parameter: &Parameter| parameter.shape.len() / parameter.shape.extents()[0];
+            let layers: usize = random.model.layout().parameters().iter().map(terms).sum();
+            Tolerance::rounding_among(layers + config.features() + random.batches.rows, wanted).check(
+                &what,
+                &near[name],
+                wanted,
+            );
             Tolerance::as_near(&near[name], wanted).check(&what, &got[name], wanted);
         }
     }

@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 use vae_gpu::backend::cpu::{CpuSession, interpret};
 use vae_gpu::backend::{Data, Session, Values};
 use vae_gpu::graph::{Graph, NodeId, ParameterLayout, differentiate};
-use vae_gpu::models::{Batches, Model, ModelConfig};
+use vae_gpu::models::{Batches, Layer, Model, ModelConfig};
 use vae_gpu::ops::*;
 use vae_gpu::plan::{Fusion, Options, compile};
 use vae_gpu::tensor::{DType, Shape};
@@ -307,7 +307,12 @@ fn batches(examples: usize, rows: usize) -> Batches {
 
 #[test]
 fn fusion_removes_dispatches() {
-    let config = ModelConfig { encoder: vec![7, 5], decoder: vec![5, 7], latent: 3, ..ModelConfig::vae(12) };
+    let config = ModelConfig {
+        encoder: Layer::dense(&[7, 5], Activation::Relu),
+        decoder: Layer::dense(&[5, 7], Activation::Relu),
+        latent: 3,
+        ..ModelConfig::vae(12)
+    };
     let graph = training(config, batches(9, 4));
     let [unfused, ends, all] =
         [Fusion::None, Fusion::Epilogues, Fusion::All].map(|fuse| compile(&graph, Options { fuse }).unwrap());

@@ -51,7 +51,7 @@ const AUGMENTED: Change = |config| config.augment = Some(Augmentation { shift: 2
 
 fn streamed_runs_are_resident_ones(device: &dyn Device, cases: &[(bool, Change)]) {
     let folder = tempfile::tempdir().unwrap();
-    let base = TrainConfig { hidden: vec![8], latent: 2, batch_size: 96, epochs: 2, ..TrainConfig::default() };
+    let base = TrainConfig { hidden: Some(vec![8]), latent: 2, batch_size: 96, epochs: 2, ..TrainConfig::default() };
     for (case, (reals, change)) in cases.iter().enumerate() {
         let data = dataset(*reals);
         let mut config = base.clone();
@@ -83,7 +83,7 @@ fn streamed_runs_are_resident_ones_on_the_gpu() {
 fn evaluation_is_the_same_streamed() {
     let folder = tempfile::tempdir().unwrap();
     let (data, device) = (dataset(false), Cpu::<f32>::new());
-    let mut config = TrainConfig { hidden: vec![8], latent: 2, epochs: 1, ..TrainConfig::default() };
+    let mut config = TrainConfig { hidden: Some(vec![8]), latent: 2, epochs: 1, ..TrainConfig::default() };
     train(&device, &data, &config, folder.path());
     let checkpoint = Checkpoint::load(&folder.path().join("checkpoints/last.safetensors")).unwrap();
     let model = Model::new(checkpoint.header.model.clone()).unwrap();

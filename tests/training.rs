@@ -27,7 +27,7 @@ fn images(count: usize) -> Images {
 }
 
 fn config(epochs: u64) -> TrainConfig {
-    TrainConfig { hidden: vec![17, 9], latent: 3, batch_size: 16, epochs, seed: 7, ..TrainConfig::default() }
+    TrainConfig { hidden: Some(vec![17, 9]), latent: 3, batch_size: 16, epochs, seed: 7, ..TrainConfig::default() }
 }
 
 const DRAWN: Pixels = Pixels::Bernoulli(Stream::Pixels);
@@ -35,7 +35,7 @@ const DRAWN: Pixels = Pixels::Bernoulli(Stream::Pixels);
 /// Ten steps (a short batch among them): their losses, and every parameter after them.
 fn trajectory(device: &dyn Device, fuse: Fusion, pixels: Pixels) -> (Vec<f64>, Vec<f64>) {
     let (data, config) = (images(101), config(1));
-    let model = Model::new(config.architecture(30)).unwrap();
+    let model = Model::new(config.architecture([1, 1, 30]).unwrap()).unwrap();
     let mut session = device.session(model.layout(), &[data.resident()]).unwrap();
     session.write_arena(PARAMETERS, &model.layout().initial(7)).unwrap();
     let batches = Batches {
@@ -108,7 +108,7 @@ fn ten_steps_are_those_of_pytorch() {
     // The two differ in the normals (off by at most 5.8e-7) and in nothing else; Adam divides a gradient by its own size,
     // so what that moves is a share of 1e-6 of ten steps of the rate 1e-3, and of the f32 in which parameters are read.
     Tolerance { relative: 1e-6, absolute: 0.0 }.check("losses", &losses, &wanted);
-    let model = Model::new(config(1).architecture(30)).unwrap();
+    let model = Model::new(config(1).architecture([1, 1, 30]).unwrap()).unwrap();
     for parameter in model.layout().parameters() {
         let got = &arena[parameter.offset..][..parameter.shape.len()];
         let wanted = numbers(&recorded["parameters"][&parameter.name]);

@@ -1,7 +1,7 @@
 enable f16;
 enable wgpu_cooperative_matrix;
 
-// epilogue(row, col, sums over k of a b), M x N x K, on cooperative matrices: operands rounded to f16, sums in f32.
+// finish(row, col, sums over k of a b), M x N x K, on cooperative matrices: operands rounded to f16, sums in f32.
 // Four subgroups, two by two, own a tile of 4 SIDE x 4 SIDE of the result; each sums four matrices of SIDE x SIDE. Both
 // operands are staged through workgroup memory in tiles of 2 SIDE along k. Rows and columns past the edge load as zero.
 // a is multiplied by A_SCALE, a power of two, before it is rounded, and its products by the inverse after: gradients of a
@@ -17,7 +17,7 @@ const PIECE = SIDE * SIDE;
 
 var<workgroup> tile_a: array<f16, TILE * DEPTH>;       // [row, k]
 var<workgroup> tile_b: array<f16, DEPTH * TILE>;       // [k, column]
-var<workgroup> pieces: array<f32, SUBGROUPS * PIECE>;   // a matrix of each subgroup, on its way to epilogue()
+var<workgroup> pieces: array<f32, SUBGROUPS * PIECE>;   // a matrix of each subgroup, on its way to finish()
 
 @compute @workgroup_size(WORKGROUP)
 fn main(
@@ -26,7 +26,10 @@ fn main(
     @builtin(subgroup_id) subgroup: u32,
     @builtin(subgroup_invocation_id) member: u32,
 ) {
-    let tile = tile_at(group.x + group.y * 65535u);
+    let index = group.x + group.y * 65535u;
+    let part = part_of(index, tile_count());
+    let tile = tile_at(index - part * tile_count());
+    let ks = begin(part);
     let row_0 = tile.x;
     let col_0 = tile.y;
     // A workgroup past the last tile goes on, on zeros: matrices are for all of a subgroup, whatever the control flow.
@@ -37,19 +40,19 @@ fn main(
     var sum_01 = Sums();
     var sum_10 = Sums();
     var sum_11 = Sums();
-    for (var k_0 = 0u; k_0 < K; k_0 = k_0 + DEPTH) {
+    for (var k_0 = ks.x; k_0 < ks.y; k_0 = k_0 + DEPTH) {
         for (var i = lane; i < TILE * DEPTH; i = i + WORKGROUP) {
             var row = i / DEPTH;
             var k = i % DEPTH;
             var value = 0.0;
-            if (row_0 + row < M && k_0 + k < K) {
+            if (row_0 + row < M && k_0 + k < ks.y) {
                 value = load_a(a_row(row_0 + row) + a_k(k_0 + k)) * A_SCALE;
             }
             tile_a[i] = f16(value);
             k = i / TILE;
             let col = i % TILE;
             value = 0.0;
-            if (col_0 + col < N && k_0 + k < K) {
+            if (col_0 + col < N && k_0 + k < ks.y) {
                 value = load_b(b_col(col_0 + col) + b_k(k_0 + k));
             }
             tile_b[i] = f16(value);
@@ -88,7 +91,7 @@ fn store_piece(piece: u32, member: u32, row_0: u32, col_0: u32) {
         let col = col_0 + 4u * quad % SIDE;
         if (row < M && col < N) {
             let sums = vec4<f32>(pieces[at], pieces[at + 1u], pieces[at + 2u], pieces[at + 3u]);
-            epilogue(row, col, sums * (1.0 / A_SCALE));
+            finish(row, col, sums * (1.0 / A_SCALE));
         }
     }
     workgroupBarrier();

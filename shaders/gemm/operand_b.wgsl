@@ -2,14 +2,16 @@
 
 @group(0) @binding(2) var<storage, read> b: array<f32>;
 
-fn b_col(col: u32) -> u32 {
+alias OffsetB = u32;
+
+fn b_col(col: u32) -> OffsetB {
     return col;
 }
 
-fn b_k(k: u32) -> u32 {
+fn b_k(k: u32) -> OffsetB {
     return k * N;
 }
 
-fn load_b(at: u32) -> f32 {
+fn load_b(at: OffsetB) -> f32 {
     return b[at];
 }

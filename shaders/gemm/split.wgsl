@@ -1,4 +1,4 @@
-// epilogue(row, col, sums over k of a b), M x N x K, for hardware GPUs, where there are too few 64 x 64 tiles to fill one.
+// finish(row, col, sums over k of a b), M x N x K, for hardware GPUs, where there are too few 64 x 64 tiles to fill one.
 // A workgroup of 256 owns a 32 x 32 tile of the result and splits k among four groups of 64 invocations: an invocation sums 4 x 4 of
 // the tile over its group's 8 of every 32 k. In the end the first group adds the others' sums to its own, in their order.
 // Four times as many workgroups as of gemm/tiled.wgsl, each with a quarter of the steps along k.
@@ -9,12 +9,14 @@ const GROUP_K = 8u;
 const TILE_K = 32u;
 
 fn run(group: u32, lane: u32) {
-    let tile = tile_at(group);
+    let part = part_of(group, tile_count());
+    let tile = tile_at(group - part * tile_count());
     let row_0 = tile.x;
     let col_0 = tile.y;
     if (row_0 >= M) {
         return;
     }
+    let ks = begin(part);
     let k_group = lane / 64u;
     let thread_row = lane % 64u / TILE_VEC4S;
     let thread_col = lane % TILE_VEC4S;
@@ -24,9 +26,9 @@ fn run(group: u32, lane: u32) {
     let cols = cols_b(col_0 + THREAD_TILE * slot_b.y);
 
     var sum: array<vec4<f32>, 4>;
-    for (var k_0 = 0u; k_0 < K; k_0 = k_0 + TILE_K) {
-        load_tile_a(slot_a, rows, k_0);
-        load_tile_b(slot_b, cols, k_0);
+    for (var k_0 = ks.x; k_0 < ks.y; k_0 = k_0 + TILE_K) {
+        load_tile_a(slot_a, rows, k_0, ks.y);
+        load_tile_b(slot_b, cols, k_0, ks.y);
         workgroupBarrier();
         for (var i = 0u; i < GROUP_K; i = i + 1u) {
             let k = k_group * GROUP_K + i;

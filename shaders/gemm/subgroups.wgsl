@@ -1,4 +1,4 @@
-// epilogue(row, col, sums over k of a b), M x N x K, for adapters that run on the CPU and whose subgroups have 8 invocations.
+// finish(row, col, sums over k of a b), M x N x K, for adapters that run on the CPU and whose subgroups have 8 invocations.
 // A workgroup is a subgroup and owns a 32 x 32 tile of the result, an invocation four columns of it, in registers. For 128
 // multiply-adds each loads four elements of b, which are its own, and four of a, which all take from each other: there a load
 // is dear and a broadcast costs nothing. Rows and columns past the edge are not stored.
@@ -12,18 +12,20 @@ const MEMBERS = 8u;
 var<workgroup> sums: array<vec4<f32>, 256>;   // [TILE, MEMBERS]
 
 fn run(group: u32, member: u32) {
-    let tile = tile_at(group);
+    let part = part_of(group, tile_count());
+    let tile = tile_at(group - part * tile_count());
     let row_0 = tile.x;
     let col_0 = tile.y;
     if (row_0 >= M) {
         return;
     }
+    let ks = begin(part);
     let my_col = col_0 + 4u * member;
     let rows = rows_a(row_0 + 4u * member);
     let cols = cols_b(my_col);
 
     var sum: array<vec4<f32>, 32>;
-    for (var k = 0u; k < K; k = k + 1u) {
+    for (var k = ks.x; k < ks.y; k = k + 1u) {
         let a = vec4_a(rows, k);
         let b = vec4_b(cols, k);
         multiply_four(&sum, 0u, subgroupBroadcast(a, 0u), b);
@@ -42,7 +44,7 @@ fn run(group: u32, member: u32) {
     keep_eight(&sum, 24u, member);
     if (my_col < N) {
         for (var r = 0u; r < min(TILE, M - row_0); r = r + 1u) {
-            epilogue(row_0 + r, my_col, sums[r * MEMBERS + member]);
+            finish(row_0 + r, my_col, sums[r * MEMBERS + member]);
         }
     }
 }

@@ -15,17 +15,17 @@ fn load_slot(lane: u32, k_contiguous: bool) -> vec2<u32> {
     return vec2<u32>(lane / TILE_VEC4S, lane % TILE_VEC4S);
 }
 
-// Loads an invocation's slot of a's tile from k_0 on; past the end of k it is zero: loaded
+// Loads an invocation's slot of a's tile from k_0 on; from k_end on it is zero: loaded
 // from the last k and deselected, so that the loads of both operands need no branch and one wait.
-fn load_tile_a(slot: vec2<u32>, rows: vec4<u32>, k_0: u32) {
+fn load_tile_a(slot: vec2<u32>, rows: RowsA, k_0: u32, k_end: u32) {
     let k = k_0 + slot.x;
-    tile_a[slot.x * STRIDE + slot.y] = select(vec4<f32>(), vec4_a(rows, min(k, K - 1u)), k < K);
+    tile_a[slot.x * STRIDE + slot.y] = select(vec4<f32>(), vec4_a(rows, min(k, k_end - 1u)), k < k_end);
 }
 
 // The same of b's.
-fn load_tile_b(slot: vec2<u32>, cols: vec4<u32>, k_0: u32) {
+fn load_tile_b(slot: vec2<u32>, cols: ColsB, k_0: u32, k_end: u32) {
     let k = k_0 + slot.x;
-    tile_b[slot.x * STRIDE + slot.y] = select(vec4<f32>(), vec4_b(cols, min(k, K - 1u)), k < K);
+    tile_b[slot.x * STRIDE + slot.y] = select(vec4<f32>(), vec4_b(cols, min(k, k_end - 1u)), k < k_end);
 }
 
 // Adds the products of one k: of the vec4 at at_a of tile_a with the vec4 at at_b of tile_b.
@@ -38,12 +38,12 @@ fn multiply(sum: ptr<function, array<vec4<f32>, 4>>, at_a: u32, at_b: u32) {
     (*sum)[3] = (*sum)[3] + a.w * b;
 }
 
-// Passes the sums of four rows from `row` on and four columns from `col` on to the epilogue; those past the edge are left out.
+// Passes the sums of four rows from `row` on and four columns from `col` on to finish(); those past the edge are left out.
 fn store_thread_tile(row: u32, col: u32, sum: array<vec4<f32>, 4>) {
     var rows = sum;
     for (var r = 0u; r < THREAD_TILE; r = r + 1u) {
         if (row + r < M && col < N) {
-            epilogue(row + r, col, rows[r]);
+            finish(row + r, col, rows[r]);
         }
     }
 }

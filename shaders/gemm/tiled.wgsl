@@ -1,4 +1,4 @@
-// epilogue(row, col, sums over k of a b), M x N x K, for hardware GPUs.
+// finish(row, col, sums over k of a b), M x N x K, for hardware GPUs.
 // A workgroup of 256 owns a 64 x 64 tile of the result; an invocation owns 4 x 4 of it, in registers. Both operands
 // are staged through workgroup memory in tiles of 16 along k (8.5 KiB), of which each invocation loads one vec4 of each.
 // Rows and columns past the edge are not stored.
@@ -7,12 +7,14 @@ const TILE = 64u;
 const TILE_K = 16u;
 
 fn run(group: u32, lane: u32) {
-    let tile = tile_at(group);
+    let part = part_of(group, tile_count());
+    let tile = tile_at(group - part * tile_count());
     let row_0 = tile.x;
     let col_0 = tile.y;
     if (row_0 >= M) {
         return;
     }
+    let ks = begin(part);
     let thread_row = lane / TILE_VEC4S;
     let thread_col = lane % TILE_VEC4S;
     let slot_a = load_slot(lane, A_K_CONTIGUOUS);
@@ -21,9 +23,9 @@ fn run(group: u32, lane: u32) {
     let cols = cols_b(col_0 + THREAD_TILE * slot_b.y);
 
     var sum: array<vec4<f32>, 4>;
-    for (var k_0 = 0u; k_0 < K; k_0 = k_0 + TILE_K) {
-        load_tile_a(slot_a, rows, k_0);
-        load_tile_b(slot_b, cols, k_0);
+    for (var k_0 = ks.x; k_0 < ks.y; k_0 = k_0 + TILE_K) {
+        load_tile_a(slot_a, rows, k_0, ks.y);
+        load_tile_b(slot_b, cols, k_0, ks.y);
         workgroupBarrier();
         for (var k = 0u; k < TILE_K; k = k + 1u) {
             multiply(&sum, k * STRIDE + thread_row, k * STRIDE + thread_col);

@@ -4,11 +4,13 @@
 
 const A_K_CONTIGUOUS = false;
 
+alias RowsA = u32;
+
 // Where rows from `row` on begin, in vec4s; past the edge the last vec4 is repeated.
-fn rows_a(row: u32) -> vec4<u32> {
-    return vec4<u32>(min(row, M - 1u) / 4u);
+fn rows_a(row: u32) -> RowsA {
+    return min(row, M - 1u) / 4u;
 }
 
-fn vec4_a(rows: vec4<u32>, k: u32) -> vec4<f32> {
-    return a[rows.x + k * (M / 4u)];
+fn vec4_a(rows: RowsA, k: u32) -> vec4<f32> {
+    return a[rows + k * (M / 4u)];
 }

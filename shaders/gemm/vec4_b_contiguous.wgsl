@@ -4,11 +4,13 @@
 
 const B_K_CONTIGUOUS = false;
 
+alias ColsB = u32;
+
 // Where columns from `col` on begin, in vec4s; past the edge the last vec4 is repeated.
-fn cols_b(col: u32) -> vec4<u32> {
-    return vec4<u32>(min(col, N - 1u) / 4u);
+fn cols_b(col: u32) -> ColsB {
+    return min(col, N - 1u) / 4u;
 }
 
-fn vec4_b(cols: vec4<u32>, k: u32) -> vec4<f32> {
-    return b[cols.x + k * (N / 4u)];
+fn vec4_b(cols: ColsB, k: u32) -> vec4<f32> {
+    return b[cols + k * (N / 4u)];
 }

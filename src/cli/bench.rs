@@ -10,7 +10,6 @@ use super::{device_line, device_with, options, say, thousands};
 use crate::backend::cpu::Cpu;
 use crate::backend::{Device, Precision, TuningCache};
 use crate::config::{PRESETS, TrainConfig, preset};
-use crate::data::Dataset;
 use crate::error::{Error, Result};
 use crate::files::check_target;
 use crate::ops::{Algorithm, DeviceProfile};
@@ -85,7 +84,6 @@ impl Bench {
         if self.tune {
             return self.tune();
         }
-        let data = Dataset::embedded()?;
         if self.plan {
             // Those of a GPU, unless the CPU is named; they are lowered for the adapter that is named, or for no one.
             let lowered_for = match self.device.as_str() {
@@ -102,7 +100,7 @@ impl Bench {
                 (false, _) => Fusion::All,
             };
             for work in self.works() {
-                let (_, plans) = work_plans(work, &data, Options { fuse })?;
+                let (_, plans) = work_plans(work, &work.dataset()?, Options { fuse })?;
                 for (plan, half) in plans.iter().zip(["gradients", "update"]) {
                     say(format_args!("{}, {half}\n{plan}\n", work.name));
                     if let Some((whose, profile)) = &lowered_for {
@@ -120,7 +118,7 @@ impl Bench {
             say(format_args!("{}", device_line(&selected)));
         }
         if self.kernels {
-            return self.kernels(&data, &*selected.device, options);
+            return self.kernels(&*selected.device, options);
         }
         if !self.json {
             say(format_args!(
@@ -135,6 +133,9 @@ impl Bench {
                 parts += 1;
                 if self.turns { next_turn(step_s) } else { parts < PARTS }
             };
+            let reading = Instant::now();
+            let data = work.dataset()?;
+            let startup = startup + reading.elapsed();
             let got = measure(work, &data, &*selected.device, options, part, startup, again)?;
             self.print(&got, say_work)?;
         }
@@ -174,8 +175,8 @@ impl Bench {
             (_, Some(file), _) => TrainConfig::layered([TrainConfig::table(file)?])?,
             (.., Some(run)) => RunFolder::open(run)?.config()?,
             _ => {
-                let data = Dataset::embedded()?;
-                let of_works = WORKLOADS.iter().map(|work| Ok(work_plans(work, &data, Options::default())?.1));
+                let of_works =
+                    WORKLOADS.iter().map(|work| Ok(work_plans(work, &work.dataset()?, Options::default())?.1));
                 return Ok(of_works.collect::<Result<Vec<_>>>()?.concat());
             }
         };
@@ -198,9 +199,9 @@ impl Bench {
         Ok(())
     }
 
-    fn kernels(&self, data: &Dataset, device: &dyn Device, options: Options) -> Result<()> {
+    fn kernels(&self, device: &dyn Device, options: Options) -> Result<()> {
         for work in self.works() {
-            let kernels = kernels::measure(work, data, device, options, self.seconds)?;
+            let kernels = kernels::measure(work, &work.dataset()?, device, options, self.seconds)?;
             if !self.json {
                 let ms: f64 = kernels.iter().map(|kernel| kernel.ms).sum();
                 say(format_args!("\n{}: {} dispatches, {ms:.3} ms one by one", work.name, kernels.len()));

@@ -56,11 +56,11 @@ impl Decode {
         let images = decoder.apply(&mut *session, &codes)?; // [count, features]
         let shown = count.min(SHOWN);
         let columns = square(shown);
-        let picture = &images[..shown * header.model.features];
+        let picture = &images[..shown * header.model.features()];
         image_grid(header.model.output, picture, header.size(), columns)?.save(&out)?;
         say(format_args!("{}", out.display()));
         if let Some(file) = &self.npy {
-            npy::write_f32(file, count, header.model.features, &header.unscaled(images))?;
+            npy::write_f32(file, count, header.model.features(), &header.unscaled(images))?;
             say(format_args!("{}", file.display()));
         }
         Ok(())

@@ -60,7 +60,7 @@ impl Sample {
         image_grid(header.model.output, &images, header.size(), columns)?.save(&out)?;
         say(format_args!("{}", out.display()));
         if let Some(file) = &self.npy {
-            npy::write_f32(file, count, header.model.features, &header.unscaled(images))?;
+            npy::write_f32(file, count, header.model.features(), &header.unscaled(images))?;
             say(format_args!("{}", file.display()));
         }
         Ok(())

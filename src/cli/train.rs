@@ -177,7 +177,7 @@ fn load(run: &RunFolder, config: &TrainConfig) -> Result<Option<Checkpoint>> {
         return Ok(None);
     }
     let checkpoint = Checkpoint::load(&path)?;
-    let model = Model::new(config.architecture(checkpoint.header.model.features))?;
+    let model = Model::new(config.architecture(checkpoint.header.model.image)?)?;
     checkpoint.check_model(&path, &model)?;
     let done = checkpoint.header.state.epoch;
     if done >= config.epochs {
@@ -193,7 +193,7 @@ fn load(run: &RunFolder, config: &TrainConfig) -> Result<Option<Checkpoint>> {
 fn model_line(config: &TrainConfig, trainer: &Trainer<'_>) -> String {
     let model = trainer.model().config();
     let word = |value: &dyn std::fmt::Debug| format!("{value:?}").to_lowercase();
-    let mut words = vec![word(&model.activation)];
+    let mut words = vec![word(&config.activation)];
     if model.model.has(Capability::Encoder) {
         let kl = if model.model.has(Capability::WeightedKl) { format!(" + {} kl", config.beta) } else { String::new() };
         words.push(word(&model.loss) + &kl);
@@ -201,6 +201,6 @@ fn model_line(config: &TrainConfig, trainer: &Trainer<'_>) -> String {
     if model.model.has(Capability::ImportanceSamples) {
         words.push(format!("{} samples", model.samples));
     }
-    let (shape, count) = (model.sizes(true), thousands(trainer.model().layout().count()));
+    let (shape, count) = (model.sizes(), thousands(trainer.model().layout().count()));
     format!("model: {} {shape}, {}, {count} parameters", model.model.name(), words.join(", "))
 }

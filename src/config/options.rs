@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::option::{ConfigOption, activation, choice, data, list, parsed, sizes, switch};
 use super::rules::{above_zero, at_least_one, below_one, from_zero, if_given, noise, share};
-use super::{BetaSchedule, Binarise, ImageSide, RateSchedule};
+use super::{BetaSchedule, Binarise, ImageSide, Network, RateSchedule, networks};
 use crate::backend::Precision;
 use crate::data::{Background, Channels, DataSource, Header, Scale};
 use crate::models::Capability::{Encoder, RankingLoss, WeightedKl};
@@ -48,16 +48,21 @@ fn vae() -> ModelConfig {
 options! {
     /// Kind of model.
     model: ModelKind = vae().model, choice::<ModelKind>("MODEL").measures();
-    /// Sizes of the encoder's hidden layers, as 400 or 512,256, or none; the decoder has them in reverse.
-    hidden: Vec<usize> = vae().encoder, sizes();
-    /// Sizes of the encoder's (a GAN's discriminator's) hidden layers, where they differ.
-    encoder: Option<Vec<usize>> = None, sizes();
-    /// Sizes of the decoder's (a GAN's generator's) hidden layers, where they differ.
-    decoder: Option<Vec<usize>> = None, sizes();
+    /// Channels of convolutions, as 32,64,128, each of which halves the image; the decoder has them in reverse.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    conv: Vec<usize> = Vec::new(), sizes().unset("none").checked(networks::conv);
+    /// Side of the convolutions' kernels.
+    kernel: usize = 4, parsed::<usize>("N").checked(networks::kernel);
+    /// Sizes of the encoder's dense hidden layers, as 400 or 512,256, or none; the decoder has them in reverse.
+    hidden: Option<Vec<usize>> = None, sizes().unset("400, or none with --conv");
+    /// The encoder's (a GAN's discriminator's) layers, where they differ: sizes of dense ones, or in a file layers by name.
+    encoder: Option<Network> = None, sizes();
+    /// The decoder's (a GAN's generator's) layers, where they differ: sizes of dense ones, or in a file layers by name.
+    decoder: Option<Network> = None, sizes();
     /// Dimensions of the latent.
     latent: usize = vae().latent, parsed::<usize>("N");
     /// Activation of hidden layers: identity, relu, leaky-relu, tanh, sigmoid or softplus.
-    activation: Activation = vae().activation, activation();
+    activation: Activation = Activation::Relu, activation();
     /// Activation of a code without noise.
     code_activation: Activation = vae().code_activation, activation();
     /// Reconstruction loss.

@@ -3,13 +3,18 @@
 use crate::error::{Error, Result};
 use toml::Table;
 
+/// The text of a preset's file.
+macro_rules! preset_text {
+    ($name:literal) => {
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/presets/", $name, ".toml"))
+    };
+}
+pub(crate) use preset_text;
+
 macro_rules! presets {
     ($($name:literal),+ $(,)?) => {
         /// Names and texts, in the order of the README's table.
-        pub const PRESETS: &[(&str, &str)] = &[$((
-            $name,
-            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/assets/presets/", $name, ".toml")),
-        )),+];
+        pub const PRESETS: &[(&str, &str)] = &[$(($name, preset_text!($name))),+];
     };
 }
 
@@ -28,6 +33,8 @@ presets![
     "burda-vae",
     "burda-iwae-5",
     "burda-iwae-50",
+    "keras-conv",
+    "conv-64",
 ];
 
 /// The keys of a preset.

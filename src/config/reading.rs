@@ -63,6 +63,12 @@ impl TrainConfig {
             let reason = if data.table { "a table is no image".to_owned() } else { format!("its images are {size}") };
             return Err(Error::Usage(format!("--augment {augment} does not fit {}: {reason}", data.name)));
         }
+        if data.table && self.is_convolutional() {
+            return Err(Error::Usage(format!(
+                "{} is a table, whose columns are no pixels: convolutions (--conv, or layers named so) are for images",
+                data.name
+            )));
+        }
         let count = data.train.count();
         if self.batch_size > count {
             return Err(Error::Usage(format!(

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use super::Network;
 use super::{Binarise, TrainConfig, options};
 use crate::error::{Error, Result};
 use crate::ops::Noise;
@@ -58,7 +59,12 @@ impl TrainConfig {
     pub fn validate(&self) -> Result<()> {
         let default = TrainConfig::default();
         options().try_for_each(|option| option.check(self, &default))?;
-        self.architecture(1).validate()
+        let options = TrainConfig { encoder: Some(Network::Sizes(Vec::new())), ..self.clone() };
+        match self.is_convolutional() {
+            // Whether layers fit is known with the images.
+            true => TrainConfig { decoder: options.encoder.clone(), ..options }.architecture([1; 3])?.check_options(),
+            false => self.architecture([1; 3])?.validate(),
+        }
     }
 
     /// Checks that `changed` keeps all that a resumed run must keep. Other than epochs, patience, device and data, it may
@@ -116,9 +122,9 @@ mod tests {
         let gan = TrainConfig { model: ModelKind::Gan, ..base.clone() };
         let ae = TrainConfig { model: ModelKind::Ae, ..base.clone() };
         let wrong = [
-            ("--encoder", TrainConfig { hidden: vec![4, 0], ..base.clone() }),
-            ("--encoder", TrainConfig { hidden: vec![1; 1001], ..base.clone() }),
-            ("--decoder", TrainConfig { decoder: Some(vec![usize::MAX]), ..base.clone() }),
+            ("--encoder", TrainConfig { hidden: Some(vec![4, 0]), ..base.clone() }),
+            ("--encoder", TrainConfig { hidden: Some(vec![1; 1001]), ..base.clone() }),
+            ("--decoder", TrainConfig { decoder: Some(Network::Sizes(vec![usize::MAX])), ..base.clone() }),
             ("--latent", TrainConfig { latent: 0, ..base.clone() }),
             ("--batch-size", TrainConfig { batch_size: 0, ..base.clone() }),
             ("--epochs", TrainConfig { epochs: 0, ..base.clone() }),

@@ -58,6 +58,8 @@ impl TryFrom<Table> for Training {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::models::Layer;
+    use crate::ops::Activation;
 
     #[test]
     fn what_decides_the_numbers_is_kept_and_nothing_else() {
@@ -66,10 +68,11 @@ mod tests {
         assert!(json.contains("\"clip-norm\":0.3") && !json.contains("epochs") && !json.contains("model"), "{json}");
         let read: Training = serde_json::from_str(&json).unwrap();
         assert_eq!(read, Training::of(&config).unwrap());
-        let model = ModelConfig { latent: 3, samples: 5, encoder: vec![4], ..ModelConfig::vae(6) };
+        let model =
+            ModelConfig { latent: 3, samples: 5, encoder: Layer::dense(&[4], Activation::Relu), ..ModelConfig::vae(6) };
         let read = read.config(&model);
         assert_eq!((read.lr, read.clip_norm, read.seed, read.epochs), (0.1, Some(0.3), 9, 10));
-        assert_eq!(read.architecture(6), model);
+        assert_eq!(read.architecture([1, 1, 6]).unwrap(), model);
         for (json, rule) in [("{\"epochs\": 3}", "epochs is no option"), ("{\"lr\": \"x\"}", "expected f64")] {
             let error = serde_json::from_str::<Training>(json).unwrap_err().to_string();
             assert!(error.contains(rule), "{error}");

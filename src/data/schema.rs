@@ -34,13 +34,14 @@ impl Schema {
         Schema { size, white, range: [0.0, most], scaling: None, classes: Vec::new(), columns: Vec::new() }
     }
 
-    /// Whether it is one of examples of so many values.
+    /// Whether it is one of examples of this height, width and channels.
     ///
     /// # Errors
     /// What does not fit.
-    pub(crate) fn check(&self, features: usize) -> Result<(), String> {
-        if self.size.checked_features() != Some(features) || ![1, 3].contains(&self.size.channels) {
-            return Err(format!("images of {} don't have the {features} values of its model", self.size));
+    pub(crate) fn check(&self, image: [usize; 3]) -> Result<(), String> {
+        let features = self.size.checked_features().unwrap_or(0);
+        if self.size.extents() != image || features == 0 || self.size.channels > ImageSize::MOST_CHANNELS {
+            return Err(format!("images of {} are not its model's, of {image:?}", self.size));
         }
         if self.scaling.as_ref().is_some_and(|scaling| !scaling.fits(features)) {
             return Err(format!("its scaling does not fit images of {features} values"));

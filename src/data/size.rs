@@ -12,11 +12,19 @@ pub struct ImageSize {
     pub height: usize,
     /// Pixels in a row.
     pub width: usize,
-    /// Values in a pixel: 1 (grey) or 3 (red, green, blue).
+    /// Values in a pixel: 1 (grey), 3 (red, green, blue), or any number up to [`ImageSize::MOST_CHANNELS`].
     pub channels: usize,
 }
 
 impl ImageSize {
+    /// The most values in a pixel.
+    pub const MOST_CHANNELS: usize = 16;
+
+    /// Height, width and channels.
+    pub fn extents(&self) -> [usize; 3] {
+        [self.height, self.width, self.channels]
+    }
+
     /// Grey images.
     pub fn grey(height: usize, width: usize) -> ImageSize {
         ImageSize { height, width, channels: 1 }

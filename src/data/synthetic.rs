@@ -48,6 +48,16 @@ impl Dataset {
     }
 }
 
+impl Dataset {
+    /// Made-up images of bytes: `count` training images of this size, and as many test images, each value uniform.
+    pub fn noise(size: ImageSize, count: usize) -> Dataset {
+        let bytes = |real: f32| (256.0 * real) as u8;
+        let sets = Synthetic::Uniform.sets(count, size.features(), 0);
+        let [train, test] = sets.map(|reals| Images::new(size, Values::Bytes(reals.into_iter().map(bytes).collect())));
+        Dataset::new(format!("noise of {size}"), train, test)
+    }
+}
+
 impl Synthetic {
     /// As a reader of files finds it.
     pub(super) fn found(self, count: usize, features: usize, seed: u32) -> Found {

@@ -25,7 +25,7 @@ fn archive(tensors: &[Tensor<'_>]) -> std::io::Result<Vec<u8>> {
     let mut bytes = Cursor::new(Vec::new());
     let mut archive = NpzWriter::new(&mut bytes);
     for tensor in tensors {
-        let large = size_of_val(tensor.values) >= u32::MAX as usize / 2; // to zip, from 4 GiB on, .npy's header counted
+        let large = size_of_val(&*tensor.values) >= u32::MAX as usize / 2; // to zip, from 4 GiB on, .npy's header counted
         // No time of day: the same weights give the same bytes.
         let options = FileOptions::default().last_modified_time(DateTime::default()).large_file(large);
         let f4 = npyz::DType::Plain("<f4".parse().expect("NumPy's name of a little-endian f32"));

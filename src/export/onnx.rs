@@ -1,7 +1,7 @@
 //! A model's graphs as ONNX: the same graph that the back-ends run, node for node, so that what a decoder's file computes is
 //! what `vae-gpu decode` computes.
 //!
-//! One product and its bias become one `Gemm`, an activation a node of its own, which is how PyTorch's exporter writes
+//! One product and its bias become one `Gemm`, a convolution and its bias one `Conv` or `ConvTranspose`, an activation a node of its own, which is how PyTorch's exporter writes
 //! `nn.Sequential` and what other tools' optimisers look for. Operators are those of opset 17 (2022), which runtimes of
 //! all makes have.
 
@@ -17,7 +17,9 @@ use super::proto::{
 use crate::error::{Error, Result, graph_error};
 use crate::graph::{Graph, NodeId, Source};
 use crate::models::{Capability, Deviation};
-use crate::ops::{Activation, BiasActivation, Matmul, Narrow, Op, Transpose};
+use crate::ops::{
+    Activation, BiasActivation, Conv2d, ConvTranspose2d, Epilogue, Matmul, Narrow, Op, Transpose, Window2d,
+};
 use crate::train::Checkpoint;
 use crate::train::tensor::Tensor;
 
@@ -163,6 +165,7 @@ impl<'a> Translator<'a> {
         let name = match &node.source {
             Source::Parameter(parameter) => self.parameter(parameter.0),
             Source::Op(op) => self.op(op, &node.inputs, name)?,
+            Source::View => self.view(id, node.inputs[0], name)?,
             other => return graph_error(format!("{other:?} can't be in an ONNX file")),
         };
         self.names.insert(id, name.clone());
@@ -189,6 +192,9 @@ impl<'a> Translator<'a> {
                     Some((Op::Matmul(product), of)) if product == Matmul::new(product.transpose) => {
                         self.gemm(product.transpose, &[of[0], of[1], inputs[1]], name_of_sum)?
                     }
+                    Some((op @ (Op::Conv2d(_) | Op::ConvTranspose2d(_)), of)) => {
+                        self.convolution(&op, &[of[0], of[1], inputs[1]], name_of_sum)?
+                    }
                     _ => {
                         let terms = [self.value(inputs[0])?, self.value(inputs[1])?];
                         self.emit("Add", &terms, Vec::new(), name_of_sum)
@@ -199,6 +205,7 @@ impl<'a> Translator<'a> {
                     None => Ok(sum),
                 }
             }
+            Op::Conv2d(_) | Op::ConvTranspose2d(_) => self.convolution(op, inputs, name),
             Op::Narrow(slice) => match self.op_of(inputs[0]) {
                 // A deviation rather than its logarithm: ONNX has an operator for it.
                 Some((Op::SoftplusPosterior(_), of)) if slice.start > 0 => {
@@ -230,14 +237,70 @@ impl<'a> Translator<'a> {
         Ok(self.emit("Gemm", &inputs, attributes, name))
     }
 
+    /// A convolution of what lies before it, with a bias where there is a third input.
+    fn convolution(&mut self, op: &Op, inputs: &[NodeId], name: Option<String>) -> Result<String> {
+        let (operator, window, more) = match op {
+            Op::Conv2d(Conv2d { window, epilogue: Epilogue::Store }) => ("Conv", window, None),
+            Op::ConvTranspose2d(ConvTranspose2d { window, size, epilogue: Epilogue::Store }) => {
+                let positions = size.map(|extent| window.positions(extent));
+                let padding = [0, 1].map(|axis| size[axis] - window.least_extent(positions[axis]));
+                ("ConvTranspose", window, Some(integers("output_padding", &padding)))
+            }
+            other => return graph_error(format!("fused {} has no translation to ONNX", other.name())),
+        };
+        let Window2d { kernel, stride, padding, dilation } = *window;
+        let mut attributes = vec![
+            integers("kernel_shape", &[kernel; 2]),
+            integers("strides", &[stride; 2]),
+            integers("pads", &[padding; 4]),
+            integers("dilations", &[dilation; 2]),
+        ];
+        attributes.extend(more);
+        let inputs = inputs.iter().map(|&input| self.value(input)).collect::<Result<Vec<_>>>()?;
+        Ok(self.emit(operator, &inputs, attributes, name))
+    }
+
+    /// Images from vectors, or the reverse. ONNX's images have their channels first, and so have the weights of dense layers
+    /// beside them; what comes from outside or goes there has them last.
+    fn view(&mut self, id: NodeId, root: NodeId, name: Option<String>) -> Result<String> {
+        let (of, from) = (self.value(root)?, self.graph.shape(root));
+        let outside = matches!(self.graph.node(root).source, Source::Input(_));
+        let goes_out = self.graph.outputs().iter().any(|(_, output)| *output == id);
+        match (from.extents(), self.graph.shape(id).extents()) {
+            (&[_, _], &[_, height, width, channels]) if outside && channels > 1 => {
+                let images = self.reshape(of, &[height, width, channels], None);
+                Ok(self.emit("Transpose", &[images], vec![integers("perm", &[0, 3, 1, 2])], name))
+            }
+            (&[_, _], &[_, height, width, channels]) => Ok(self.reshape(of, &[channels, height, width], name)),
+            (&[_, height, width, channels], &[_, features]) if goes_out && channels > 1 && height * width > 1 => {
+                let images = self.emit("Transpose", &[of], vec![integers("perm", &[0, 2, 3, 1])], None);
+                Ok(self.reshape(images, &[features], name))
+            }
+            (&[_, ..], &[_, features]) => Ok(self.reshape(of, &[features], name)),
+            (from, to) => graph_error(format!("a view of {from:?} as {to:?} has no translation to ONNX")),
+        }
+    }
+
+    /// A batch of examples in this shape.
+    fn reshape(&mut self, of: String, example: &[usize], name: Option<String>) -> String {
+        let shape: Vec<i64> = std::iter::once(-1).chain(example.iter().map(|&extent| extent as i64)).collect();
+        let shape = self.constant(format!("reshape_{}.shape", self.nodes.len()), &shape);
+        self.emit("Reshape", &[of, shape], Vec::new(), name)
+    }
+
+    /// Integers that a node reads.
+    fn constant(&mut self, name: String, values: &[i64]) -> String {
+        let raw_data = Some(values.iter().flat_map(|value| value.to_le_bytes()).collect());
+        let dims = vec![values.len() as i64];
+        self.initializers.push(TensorProto { dims, data_type: Some(INT64), name: Some(name.clone()), raw_data });
+        name
+    }
+
     fn slice(&mut self, slice: Narrow, x: NodeId, name: Option<String>) -> Result<String> {
         let Narrow { start, count } = slice;
         let mut inputs = vec![self.value(x)?];
         for (what, value) in [("start", start), ("end", start + count), ("axis", 1)] {
-            let name = format!("slice_{}.{what}", self.nodes.len());
-            let raw_data = Some((value as i64).to_le_bytes().to_vec());
-            inputs.push(name.clone());
-            self.initializers.push(TensorProto { dims: vec![1], data_type: Some(INT64), name: Some(name), raw_data });
+            inputs.push(self.constant(format!("slice_{}.{what}", self.nodes.len()), &[value as i64]));
         }
         Ok(self.emit("Slice", &inputs, Vec::new(), name))
     }
@@ -266,7 +329,12 @@ fn end(activation: Activation) -> Option<(&'static str, Vec<Attribute>)> {
             let alpha = Activation::LeakyRelu.slope(-1.0_f32);
             Some((
                 "LeakyRelu",
-                vec![Attribute { name: Some("alpha".to_owned()), f: Some(alpha), i: None, kind: Some(1) }],
+                vec![Attribute {
+                    name: Some("alpha".to_owned()),
+                    f: Some(alpha),
+                    kind: Some(1),
+                    ..Attribute::default()
+                }],
             ))
         }
         Activation::Tanh => Some(("Tanh", Vec::new())),
@@ -276,5 +344,10 @@ fn end(activation: Activation) -> Option<(&'static str, Vec<Attribute>)> {
 }
 
 fn integer(name: &str, value: i64) -> Attribute {
-    Attribute { name: Some(name.to_owned()), f: None, i: Some(value), kind: Some(2) }
+    Attribute { name: Some(name.to_owned()), i: Some(value), kind: Some(2), ..Attribute::default() }
+}
+
+fn integers(name: &str, values: &[usize]) -> Attribute {
+    let ints = values.iter().map(|&value| value as i64).collect();
+    Attribute { name: Some(name.to_owned()), ints, kind: Some(7), ..Attribute::default() }
 }

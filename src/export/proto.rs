@@ -1,4 +1,4 @@
-//! The part of ONNX's protocol-buffer messages that a network of dense layers needs, declared by hand: field numbers are
+//! The part of ONNX's protocol-buffer messages that networks need, declared by hand: field numbers are
 //! those of `onnx.proto` (IR version 8). A field of a `oneof` is an optional one here, which has the same bytes.
 
 use prost::Message;
@@ -76,7 +76,9 @@ pub(super) struct Attribute {
     pub(super) f: Option<f32>,
     #[prost(int64, optional, tag = "3")]
     pub(super) i: Option<i64>,
-    /// `AttributeProto.AttributeType`: 1 where `f` holds the value, 2 where `i` does.
+    #[prost(int64, repeated, packed = "false", tag = "8")]
+    pub(super) ints: Vec<i64>,
+    /// `AttributeProto.AttributeType`: 1 where `f` holds the value, 2 where `i` does, 7 where `ints` do.
     #[prost(int32, optional, tag = "20")]
     pub(super) kind: Option<i32>,
 }

@@ -49,7 +49,7 @@ impl Algorithm {
             // Mesa 22.3 does not finish compiling the subgroup kernel of m = n = k = 1 with a gathered operand.
             _ if profile.software && profile.subgroups_of_eight && size != [1; 3] => Algorithm::Subgroups,
             _ if profile.software => Algorithm::Registers,
-            _ if Algorithm::Tiled.groups(m, n) < FULL_OCCUPANCY_WORKGROUPS => Algorithm::Split,
+            _ if Algorithm::Tiled.groups(m, n, 1) < FULL_OCCUPANCY_WORKGROUPS => Algorithm::Split,
             _ => Algorithm::Tiled,
         }
     }
@@ -72,10 +72,10 @@ impl Algorithm {
         format!("{} or {last}", others.join(", "))
     }
 
-    /// Its kernel, without operands and epilogue, for a result of `m` rows and `n` columns.
-    pub(super) fn kernel(self, m: usize, n: usize) -> Kernel {
+    /// Its kernel, without operands and epilogue, for so many results of `m` rows and `n` columns.
+    pub(super) fn kernel(self, m: usize, n: usize, parts: usize) -> Kernel {
         let entry = if self == Algorithm::Subgroups { Entry::RunSubgroup } else { Entry::Run };
-        Kernel::new(self.fragments(), entry, self.workgroup(), Grid::Workgroups(self.groups(m, n)))
+        Kernel::new(self.fragments(), entry, self.workgroup(), Grid::Workgroups(self.groups(m, n, parts)))
     }
 
     /// Invocations a workgroup.
@@ -111,14 +111,13 @@ impl Algorithm {
         matches!(self, Algorithm::Subgroups | Algorithm::Tiled | Algorithm::Split)
     }
 
-    /// Workgroups for a result of `m` rows and `n` columns.
-    fn groups(self, m: usize, n: usize) -> usize {
+    /// Workgroups for so many results of `m` rows and `n` columns.
+    fn groups(self, m: usize, n: usize, parts: usize) -> usize {
         match self {
-            Algorithm::Naive => (m * n.div_ceil(4)).div_ceil(64),
-            Algorithm::Registers => (m.div_ceil(16) * n.div_ceil(8)).div_ceil(8),
-            Algorithm::Subgroups => m.div_ceil(32) * n.div_ceil(32),
-            Algorithm::Tiled => m.div_ceil(64) * n.div_ceil(64),
-            Algorithm::Split => m.div_ceil(32) * n.div_ceil(32),
+            Algorithm::Naive => (parts * m * n.div_ceil(4)).div_ceil(64),
+            Algorithm::Registers => (parts * m.div_ceil(16) * n.div_ceil(8)).div_ceil(8),
+            Algorithm::Subgroups | Algorithm::Split => parts * m.div_ceil(32) * n.div_ceil(32),
+            Algorithm::Tiled => parts * m.div_ceil(64) * n.div_ceil(64),
         }
     }
 }

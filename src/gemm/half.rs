@@ -20,12 +20,12 @@ pub struct Half {
 const SUBGROUPS: usize = 4;
 
 impl Half {
-    /// Its kernel, without operands and epilogue, for a result of `m` rows and `n` columns; A is multiplied by `a_scale` before it
+    /// Its kernel, without operands and epilogue, for so many results of `m` rows and `n` columns; A is multiplied by `a_scale` before it
     /// is rounded.
-    pub(super) fn kernel(self, m: usize, n: usize, a_scale: usize) -> Kernel {
+    pub(super) fn kernel(self, m: usize, n: usize, parts: usize, a_scale: usize) -> Kernel {
         let matrices = if self.side == 8 { fragment!("gemm/matrix_8.wgsl") } else { fragment!("gemm/matrix_16.wgsl") };
         let fragments = vec![fragment!("gemm/half.wgsl"), fragment!("gemm/square_tile.wgsl"), matrices];
-        let groups = m.div_ceil(SUBGROUPS * self.side) * n.div_ceil(SUBGROUPS * self.side);
+        let groups = parts * m.div_ceil(SUBGROUPS * self.side) * n.div_ceil(SUBGROUPS * self.side);
         let workgroup = SUBGROUPS * self.subgroup;
         Kernel::new(fragments, Entry::Main, workgroup, Grid::Workgroups(groups))
             .constant("WORKGROUP", workgroup)

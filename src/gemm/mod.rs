@@ -3,10 +3,10 @@
 //! A kernel is an algorithm, a loader for each operand and an epilogue, each of them plain WGSL files. The
 //! [`Algorithm`] is chosen here, from the size and the device; a [`Loader`] says how an operand is read, stored
 //! ([`Dense`]) or computed from what is stored; the epilogue transforms and stores the sums. `tests/gemm.rs` has image
-//! patches as a loader: a convolution would be no more.
+//! patches as a loader that nothing here has heard of.
 //!
-//! An element's address is the sum of a part of its row (of B: its column) and a part of its k, so that an algorithm computes
-//! each part once. Algorithms that stage tiles in workgroup memory load vec4s: four rows (of B: columns) at one k. Where the
+//! Where an element is found (`OffsetA`, `OffsetB`: an address, or more) is the sum of an offset of its row (of B: its column)
+//! and one of its k, so that an algorithm computes each once. Algorithms that stage tiles in workgroup memory load vec4s: four rows (of B: columns) at one k. Where the
 //! operand is stored with these side by side, as both are of a weight gradient, a vec4 is one load; where it is k-contiguous it
 //! is four, whose cache lines neighbours share.
 
@@ -31,8 +31,8 @@ pub enum Side {
 
 /// How a kernel reads an operand.
 pub trait Loader {
-    /// Links what defines `a_row(row)`, `a_k(k)` and `load_a(a_row + a_k)`, or of B `b_col(col)`, `b_k(k)` and
-    /// `load_b(b_col + b_k)`.
+    /// Links what defines the type `OffsetA`, `a_row(row)`, `a_k(k)` and `load_a(a_row + a_k)`, or of B `OffsetB`,
+    /// `b_col(col)`, `b_k(k)` and `load_b(b_col + b_k)`.
     fn link(&self, kernel: Kernel, side: Side) -> Kernel;
 
     /// Whether elements of successive k lie side by side.
@@ -76,6 +76,20 @@ impl Loader for Dense {
     }
 }
 
+/// GEMMs of one size that share a dispatch, as the phases of a transposed convolution do.
+#[derive(Clone, Copy)]
+pub struct Parts<'p> {
+    /// How many.
+    pub count: usize,
+    /// Links what defines `part_of(tile, tiles)`, `begin(part)` and `finish(row, col, sums)`, as `gemm/whole.wgsl` does.
+    pub link: &'p dyn Fn(Kernel) -> Kernel,
+}
+
+impl Parts<'_> {
+    /// One GEMM.
+    pub const WHOLE: Parts<'static> = Parts { count: 1, link: &|kernel| kernel.link(fragment!("gemm/whole.wgsl")) };
+}
+
 /// A product to compute.
 pub struct Problem<'p> {
     /// `[m, n, k]`.
@@ -84,8 +98,10 @@ pub struct Problem<'p> {
     pub a: &'p dyn Loader,
     /// How B is read.
     pub b: &'p dyn Loader,
-    /// Links what defines `epilogue(row, col, sums)` for up to four columns of a row.
+    /// Links what defines `epilogue(row, col, sums)` for up to four columns of a row, which [`Parts`] calls.
     pub epilogue: &'p dyn Fn(Kernel) -> Kernel,
+    /// GEMMs of this size that a dispatch computes.
+    pub parts: Parts<'p>,
     /// What A is multiplied by before it is rounded to f16, about: a gradient of a mean over many examples is small.
     pub a_scale: usize,
 }
@@ -95,14 +111,14 @@ impl Problem<'_> {
     pub fn kernel(&self, profile: &DeviceProfile) -> Kernel {
         let [m, n, k] = self.size;
         let (kernel, by_vec4) = match profile.half {
-            Some(half) => (half.kernel(m, n, self.a_scale), false),
+            Some(half) => (half.kernel(m, n, self.parts.count, self.a_scale), false),
             None => {
                 let algorithm = Algorithm::choose(profile, self.size);
-                (algorithm.kernel(m, n), algorithm.reads_by_vec4())
+                (algorithm.kernel(m, n, self.parts.count), algorithm.reads_by_vec4())
             }
         };
         let kernel = kernel.link(fragment!("gemm/extents.wgsl")).constant("M", m).constant("N", n).constant("K", k);
-        let kernel = linked(kernel, self.a, Side::A, by_vec4);
+        let kernel = linked((self.parts.link)(kernel), self.a, Side::A, by_vec4);
         (self.epilogue)(linked(kernel, self.b, Side::B, by_vec4))
     }
 }

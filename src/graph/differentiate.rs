@@ -16,18 +16,21 @@ pub fn differentiate(graph: &mut Graph, value: NodeId, seed: NodeId, targets: &[
     for index in (0..=value.0).rev() {
         let Some(d_output) = gradients[index] else { continue };
         let node = graph.node(NodeId(index)).clone();
-        let Source::Op(op) = &node.source else { continue };
         let wanted: Vec<bool> = node.inputs.iter().map(|input| needs[input.0]).collect();
         if !wanted.contains(&true) {
             continue;
         }
-        let d_inputs = op.gradient(&mut Backward {
-            nodes: graph,
-            inputs: &node.inputs,
-            output: NodeId(index),
-            d_output,
-            wanted: &wanted,
-        })?;
+        let d_inputs = match &node.source {
+            Source::Op(op) => op.gradient(&mut Backward {
+                nodes: graph,
+                inputs: &node.inputs,
+                output: NodeId(index),
+                d_output,
+                wanted: &wanted,
+            })?,
+            Source::View => vec![Some(graph.reshape(d_output, graph.shape(node.inputs[0]))?)],
+            _ => continue,
+        };
         for ((input, d_input), wanted) in node.inputs.iter().zip(d_inputs).zip(wanted) {
             let (Some(d_input), true) = (d_input, wanted) else { continue };
             let slot = &mut gradients[input.0];

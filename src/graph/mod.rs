@@ -14,7 +14,7 @@ mod parameters;
 
 pub use crate::ops::{Backward, NodeId};
 pub use differentiate::differentiate;
-pub use parameters::{GRADIENTS, Init, PARAMETERS, Parameter, ParameterId, ParameterLayout};
+pub use parameters::{ChannelsFirst, GRADIENTS, Init, PARAMETERS, Parameter, ParameterId, ParameterLayout};
 
 use crate::error::{Result, graph_error};
 use crate::ops::{Activation, Factor, Nodes, Op, Order, Pixels, RECORDED, Transpose};
@@ -37,6 +37,8 @@ pub enum Source {
     Op(Op),
     /// Computed along with the value of its one input, by the same op. Only fusion makes these.
     Secondary,
+    /// The elements of its one input, which is no view itself, in another shape; see [`Graph::reshape`].
+    View,
 }
 
 /// One value: where it comes from, what it is computed from, its shape.
@@ -152,7 +154,7 @@ impl Graph {
         }
         for &updated in inputs.iter().take(op.effect().updated()) {
             let source = &self.node(updated).source;
-            if matches!(source, Source::Op(_) | Source::Secondary | Source::Dataset(_)) {
+            if matches!(source, Source::Op(_) | Source::Secondary | Source::View | Source::Dataset(_)) {
                 let name = op.name();
                 return graph_error(format!(
                     "{name}: it updates {source:?}: that must be an input the host writes, a parameter or a part of an \
@@ -162,8 +164,36 @@ impl Graph {
         }
         let shapes: Vec<Shape> = inputs.iter().map(|&i| self.shape(i)).collect();
         let shape = op.shape(&shapes)?;
-        self.nodes.push(Node { source: Source::Op(op), inputs: inputs.to_vec(), shape, dtype: DType::F32 });
-        Ok(NodeId(self.nodes.len() - 1))
+        Ok(self.push(Node { source: Source::Op(op), inputs: inputs.to_vec(), shape, dtype: DType::F32 }))
+    }
+
+    /// The same elements in another shape: no work, and no memory of its own.
+    ///
+    /// # Errors
+    /// Where the numbers of elements differ, or the value is a data set.
+    pub fn reshape(&mut self, id: NodeId, shape: Shape) -> Result<NodeId> {
+        let Node { source, shape: found, .. } = self.node(id);
+        if *found == shape {
+            return Ok(id);
+        }
+        if found.len() != shape.len() || matches!(source, Source::Dataset(_)) {
+            return graph_error(format!(
+                "reshape: {found} to {shape}: it must be a value other than a data set, of as many elements"
+            ));
+        }
+        let root = self.root(id);
+        if self.shape(root) == shape {
+            return Ok(root);
+        }
+        Ok(self.push(Node { source: Source::View, inputs: vec![root], shape, dtype: DType::F32 }))
+    }
+
+    /// The value that holds a value's elements: of a view what it shows, else the value itself.
+    pub fn root(&self, id: NodeId) -> NodeId {
+        match self.node(id) {
+            Node { source: Source::View, inputs, .. } => inputs[0],
+            _ => id,
+        }
     }
 
     /// Places a parameter's gradient in the arena of [`GRADIENTS`], where an update reads it, and computes it for that.
@@ -206,6 +236,12 @@ impl Graph {
     /// `activation(x + bias)`; bias is `[cols]`.
     pub fn bias_activation(&mut self, x: NodeId, bias: NodeId, activation: Activation) -> Result<NodeId> {
         self.apply(crate::ops::BiasActivation { activation }.into(), &[x, bias])
+    }
+
+    /// `activation(x)`.
+    pub fn activation(&mut self, x: NodeId, activation: Activation) -> Result<NodeId> {
+        let none = self.apply(crate::ops::Constant::new(0.0, Shape::of([self.shape(x).cols()])).into(), &[])?;
+        self.bias_activation(x, none, activation)
     }
 
     /// `a + factor * b`.
@@ -278,7 +314,11 @@ impl Graph {
         if let Some(found) = self.nodes.iter().position(same) {
             return NodeId(found);
         }
-        self.nodes.push(Node { source, inputs: Vec::new(), shape, dtype });
+        self.push(Node { source, inputs: Vec::new(), shape, dtype })
+    }
+
+    fn push(&mut self, node: Node) -> NodeId {
+        self.nodes.push(node);
         NodeId(self.nodes.len() - 1)
     }
 }

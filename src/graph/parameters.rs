@@ -6,6 +6,7 @@
 use crate::error::{Result, graph_error};
 use crate::rng::{Draw, Stream};
 use crate::tensor::Shape;
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// The arena of the parameters.
@@ -50,12 +51,59 @@ impl Init {
 pub struct Parameter {
     /// PyTorch's name for it: `encoder.0.weight`.
     pub name: String,
-    /// Weights are `[out, in]`, biases `[out]`.
+    /// Weights are `[out, in]` or `[out, kernel, kernel, in]`, biases `[out]`.
     pub shape: Shape,
     /// Elements before it in each arena.
     pub offset: usize,
     /// How it begins.
     pub init: Init,
+    /// The shape that files give it.
+    pub file_shape: Vec<usize>,
+    /// What files have in another order.
+    orders: Vec<ChannelsFirst>,
+}
+
+/// Values `[before, pixels, channels, behind]`, which files have as `[before, channels, pixels, behind]`: here a pixel's
+/// channels lie side by side, PyTorch keeps each channel's pixels together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChannelsFirst {
+    /// Extents before an image.
+    pub before: usize,
+    /// Pixels of an image, or taps of a kernel.
+    pub pixels: usize,
+    /// Channels of an image.
+    pub channels: usize,
+    /// Extents behind an image.
+    pub behind: usize,
+}
+
+impl ChannelsFirst {
+    /// Where a file has the element that is at `index` here.
+    fn in_file(self, index: usize) -> usize {
+        let ChannelsFirst { pixels, channels, behind, .. } = self;
+        let (rest, last) = (index / behind, index % behind);
+        let (channel, pixel, first) = (rest % channels, rest / channels % pixels, rest / channels / pixels);
+        ((first * channels + channel) * pixels + pixel) * behind + last
+    }
+}
+
+impl Parameter {
+    /// The values in the order of files.
+    pub fn to_file<'v>(&self, values: &'v [f32]) -> Cow<'v, [f32]> {
+        self.orders.iter().fold(Cow::Borrowed(values), |values, order| {
+            let mut ordered = vec![0.0; values.len()];
+            values.iter().enumerate().for_each(|(index, &value)| ordered[order.in_file(index)] = value);
+            Cow::Owned(ordered)
+        })
+    }
+
+    /// Brings values from the order of files to the one here.
+    pub fn from_file(&self, values: &mut [f32]) {
+        for order in self.orders.iter().rev() {
+            let of_file = values.to_vec();
+            values.iter_mut().enumerate().for_each(|(index, value)| *value = of_file[order.in_file(index)]);
+        }
+    }
 }
 
 /// Where each parameter lies in an arena.
@@ -68,9 +116,22 @@ pub struct ParameterLayout {
 impl ParameterLayout {
     /// Adds a parameter at the end.
     pub fn declare(&mut self, name: impl Into<String>, shape: Shape, init: Init) -> ParameterId {
-        self.parameters.push(Parameter { name: name.into(), shape, offset: self.len, init });
+        let file_shape = shape.extents().to_vec();
+        let parameter = Parameter { name: name.into(), shape, offset: self.len, init, file_shape, orders: Vec::new() };
+        self.parameters.push(parameter);
         self.len = (self.len + shape.len()).next_multiple_of(ALIGNMENT);
         ParameterId(self.parameters.len() - 1)
+    }
+
+    /// Says that files give a parameter this shape and have its channels first; a second order applies to the values that the first
+    /// gives.
+    pub fn stored(&mut self, id: ParameterId, file_shape: &[usize], order: ChannelsFirst) {
+        let parameter = &mut self.parameters[id.0];
+        let ChannelsFirst { before, pixels, channels, behind } = order;
+        let elements: usize = file_shape.iter().product();
+        debug_assert!(elements == parameter.shape.len() && elements == before * pixels * channels * behind);
+        parameter.file_shape = file_shape.to_vec();
+        parameter.orders.push(order);
     }
 
     /// The parameter behind an id.
@@ -146,5 +207,31 @@ impl ParameterLayout {
             }
         }
         arena
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_have_channels_first() {
+        let mut layout = ParameterLayout::default();
+        let conv = layout.declare("conv", Shape::of([2, 1, 2, 3]), Init::Zero); // [out, kernel, kernel, in]
+        layout.stored(conv, &[2, 3, 1, 2], ChannelsFirst { before: 2, pixels: 2, channels: 3, behind: 1 });
+        let values: Vec<f32> = (0..12).map(|value| value as f32).collect();
+        let parameter = layout.get(conv);
+        assert_eq!(*parameter.to_file(&values), [0.0, 3.0, 1.0, 4.0, 2.0, 5.0, 6.0, 9.0, 7.0, 10.0, 8.0, 11.0]);
+        // Rows are pixels (2) of channels (2), columns likewise: both axes are brought into order.
+        let dense = layout.declare("dense", Shape::new(4, 4), Init::Zero);
+        layout.stored(dense, &[4, 4], ChannelsFirst { before: 4, pixels: 2, channels: 2, behind: 1 });
+        layout.stored(dense, &[4, 4], ChannelsFirst { before: 1, pixels: 2, channels: 2, behind: 4 });
+        let values: Vec<f32> = (0..16).map(|value| value as f32).collect();
+        let ordered = layout.get(dense).to_file(&values).into_owned();
+        let rows = [0.0, 8.0, 4.0, 12.0].map(|row| [row, row + 2.0, row + 1.0, row + 3.0]);
+        assert_eq!(ordered, rows.concat());
+        let mut back = ordered;
+        layout.get(dense).from_file(&mut back);
+        assert_eq!(back, values);
     }
 }

@@ -1,7 +1,7 @@
 //! The networks of all autoencoders: encoder, decoder, and the reconstruction loss.
 
 use super::config::{Loss, ModelConfig};
-use super::mlp::Mlp;
+use super::network::Network;
 use crate::error::Result;
 use crate::graph::{Graph, Init, NodeId, ParameterId, ParameterLayout};
 use crate::ops::{Activation, BatchMean, BceLogits, Gaussian, SquaredError};
@@ -10,8 +10,8 @@ use crate::tensor::Shape;
 /// Encoder, decoder, and for [`Loss::Gaussian`] the learned log-variance `decoder.logvar` `[1, 1]`, which begins at 0.
 #[derive(Clone, Debug)]
 pub(super) struct Autoencoder {
-    encoder: Mlp,
-    decoder: Mlp,
+    encoder: Network,
+    decoder: Network,
     logvar: Option<ParameterId>,
     loss: Loss,
     output: Activation,
@@ -21,21 +21,20 @@ pub(super) struct Autoencoder {
 impl Autoencoder {
     /// Declares it with `code` columns at the encoder's end.
     pub(super) fn declare(config: &ModelConfig, layout: &mut ParameterLayout, code: usize) -> Autoencoder {
-        let ModelConfig { features, latent, activation, init, loss, .. } = *config;
-        let around = |first: usize, hidden: &[usize], last: usize| [&[first], hidden, &[last]].concat();
-        let encoder = Mlp::declare(layout, "encoder", &around(features, &config.encoder, code), activation, init);
-        let decoder = Mlp::declare(layout, "decoder", &around(latent, &config.decoder, features), activation, init);
+        let ModelConfig { init, loss, .. } = *config;
+        let encoder = Network::declare(layout, &config.encoder("encoder", code), init);
+        let decoder = Network::declare(layout, &config.decoder("decoder"), init);
         let logvar = (loss == Loss::Gaussian).then(|| layout.declare("decoder.logvar", Shape::SCALAR, Init::Zero));
-        Autoencoder { encoder, decoder, logvar, loss, output: config.output.activation(), features }
+        Autoencoder { encoder, decoder, logvar, loss, output: config.output.activation(), features: config.features() }
     }
 
     /// The encoder.
-    pub(super) fn encoder(&self) -> &Mlp {
+    pub(super) fn encoder(&self) -> &Network {
         &self.encoder
     }
 
     /// The decoder.
-    pub(super) fn decoder(&self) -> &Mlp {
+    pub(super) fn decoder(&self) -> &Network {
         &self.decoder
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::ModelKind;
+use super::{Model, ModelConfig, ModelKind};
 use crate::error::{Error, Result};
 
 /// A property that some models have.
@@ -61,6 +61,12 @@ impl ModelKind {
         self.capabilities().contains(&capability)
     }
 
+    /// Names of what the model records; the first is what training minimises.
+    pub fn terms(self) -> &'static [&'static str] {
+        let small = ModelConfig { model: self, ..ModelConfig::vae(1) };
+        Model::new(small).expect("every model has the default options").terms()
+    }
+
     /// Checks that an option of models with a capability is an option of this one.
     ///
     /// # Errors
@@ -79,7 +85,6 @@ impl ModelKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::{Model, ModelConfig};
 
     #[test]
     fn models_have_what_they_list() {

@@ -5,9 +5,12 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::layer::{LARGEST, Layer};
+use super::network::Layers;
 use super::{Capability, ModelKind};
 use crate::error::{Error, Result};
 use crate::ops::{Activation, Norm};
+use crate::tensor::Shape;
 
 /// Reconstruction loss.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -110,16 +113,14 @@ impl fmt::Display for Penalty {
 pub struct ModelConfig {
     /// Kind of model.
     pub model: ModelKind,
-    /// Pixels of an image.
-    pub features: usize,
-    /// Sizes of the encoder's (the discriminator's) hidden layers, from the image on.
-    pub encoder: Vec<usize>,
-    /// Sizes of the decoder's (the generator's) hidden layers, from the latent on.
-    pub decoder: Vec<usize>,
+    /// Height, width and channels of an image; a table's rows are images of one line.
+    pub image: [usize; 3],
+    /// The encoder's (the discriminator's) layers, from the image on, but for the last, which is dense.
+    pub encoder: Vec<Layer>,
+    /// The decoder's (the generator's) layers, from the latent on; where the last does not give images, a dense one follows.
+    pub decoder: Vec<Layer>,
     /// Dimensions of the latent.
     pub latent: usize,
-    /// Activation of hidden layers.
-    pub activation: Activation,
     /// Activation of a code without noise.
     pub code_activation: Activation,
     /// Reconstruction loss.
@@ -154,21 +155,15 @@ const NEEDS: [(&str, Capability, Differs); 7] = [
     ("loss", Capability::Encoder, |a, b| a.loss != b.loss),
 ];
 
-/// The largest size a layer may have: more than any that trains, and products of two still fit in 64 bits.
-const LARGEST: usize = 1 << 24;
-/// The most hidden layers on a side, so that all parameters together can be counted too.
-const DEEPEST: usize = 1000;
-
 impl ModelConfig {
     /// The default VAE, 784-400-20-400-784, for images of `features` pixels.
     pub fn vae(features: usize) -> ModelConfig {
         ModelConfig {
             model: ModelKind::Vae,
-            features,
-            encoder: vec![400],
-            decoder: vec![400],
+            image: [1, 1, features],
+            encoder: Layer::dense(&[400], Activation::Relu),
+            decoder: Layer::dense(&[400], Activation::Relu),
             latent: 20,
-            activation: Activation::Relu,
             code_activation: Activation::Identity,
             loss: Loss::Bce,
             output: Output::Sigmoid,
@@ -186,18 +181,19 @@ impl ModelConfig {
     /// # Errors
     /// [`Error::Usage`] that names the option, what was found and what is allowed.
     pub fn validate(&self) -> Result<()> {
-        let sizes = [("--encoder", &self.encoder), ("--decoder", &self.decoder)];
-        for (option, sizes) in sizes {
-            if sizes.len() > DEEPEST {
-                let found = sizes.len();
-                return Err(Error::Usage(format!("{option} has {found} layers: there may be at most {DEEPEST}")));
-            }
-            for size in sizes {
-                in_range(option, *size)?;
-            }
-        }
         in_range("--latent", self.latent)?;
-        in_range("features", self.features)?;
+        let features = self.image.iter().try_fold(1_usize, |product, &extent| product.checked_mul(extent));
+        in_range("features", features.unwrap_or(usize::MAX))?;
+        self.encoder("encoder", 2 * self.latent).whole()?;
+        self.decoder("decoder").whole()?;
+        self.check_options()
+    }
+
+    /// [`ModelConfig::validate`] of all but sizes.
+    ///
+    /// # Errors
+    /// As there.
+    pub(crate) fn check_options(&self) -> Result<()> {
         let bad = |option: &str, found: &dyn fmt::Display, allowed: &str| {
             Err(Error::Usage(format!("{option} is {found}: it must be {allowed}")))
         };
@@ -223,24 +219,58 @@ impl ModelConfig {
 
     /// Options that a model does not have may only hold their default.
     fn belongs(&self) -> Result<()> {
-        let default = ModelConfig::vae(self.features);
+        let default = ModelConfig::vae(1);
         let mut given = NEEDS.iter().filter(|(.., differs)| differs(self, &default));
         given.try_for_each(|(key, capability, _)| self.model.check_option(key, *capability))
     }
 
-    /// Layer sizes of the networks from code to code, `400-20-400`; without an encoder from the latent on, with the
-    /// discriminator's: `20-400, discriminator 400`. `ends` adds pixels and logit: `784-400-20-400-784`.
-    pub fn sizes(&self, ends: bool) -> String {
-        let chain = |sizes: &[usize]| sizes.iter().map(usize::to_string).collect::<Vec<_>>().join("-");
-        let end = |size: usize| if ends { vec![size] } else { Vec::new() };
-        let (into, pixels) = ([end(self.features), self.encoder.clone()].concat(), end(self.features));
-        let out = [vec![self.latent], self.decoder.clone(), pixels].concat();
-        let mut text = match self.model.has(Capability::Encoder) {
-            true => chain(&[into.clone(), out].concat()),
-            false => chain(&out),
-        };
+    /// Values of an image.
+    pub fn features(&self) -> usize {
+        self.image.iter().product()
+    }
+
+    /// The network from an image to so many values.
+    pub(super) fn encoder<'c>(&'c self, name: &'c str, out: usize) -> Layers<'c> {
+        Layers {
+            name,
+            option: "encoder",
+            input: Shape::of(self.image),
+            layers: &self.encoder,
+            output: Shape::of([out]),
+        }
+    }
+
+    /// The network from the latent to an image.
+    pub(super) fn decoder<'c>(&'c self, name: &'c str) -> Layers<'c> {
+        let (input, output) = (Shape::of([self.latent]), Shape::of(self.image));
+        Layers { name, option: "decoder", input, layers: &self.decoder, output }
+    }
+
+    /// Layer sizes of the networks from image to image, `784-400-20-400-784`, convolutions as `c32`; without an encoder from the
+    /// latent on, with the discriminator's.
+    pub fn sizes(&self) -> String {
+        let pixels = self.features().to_string();
+        let texts = |layers: &[Layer]| layers.iter().filter_map(Layer::size).collect::<Vec<_>>();
+        let (encoder, mut decoder) = (texts(&self.encoder), texts(&self.decoder));
+        if !matches!(self.decoder("decoder").whole(), Ok((_, layers, _)) if layers.len() == self.decoder.len()) {
+            decoder.push(pixels.clone());
+        }
+        let mut text = ModelConfig::sizes_text(self.model, &[vec![pixels], encoder].concat(), self.latent, &decoder);
         if self.model.has(Capability::Discriminator) {
-            text += &format!(", discriminator {}", chain(&[into, end(1)].concat()));
+            text += "-1";
+        }
+        text
+    }
+
+    /// Sizes between dashes, from image to image, or from the latent on and then the discriminator's.
+    pub(crate) fn sizes_text(model: ModelKind, encoder: &[String], latent: usize, decoder: &[String]) -> String {
+        let latent = [latent.to_string()];
+        let mut text = match model.has(Capability::Encoder) {
+            true => [encoder, &latent, decoder].concat().join("-"),
+            false => [&latent, decoder].concat().join("-"),
+        };
+        if model.has(Capability::Discriminator) {
+            text += &format!(", discriminator {}", encoder.join("-"));
         }
         text
     }

@@ -9,7 +9,7 @@
 //! the generator is poor, and whose discriminator step also moved the generator: here each turn updates its own network.
 
 use super::config::{Loss, ModelConfig};
-use super::mlp::Mlp;
+use super::network::Network;
 use super::{Batch, Capability, Code, Family, Objective, Penalty};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
@@ -20,8 +20,8 @@ use crate::tensor::Shape;
 /// Both networks.
 #[derive(Clone, Debug)]
 pub(super) struct Gan {
-    generator: Mlp,
-    discriminator: Mlp,
+    generator: Network,
+    discriminator: Network,
     /// The first parameter of the discriminator: those before it are the generator's.
     boundary: usize,
     count: usize,
@@ -41,13 +41,11 @@ impl Gan {
     pub(super) const CAPABILITIES: &[Capability] = &[Capability::Prior, Capability::Discriminator, Capability::Penalty];
 
     pub(super) fn declare(config: &ModelConfig, layout: &mut ParameterLayout) -> Gan {
-        let ModelConfig { features, latent, activation, init, penalty, .. } = *config;
+        let ModelConfig { latent, init, penalty, .. } = *config;
         debug_assert_eq!(config.loss, Loss::Bce, "validated");
-        let around = |first: usize, hidden: &[usize], last: usize| [&[first], hidden, &[last]].concat();
-        let generator = Mlp::declare(layout, "generator", &around(latent, &config.decoder, features), activation, init);
+        let generator = Network::declare(layout, &config.decoder("generator"), init);
         let boundary = layout.parameters().len();
-        let discriminator =
-            Mlp::declare(layout, "discriminator", &around(features, &config.encoder, 1), activation, init);
+        let discriminator = Network::declare(layout, &config.encoder("discriminator", 1), init);
         let (count, output) = (layout.parameters().len(), config.output.activation());
         Gan { generator, discriminator, boundary, count, latent, output, penalty }
     }

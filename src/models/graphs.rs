@@ -82,7 +82,7 @@ impl Model {
         self.config.model.has(capability)
     }
 
-    /// The bias of the layer that gives pixels, `[1, features]`.
+    /// The bias of the layer that gives pixels: `[features]`, or `[channels]` of a convolution.
     pub fn output_bias(&self) -> ParameterId {
         self.family.output_bias()
     }
@@ -162,7 +162,7 @@ impl Model {
     /// [`Error::Usage`] where the model has no encoder.
     pub fn encoding(&self, rows: usize) -> Result<Graph> {
         let mut g = Graph::new(self.layout.clone());
-        let x = g.input("x", Shape::new(rows, self.config.features));
+        let x = g.input("x", Shape::new(rows, self.config.features()));
         let code = self.family.encode(&mut g, x)?.ok_or_else(|| self.no_encoder())?;
         g.output("latent", code.mean);
         if let Some(logvar) = code.logvar {
@@ -189,7 +189,7 @@ impl Model {
     /// [`Error::Usage`] where the model has no discriminator.
     pub fn discrimination(&self, rows: usize) -> Result<Graph> {
         let mut g = Graph::new(self.layout.clone());
-        let x = g.input("x", Shape::new(rows, self.config.features));
+        let x = g.input("x", Shape::new(rows, self.config.features()));
         let Some(logit) = self.family.discriminate(&mut g, x)? else {
             let name = self.config.model.name();
             let others = Capability::Discriminator.models();
@@ -205,7 +205,7 @@ impl Model {
     /// [`Error::Usage`] where the model has no encoder.
     pub fn reconstruction(&self, rows: usize) -> Result<Graph> {
         let mut g = Graph::new(self.layout.clone());
-        let x = g.input("x", Shape::new(rows, self.config.features));
+        let x = g.input("x", Shape::new(rows, self.config.features()));
         let code = self.family.encode(&mut g, x)?.ok_or_else(|| self.no_encoder())?;
         let mean = self.family.decode(&mut g, code.mean)?; // [rows, features]
         g.output("latent", code.mean);
@@ -246,7 +246,7 @@ impl Model {
         };
         let mut g = Graph::new(self.layout.clone());
         let state = g.input("state", Shape::new(rows, 2));
-        let x = g.input("x", Shape::new(rows, self.config.features));
+        let x = g.input("x", Shape::new(rows, self.config.features()));
         let code = self.family.encode(&mut g, x)?.ok_or_else(|| self.no_encoder())?;
         let posterior = code.posterior.ok_or_else(refused)?; // [rows, 2 latent]
         let repeat = RepeatInterleave { count: samples };
@@ -265,7 +265,7 @@ impl Model {
     fn gather(&self, g: &mut Graph, batches: &Batches, order: Order, pixels: Pixels) -> Result<NodeId> {
         let Batches { data, examples, dtype, rows, streamed, .. } = *batches;
         let order = if streamed { Order::Streamed } else { order };
-        let data = g.dataset(data, Shape::new(examples, self.config.features), dtype);
+        let data = g.dataset(data, Shape::new(examples, self.config.features()), dtype);
         g.gather(data, rows, order, pixels)
     }
 

@@ -9,11 +9,13 @@ mod autoencoder;
 mod capability;
 mod config;
 mod graphs;
-mod mlp;
+mod layer;
+mod network;
 
 pub use capability::Capability;
 pub use config::{Deviation, Initial, Loss, ModelConfig, Output, Penalty};
 pub use graphs::{Batches, Gradients, Model};
+pub use layer::Layer;
 
 use std::fmt::Debug;
 use std::ops::Range;

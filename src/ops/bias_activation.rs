@@ -34,6 +34,18 @@ impl Activation {
         Activation::Softplus,
     ];
 
+    /// Its name, in files and on the screen.
+    pub fn name(self) -> &'static str {
+        match self {
+            Activation::Identity => "identity",
+            Activation::Relu => "relu",
+            Activation::LeakyRelu => "leaky-relu",
+            Activation::Tanh => "tanh",
+            Activation::Sigmoid => "sigmoid",
+            Activation::Softplus => "softplus",
+        }
+    }
+
     /// The value at `x`.
     #[inline(always)]
     pub fn value<T: Real>(self, x: T) -> T {

@@ -90,6 +90,11 @@ pub trait Operation: Debug + Sized {
         false
     }
 
+    /// The GEMMs that it is; none where it is no matmul.
+    fn gemm(&self, _inputs: &[Shape]) -> Option<Gemm> {
+        None
+    }
+
     /// Whether it may share a dispatch with matmuls: little work, in workgroups of any size.
     fn may_share(&self) -> bool {
         false
@@ -150,6 +155,10 @@ macro_rules! registry {
             pub fn is_matmul(&self) -> bool {
                 match self { $($(Op::$op(op) => op.is_matmul()),+),+ }
             }
+            /// See [`Operation::gemm`].
+            pub fn gemm(&self, inputs: &[Shape]) -> Option<Gemm> {
+                match self { $($(Op::$op(op) => op.gemm(inputs)),+),+ }
+            }
             /// See [`Operation::may_share`].
             pub fn may_share(&self) -> bool {
                 match self { $($(Op::$op(op) => op.may_share()),+),+ }
@@ -168,6 +177,7 @@ macro_rules! registry {
 
 registry! {
     matmul: Matmul;
+    conv2d: Conv2d, ConvTranspose2d, Conv2dWeightGradient;
     bias_activation: BiasActivation, ActivationGradient;
     activation_curvature: ActivationCurvature;
     sum_rows: SumRows;
@@ -206,7 +216,7 @@ pub use augment::Augmentation;
 pub use bias_activation::Activation;
 pub use corrupt::Noise;
 pub use gather::{Order, Pixels};
-pub use matmul::{Epilogue, FOUR, Likelihood, Operand, Transpose};
+pub use matmul::{Epilogue, FOUR, Gemm, Likelihood, Operand, Transpose};
 pub use power_sum::Norm;
 pub(crate) use record::RECORDED;
 

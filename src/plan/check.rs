@@ -18,13 +18,13 @@ enum Leaf {
 
 impl Leaf {
     fn of(graph: &Graph, id: NodeId) -> Option<Leaf> {
-        let node = graph.node(id);
+        let node = graph.node(graph.root(id));
         let span = |first: usize| first..first + node.shape.len();
         match &node.source {
             Source::Parameter(parameter) => Some(Leaf::Arena(PARAMETERS, span(graph.layout().get(*parameter).offset))),
             Source::Arena(name, first) => Some(Leaf::Arena(name, span(*first))),
-            Source::Input(_) => Some(Leaf::Input(id)),
-            Source::Dataset(_) | Source::Op(_) | Source::Secondary => None,
+            Source::Input(_) => Some(Leaf::Input(graph.root(id))),
+            Source::Dataset(_) | Source::Op(_) | Source::Secondary | Source::View => None,
         }
     }
 

@@ -6,7 +6,7 @@
 //! and few things around them, each file can be read and tested alone, and what is not in the list runs unfused.
 //!
 //! In the order below, of which each builds on those before:
-//! 1. an epilogue: bias and activation, the slope of an activation;
+//! 1. an epilogue of a product or a convolution: bias and activation, the slope of an activation;
 //! 2. a likelihood: the last layer's bias, loss and gradient, the loss left in parts;
 //! 3. a posterior: the gradient of a draw and of the KL, added;
 //! 4. the record of a VAE's bound: each row's terms, then their means and the sum of these;
@@ -16,8 +16,9 @@
 use super::Fusion;
 use crate::graph::{Graph, NodeId, Source};
 use crate::ops::{
-    Activation, ActivationGradient, AddScaled, BatchMean, BatchMeanGradient, BiasActivation, Constant, ElboTerms,
-    Epilogue, Factor, Likelihood, Matmul, Op, Operand, PartialMean, Record, RecordElbo, Scale, Transpose,
+    Activation, ActivationGradient, AddScaled, BatchMean, BatchMeanGradient, BiasActivation, Constant, Conv2d,
+    ConvTranspose2d, ElboTerms, Epilogue, Factor, Likelihood, Matmul, Op, Operand, PartialMean, Record, RecordElbo,
+    Scale, Transpose,
 };
 
 /// Joins what can be joined.
@@ -88,8 +89,18 @@ fn epilogue(graph: &mut Graph, id: NodeId) -> Option<()> {
         }
         _ => return None,
     };
-    let (matmul, [a, b]) = free_product(graph, product)?;
-    graph.replace(id, Matmul { epilogue, ..matmul }, vec![a, b, third]);
+    only_reader(graph, product)?;
+    let (op, mut inputs) = op(graph, product)?;
+    let fused: Op = match op {
+        Op::Matmul(matmul) if matmul == Matmul::new(matmul.transpose) => Matmul { epilogue, ..matmul }.into(),
+        Op::Conv2d(conv) if conv == Conv2d::new(conv.window) => Conv2d { epilogue, ..conv }.into(),
+        Op::ConvTranspose2d(conv) if conv == ConvTranspose2d::new(conv.window, conv.size) => {
+            ConvTranspose2d { epilogue, ..conv }.into()
+        }
+        _ => return None,
+    };
+    inputs.push(third);
+    graph.replace(id, fused, inputs);
     Some(())
 }
 

@@ -178,16 +178,16 @@ fn last_uses(graph: &Graph, groups: &[Vec<NodeId>]) -> Vec<Option<usize>> {
     for (number, group) in groups.iter().enumerate() {
         for &id in group {
             last[id.0] = Some(number);
-            for input in &graph.node(id).inputs {
-                last[input.0] = Some(number);
+            for &input in &graph.node(id).inputs {
+                last[graph.root(input).0] = Some(number);
             }
         }
     }
     for id in graph.ids().filter(|&id| graph.node(id).source == Source::Secondary) {
         last[id.0] = last[id.0].or(last[graph.node(id).inputs[0].0]);
     }
-    for (_, id) in graph.outputs() {
-        last[id.0] = None;
+    for &(_, id) in graph.outputs() {
+        last[graph.root(id).0] = None;
     }
     last
 }
@@ -227,14 +227,14 @@ impl Planner {
                 self.plan.inputs.push((name.clone(), view));
                 Some(view)
             }
-            Source::Op(_) | Source::Secondary => None,
+            Source::Op(_) | Source::Secondary | Source::View => None,
         };
     }
 
     fn dispatch(&mut self, graph: &Graph, id: NodeId, group: usize) {
         let node = graph.node(id);
         let Source::Op(op) = &node.source else { unreachable!("groups have ops alone") };
-        let mut inputs: Vec<BufferView> = node.inputs.iter().map(|input| self.view(*input)).collect();
+        let mut inputs: Vec<BufferView> = node.inputs.iter().map(|&input| self.view(graph, input)).collect();
         let outputs = match op.effect() {
             Effect::Value => {
                 let secondary = graph.ids().filter(|&other| {
@@ -284,8 +284,9 @@ impl Planner {
         view
     }
 
-    fn view(&self, id: NodeId) -> BufferView {
-        self.views[id.0].expect("a node comes after its inputs")
+    fn view(&self, graph: &Graph, id: NodeId) -> BufferView {
+        let root = self.views[graph.root(id).0].expect("a node comes after its inputs");
+        BufferView { shape: graph.shape(id), ..root }
     }
 
     /// A local buffer for a value that may be released: the smallest free one that is large enough, or a new one.
@@ -312,7 +313,7 @@ impl Planner {
     }
 
     fn finish(mut self, graph: &Graph) -> Result<Plan> {
-        self.plan.outputs = graph.outputs().iter().map(|(name, id)| (name.clone(), self.view(*id))).collect();
+        self.plan.outputs = graph.outputs().iter().map(|(name, id)| (name.clone(), self.view(graph, *id))).collect();
         if self.plan.scalars.len() > MAX_SCALARS {
             let scalars = self.plan.scalars.join(", ");
             return graph_error(format!("ops read {scalars} of a step: at most {MAX_SCALARS} scalars are there"));

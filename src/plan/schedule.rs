@@ -21,7 +21,7 @@ pub(super) fn groups(graph: &Graph, live: &[bool], fusion: Fusion) -> Vec<Vec<No
     let mut group_of: Vec<Option<usize>> = vec![None; graph.nodes().len()];
     for id in graph.ids().filter(|id| live[id.0]) {
         let node = graph.node(id);
-        if node.source == Source::Secondary {
+        if matches!(node.source, Source::Secondary | Source::View) {
             group_of[id.0] = group_of[node.inputs[0].0];
         }
         let Source::Op(op) = &node.source else { continue };

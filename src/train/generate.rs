@@ -105,7 +105,7 @@ impl Encoder {
     ) -> Result<Encoder> {
         let graph = model.encoding(rows)?;
         let noisy = graph.outputs().iter().any(|(name, _)| name == "logvar");
-        let mapping = Mapping::load(programs, &graph, rows, ("x", model.config().features), options)?;
+        let mapping = Mapping::load(programs, &graph, rows, ("x", model.config().features()), options)?;
         Ok(Encoder { mapping, noisy })
     }
 
@@ -187,7 +187,7 @@ impl Reconstructor {
         options: Options,
     ) -> Result<Reconstructor> {
         let graph = model.reconstruction(rows)?;
-        Mapping::load(programs, &graph, rows, ("x", model.config().features), options).map(Reconstructor)
+        Mapping::load(programs, &graph, rows, ("x", model.config().features()), options).map(Reconstructor)
     }
 
     /// The reconstructions of `images` `[count, features]`, of the same shape.

@@ -108,7 +108,7 @@ impl<'d> Trainer<'d> {
     ) -> Result<Trainer<'d>> {
         config.validate()?;
         config.validate_data(data)?;
-        let model = Model::new(config.architecture(data.train.features()))?;
+        let model = Model::new(config.architecture(data.train.size.extents())?)?;
         if let Some(checkpoint) = from {
             checkpoint.check_model(std::path::Path::new("the checkpoint"), &model)?;
             let (theirs, ours) = (&checkpoint.header.train, Training::of(config)?);
@@ -314,7 +314,11 @@ fn first_parameters(config: &TrainConfig, model: &Model, images: &Images) -> Res
     if config.bias_from_mean {
         let bias = model.layout().get(model.output_bias());
         let means = setup::means(images, config.binarise)?;
-        for (bias, mean) in arena[bias.offset..][..bias.shape.len()].iter_mut().zip(means) {
+        // A convolution's bias is a channel's, for all pixels.
+        let (channels, arena) = (bias.shape.len(), &mut arena[bias.offset..]);
+        for (channel, bias) in arena[..channels].iter_mut().enumerate() {
+            let of_channel = means.iter().skip(channel).step_by(channels);
+            let mean = of_channel.sum::<f64>() * channels as f64 / means.len() as f64;
             *bias = config.output_bias(mean) as f32;
         }
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::run::{EpochMetrics, RunFolder};
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
-use crate::models::{Capability, Model};
+use crate::models::Capability;
 
 /// A run with its epochs.
 #[derive(Clone, Debug)]
@@ -57,7 +57,7 @@ impl Run {
         let refused = |error: Error| Error::format(&path.join("config.toml"), error.to_string());
         config.validate().map_err(refused)?;
         // The terms do not depend on how many pixels an image has.
-        let terms = Model::new(config.architecture(1)).map_err(refused)?.terms().to_vec();
+        let terms = config.model.terms().to_vec();
         let epochs = folder.metrics()?;
         if let Some(at) = epochs.iter().position(|line| line.held_out_loss(terms[0]).is_none()) {
             let reason = format!("line {}: it has no test_{}, the loss of {}", at + 1, terms[0], config.model.name());
@@ -76,7 +76,7 @@ impl Run {
 
     /// Layer sizes between the pixels.
     pub fn architecture(&self) -> String {
-        self.config.architecture(1).sizes(false)
+        self.config.sizes()
     }
 
     /// The test loss after an epoch of this run; the validation set's where there is one.

@@ -1,5 +1,6 @@
 //! Parameters as other programs name and shape them, and safetensors files of them.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use safetensors::SafeTensorError;
@@ -12,7 +13,7 @@ use crate::graph::{Parameter, ParameterLayout};
 pub(crate) struct Tensor<'a> {
     pub(crate) name: String,
     pub(crate) shape: Vec<usize>,
-    pub(crate) values: &'a [f32],
+    pub(crate) values: Cow<'a, [f32]>,
 }
 
 impl Tensor<'_> {
@@ -20,8 +21,8 @@ impl Tensor<'_> {
     pub(crate) fn all<'a>(layout: &ParameterLayout, prefix: &str, arena: &'a [f32]) -> Vec<Tensor<'a>> {
         let tensor = |parameter: &Parameter| Tensor {
             name: format!("{prefix}{}", parameter.name),
-            shape: parameter.shape.extents().to_vec(),
-            values: &arena[parameter.offset..][..parameter.shape.len()],
+            shape: parameter.file_shape.clone(),
+            values: parameter.to_file(&arena[parameter.offset..][..parameter.shape.len()]),
         };
         layout.parameters().iter().map(tensor).collect()
     }

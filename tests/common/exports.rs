@@ -10,7 +10,7 @@ use vae_gpu::backend::{Device, cpu::Cpu};
 use vae_gpu::config::{TrainConfig, Training};
 use vae_gpu::data::{Fingerprint, ImageSize, Schema};
 use vae_gpu::graph::{Graph, PARAMETERS};
-use vae_gpu::models::{Deviation, Loss, Model, ModelConfig, ModelKind, Output};
+use vae_gpu::models::{Deviation, Layer, Loss, Model, ModelConfig, ModelKind, Output};
 use vae_gpu::ops::Activation;
 use vae_gpu::plan::{Options, compile};
 use vae_gpu::rng::{Draw, Stream};
@@ -25,7 +25,14 @@ pub const COUNT: usize = 100;
 
 /// The models, by what is special about each.
 pub fn models() -> Vec<(String, ModelConfig)> {
-    let base = ModelConfig { encoder: vec![9, 7], decoder: vec![8], latent: LATENT, ..ModelConfig::vae(FEATURES) };
+    let with = |activation| ModelConfig {
+        image: [FEATURES / 4, 4, 1],
+        encoder: Layer::dense(&[9, 7], activation),
+        decoder: Layer::dense(&[8], activation),
+        latent: LATENT,
+        ..ModelConfig::vae(FEATURES)
+    };
+    let base = with(Activation::Relu);
     let of = |model| ModelConfig { model, ..base.clone() };
     let softplus = ModelConfig { deviation: Deviation::Softplus, ..base.clone() };
     let mut models = vec![
@@ -40,8 +47,28 @@ pub fn models() -> Vec<(String, ModelConfig)> {
         ("gan".to_owned(), of(ModelKind::Gan)),
         ("gan, identity".to_owned(), ModelConfig { output: Output::Identity, ..of(ModelKind::Gan) }),
     ];
+    let layers = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
+    for (what, image, encoder, decoder) in [
+        (
+            "grey",
+            [FEATURES / 4, 4, 1],
+            ["conv 5 k3 s2", "relu", "conv 7", "tanh"],
+            vec!["dense 16", "relu", "unflatten 4 2x2", "conv-transpose 5 k3 s2 3x4", "relu", "conv 1"],
+        ),
+        (
+            "colour",
+            [FEATURES / 6, 2, 3],
+            ["conv 4 k2 p1", "flatten", "dense 6", "relu"],
+            vec!["unflatten 3 1x1", "conv-transpose 3 k3 s2 2x2"],
+        ),
+    ] {
+        let (encoder, decoder) = (layers(&encoder), layers(&decoder));
+        let convolutional = ModelConfig { image, encoder, decoder, ..base.clone() };
+        models.push((format!("vae, convolutional, {what}"), convolutional.clone()));
+        models.push((format!("gan, convolutional, {what}"), ModelConfig { model: ModelKind::Gan, ..convolutional }));
+    }
     for activation in Activation::ALL {
-        models.push((format!("vae, {activation:?}"), ModelConfig { activation, ..base.clone() }));
+        models.push((format!("vae, {activation:?}"), with(activation)));
         let code_activation = activation;
         models.push((format!("ae, code {activation:?}"), ModelConfig { code_activation, ..of(ModelKind::Ae) }));
     }
@@ -53,7 +80,8 @@ pub fn checkpoint(model: &ModelConfig) -> Checkpoint {
     let layout = Model::new(model.clone()).unwrap().layout().clone();
     let train = Training::of(&TrainConfig::default()).unwrap();
     let state = TrainingState { step: 10, epoch: 1, best_test_loss: 1.0, best_epoch: 1, within: None };
-    let schema = Schema::new(ImageSize::grey(FEATURES / 4, 4), true);
+    let [height, width, channels] = model.image;
+    let schema = Schema::new(ImageSize { height, width, channels }, true);
     let header = Header::new(model.clone(), train, state, schema, Fingerprint::default());
     let moments = vec![0.25; layout.len()];
     Checkpoint { header, parameters: layout.initial(3), optimiser: vec![moments.clone(), moments] }

@@ -9,7 +9,7 @@ use flate2::Crc;
 use tempfile::TempDir;
 use vae_gpu::config::{TrainConfig, Training};
 use vae_gpu::data::{DataSource, Fingerprint, ImageSize, Images, Reading, Scale, Schema, Set};
-use vae_gpu::models::{Model, ModelConfig};
+use vae_gpu::models::{Layer, Model, ModelConfig};
 use vae_gpu::train::Checkpoint;
 use vae_gpu::train::checkpoint::{Header, TrainingState};
 
@@ -57,7 +57,7 @@ pub fn split(input: &[u8]) -> (&[u8], &[u8]) {
 
 /// A checkpoint of a small model.
 pub fn checkpoint() -> Checkpoint {
-    let model = ModelConfig { encoder: vec![3], decoder: vec![3], latent: 2, ..ModelConfig::vae(4) };
+    let model = ModelConfig { encoder: Layer::dense(&[3], Activation::Relu), decoder: Layer::dense(&[3], Activation::Relu), latent: 2, ..ModelConfig::vae(4) };
     let arena = Model::new(model.clone()).unwrap().layout().initial(3);
     let config = TrainConfig { noise: Some("mask:0.25".parse().unwrap()), ..TrainConfig::default() };
     let state = TrainingState { step: 938, epoch: 2, best_test_loss: 35.5, best_epoch: 1, within: None };

@@ -29,6 +29,7 @@ pub fn interpret<T: Real>(
                 _ => return Err(Error::Graph(format!("input {name} must be {} values", node.shape))),
             },
             Source::Secondary => return Err(Error::Graph("a graph that was fused is not interpreted".to_owned())),
+            Source::View => values[node.inputs[0].0].clone(),
             Source::Arena(name, _) => {
                 return Err(Error::Graph(format!("the arena {name} is not part of a bare graph")));
             }

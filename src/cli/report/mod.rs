@@ -60,7 +60,7 @@ impl Report {
         let out = self.out.clone().unwrap_or_else(|| folder.path().join("report.html"));
         check_target(&out)?;
         let (config, data) = found.data(self.data.as_ref())?;
-        found.checkpoint.check_model(&found.path, &Model::new(config.architecture(data.test.features()))?)?;
+        found.checkpoint.check_model(&found.path, &Model::new(config.architecture(data.test.size.extents())?)?)?;
         let (selected, mut session) = self.source.session(&found)?;
         found.say(&selected);
         let figures = Figures::load(&mut *session, &found.model, &data, Options::default())?;

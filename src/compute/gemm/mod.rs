@@ -26,8 +26,9 @@ use pulp::{Simd, WithSimd};
 
 use crate::compute::parallel::{join, takes_from_front};
 use crate::compute::simd::{Lanes, dispatch};
-use crate::unchecked::Window;
-pub(crate) use operand::{Matrix, Operand};
+use crate::compute::{parallel_for, parallel_rows, scratch};
+use crate::unchecked::{RowStrides, Window};
+pub(crate) use operand::{Computed, Matrix, Operand};
 
 use micro_kernel::{MicroTile, TILE_1_VECTOR, TILE_2_VECTORS, TileRow, tile_row};
 use pack_a::{PANELS_AT_ONCE, PackedA, pack};
@@ -45,6 +46,11 @@ const SPLIT_COLS_RATIO: usize = 5;
 const KC: usize = 256;
 /// Most columns of a row in one call of the epilogue; blocks of C begin at multiples of it, and of MR.
 const EPILOGUE_COLS: usize = 64;
+
+/// Least k of a part of [`gemm_long_k`], so that adding the parts is little work beside computing them.
+const PART_MIN_K: usize = 4 * KC;
+/// Most elements of all parts of [`gemm_long_k`].
+const PARTS_MAX_ELEMENTS: usize = 1 << 22;
 
 /// Columns of C for which a secondary output has one element.
 pub(crate) const COLS_PER_SECONDARY: usize = 4;
@@ -89,21 +95,95 @@ pub(crate) fn gemm_with_secondary<'a, T: Lanes>(
     b: impl Into<Operand<'a, T>>,
     epilogue: impl Fn(usize, usize, &mut [T], &mut [T]) + Sync,
 ) {
-    let (a, b) = (a.into(), b.into());
-    assert!(out.len() == m * n && a.holds(m, k) && b.holds(k, n), "gemm reaches past its operands");
+    assert!(out.len() == m * n, "gemm's result has another size");
     assert!(
         secondary.is_empty() || secondary.len() == m * n.div_ceil(COLS_PER_SECONDARY),
         "a secondary output has another size"
     );
     let secondary = (!secondary.is_empty()).then(|| Window::new(secondary, n.div_ceil(COLS_PER_SECONDARY)));
+    let parallel = m * n * k >= PARALLEL_MIN;
+    run(k, Window::new(out, n), secondary, a.into(), b.into(), parallel, epilogue);
+}
+
+/// [`gemm_with_epilogue`] whose rows lie apart in memory.
+pub(crate) fn gemm_spread<'a, T: Lanes>(
+    [m, n, k]: [usize; 3],
+    (out, strides): (&mut [T], RowStrides),
+    a: impl Into<Operand<'a, T>>,
+    b: impl Into<Operand<'a, T>>,
+    epilogue: impl Fn(usize, usize, &mut [T]) + Sync,
+) {
+    let out = Window::spread(out, m, n, strides);
+    let parallel = m * n * k >= PARALLEL_MIN;
+    run(
+        k,
+        out,
+        None,
+        a.into(),
+        b.into(),
+        parallel,
+        #[inline(always)]
+        |row, col, values, _| epilogue(row, col, values),
+    );
+}
+
+/// [`gemm`] of a long k and a small result: threads take parts of k, each a GEMM of its own, whose results are added in their
+/// order. The parts follow from the sizes alone.
+pub(crate) fn gemm_long_k<'a, T: Lanes>(
+    [m, n, k]: [usize; 3],
+    out: &mut [T],
+    a: impl Into<Operand<'a, T>>,
+    b: impl Into<Operand<'a, T>>,
+) {
+    assert!(out.len() == m * n, "gemm's result has another size");
+    let (a, b) = (a.into(), b.into());
+    let parts = (k / PART_MIN_K).min(PARTS_MAX_ELEMENTS / (m * n));
+    if parts < 2 {
+        return gemm([m, n, k], out, a, b);
+    }
+    let part_k = k.div_ceil(parts).next_multiple_of(KC);
+    scratch(k.div_ceil(part_k) * m * n, |partial| {
+        parallel_for(partial.chunks_mut(m * n).enumerate(), |(part, sums)| {
+            let from = part * part_k;
+            let (a, b) = (a.from(0, from), b.from(from, 0));
+            run(part_k.min(k - from), Window::new(sums, n), None, a, b, false, |_, _, _, _| {});
+        });
+        parallel_rows(
+            out,
+            n,
+            #[inline(always)]
+            |row, out| {
+                let mut parts = partial.chunks(m * n).map(|sums| &sums[row * n..][..n]);
+                out.copy_from_slice(parts.next().expect("there are parts"));
+                for part in parts {
+                    for (out, &part) in out.iter_mut().zip(part) {
+                        *out = *out + part;
+                    }
+                }
+            },
+        );
+    });
+}
+
+/// Packs B and computes all of C.
+fn run<T: Lanes>(
+    k: usize,
+    out: Window<'_, T>,
+    secondary: Option<Window<'_, T>>,
+    a: Operand<'_, T>,
+    b: Operand<'_, T>,
+    parallel: bool,
+    epilogue: impl Fn(usize, usize, &mut [T], &mut [T]) + Sync,
+) {
     thread_local! {
         static PACKED: Cell<PackBuffer> = Cell::default();
     }
-    let parallel = m * n * k >= PARALLEL_MIN;
+    let n = out.cols;
+    assert!(a.holds(out.rows, k) && b.holds(k, n), "gemm reaches past its operands");
     // Taken out while in use: a thread that waits for others may begin another GEMM.
     let mut buffer = PACKED.take();
     let b = PackedB::pack(b, k, n, &mut buffer, parallel);
-    let whole = Block { at: (0, 0), out: Window::new(out, n), secondary, a, b, epilogue: &epilogue };
+    let whole = Block { at: (0, 0), out, secondary, a, b, epilogue: &epilogue };
     match parallel {
         true => whole.run_parallel(rayon::current_num_threads()),
         false => whole.run(),

@@ -21,7 +21,6 @@ pub(crate) struct Computed<'a, T> {
 }
 
 impl<'a, T> Computed<'a, T> {
-    #[cfg_attr(not(test), expect(dead_code, reason = "convolutions are the first to compute an operand"))]
     pub(crate) fn new(fill: &'a (dyn Fn(usize, usize, &mut [T]) + Sync)) -> Computed<'a, T> {
         Computed { fill, at: (0, 0) }
     }

@@ -48,28 +48,27 @@ pub enum Likelihood {
 pub const FOUR: usize = crate::compute::COLS_PER_SECONDARY;
 
 impl Epilogue {
-    /// The value's shape, where the product is `m` by `n`, or why the further inputs do not fit.
-    pub(super) fn shape(&self, [m, n]: [usize; 2], more: &[Shape]) -> Result<Shape> {
-        const NAME: &str = Matmul::NAME;
-        let output = Shape::new(m, n);
+    /// The value's shape, where that of the op's sums is `output`, or why the further inputs do not fit.
+    pub(in crate::ops) fn shape(&self, name: &str, output: Shape, more: &[Shape]) -> Result<Shape> {
+        let (m, n) = (output.rows(), output.cols());
         match self {
-            Epilogue::Store => arity::<0>(NAME, more).map(|_| output),
+            Epilogue::Store => arity::<0>(name, more).map(|_| output),
             Epilogue::BiasActivation(_) => {
-                let [bias] = arity(NAME, more)?;
-                same(NAME, ["bias", "output row"], bias, Shape::of([n])).map(|_| output)
+                let [bias] = arity(name, more)?;
+                same(name, ["bias", "output row"], bias, Shape::of([n])).map(|_| output)
             }
             Epilogue::ActivationGradient(_) => {
-                let [y] = arity(NAME, more)?;
-                same(NAME, ["activated value", "output"], y, output)
+                let [y] = arity(name, more)?;
+                same(name, ["activated value", "output"], y, output)
             }
             Epilogue::Likelihood { target: load, .. } => {
-                let [bias, target] = arity(NAME, more)?;
-                same(NAME, ["bias", "output row"], bias, Shape::of([n]))?;
-                same(NAME, ["target", "output"], load.shape(target), output)
+                let [bias, target] = arity(name, more)?;
+                same(name, ["bias", "output row"], bias, Shape::of([n]))?;
+                same(name, ["target", "output"], load.shape(target), output)
             }
             Epilogue::Posterior { .. } => {
-                let [posterior] = arity(NAME, more)?;
-                same(NAME, ["posterior", "draw, twice as wide"], posterior, Shape::new(m, 2 * n))
+                let [posterior] = arity(name, more)?;
+                same(name, ["posterior", "draw, twice as wide"], posterior, Shape::new(m, 2 * n))
             }
         }
     }
@@ -83,7 +82,7 @@ impl Epilogue {
     }
 
     /// Links what defines `epilogue`.
-    pub(super) fn link(&self, mut kernel: Kernel, more: &[Shape], [m, n]: [usize; 2]) -> Kernel {
+    pub(in crate::ops) fn link(&self, mut kernel: Kernel, more: &[Shape], [m, n]: [usize; 2]) -> Kernel {
         debug_assert!(m > 0 && n > 0);
         match *self {
             Epilogue::Store => kernel.link(fragment!("gemm/epilogue_store.wgsl")),

@@ -11,7 +11,7 @@ pub use epilogue::{Epilogue, FOUR, Likelihood};
 pub use operand::Operand;
 
 use super::*;
-use crate::gemm::Problem;
+use crate::gemm::{Parts, Problem};
 use crate::compute::{Matrix, gemm, gemm_with_secondary, gemm_with_epilogue, scratch};
 
 /// The operand that is stored transposed.
@@ -23,6 +23,35 @@ pub enum Transpose {
     B,
     /// `a^T b, a [k, m], b [k, n]`: a weight gradient, `d_y^T x`.
     A,
+}
+
+/// GEMMs of one size that an op computes: a convolution's are of patches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gemm {
+    /// `[m, n, k]`, by which [`TuningTable`] knows it.
+    pub size: [usize; 3],
+    /// The operand that is stored transposed.
+    pub transpose: Transpose,
+    /// How many.
+    pub count: usize,
+}
+
+impl Gemm {
+    /// Multiplications and additions.
+    pub fn flops(&self) -> u64 {
+        let [m, n, k] = self.size;
+        2 * (self.count * m * n * k) as u64
+    }
+
+    /// Shapes of stored operands of such a GEMM.
+    pub fn operands(&self) -> [Shape; 2] {
+        let [m, n, k] = self.size;
+        match self.transpose {
+            Transpose::Neither => [Shape::new(m, k), Shape::new(k, n)],
+            Transpose::B => [Shape::new(m, k), Shape::new(n, k)],
+            Transpose::A => [Shape::new(k, m), Shape::new(k, n)],
+        }
+    }
 }
 
 /// `c [m, n] = epilogue(sum_k a b)`.
@@ -74,7 +103,7 @@ impl Operation for Matmul {
             return graph_error(format!("matmul: left is {left}, right is {right}: {rule}"));
         }
         let (m, n, _) = self.extents(a, b);
-        self.epilogue.shape([m, n], &inputs[2..])
+        self.epilogue.shape(Self::NAME, Shape::new(m, n), &inputs[2..])
     }
 
     fn reference<T: Real>(&self, step: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
@@ -155,11 +184,16 @@ impl Operation for Matmul {
             Transpose::Neither => m,
             Transpose::A => k,
         };
-        Problem { size: [m, n, k], a: &*a, b: &*b, epilogue: &epilogue, a_scale }.kernel(profile)
+        Problem { size: [m, n, k], a: &*a, b: &*b, epilogue: &epilogue, parts: Parts::WHOLE, a_scale }.kernel(profile)
     }
 
     fn is_matmul(&self) -> bool {
         true
+    }
+
+    fn gemm(&self, inputs: &[Shape]) -> Option<Gemm> {
+        let (m, n, k) = self.extents(inputs[0], inputs[1]);
+        Some(Gemm { size: [m, n, k], transpose: self.transpose, count: 1 })
     }
 
     fn scalars(&self) -> Vec<&'static str> {

@@ -2,12 +2,12 @@
 
 use serde::Serialize;
 
-use super::products::Product;
+use super::products::of_dispatch;
 use super::{Ready, Workload, work_plans};
 use crate::backend::Device;
 use crate::data::Dataset;
 use crate::error::Result;
-use crate::ops::Op;
+use crate::ops::{Gemm, Op};
 use crate::plan::{BufferId, BufferView, Dispatch, Options, Plan};
 
 /// One dispatch of a step.
@@ -67,7 +67,7 @@ pub fn measure(
         .zip(times)
         .enumerate()
         .map(|(at, (group, seconds))| {
-            let products: Vec<Product> = group.iter().filter_map(Product::of).collect();
+            let products: Vec<Gemm> = group.iter().filter_map(of_dispatch).collect();
             let output = group[0].outputs[0].shape;
             // A dispatch too short for the device's clock has no rate.
             let rate = |count: u64| if seconds > 0.0 { count as f64 / seconds / 1e9 } else { 0.0 };
@@ -80,7 +80,7 @@ pub fn measure(
                 product: products.first().map(|product| product.size),
                 ms: 1e3 * seconds,
                 share: seconds / all,
-                gflops: (!products.is_empty()).then(|| rate(products.iter().map(Product::flops).sum())),
+                gflops: (!products.is_empty()).then(|| rate(products.iter().map(Gemm::flops).sum())),
                 gb_per_s: rate(group.iter().map(bytes).sum()),
                 version: env!("CARGO_PKG_VERSION"),
             }

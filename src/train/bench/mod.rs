@@ -1,4 +1,4 @@
-//! How fast training steps are: three works on one device, on real data, beside what the device's products alone would take.
+//! How fast training steps are: some works on one device beside what the device's products alone would take.
 //!
 //! [`measure`] times whole steps, [`kernels::measure`] each dispatch of one, [`products::variants`] each algorithm for
 //! products, and [`tune::tune`] finds the fastest of those for each product of
@@ -17,34 +17,61 @@ use super::fit;
 use super::queue::Queue;
 use super::schedule::training_steps;
 use crate::backend::{Device, ProgramId, Session, median};
-use crate::config::TrainConfig;
-use crate::data::Dataset;
+use crate::config::{TrainConfig, preset_text as preset};
+use crate::data::{Dataset, ImageSize};
 use crate::error::Result;
 use crate::graph::PARAMETERS;
 use crate::models::{Batches, Model};
+use crate::ops::Gemm;
 use crate::plan::{Options, Plan, compile};
 use crate::step::Step;
 use crate::train::ModelInput;
 
-/// Workload whose speed is measured: a VAE and a batch size.
+/// Workload whose speed is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Workload {
     /// Its name.
     pub name: &'static str,
-    /// Size of the one hidden layer on either side.
-    pub hidden: usize,
-    /// Dimensions of the latent.
-    pub latent: usize,
-    /// Images a step.
-    pub batch: usize,
+    /// The text of its configuration file.
+    pub config: &'static str,
+    /// The size of the made-up images that it is run on; none where these are the digits.
+    pub image: Option<ImageSize>,
 }
 
 /// The works that are measured.
-pub const WORKLOADS: [Workload; 3] = [
-    Workload { name: "standard-128", hidden: 400, latent: 20, batch: 128 },
-    Workload { name: "standard-1024", hidden: 400, latent: 20, batch: 1024 },
-    Workload { name: "wide-1024", hidden: 2048, latent: 64, batch: 1024 },
+pub const WORKLOADS: [Workload; 5] = [
+    Workload { name: "standard-128", config: "batch-size = 128", image: None },
+    Workload { name: "standard-1024", config: "batch-size = 1024", image: None },
+    Workload { name: "wide-1024", config: "hidden = [2048]\nlatent = 64\nbatch-size = 1024", image: None },
+    Workload { name: "conv-28", config: preset!("keras-conv"), image: None },
+    Workload {
+        name: "conv-64",
+        config: preset!("conv-64"),
+        image: Some(ImageSize { height: 64, width: 64, channels: 3 }),
+    },
 ];
+
+/// Made-up images of a work.
+const MADE_UP: usize = 1024;
+
+impl Workload {
+    /// What it trains.
+    fn config(&self) -> TrainConfig {
+        let table = self.config.parse().expect("a work's configuration is TOML");
+        TrainConfig::layered([table]).expect("a work's configuration is one")
+    }
+
+    /// The data that it is run on.
+    ///
+    /// # Errors
+    /// Where the embedded digits can't be read.
+    pub fn dataset(&self) -> Result<Dataset> {
+        match self.image {
+            Some(size) => Ok(Dataset::noise(size, MADE_UP)),
+            None => Dataset::embedded(),
+        }
+    }
+}
 
 /// What was measured.
 #[derive(Clone, Debug, Serialize)]
@@ -87,18 +114,12 @@ const LONGEST: usize = 32;
 /// Turns that steps and their products take with each other.
 const LIMIT_TURNS: usize = 7;
 
-/// The configuration of a work.
-fn config(work: &Workload) -> TrainConfig {
-    let Workload { hidden, latent, batch: batch_size, .. } = *work;
-    TrainConfig { hidden: vec![hidden], latent, batch_size, ..TrainConfig::default() }
-}
-
 /// The plans of the work's training step on this data.
 ///
 /// # Errors
 /// Where the data has fewer images than a batch.
 pub fn work_plans(work: &Workload, data: &Dataset, options: Options) -> Result<(Model, Vec<Plan>)> {
-    plans(&config(work), data, options)
+    plans(&work.config(), data, options)
 }
 
 /// The plans of a configuration's training step on this data, which is resident.
@@ -108,7 +129,7 @@ pub fn work_plans(work: &Workload, data: &Dataset, options: Options) -> Result<(
 pub fn plans(config: &TrainConfig, data: &Dataset, options: Options) -> Result<(Model, Vec<Plan>)> {
     config.validate()?;
     config.validate_data(data)?;
-    let model = Model::new(config.architecture(data.train.features()))?;
+    let model = Model::new(config.architecture(data.train.size.extents())?)?;
     let (examples, dtype, pixels) = (data.train.count(), data.train.dtype(), config.pixels());
     let (rows, streamed) = (config.batch_size, false);
     let batches = Batches { data: 0, examples, dtype, rows, pixels, noise: None, augment: None, streamed };
@@ -130,8 +151,9 @@ impl Ready {
         let programs = plans.into_iter().map(|plan| session.load(plan)).collect::<Result<Vec<_>>>()?;
         session.write_arena(PARAMETERS, &model.layout().initial(0))?;
         // Whole batches only, so that every step is the same work.
-        let count = data.train.count() / work.batch * work.batch;
-        let steps = training_steps(&config(work), count as u32, 0, 0);
+        let config = work.config();
+        let count = data.train.count() / config.batch_size * config.batch_size;
+        let steps = training_steps(&config, count as u32, 0, 0);
         Ok(Ready { session, programs, steps })
     }
 }
@@ -153,7 +175,7 @@ pub fn measure(
 ) -> Result<Measurement> {
     let began = Instant::now();
     let (model, plans) = work_plans(work, data, options)?;
-    let products: Vec<products::Product> = plans.iter().flat_map(products::of).collect();
+    let products: Vec<Gemm> = plans.iter().flat_map(products::of).collect();
     let device_bytes = fit::bytes(model.layout(), &plans) + data.train.pixels.bytes() as u64;
     let Ready { mut session, programs, steps } = Ready::new(work, data, device, &model, plans)?;
     session.run(&programs, &steps[..1])?;
@@ -203,7 +225,7 @@ pub fn measure(
         device: device.name(),
         adapter: adapter.name,
         driver: adapter.driver,
-        images_per_s: work.batch as f64 / step_s,
+        images_per_s: work.config().batch_size as f64 / step_s,
         ms_per_step: 1e3 * step_s,
         dispatches_per_step,
         flops_per_step: products.iter().map(|product| product.flops()).sum(),
@@ -232,7 +254,8 @@ mod tests {
     use crate::backend::cpu::Cpu;
     use crate::data::Synthetic;
 
-    pub(super) const TINY: Workload = Workload { name: "tiny", hidden: 8, latent: 2, batch: 16 };
+    pub(super) const TINY: Workload =
+        Workload { name: "tiny", config: "hidden = [8]\nlatent = 2\nbatch-size = 16", image: None };
 
     #[test]
     fn a_measurement_is_made_of_real_steps() {

@@ -7,48 +7,20 @@ use serde::Serialize;
 use crate::backend::{Data, Device, MAX_STEPS, ProgramId, Session, median};
 use crate::error::Result;
 use crate::graph::{Graph, ParameterLayout};
-use crate::ops::{Algorithm, Op, Transpose, TuningTable};
+use crate::ops::{Algorithm, Gemm, Transpose, TuningTable};
 use crate::plan::{Dispatch, Options, Plan, compile};
 use crate::step::Step;
 use crate::tensor::Shape;
 
-/// A matrix product of a plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Product {
-    /// `[m, n, k]`: rows and columns of the result, terms of each of its sums.
-    pub size: [usize; 3],
-    /// Which factor is stored transposed.
-    pub transpose: Transpose,
-}
-
-impl Product {
-    /// The product that a dispatch computes, if it is one.
-    pub(super) fn of(dispatch: &Dispatch) -> Option<Product> {
-        let Op::Matmul(matmul) = &dispatch.op else { return None };
-        let (m, n, k) = matmul.extents(dispatch.inputs[0].shape, dispatch.inputs[1].shape);
-        Some(Product { size: [m, n, k], transpose: matmul.transpose })
-    }
-
-    /// Its multiplications and additions.
-    pub fn flops(&self) -> u64 {
-        let [m, n, k] = self.size;
-        2 * (m * n * k) as u64
-    }
-
-    /// Shapes of its factors, as they are stored.
-    pub fn factors(&self) -> [Shape; 2] {
-        let [m, n, k] = self.size;
-        match self.transpose {
-            Transpose::Neither => [Shape::new(m, k), Shape::new(k, n)],
-            Transpose::B => [Shape::new(m, k), Shape::new(n, k)],
-            Transpose::A => [Shape::new(k, m), Shape::new(k, n)],
-        }
-    }
+/// The GEMMs that a dispatch computes, if it is a matmul or a convolution.
+pub(super) fn of_dispatch(dispatch: &Dispatch) -> Option<Gemm> {
+    let inputs: Vec<Shape> = dispatch.inputs.iter().map(|view| view.shape).collect();
+    dispatch.op.gemm(&inputs)
 }
 
 /// The plan's products.
-pub(super) fn of(plan: &Plan) -> Vec<Product> {
-    plan.dispatches.iter().filter_map(Product::of).collect()
+pub(super) fn of(plan: &Plan) -> Vec<Gemm> {
+    plan.dispatches.iter().filter_map(of_dispatch).collect()
 }
 
 /// How long a submission should last at least, in seconds, so that its own cost does not tell.
@@ -64,22 +36,24 @@ pub(super) struct Alone {
 
 impl Alone {
     /// These, of factors without a zero.
-    pub(super) fn new(device: &dyn Device, products: &[Product]) -> Result<Alone> {
+    pub(super) fn new(device: &dyn Device, products: &[Gemm]) -> Result<Alone> {
         let layout = ParameterLayout::default();
         let none: [Data<'_>; 0] = [];
         let mut session = device.session(&layout, &none)?;
         let mut g = Graph::new(layout);
         for (at, product) in products.iter().enumerate() {
-            let [a, b] = product.factors();
+            let [a, b] = product.operands();
             let a = g.input(&format!("a{at}"), a);
             let b = g.input(&format!("b{at}"), b);
-            let c = g.matmul(a, b, product.transpose)?; // [m, n]
-            g.output(&format!("c{at}"), c);
+            for number in 0..product.count {
+                let c = g.matmul(a, b, product.transpose)?; // [m, n]
+                g.output(&format!("c{at}.{number}"), c);
+            }
         }
         let program = session.load(compile(&g, Options::default())?)?;
         for (at, product) in products.iter().enumerate() {
             // Ordinary numbers: denormal ones are slow on some devices.
-            let [a, b] = product.factors();
+            let [a, b] = product.operands();
             session.write_input(program, &format!("a{at}"), &vec![0.5; a.len()])?;
             session.write_input(program, &format!("b{at}"), &vec![0.25; b.len()])?;
         }
@@ -133,7 +107,7 @@ pub struct VariantSpeed {
 /// # Errors
 /// What the device fails with.
 pub fn variants(device: &dyn Device, seconds: f64) -> Result<Vec<VariantSpeed>> {
-    let product = Product { size: COMPARED, transpose: Transpose::Neither };
+    let product = Gemm { size: COMPARED, transpose: Transpose::Neither, count: 1 };
     let speed = |variant, device: &dyn Device| -> Result<VariantSpeed> {
         let taken = Alone::new(device, &[product])?.seconds(seconds)?;
         Ok(VariantSpeed {
@@ -173,7 +147,7 @@ mod tests {
         let data = Dataset::synthetic(Synthetic::Uniform, 128, 784, 0);
         let (_, mut plans) = work_plans(&WORKLOADS[0], &data, Options::default()).unwrap();
         let plan = plans.remove(0);
-        let flops: u64 = of(&plan).iter().map(Product::flops).sum();
+        let flops: u64 = of(&plan).iter().map(Gemm::flops).sum();
         // Three products a layer of weights, but no input gradient for the first: 3.28 MFLOP an image.
         let weights = 784 * 400 + 400 * 40 + 20 * 400 + 400 * 784;
         assert_eq!(flops, 128 * 2 * (3 * weights - 784 * 400));

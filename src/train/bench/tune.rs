@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::products::{self, Product};
+use super::products;
 use crate::backend::{Device, TunedKernel};
 use crate::error::{Error, Result};
-use crate::ops::{Algorithm, TuningTable};
+use crate::ops::{Algorithm, Gemm, TuningTable};
 use crate::plan::Plan;
 
 /// How fast each algorithm computes the products of one size.
@@ -39,14 +39,14 @@ pub fn tune(
     seconds: f64,
     mut seen: impl FnMut(&Tuning) -> Result<()>,
 ) -> Result<Vec<Tuning>> {
-    let all: Vec<Product> = plans.iter().flat_map(products::of).collect();
+    let all: Vec<Gemm> = plans.iter().flat_map(products::of).collect();
     let mut sizes: Vec<[usize; 3]> = all.iter().map(|product| product.size).collect();
     sizes.sort_unstable();
     sizes.dedup();
     let mut tunings = Vec::new();
     for size in sizes {
-        let group: Vec<Product> = all.iter().filter(|product| product.size == size).copied().collect();
-        let flops: u64 = group.iter().map(Product::flops).sum();
+        let group: Vec<Gemm> = all.iter().filter(|product| product.size == size).copied().collect();
+        let flops: u64 = group.iter().map(Gemm::flops).sum();
         let mut gflops = Vec::new();
         for variant in Algorithm::ALL {
             if let Some(device) = device.with_tuning(TuningTable::from([(size, variant)])) {

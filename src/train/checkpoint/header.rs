@@ -109,7 +109,7 @@ impl Header {
             return Err(format!("its format is {:?}, this program reads {FORMAT:?}", self.format));
         }
         let Header { model, state, .. } = self;
-        self.schema.check(model.features)?;
+        self.schema.check(model.image)?;
         let wrong = |error: Error| format!("metadata `{KEY}`: {error}");
         self.train.config(model).validate().map_err(wrong)?;
         if state.step.max(state.epoch) > MOST_STEPS {

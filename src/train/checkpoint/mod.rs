@@ -1,6 +1,7 @@
 //! Checkpoints: safetensors files that hold a model and all that training needs to go on.
 //!
-//! - Weights stand under PyTorch's names and in its layout, f32: `encoder.0.weight` `[out, in]`, `encoder.0.bias` `[out]`.
+//! - Weights stand under PyTorch's names and in its layout, f32: `encoder.0.weight` `[out, in]` or `[out, in, kernel, kernel]`,
+//!   `encoder.0.bias` `[out]`.
 //! - What the optimiser keeps is named after its arena: Adam's moments are `adam.first.<name>` and `adam.second.<name>`, shaped
 //!   like the weight. A reader who wants only weights filters names that begin with `adam.`.
 //! - The metadata has one key, `vae-gpu`: a JSON object with the format, the architecture, what trains it, step, epoch,
@@ -25,7 +26,7 @@ use crate::files::write_atomic;
 use crate::graph::{PARAMETERS, ParameterLayout};
 use crate::models::{Model, ModelConfig};
 
-const FORMAT: &str = "vae-gpu/4";
+const FORMAT: &str = "vae-gpu/5";
 const KEY: &str = "vae-gpu";
 
 /// A model, its optimiser's state, and where its training stands.
@@ -171,17 +172,18 @@ fn read_arena(tensors: &SafeTensors<'_>, layout: &ParameterLayout, prefix: &str)
     for parameter in layout.parameters() {
         let name = format!("{prefix}{}", parameter.name);
         let tensor = tensors.tensor(&name).map_err(|_| format!("tensor {name} is missing"))?;
-        let shape = parameter.shape;
+        let shape = &parameter.file_shape;
         if tensor.dtype() != Dtype::F32 {
             return Err(format!("tensor {name} is {:?}, it must be F32", tensor.dtype()));
         }
-        if tensor.shape() != shape.extents() {
+        if tensor.shape() != shape {
             return Err(format!("tensor {name} is {:?}, its architecture has {shape:?}", tensor.shape()));
         }
         let values = &mut arena[parameter.offset..][..parameter.shape.len()];
         for (value, bytes) in values.iter_mut().zip(tensor.data().as_chunks::<4>().0) {
             *value = f32::from_le_bytes(*bytes);
         }
+        parameter.from_file(values);
     }
     Ok(arena)
 }
@@ -191,12 +193,17 @@ mod tests {
     use super::*;
     use crate::config::{TrainConfig, Training};
     use crate::data::{Fingerprint, ImageSize, Schema};
+    use crate::models::Layer;
     use crate::ops::Activation;
     use std::collections::HashMap;
 
     fn checkpoint() -> Checkpoint {
-        let small = ModelConfig { encoder: vec![5], decoder: vec![5], latent: 2, ..ModelConfig::vae(6) };
-        let model = ModelConfig { activation: Activation::Tanh, ..small };
+        let model = ModelConfig {
+            encoder: Layer::dense(&[5], Activation::Tanh),
+            decoder: Layer::dense(&[5], Activation::Tanh),
+            latent: 2,
+            ..ModelConfig::vae(6)
+        };
         let layout = Model::new(model.clone()).unwrap().layout().clone();
         let arena = |factor: f32| layout.initial(3).iter().map(|value| value * factor).collect();
         let train = Training::of(&TrainConfig::default()).unwrap();
@@ -256,9 +263,9 @@ mod tests {
         refused(|header| header.schema.columns = vec![String::new()], "1 columns of 6");
         refused(|header| header.model.latent = 1, "encoder.2.weight");
         refused(|header| header.model.latent = 0, "latent");
-        refused(|header| header.model.encoder = vec![usize::MAX], "--encoder");
-        refused(|header| header.model.encoder = vec![1 << 24; 9], "too few");
-        refused(|header| header.model.encoder = vec![4], "encoder.0.weight");
+        refused(|header| header.model.encoder = Layer::dense(&[usize::MAX], Activation::Relu), "--encoder");
+        refused(|header| header.model.encoder = Layer::dense(&[1 << 24; 9], Activation::Relu), "too few");
+        refused(|header| header.model.encoder = Layer::dense(&[4], Activation::Relu), "encoder.0.weight");
         refused(
             |header| header.train = Training::of(&TrainConfig { batch_size: 0, ..TrainConfig::default() }).unwrap(),
             "--batch-size",
@@ -275,9 +282,9 @@ mod tests {
             change(&mut model);
             checkpoint.check_model(Path::new("x.safetensors"), &Model::new(model).unwrap()).unwrap_err().to_string()
         };
-        let error = of(|model| model.encoder = vec![7]);
+        let error = of(|model| model.encoder = Layer::dense(&[7], Activation::Relu));
         assert!(error.contains("encoder.0.weight") && error.contains("[5, 6]") && error.contains("[7, 6]"), "{error}");
-        assert!(of(|model| model.encoder = vec![5, 5]).contains("another architecture"));
-        assert!(of(|model| model.activation = Activation::Relu).contains("relu"));
+        assert!(of(|model| model.encoder = Layer::dense(&[5, 5], Activation::Relu)).contains("another architecture"));
+        assert!(of(|model| model.encoder = Layer::dense(&[5], Activation::Relu)).contains("relu"));
     }
 }

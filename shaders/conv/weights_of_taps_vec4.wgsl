@@ -1,0 +1,16 @@
+// A vec4 of b, the weights [channels of the map, KERNEL, KERNEL, N] of a phase's taps, N a multiple of four: one load.
+
+@group(0) @binding(2) var<storage, read> weights: array<vec4<f32>>;
+
+const B_K_CONTIGUOUS = false;
+
+alias ColsB = u32;
+
+// Where columns from `col` on begin, in vec4s; past the edge the last vec4 is repeated.
+fn cols_b(col: u32) -> ColsB {
+    return min(col, N - 1u) / 4u;
+}
+
+fn vec4_b(cols: ColsB, k: u32) -> vec4<f32> {
+    return weights[cols + weight_row(k) * (N / 4u)];
+}

@@ -1,0 +1,145 @@
+//! Networks from options: `--hidden` and `--conv` say both of them in short, `--encoder` and `--decoder` each layer.
+
+use serde::{Deserialize, Serialize};
+
+use super::TrainConfig;
+use crate::error::{Error, Result};
+use crate::models::{Layer, ModelConfig};
+use crate::ops::{Activation, Window2d};
+
+/// The layers of one network, as a file gives them: sizes of dense layers, with the activation of hidden layers behind each,
+/// or all layers by name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Network {
+    /// Sizes of dense layers.
+    Sizes(Vec<usize>),
+    /// Layers by name, activations among them.
+    Layers(Vec<Layer>),
+}
+
+/// Dense layers of a configuration that names none.
+const HIDDEN: [usize; 1] = [400];
+
+impl Network {
+    fn layers(&self, activation: Activation) -> Vec<Layer> {
+        match self {
+            Network::Sizes(sizes) => Layer::dense(sizes, activation),
+            Network::Layers(layers) => layers.clone(),
+        }
+    }
+}
+
+impl TrainConfig {
+    /// Sizes of the dense layers on either side.
+    fn hidden(&self) -> &[usize] {
+        match &self.hidden {
+            Some(sizes) => sizes,
+            None if self.conv.is_empty() => &HIDDEN,
+            None => &[],
+        }
+    }
+
+    /// The window of every convolution that `--conv` stands for: it halves an image.
+    fn window(&self) -> Window2d {
+        let window = Window2d::new(self.kernel).stride(2);
+        window.padding((window.reach() - 1) / 2)
+    }
+
+    /// Whether a network is made for images, not for any numbers.
+    pub fn is_convolutional(&self) -> bool {
+        let named = |network: &Option<Network>| match network {
+            Some(Network::Layers(layers)) => layers.iter().any(Layer::is_convolution),
+            _ => false,
+        };
+        (!self.conv.is_empty() && (self.encoder.is_none() || self.decoder.is_none()))
+            || named(&self.encoder)
+            || named(&self.decoder)
+    }
+
+    /// The encoder's layers but for the last.
+    pub(super) fn encoder_layers(&self) -> Vec<Layer> {
+        if let Some(network) = &self.encoder {
+            return network.layers(self.activation);
+        }
+        let conv = |&channels: &usize| [Layer::Conv(channels, self.window()), Layer::Activation(self.activation)];
+        let mut layers: Vec<Layer> = self.conv.iter().flat_map(conv).collect();
+        if !layers.is_empty() {
+            layers.push(Layer::Flatten);
+        }
+        layers.extend(Layer::dense(self.hidden(), self.activation));
+        layers
+    }
+
+    /// The decoder's layers for images of this height, width and channels: by default the encoder's in reverse.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where an image is too small for so many convolutions.
+    pub(super) fn decoder_layers(&self, [height, width, channels]: [usize; 3]) -> Result<Vec<Layer>> {
+        if let Some(network) = &self.decoder {
+            return Ok(network.layers(self.activation));
+        }
+        let dense: Vec<usize> = self.hidden().iter().rev().copied().collect();
+        let mut layers = Layer::dense(&dense, self.activation);
+        let Some(&last) = self.conv.last() else { return Ok(layers) };
+        // The size of the image at each level, and its channels.
+        let mut sizes = vec![[height, width]];
+        for _ in &self.conv {
+            let size = sizes[sizes.len() - 1].map(|extent| self.window().positions(extent));
+            if size.contains(&0) {
+                let [rows, cols] = sizes[sizes.len() - 1];
+                return Err(Error::Usage(format!(
+                    "--conv has {} convolutions of kernel {}, each of which halves an image of {height}x{width}: behind {} of \
+                     them {rows}x{cols} is left, too small for another",
+                    self.conv.len(),
+                    self.kernel,
+                    sizes.len() - 1
+                )));
+            }
+            sizes.push(size);
+        }
+        let [rows, cols] = sizes[self.conv.len()];
+        layers.extend(Layer::dense(&[last * rows * cols], self.activation));
+        layers.push(Layer::Unflatten(last, [rows, cols]));
+        for level in (0..self.conv.len()).rev() {
+            let channels = if level == 0 { channels } else { self.conv[level - 1] };
+            layers.push(Layer::ConvTranspose(channels, self.window(), Some(sizes[level])));
+            if level > 0 {
+                layers.push(Layer::Activation(self.activation));
+            }
+        }
+        Ok(layers)
+    }
+
+    /// Sizes of the layers between images, in short: `400-20-400`, `c32-c64-256-20-256-c64-c32`; of a model without an encoder
+    /// the decoder's, then the discriminator's.
+    pub fn sizes(&self) -> String {
+        let texts = |layers: &[Layer]| layers.iter().filter_map(Layer::size).collect::<Vec<_>>();
+        let encoder = texts(&self.encoder_layers());
+        let decoder = match &self.decoder {
+            Some(network) => texts(&network.layers(self.activation)),
+            None => {
+                let dense: Vec<usize> = self.hidden().iter().rev().copied().collect();
+                let conv = self.conv.iter().rev().map(|channels| format!("c{channels}"));
+                dense.iter().map(usize::to_string).chain(conv).collect()
+            }
+        };
+        ModelConfig::sizes_text(self.model, &encoder, self.latent, &decoder)
+    }
+}
+
+/// Checks the short form of networks.
+pub(super) fn conv(config: &TrainConfig) -> Result<(), String> {
+    match config.conv.iter().find(|&&channels| channels == 0 || channels > Layer::MOST_CHANNELS) {
+        Some(wrong) => Err(format!("holds {wrong}: a convolution has 1 to {} channels", Layer::MOST_CHANNELS)),
+        None => Ok(()),
+    }
+}
+
+/// Checks the kernel.
+pub(super) fn kernel(config: &TrainConfig) -> Result<(), String> {
+    match config.kernel {
+        1..=Layer::LARGEST_WINDOW => Ok(()),
+        other => Err(format!("is {other}: it must be 1 to {}", Layer::LARGEST_WINDOW)),
+    }
+}

@@ -1,0 +1,137 @@
+//! Convolutions on a GPU: GEMM problems whose operands are patches.
+
+use super::*;
+use crate::gemm::{Dense, Loader, Parts, Side};
+
+/// Patches of images, as the operand of a convolution or of its weight gradient.
+struct PatchLoader {
+    images: Shape,
+    /// Positions along height and width.
+    positions: [usize; 2],
+    step: usize,
+    /// The window whose taps they are; none where what else is linked defines them.
+    window: Option<Window2d>,
+    /// Whether k runs along a patch, not from patch to patch.
+    k_contiguous: bool,
+}
+
+impl Loader for PatchLoader {
+    fn link(&self, kernel: Kernel, side: Side) -> Kernel {
+        let (file, binding) = match side {
+            Side::A => (fragment!("conv/operand_a.wgsl"), 1),
+            Side::B => (fragment!("conv/operand_b.wgsl"), 2),
+        };
+        let &[_, height, width, channels] = self.images.extents() else { unreachable!("images have four extents") };
+        let kernel = kernel
+            .link(file)
+            .link(fragment!("conv/patches.wgsl"))
+            .binding("IMAGES", binding)
+            .constant("IMAGE_HEIGHT", height)
+            .constant("IMAGE_WIDTH", width)
+            .constant("IMAGE_CHANNELS", channels)
+            .constant("GRID_HEIGHT", self.positions[0])
+            .constant("GRID_WIDTH", self.positions[1])
+            .constant("STEP", self.step);
+        match self.window {
+            Some(Window2d { kernel: side, padding, dilation, .. }) => kernel
+                .link(fragment!("conv/taps.wgsl"))
+                .constant("KERNEL", side)
+                .constant("PADDING", padding)
+                .constant("DILATION", dilation),
+            None => kernel,
+        }
+    }
+
+    fn k_contiguous(&self) -> bool {
+        self.k_contiguous
+    }
+}
+
+/// The weights of a phase's taps, as operand B.
+struct WeightLoader {
+    cols: usize,
+}
+
+impl Loader for WeightLoader {
+    fn link(&self, kernel: Kernel, _: Side) -> Kernel {
+        kernel.link(fragment!("conv/weights_of_taps.wgsl"))
+    }
+
+    fn k_contiguous(&self) -> bool {
+        false
+    }
+
+    fn vec4(&self, _: Side) -> Option<Fragment> {
+        self.cols.is_multiple_of(4).then_some(fragment!("conv/weights_of_taps_vec4.wgsl"))
+    }
+}
+
+pub(super) fn forward(op: &Conv2d, inputs: &[Shape], output: Shape, profile: &DeviceProfile) -> Kernel {
+    let (x, k) = (inputs[0], inputs[1].len() / output.cols());
+    let positions = [output.extents()[1], output.extents()[2]];
+    let a = PatchLoader { images: x, positions, step: op.window.stride, window: Some(op.window), k_contiguous: true };
+    let b = Dense { k_contiguous: true, cols: k };
+    let (m, n) = (output.rows(), output.cols());
+    let epilogue = |kernel| op.epilogue.link(kernel, &inputs[2..], [m, n]);
+    Problem { size: [m, n, k], a: &a, b: &b, epilogue: &epilogue, parts: Parts::WHOLE, a_scale: 1 }.kernel(profile)
+}
+
+pub(super) fn transposed(op: &ConvTranspose2d, inputs: &[Shape], output: Shape, profile: &DeviceProfile) -> Kernel {
+    let Window2d { kernel: side, stride, padding, dilation } = op.window;
+    let [height, width] = op.size;
+    let &[batch, .., out] = inputs[0].extents() else { unreachable!("shapes are checked") };
+    let positions = op.size.map(|extent| extent.div_ceil(stride));
+    let (m, n) = (batch * positions[0] * positions[1], output.cols());
+    let a = PatchLoader { images: inputs[0], positions, step: 1, window: None, k_contiguous: true };
+    let b = WeightLoader { cols: n };
+    let epilogue = |kernel| op.epilogue.link(kernel, &inputs[2..], [output.rows(), n]);
+    let (common, tap_step) = (greatest_common_divisor(stride, dilation), tap_step(op.window));
+    let inverse = (0..tap_step).find(|inverse| dilation / common * inverse % tap_step == 1 % tap_step);
+    let phases = |kernel: Kernel| {
+        kernel
+            .link(fragment!("conv/phases.wgsl"))
+            .link(fragment!("conv/weight_row.wgsl"))
+            .constant("KERNEL", side)
+            .constant("PHASES", stride)
+            .constant("PADDING", padding)
+            .constant("DILATION", dilation)
+            .constant("COMMON", common)
+            .constant("TAP_STEP", tap_step)
+            .constant("INVERSE", inverse.expect("numbers without a common divisor have one"))
+            .constant("HEIGHT", height)
+            .constant("WIDTH", width)
+    };
+    let parts = Parts { count: stride * stride, link: &phases };
+    let size = [m, n, most_taps(op.window).pow(2) * out];
+    Problem { size, a: &a, b: &b, epilogue: &epilogue, parts, a_scale: batch }.kernel(profile)
+}
+
+pub(super) fn weight_gradient(
+    op: &Conv2dWeightGradient,
+    inputs: &[Shape],
+    output: Shape,
+    profile: &DeviceProfile,
+) -> Kernel {
+    let (y, x) = (inputs[0], inputs[1]);
+    let positions = [y.extents()[1], y.extents()[2]];
+    let a = Dense { k_contiguous: false, cols: y.cols() };
+    let b = PatchLoader { images: x, positions, step: op.window.stride, window: Some(op.window), k_contiguous: false };
+    let size = [y.cols(), output.len() / y.cols(), y.rows()];
+    let epilogue = |kernel| Epilogue::Store.link(kernel, &[], [size[0], size[1]]);
+    let a_scale = y.extents()[0];
+    Problem { size, a: &a, b: &b, epilogue: &epilogue, parts: Parts::WHOLE, a_scale }.kernel(profile)
+}
+
+/// Taps along an axis from one that reaches pixels of a phase to the next.
+fn tap_step(window: Window2d) -> usize {
+    window.stride / greatest_common_divisor(window.stride, window.dilation)
+}
+
+/// The most taps along an axis that reach a pixel.
+pub(super) fn most_taps(window: Window2d) -> usize {
+    window.kernel.div_ceil(tap_step(window))
+}
+
+fn greatest_common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+}
