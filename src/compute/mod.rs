@@ -9,7 +9,7 @@ mod rows;
 mod simd;
 
 pub(crate) use aligned::{AlignedVec, scratch};
-pub(crate) use elementary::{exp, ln_1p_unit, tanh};
+pub(crate) use elementary::{exp, ln_1p_unit, normal_cdf, tanh};
 pub(crate) use gemm::{COLS_PER_SECONDARY, Matrix, gemm, gemm_with_epilogue, gemm_with_secondary};
 pub(crate) use parallel::{keep_spinning, parallel_for};
 pub(crate) use rows::{lane_sum, lane_sum_map, lane_sum_pairs, parallel_heavy_rows, parallel_row_sums, parallel_rows};

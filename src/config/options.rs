@@ -56,7 +56,7 @@ options! {
     decoder: Option<Vec<usize>> = None, sizes();
     /// Dimensions of the latent.
     latent: usize = vae().latent, parsed::<usize>("N");
-    /// Activation of hidden layers: identity, relu, leaky-relu, tanh, sigmoid or softplus.
+    /// Activation of hidden layers: identity, relu, leaky-relu, tanh, sigmoid, softplus, silu or gelu.
     activation: Activation = vae().activation, activation();
     /// Activation of a code without noise.
     code_activation: Activation = vae().code_activation, activation();

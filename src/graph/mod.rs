@@ -203,8 +203,13 @@ impl Graph {
         self.apply(crate::ops::Matmul::new(transpose).into(), &[a, b])
     }
 
-    /// `activation(x + bias)`; bias is `[cols]`.
+    /// `activation(x + bias)`; bias is `[cols]`. An activation that keeps its argument is a node of its own, so that the sum is
+    /// kept once.
     pub fn bias_activation(&mut self, x: NodeId, bias: NodeId, activation: Activation) -> Result<NodeId> {
+        if activation.keeps_argument() {
+            let sum = self.bias_activation(x, bias, Activation::Identity)?;
+            return self.apply(crate::ops::Activate { activation }.into(), &[sum]);
+        }
         self.apply(crate::ops::BiasActivation { activation }.into(), &[x, bias])
     }
 

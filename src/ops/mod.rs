@@ -169,6 +169,7 @@ macro_rules! registry {
 registry! {
     matmul: Matmul;
     bias_activation: BiasActivation, ActivationGradient;
+    activate: Activate;
     activation_curvature: ActivationCurvature;
     sum_rows: SumRows;
     repeat_interleave: RepeatInterleave, SegmentSum;
