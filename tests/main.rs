@@ -15,6 +15,7 @@ mod fusion;
 mod gemm;
 mod half;
 mod hostile;
+mod images;
 mod kernels;
 mod library;
 mod licences;

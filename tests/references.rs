@@ -13,7 +13,7 @@ use vae_gpu::plan::{Fusion, Options, compile};
 use vae_gpu::tensor::{DType, Shape};
 
 /// The op on these inputs (f64), one value list an input.
-fn run<S: Copy + Into<Shape>>(op: impl Into<Op>, inputs: &[(S, &[f64])]) -> Vec<f64> {
+pub(crate) fn run<S: Copy + Into<Shape>>(op: impl Into<Op>, inputs: &[(S, &[f64])]) -> Vec<f64> {
     let mut graph = Graph::new(ParameterLayout::default());
     let mut values = HashMap::new();
     let ids: Vec<NodeId> = inputs
@@ -28,7 +28,7 @@ fn run<S: Copy + Into<Shape>>(op: impl Into<Op>, inputs: &[(S, &[f64])]) -> Vec<
     interpret::<f64>(&graph, &a_step(2), &[], &[], &values).unwrap().pop().unwrap()
 }
 
-fn close(got: &[f64], wanted: &[f64]) {
+pub(crate) fn close(got: &[f64], wanted: &[f64]) {
     Tolerance { relative: 1e-12, absolute: 1e-12 }.check("by hand", got, wanted);
 }
 

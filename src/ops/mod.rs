@@ -187,6 +187,7 @@ registry! {
     gaussian: Gaussian, GaussianErrorGradient, GaussianVarianceGradient;
     batch_mean: BatchMean, BatchMeanGradient;
     add_scaled: AddScaled, Scale;
+    pool: Pool, AveragePoolGradient, MaxPoolGradient;
     constant: Constant;
     narrow: Narrow;
     gather: Gather;
@@ -208,6 +209,7 @@ pub use bias_activation::Activation;
 pub use corrupt::Noise;
 pub use gather::{Order, Pixels};
 pub use matmul::{Epilogue, FOUR, Likelihood, Operand, Transpose};
+pub use pool::Pooling;
 pub use power_sum::Norm;
 pub(crate) use record::RECORDED;
 
@@ -225,6 +227,14 @@ fn same(name: &str, what: [&str; 2], a: Shape, b: Shape) -> Result<Shape> {
         return Ok(a);
     }
     graph_error(format!("{name}: {} is {a}, {} is {b}: they must have one shape", what[0], what[1]))
+}
+
+/// The extents of images `[batch, height, width, channels]`.
+fn images_of(name: &str, x: Shape) -> Result<[usize; 4]> {
+    match x.extents().try_into() {
+        Ok(extents) => Ok(extents),
+        Err(_) => graph_error(format!("{name}: x is {x}: it must be images [batch, height, width, channels]")),
+    }
 }
 
 /// `[mean | logvar]` of `[batch, 2 latent]`: the latent size.
