@@ -38,7 +38,7 @@ fn panics(check: impl FnOnce()) -> bool {
 }
 
 /// Faults in what one op computes: what, the op, the loop where it is a product, the change.
-const IN_OPS: [(&str, &str, Option<Algorithm>, Fault); 33] = [
+const IN_OPS: [(&str, &str, Option<Algorithm>, Fault); 35] = [
     ("a row left out of a sum", "sum_rows", None, |kernel| shift(kernel, "ROWS", -1.0)),
     ("a column left out of a loss", "bce_logits", None, |kernel| shift(kernel, "COLS", -1.0)),
     ("an element not written", "scale", None, |kernel| shift(kernel, "COUNT", -1.0)),
@@ -112,6 +112,12 @@ const IN_OPS: [(&str, &str, Option<Algorithm>, Fault); 33] = [
     ("the border of a pooled image shifted", "pool", None, |kernel| shift(kernel, "PADDING", 1.0)),
     ("elements in a window's gaps", "max_pool_gradient", None, |kernel| {
         edit(kernel, "pool/max_gradient.wgsl", "(row - pixel(oy, 0u)) % DILATION == 0u", "true");
+    }),
+    ("a reader of an element left out", "resize_gradient", None, |kernel| {
+        edit(kernel, "resize/bilinear.wgsl", "(2u * j + 3u) * to", "(2u * j + 2u) * to");
+    }),
+    ("corners aligned", "resize", None, |kernel| {
+        edit(kernel, "resize/bilinear.wgsl", "max((2u * i + 1u) * source, to) - to", "2u * i * source");
     }),
     ("workgroups past the 65,535th again", "scale", None, |kernel| {
         // common/main.wgsl is no file of the kernel's own.

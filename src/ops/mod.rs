@@ -188,6 +188,7 @@ registry! {
     batch_mean: BatchMean, BatchMeanGradient;
     add_scaled: AddScaled, Scale;
     pool: Pool, AveragePoolGradient, MaxPoolGradient;
+    resize: Resize, ResizeGradient;
     constant: Constant;
     narrow: Narrow;
     gather: Gather;
@@ -212,6 +213,7 @@ pub use matmul::{Epilogue, FOUR, Likelihood, Operand, Transpose};
 pub use pool::Pooling;
 pub use power_sum::Norm;
 pub(crate) use record::RECORDED;
+pub use resize::Interpolation;
 
 /// The inputs as an array, or an error that says how many the op takes.
 fn arity<const N: usize>(name: &str, inputs: &[Shape]) -> Result<[Shape; N]> {
