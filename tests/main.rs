@@ -20,6 +20,7 @@ mod kernels;
 mod library;
 mod licences;
 mod models;
+mod norm;
 mod output;
 mod presets;
 mod profiles;

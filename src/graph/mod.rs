@@ -17,7 +17,7 @@ pub use differentiate::differentiate;
 pub use parameters::{GRADIENTS, Init, PARAMETERS, Parameter, ParameterId, ParameterLayout};
 
 use crate::error::{Result, graph_error};
-use crate::ops::{Activation, Factor, Nodes, Op, Order, Pixels, RECORDED, Transpose};
+use crate::ops::{Activation, Factor, Nodes, Op, Order, Over, Pixels, RECORDED, Transpose};
 use crate::rng::Stream;
 use crate::tensor::{DType, Shape};
 use std::ops::Range;
@@ -211,6 +211,23 @@ impl Graph {
             return self.apply(crate::ops::Activate { activation }.into(), &[sum]);
         }
         self.apply(crate::ops::BiasActivation { activation }.into(), &[x, bias])
+    }
+
+    /// `(x - mean) / sqrt(variance + epsilon) * scale + shift`, and the statistics `[mean, variance]` of x that it takes; scale and
+    /// shift are `[channels]`. Differentiated, it gives the gradient through the statistics too.
+    pub fn normalise(
+        &mut self,
+        x: NodeId,
+        scale: NodeId,
+        shift: NodeId,
+        over: Over,
+        epsilon: f64,
+    ) -> Result<[NodeId; 2]> {
+        let moments = self.apply(crate::ops::Moments.into(), &[x])?; // [images, 2 channels]
+        let statistics = self.apply(crate::ops::Statistics { over }.into(), &[moments])?;
+        let normalise = crate::ops::Normalise { over, epsilon };
+        let y = self.apply(normalise.into(), &[x, statistics, scale, shift])?;
+        Ok([y, statistics])
     }
 
     /// `a + factor * b`.

@@ -189,6 +189,8 @@ registry! {
     add_scaled: AddScaled, Scale;
     pool: Pool, AveragePoolGradient, MaxPoolGradient;
     resize: Resize, ResizeGradient;
+    norm: Moments, Statistics, Normalise, NormSums, NormParameterGradient, NormTerms, NormGradient, NormScaledGradient,
+        RunningStatistics, UpdateRunning;
     constant: Constant;
     narrow: Narrow;
     gather: Gather;
@@ -210,6 +212,7 @@ pub use bias_activation::Activation;
 pub use corrupt::Noise;
 pub use gather::{Order, Pixels};
 pub use matmul::{Epilogue, FOUR, Likelihood, Operand, Transpose};
+pub use norm::{NormParameter, Over};
 pub use pool::Pooling;
 pub use power_sum::Norm;
 pub(crate) use record::RECORDED;
