@@ -79,7 +79,7 @@ fn run(file: &[u8], input: &str, values: &[f32]) -> HashMap<String, Matrix> {
             _ => panic!("{name} is of kind {kind}"),
         };
         assert_eq!(dims.iter().product::<i64>(), elements.len() as i64, "{name}");
-        known.insert(name, (*dims.last().unwrap() as usize, elements));
+        known.insert(name, (dims.last().map_or(1, |&last| last as usize), elements));
     }
     let columns = values.len() / COUNT;
     known.insert(input.to_owned(), (columns, values.iter().map(|value| f64::from(*value)).collect()));
@@ -111,6 +111,16 @@ fn run(file: &[u8], input: &str, values: &[f32]) -> HashMap<String, Matrix> {
             "Tanh" => each(&f64::tanh),
             "Sigmoid" => each(&|x| 1.0 / (1.0 + (-x).exp())),
             "Softplus" => each(&|x| x.exp().ln_1p()),
+            "Erf" => each(&libm::erf),
+            "Mul" | "Div" | "Add" => {
+                // Of two values of one shape, or of a value and a number.
+                let by = |a: f64, b: f64| match node.operator.as_str() {
+                    "Mul" => a * b,
+                    "Div" => a / b,
+                    _ => a + b,
+                };
+                (of[0].0, of[0].1.iter().zip(of[1].1.iter().cycle()).map(|(&a, &b)| by(a, b)).collect())
+            }
             other => panic!("{other} is not expected"),
         };
         known.insert(node.outputs[0].clone(), value);

@@ -38,7 +38,7 @@ fn panics(check: impl FnOnce()) -> bool {
 }
 
 /// Faults in what one op computes: what, the op, the loop where it is a product, the change.
-const IN_OPS: [(&str, &str, Option<Algorithm>, Fault); 30] = [
+const IN_OPS: [(&str, &str, Option<Algorithm>, Fault); 38] = [
     ("a row left out of a sum", "sum_rows", None, |kernel| shift(kernel, "ROWS", -1.0)),
     ("a column left out of a loss", "bce_logits", None, |kernel| shift(kernel, "COLS", -1.0)),
     ("an element not written", "scale", None, |kernel| shift(kernel, "COUNT", -1.0)),
@@ -107,6 +107,26 @@ const IN_OPS: [(&str, &str, Option<Algorithm>, Fault); 30] = [
     }),
     ("the k of another k-group", "matmul", Some(Algorithm::Split), |kernel| {
         edit(kernel, "gemm/split.wgsl", "let k = k_group * GROUP_K + i;", "let k = (3u - k_group) / 2u * GROUP_K + i;");
+    }),
+    ("a window's last position left out", "average_pool_gradient", None, |kernel| shift(kernel, "OUT_WIDTH", -1.0)),
+    ("the border of a pooled image shifted", "pool", None, |kernel| shift(kernel, "PADDING", 1.0)),
+    ("elements in a window's gaps", "max_pool_gradient", None, |kernel| {
+        edit(kernel, "pool/max_gradient.wgsl", "(row - pixel(oy, 0u)) % DILATION == 0u", "true");
+    }),
+    ("a reader of an element left out", "resize_gradient", None, |kernel| {
+        edit(kernel, "resize/bilinear.wgsl", "(2u * j + 3u) * to", "(2u * j + 2u) * to");
+    }),
+    ("corners aligned", "resize", None, |kernel| {
+        edit(kernel, "resize/bilinear.wgsl", "max((2u * i + 1u) * source, to) - to", "2u * i * source");
+    }),
+    ("padding in a batch's statistics", "statistics", None, |kernel| {
+        edit(kernel, "norm/over_batch.wgsl", "min(step.rows * SAMPLES, IMAGES)", "IMAGES");
+    }),
+    ("a variance around 0", "moments", None, |kernel| {
+        edit(kernel, "norm/moments.wgsl", "* CHANNELS] - mean", "* CHANNELS]");
+    }),
+    ("a gradient as if its statistics were constants", "norm_gradient", None, |kernel| {
+        edit(kernel, "norm/gradient.wgsl", " - normalised * terms[at + 1u]", "");
     }),
     ("workgroups past the 65,535th again", "scale", None, |kernel| {
         // common/main.wgsl is no file of the kernel's own.

@@ -6,9 +6,12 @@ use crate::common::{Tolerance, gpu, scalars};
 use vae_gpu::backend::cpu::{Cpu, CpuSession};
 use vae_gpu::backend::gpu::{Gpu, GpuOptions};
 use vae_gpu::backend::{Data, Device, Session, Values};
-use vae_gpu::graph::{GRADIENTS, Graph, PARAMETERS};
+use vae_gpu::graph::{GRADIENTS, Graph, PARAMETERS, ParameterLayout, differentiate};
 use vae_gpu::models::{Batches, Layer, Loss, Model, ModelConfig};
-use vae_gpu::ops::{Activation, Algorithm, DeviceProfile, Op, Pixels, STORAGE_BUFFERS, TuningTable};
+use vae_gpu::ops::{
+    Activation, Algorithm, BatchMean, BiasActivation, Constant, DeviceProfile, Epilogue, Op, Pixels, STORAGE_BUFFERS,
+    SquaredError, Transpose, TuningTable,
+};
 use vae_gpu::optim::Optimiser;
 use vae_gpu::plan::{Dispatch, Fusion, Options, compile, lower};
 use vae_gpu::rng::Permutation;
@@ -126,6 +129,54 @@ fn a_step_of_the_standard_model_is_ten_dispatches() {
         }
         let products = plan.dispatches.iter().filter(|dispatch| matches!(dispatch.op, Op::Matmul(_))).count();
         assert_eq!(products, 11);
+    }
+}
+
+/// A layer's mean squared error and the gradients of its weight and bias, as outputs; the layer by the builder or as one op.
+fn scored_layer(activation: Activation, built: bool) -> Graph {
+    let mut g = Graph::new(ParameterLayout::default());
+    let x = g.input("x", Shape::new(5, 7));
+    let [weight, bias] = [("w", Shape::new(6, 7)), ("b", Shape::of([6]))].map(|(name, shape)| g.input(name, shape));
+    let target = g.input("target", Shape::new(5, 6));
+    let sum = g.matmul(x, weight, Transpose::B).unwrap(); // [5, 6]
+    let y = match built {
+        true => g.bias_activation(sum, bias, activation),
+        false => g.apply(BiasActivation { activation }.into(), &[sum, bias]),
+    };
+    let losses = g.apply(SquaredError.into(), &[y.unwrap(), target]).unwrap(); // [5, 1]
+    let mean = g.apply(BatchMean.into(), &[losses]).unwrap(); // [1, 1]
+    let one = g.apply(Constant::new(1.0, Shape::SCALAR).into(), &[]).unwrap();
+    let gradients = differentiate(&mut g, mean, one, &[weight, bias]).unwrap();
+    for (name, id) in ["mean", "d_w", "d_b"].iter().zip([vec![mean], gradients].concat()) {
+        g.output(name, id);
+    }
+    g
+}
+
+#[test]
+fn an_activation_that_keeps_its_argument_is_not_scored_in_an_epilogue() {
+    for (activation, built) in Activation::ALL.into_iter().flat_map(|one| [(one, true), (one, false)]) {
+        let graph = scored_layer(activation, built);
+        let [unfused, fused] = [Fusion::None, Fusion::All].map(|fuse| {
+            let plan = compile(&graph, Options { fuse }).unwrap();
+            let scores = |dispatch: &Dispatch| match &dispatch.op {
+                Op::Matmul(op) => matches!(op.epilogue, Epilogue::Likelihood { .. }),
+                _ => false,
+            };
+            let scored = plan.dispatches.iter().any(scores);
+            assert_eq!(scored, fuse == Fusion::All && !activation.keeps_argument(), "{activation:?}\n{plan}");
+            let mut session = CpuSession::<f64>::new(graph.layout(), &[]);
+            let inputs: Vec<(String, usize)> =
+                plan.inputs.iter().map(|(name, view)| (name.clone(), view.shape.len())).collect();
+            let program = session.load(plan).unwrap();
+            for (name, len) in inputs {
+                let values: Vec<f32> = (0..len).map(|i| ((i + name.len()) as f32 * 1.7).sin()).collect();
+                session.write_input(program, &name, &values).unwrap();
+            }
+            session.run(&[program], &[Step { rows: 4, ..Step::default() }]).unwrap();
+            ["mean", "d_w", "d_b"].map(|name| session.output(program, name).unwrap().to_vec()).concat()
+        });
+        Tolerance { relative: 1e-12, absolute: 1e-12 }.check(&format!("{activation:?}"), &fused, &unfused);
     }
 }
 

@@ -111,7 +111,8 @@ impl Random {
                 Some(id) if at == 0 => Some(self.graph.shape(id)),
                 _ => None,
             };
-            if wanted.is_some_and(|wanted| wanted.rank() != shape.rank()) {
+            // Of images only equal ones are read again: sizes are those of matrices.
+            if wanted.is_some_and(|wanted| wanted.rank() != shape.rank() || wanted.rank() > 2) {
                 return None;
             }
             for (old, new) in

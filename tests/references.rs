@@ -13,7 +13,7 @@ use vae_gpu::plan::{Fusion, Options, compile};
 use vae_gpu::tensor::{DType, Shape};
 
 /// The op on these inputs (f64), one value list an input.
-fn run<S: Copy + Into<Shape>>(op: impl Into<Op>, inputs: &[(S, &[f64])]) -> Vec<f64> {
+pub(crate) fn run<S: Copy + Into<Shape>>(op: impl Into<Op>, inputs: &[(S, &[f64])]) -> Vec<f64> {
     let mut graph = Graph::new(ParameterLayout::default());
     let mut values = HashMap::new();
     let ids: Vec<NodeId> = inputs
@@ -28,7 +28,7 @@ fn run<S: Copy + Into<Shape>>(op: impl Into<Op>, inputs: &[(S, &[f64])]) -> Vec<
     interpret::<f64>(&graph, &a_step(2), &[], &[], &values).unwrap().pop().unwrap()
 }
 
-fn close(got: &[f64], wanted: &[f64]) {
+pub(crate) fn close(got: &[f64], wanted: &[f64]) {
     Tolerance { relative: 1e-12, absolute: 1e-12 }.check("by hand", got, wanted);
 }
 
@@ -46,7 +46,7 @@ fn references_give_numbers_worked_by_hand() {
     let x: ([usize; 2], &[f64]) = ([1, 2], &[-2.0, 1.0]);
     let ones: ([usize; 2], &[f64]) = ([1, 2], &[1.0, 1.0]);
     let [x_of, bias] = [(Shape::new(1, 2), x.1), (Shape::of([2]), ones.1)];
-    // tanh, sigmoid and softplus at -1 and 2, from a table of 15 digits.
+    // tanh, sigmoid, softplus, x sigmoid and x Phi at -1 and 2, from tables of 15 digits.
     let table = [
         (Activation::Identity, [-1.0, 2.0]),
         (Activation::Relu, [0.0, 2.0]),
@@ -54,9 +54,12 @@ fn references_give_numbers_worked_by_hand() {
         (Activation::Tanh, [-0.761594155955765, 0.964027580075817]),
         (Activation::Sigmoid, [0.268941421369995, 0.880797077977882]),
         (Activation::Softplus, [0.313261687518223, 2.126928011042973]),
+        (Activation::Silu, [-0.268941421369995, 1.761594155955765]),
+        (Activation::Gelu, [-0.158655253931457, 1.954499736103642]),
     ];
     for (activation, wanted) in table {
         close(&run(BiasActivation { activation }, &[x_of, bias]), &wanted);
+        close(&run(Activate { activation }, &[([1, 1, 2], &[-1.0, 2.0])]), &wanted);
     }
     // KL of N(1, 1) is 1/2; of N(0, e) it is (e - 2) / 2.
     close(&run(Kl, &[([2, 2], &[1.0, 0.0, 0.0, 1.0])]), &[0.5, 0.359140914229523]);
@@ -167,7 +170,8 @@ fn corruption_adds_its_noise_or_masks() {
 
 #[test]
 fn curvatures_are_the_slopes_of_slopes() {
-    // At y = 1/4, times d_y = 2 and g = 3: -2y, 1 - 2y and exp(-y), and nothing where pieces are straight.
+    // At y = 1/4, times d_y = 2 and g = 3: -2y, 1 - 2y and exp(-y), and nothing where pieces are straight. At x = 1/4, s being
+    // its sigmoid: s (1 - s) (2 + x (1 - 2s)) and (2 - x^2) exp(-x^2 / 2) / sqrt(2 pi).
     let table = [
         (Activation::Identity, 0.0),
         (Activation::Relu, 0.0),
@@ -175,10 +179,27 @@ fn curvatures_are_the_slopes_of_slopes() {
         (Activation::Tanh, -3.0),
         (Activation::Sigmoid, 3.0),
         (Activation::Softplus, 4.672804698428429),
+        (Activation::Silu, 2.907697724811102),
+        (Activation::Gelu, 4.495016857833124),
     ];
     for (activation, wanted) in table {
         let inputs: [([usize; 2], &[f64]); 3] = [([1, 1], &[0.25]), ([1, 1], &[2.0]), ([1, 1], &[3.0])];
         close(&run(ActivationCurvature { activation }, &inputs), &[wanted]);
+    }
+}
+
+#[test]
+fn slopes_of_activations_that_are_not_monotonic_are_of_their_arguments() {
+    // s + x s (1 - s) and Phi + x phi at -3, -1, 1/2 and 2, from tables of 15 digits; d_y is 2.
+    let table = [
+        (Activation::Silu, [-0.088104106015170, 0.072329488128513, 0.739961187302652, 1.090784248784896]),
+        (Activation::Gelu, [-0.011945647204184, -0.083315470587686, 0.867495124656163, 1.085231801078197]),
+    ];
+    for (activation, slopes) in table {
+        assert!(activation.keeps_argument());
+        let x: ([usize; 2], &[f64]) = ([1, 4], &[-3.0, -1.0, 0.5, 2.0]);
+        let got = run(ActivationGradient { activation }, &[x, ([1, 4], &[2.0; 4])]);
+        close(&got, &slopes.map(|slope| 2.0 * slope));
     }
 }
 

@@ -79,7 +79,8 @@ fn code(activation: Activation, values: &HashMap<String, Vec<f64>>, x: &[f64]) -
     layer(&layer(x, "w1", "b1"), "w2", "b2")
 }
 
-const SMOOTH: [Activation; 3] = [Activation::Tanh, Activation::Sigmoid, Activation::Softplus];
+const SMOOTH: [Activation; 5] =
+    [Activation::Tanh, Activation::Sigmoid, Activation::Softplus, Activation::Silu, Activation::Gelu];
 
 #[test]
 fn repeated_rows_and_unit_seeds_give_the_jacobian() {

@@ -7,7 +7,7 @@ from safetensors import safe_open
 from torch import nn
 
 MODULES = {"identity": nn.Identity, "relu": nn.ReLU, "leaky-relu": nn.LeakyReLU, "tanh": nn.Tanh,
-           "sigmoid": nn.Sigmoid, "softplus": nn.Softplus}  # fmt: skip
+           "sigmoid": nn.Sigmoid, "softplus": nn.Softplus, "silu": nn.SiLU, "gelu": nn.GELU}  # fmt: skip
 
 
 def load(run, checkpoint="best"):

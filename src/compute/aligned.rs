@@ -62,7 +62,9 @@ impl<T: Lanes> DerefMut for AlignedVec<T> {
     }
 }
 
-/// Calls `f` with `count` elements of this thread's scratch memory, of any values.
+/// Calls `f` with `count` elements of this thread's scratch memory, of any values. Inlined, so that `f` is compiled for the
+/// instructions of its caller.
+#[inline(always)]
 pub(crate) fn scratch<T: Lanes, R>(count: usize, f: impl FnOnce(&mut [T]) -> R) -> R {
     thread_local! {
         static SCRATCH: Cell<AlignedBuffer> = Cell::default();

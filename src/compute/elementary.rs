@@ -1,5 +1,5 @@
-//! `exp`, `log1p` and `tanh` in f32 that a compiler turns into vector code: polynomials and bit operations, no branch, no
-//! call, and no fused multiply-add, so that every CPU gives the same bits.
+//! `exp`, `log1p`, `tanh` and the normal CDF in f32 that a compiler turns into vector code: polynomials and bit operations, no
+//! branch, no call, and no fused multiply-add, so that every CPU gives the same bits.
 //!
 //! The C library's own are exact to the last bit or so but go one value at a time, which made them the largest part of a
 //! training step beside the products. These are within 2 units in the last place (`exp`, `log1p`) and 4 (`tanh`) of the
@@ -63,6 +63,26 @@ pub(crate) fn tanh(x: f32) -> f32 {
     if size < 0.625 { near } else { far }
 }
 
+/// The standard normal CDF `(1 + erf(x / sqrt 2)) / 2`, to 3e-7: `exp(-x^2 / 2)` times a polynomial of degree 9 in
+/// `t = 1 / (1 + 0.265 |x|)`, the form of Abramowitz and Stegun 7.1.26, fitted to `|x| <= 13` at a relative error of 1.2e-8.
+#[inline(always)]
+pub(crate) fn normal_cdf(x: f32) -> f32 {
+    let size = x.abs();
+    let size = if size > 20.0 { 20.0 } else { size };
+    let t = 1.0 / (1.0 + 0.265 * size);
+    let mut p = 0.030_912_813;
+    p = p * t - 0.144_663_11;
+    p = p * t + 0.218_688_49;
+    p = p * t - 0.117_336_63;
+    p = p * t + 0.138_610_55;
+    p = p * t + 0.060_038_578;
+    p = p * t + 0.102_770_11;
+    p = p * t + 0.105_237_08;
+    p = p * t + 0.105_742_12;
+    let tail = exp(-0.5 * (size * size)) * (p * t);
+    if x > 0.0 { 1.0 - tail } else { tail }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,6 +109,16 @@ mod tests {
         let logarithm = worst(ln_1p_unit, f64::ln_1p, between(0.0, 1.0));
         let tangent = worst(tanh, f64::tanh, between(1e-9, 20.0).chain(between(-1e-9, -20.0)));
         assert!(exponential < 2.0 && logarithm < 2.0 && tangent < 4.0, "{exponential} {logarithm} {tangent}");
+    }
+
+    #[test]
+    fn the_normal_cdf_is_within_three_units_of_1e_7() {
+        let off =
+            |x: f32| (f64::from(normal_cdf(x)) - 0.5 * libm::erfc(-f64::from(x) / std::f64::consts::SQRT_2)).abs();
+        let worst = (-80_000..=80_000).map(|i| off(i as f32 / 4096.0)).fold(0.0, f64::max);
+        assert!(worst < 3e-7, "{worst}");
+        assert_eq!([-30.0, f32::NEG_INFINITY, 30.0, f32::INFINITY].map(normal_cdf), [0.0, 0.0, 1.0, 1.0]);
+        assert!(normal_cdf(f32::NAN).is_nan());
     }
 
     #[test]

@@ -188,7 +188,7 @@ fn read_sizes(text: &str) -> Result<Vec<usize>, String> {
 
 fn read_activation(text: &str) -> Result<Activation, String> {
     let read = Value::from(text).try_into::<Activation>();
-    read.map_err(|_| "it must be identity, relu, leaky-relu, tanh, sigmoid or softplus".to_owned())
+    read.map_err(|_| "it must be identity, relu, leaky-relu, tanh, sigmoid, softplus, silu or gelu".to_owned())
 }
 
 #[cfg(test)]
@@ -203,6 +203,11 @@ mod tests {
             assert!(read_sizes(text).unwrap_err().contains("no size"), "{text}");
         }
         assert_eq!(read_activation("leaky-relu").unwrap(), Activation::LeakyRelu);
+        let message = read_activation("swish").unwrap_err();
+        for activation in Activation::ALL {
+            let name = Value::try_from(activation).unwrap().as_str().unwrap().to_owned();
+            assert!(read_activation(&name).unwrap() == activation && message.contains(&name), "{name}");
+        }
         assert!(read_activation("Relu").is_err());
     }
 

@@ -61,7 +61,7 @@ options! {
     decoder: Option<Network> = None, sizes();
     /// Dimensions of the latent.
     latent: usize = vae().latent, parsed::<usize>("N");
-    /// Activation of hidden layers: identity, relu, leaky-relu, tanh, sigmoid or softplus.
+    /// Activation of hidden layers: identity, relu, leaky-relu, tanh, sigmoid, softplus, silu or gelu.
     activation: Activation = Activation::Relu, activation();
     /// Activation of a code without noise.
     code_activation: Activation = vae().code_activation, activation();

@@ -18,7 +18,7 @@ use crate::error::{Error, Result, graph_error};
 use crate::graph::{Graph, NodeId, Source};
 use crate::models::{Capability, Deviation};
 use crate::ops::{
-    Activation, BiasActivation, Conv2d, ConvTranspose2d, Epilogue, Matmul, Narrow, Op, Transpose, Window2d,
+    Activate, Activation, BiasActivation, Conv2d, ConvTranspose2d, Epilogue, Matmul, Narrow, Op, Transpose, Window2d,
 };
 use crate::train::Checkpoint;
 use crate::train::tensor::Tensor;
@@ -186,8 +186,7 @@ impl<'a> Translator<'a> {
                 self.gemm(product.transpose, inputs, name)
             }
             Op::BiasActivation(BiasActivation { activation }) => {
-                let end = end(*activation);
-                let name_of_sum = if end.is_none() { name.clone() } else { None };
+                let name_of_sum = if *activation == Activation::Identity { name.clone() } else { None };
                 let sum = match self.op_of(inputs[0]) {
                     Some((Op::Matmul(product), of)) if product == Matmul::new(product.transpose) => {
                         self.gemm(product.transpose, &[of[0], of[1], inputs[1]], name_of_sum)?
@@ -200,10 +199,11 @@ impl<'a> Translator<'a> {
                         self.emit("Add", &terms, Vec::new(), name_of_sum)
                     }
                 };
-                match end {
-                    Some((operator, attributes)) => Ok(self.emit(operator, &[sum], attributes, name)),
-                    None => Ok(sum),
-                }
+                Ok(self.activation(*activation, sum, name))
+            }
+            Op::Activate(Activate { activation }) => {
+                let x = self.value(inputs[0])?;
+                Ok(self.activation(*activation, x, name))
             }
             Op::Conv2d(_) | Op::ConvTranspose2d(_) => self.convolution(op, inputs, name),
             Op::Narrow(slice) => match self.op_of(inputs[0]) {
@@ -296,6 +296,50 @@ impl<'a> Translator<'a> {
         name
     }
 
+    /// The activation of a value; that value itself where it is the identity.
+    fn activation(&mut self, activation: Activation, x: String, name: Option<String>) -> String {
+        let (operator, attributes) = match activation {
+            Activation::Identity => return x,
+            Activation::Silu => {
+                let sigmoid = self.emit("Sigmoid", std::slice::from_ref(&x), Vec::new(), None);
+                return self.emit("Mul", &[x, sigmoid], Vec::new(), name);
+            }
+            // `x (1 + erf(x / sqrt 2)) / 2`: an operator of its own only from opset 20 on.
+            Activation::Gelu => {
+                let [root, one, half] = [std::f32::consts::SQRT_2, 1.0, 0.5].map(|value| self.scalar(value));
+                let scaled = self.emit("Div", &[x.clone(), root], Vec::new(), None);
+                let erf = self.emit("Erf", &[scaled], Vec::new(), None);
+                let sum = self.emit("Add", &[erf, one], Vec::new(), None);
+                let twice = self.emit("Mul", &[x, sum], Vec::new(), None);
+                return self.emit("Mul", &[twice, half], Vec::new(), name);
+            }
+            Activation::Relu => ("Relu", Vec::new()),
+            Activation::LeakyRelu => {
+                let alpha = Activation::LeakyRelu.slope(-1.0_f32);
+                let alpha =
+                    Attribute { name: Some("alpha".to_owned()), f: Some(alpha), kind: Some(1), ..Attribute::default() };
+                ("LeakyRelu", vec![alpha])
+            }
+            Activation::Tanh => ("Tanh", Vec::new()),
+            Activation::Sigmoid => ("Sigmoid", Vec::new()),
+            Activation::Softplus => ("Softplus", Vec::new()),
+        };
+        self.emit(operator, &[x], attributes, name)
+    }
+
+    /// The name of a constant without axes.
+    fn scalar(&mut self, value: f32) -> String {
+        let name = format!("constant_{}", self.initializers.len());
+        let raw_data = Some(value.to_le_bytes().to_vec());
+        self.initializers.push(TensorProto {
+            dims: Vec::new(),
+            data_type: Some(FLOAT),
+            name: Some(name.clone()),
+            raw_data,
+        });
+        name
+    }
+
     fn slice(&mut self, slice: Narrow, x: NodeId, name: Option<String>) -> Result<String> {
         let Narrow { start, count } = slice;
         let mut inputs = vec![self.value(x)?];
@@ -317,29 +361,6 @@ impl<'a> Translator<'a> {
             attribute,
         });
         value
-    }
-}
-
-/// The operator of an activation, and its attributes.
-fn end(activation: Activation) -> Option<(&'static str, Vec<Attribute>)> {
-    match activation {
-        Activation::Identity => None,
-        Activation::Relu => Some(("Relu", Vec::new())),
-        Activation::LeakyRelu => {
-            let alpha = Activation::LeakyRelu.slope(-1.0_f32);
-            Some((
-                "LeakyRelu",
-                vec![Attribute {
-                    name: Some("alpha".to_owned()),
-                    f: Some(alpha),
-                    kind: Some(1),
-                    ..Attribute::default()
-                }],
-            ))
-        }
-        Activation::Tanh => Some(("Tanh", Vec::new())),
-        Activation::Sigmoid => Some(("Sigmoid", Vec::new())),
-        Activation::Softplus => Some(("Softplus", Vec::new())),
     }
 }
 

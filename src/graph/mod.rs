@@ -17,7 +17,7 @@ pub use differentiate::differentiate;
 pub use parameters::{ChannelsFirst, GRADIENTS, Init, PARAMETERS, Parameter, ParameterId, ParameterLayout};
 
 use crate::error::{Result, graph_error};
-use crate::ops::{Activation, Factor, Nodes, Op, Order, Pixels, RECORDED, Transpose};
+use crate::ops::{Activation, Factor, Nodes, Op, Order, Over, Pixels, RECORDED, Transpose};
 use crate::rng::Stream;
 use crate::tensor::{DType, Shape};
 use std::ops::Range;
@@ -233,15 +233,39 @@ impl Graph {
         self.apply(crate::ops::Matmul::new(transpose).into(), &[a, b])
     }
 
-    /// `activation(x + bias)`; bias is `[cols]`.
+    /// `activation(x + bias)`; bias is `[cols]`. An activation that keeps its argument is a node of its own, so that the sum is
+    /// kept once.
     pub fn bias_activation(&mut self, x: NodeId, bias: NodeId, activation: Activation) -> Result<NodeId> {
+        if activation.keeps_argument() {
+            let sum = self.bias_activation(x, bias, Activation::Identity)?;
+            return self.apply(crate::ops::Activate { activation }.into(), &[sum]);
+        }
         self.apply(crate::ops::BiasActivation { activation }.into(), &[x, bias])
     }
 
     /// `activation(x)`.
     pub fn activation(&mut self, x: NodeId, activation: Activation) -> Result<NodeId> {
-        let none = self.apply(crate::ops::Constant::new(0.0, Shape::of([self.shape(x).cols()])).into(), &[])?;
-        self.bias_activation(x, none, activation)
+        match activation {
+            Activation::Identity => Ok(x),
+            _ => self.apply(crate::ops::Activate { activation }.into(), &[x]),
+        }
+    }
+
+    /// `(x - mean) / sqrt(variance + epsilon) * scale + shift`, and the statistics `[mean, variance]` of x that it takes; scale and
+    /// shift are `[channels]`. Differentiated, it gives the gradient through the statistics too.
+    pub fn normalise(
+        &mut self,
+        x: NodeId,
+        scale: NodeId,
+        shift: NodeId,
+        over: Over,
+        epsilon: f64,
+    ) -> Result<[NodeId; 2]> {
+        let moments = self.apply(crate::ops::Moments.into(), &[x])?; // [images, 2 channels]
+        let statistics = self.apply(crate::ops::Statistics { over }.into(), &[moments])?;
+        let normalise = crate::ops::Normalise { over, epsilon };
+        let y = self.apply(normalise.into(), &[x, statistics, scale, shift])?;
+        Ok([y, statistics])
     }
 
     /// `a + factor * b`.

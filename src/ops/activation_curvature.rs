@@ -4,19 +4,27 @@
 use super::*;
 
 impl Activation {
-    /// `d slope(y) / dy` where the value is `y`; zero for the piecewise linear ones.
-    pub fn curvature<T: Real>(self, y: T) -> T {
+    /// `d slope(kept) / d kept`, from what is [kept](Activation::keeps_argument); zero for the piecewise linear ones.
+    #[inline(always)]
+    pub fn curvature<T: Real>(self, kept: T) -> T {
+        let (x, y) = (kept, kept);
         match self {
             Activation::Identity | Activation::Relu | Activation::LeakyRelu => T::zero(),
             Activation::Tanh => -(y + y),
             Activation::Sigmoid => T::one() - (y + y),
             Activation::Softplus => (-y).e_to(),
+            Activation::Silu => {
+                let s = bias_activation::sigmoid(x);
+                let rest = T::one() - s;
+                s * rest * (T::from_f64(2.0) + x * (rest - s))
+            }
+            Activation::Gelu => bias_activation::normal_density(x) * (T::from_f64(2.0) - x * x),
         }
     }
 }
 
-/// `d slope(y) / dy * d_y * g`, the gradient of [`ActivationGradient`] with respect to y: inputs the activated value y,
-/// d_y, and g, the gradient with respect to that op's value; all `[rows, cols]`.
+/// `d slope(kept) / d kept * d_y * g`, the gradient of [`ActivationGradient`] with respect to what is kept: inputs that, d_y,
+/// and g, the gradient with respect to that op's value; all of one shape.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ActivationCurvature {
     /// The activation.
@@ -27,17 +35,17 @@ impl Operation for ActivationCurvature {
     const NAME: &'static str = "activation_curvature";
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
-        let [y, d_y, g] = arity(Self::NAME, inputs)?;
-        same(Self::NAME, ["y", "g"], y, g)?;
-        same(Self::NAME, ["y", "d_y"], y, d_y)
+        let [kept, d_y, g] = arity(Self::NAME, inputs)?;
+        same(Self::NAME, ["what is kept", "g"], kept, g)?;
+        same(Self::NAME, ["what is kept", "d_y"], kept, d_y)
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
-        let (y, d_y, g) = (inputs[0], inputs[1], inputs[2]);
-        parallel_rows(outputs[0], y.shape.cols(), #[inline(always)] |row, out| {
-            let terms = y.row(row).iter().zip(d_y.row(row)).zip(g.row(row));
-            for (d, ((&y, &d_y), &g)) in out.iter_mut().zip(terms) {
-                *d = self.activation.curvature(y) * d_y * g;
+        let (kept, d_y, g) = (inputs[0], inputs[1], inputs[2]);
+        parallel_rows(outputs[0], kept.shape.cols(), #[inline(always)] |row, out| {
+            let terms = kept.row(row).iter().zip(d_y.row(row)).zip(g.row(row));
+            for (d, ((&kept, &d_y), &g)) in out.iter_mut().zip(terms) {
+                *d = self.activation.curvature(kept) * d_y * g;
             }
         });
     }
@@ -56,7 +64,7 @@ impl Operation for ActivationCurvature {
         let mut cases = Vec::new();
         for activation in Activation::ALL {
             for size in [[1, 1], [63, 65], [127, 129]] {
-                let inputs = [(size, Fill::Unit), (size, Fill::Normal), (size, Fill::Normal)];
+                let inputs = [(size, activation.kept_fill()), (size, Fill::Normal), (size, Fill::Normal)];
                 cases.push(Case::new(ActivationCurvature { activation }, 4, &inputs));
             }
         }

@@ -179,6 +179,7 @@ registry! {
     matmul: Matmul;
     conv2d: Conv2d, ConvTranspose2d, Conv2dWeightGradient;
     bias_activation: BiasActivation, ActivationGradient;
+    activate: Activate;
     activation_curvature: ActivationCurvature;
     sum_rows: SumRows;
     repeat_interleave: RepeatInterleave, SegmentSum;
@@ -196,6 +197,10 @@ registry! {
     gaussian: Gaussian, GaussianErrorGradient, GaussianVarianceGradient;
     batch_mean: BatchMean, BatchMeanGradient;
     add_scaled: AddScaled, Scale;
+    pool: Pool, AveragePoolGradient, MaxPoolGradient;
+    resize: Resize, ResizeGradient;
+    norm: Moments, Statistics, Normalise, NormSums, NormParameterGradient, NormTerms, NormGradient, NormScaledGradient,
+        RunningStatistics, UpdateRunning;
     constant: Constant;
     narrow: Narrow;
     gather: Gather;
@@ -217,8 +222,11 @@ pub use bias_activation::Activation;
 pub use corrupt::Noise;
 pub use gather::{Order, Pixels};
 pub use matmul::{Epilogue, FOUR, Gemm, Likelihood, Operand, Transpose};
+pub use norm::{NormParameter, Over};
+pub use pool::Pooling;
 pub use power_sum::Norm;
 pub(crate) use record::RECORDED;
+pub use resize::Interpolation;
 
 /// The inputs as an array, or an error that says how many the op takes.
 fn arity<const N: usize>(name: &str, inputs: &[Shape]) -> Result<[Shape; N]> {
@@ -234,6 +242,14 @@ fn same(name: &str, what: [&str; 2], a: Shape, b: Shape) -> Result<Shape> {
         return Ok(a);
     }
     graph_error(format!("{name}: {} is {a}, {} is {b}: they must have one shape", what[0], what[1]))
+}
+
+/// The extents of images `[batch, height, width, channels]`.
+fn images_of(name: &str, x: Shape) -> Result<[usize; 4]> {
+    match x.extents().try_into() {
+        Ok(extents) => Ok(extents),
+        Err(_) => graph_error(format!("{name}: x is {x}: it must be images [batch, height, width, channels]")),
+    }
 }
 
 /// `[mean | logvar]` of `[batch, 2 latent]`: the latent size.

@@ -18,6 +18,8 @@ pub trait Real: Lanes + Default + std::fmt::Debug {
     fn log1p_unit(self) -> Self;
     /// `tanh x`.
     fn tangent(self) -> Self;
+    /// The standard normal CDF, `(1 + erf(x / sqrt 2)) / 2`.
+    fn normal_cdf(self) -> Self;
     /// The reference of an op whose type is not known here.
     fn reference_of(op: &Custom, step: &Step, inputs: &[View<'_, Self>], outputs: &mut [&mut [Self]]);
 }
@@ -41,6 +43,10 @@ impl Real for f32 {
     fn tangent(self) -> f32 {
         compute::tanh(self)
     }
+    #[inline(always)]
+    fn normal_cdf(self) -> f32 {
+        compute::normal_cdf(self)
+    }
     fn reference_of(op: &Custom, step: &Step, inputs: &[View<'_, f32>], outputs: &mut [&mut [f32]]) {
         op.reference_f32(step, inputs, outputs);
     }
@@ -61,6 +67,9 @@ impl Real for f64 {
     }
     fn tangent(self) -> f64 {
         self.tanh()
+    }
+    fn normal_cdf(self) -> f64 {
+        0.5 * libm::erfc(-self / std::f64::consts::SQRT_2)
     }
     fn reference_of(op: &Custom, step: &Step, inputs: &[View<'_, f64>], outputs: &mut [&mut [f64]]) {
         op.reference_f64(step, inputs, outputs);

@@ -78,7 +78,7 @@ fn free_product(graph: &Graph, id: NodeId) -> Option<(Matmul, [NodeId; 2])> {
     Some((matmul, inputs.try_into().ok()?))
 }
 
-/// `BiasActivation(product, bias)` and `ActivationGradient(y, product)`.
+/// `BiasActivation(product, bias)` and `ActivationGradient(kept, product)`.
 fn epilogue(graph: &mut Graph, id: NodeId) -> Option<()> {
     let (product, third, epilogue) = match op(graph, id)? {
         (Op::BiasActivation(BiasActivation { activation }), inputs) => {
@@ -108,6 +108,8 @@ fn epilogue(graph: &mut Graph, id: NodeId) -> Option<()> {
 /// averaged: the value becomes the gradient of the activation's argument, the loss its parts.
 fn likelihood(graph: &mut Graph, id: NodeId) -> Option<()> {
     let (Op::BiasActivation(BiasActivation { activation }), inputs) = op(graph, id)? else { return None };
+    // The epilogue has the value alone, not the argument that some slopes need.
+    (!activation.keeps_argument()).then_some(())?;
     let (matmul, [a, b]) = free_product(graph, inputs[0])?;
     let readers_of_y = readers(graph, id)?;
     let &[loss, gradient, ..] = readers_of_y.as_slice() else { return None };

@@ -20,7 +20,7 @@ import onnxruntime
 
 PROGRAM = Path(sys.argv[1]).resolve()
 LATENT, SIDE, COUNT = 3, 4, 100
-ACTIVATIONS = ["identity", "relu", "leaky-relu", "tanh", "sigmoid", "softplus"]
+ACTIVATIONS = ["identity", "relu", "leaky-relu", "tanh", "sigmoid", "softplus", "silu", "gelu"]
 RUNS = [
     *(["--activation", activation] for activation in ACTIVATIONS),
     *(["--model", "ae", "--code-activation", activation] for activation in ACTIVATIONS),
