@@ -14,7 +14,7 @@ mod schedule;
 mod training;
 
 pub use image_side::ImageSide;
-pub use networks::Network;
+pub use networks::{Network, Normalisation, Upsampling};
 pub use options::TrainConfig;
 pub(crate) use options::options;
 pub(crate) use preset::preset_text;

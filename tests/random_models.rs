@@ -10,10 +10,12 @@ use vae_gpu::backend::cpu::{Cpu, interpret};
 use vae_gpu::backend::gpu::{Gpu, GpuOptions};
 use vae_gpu::backend::{Data, Device, ProgramId, Values};
 use vae_gpu::graph::{GRADIENTS, Graph, PARAMETERS, Parameter, Source};
-use vae_gpu::models::{Batches, Deviation, Gradients, Initial, Layer, Loss, Model, ModelConfig, ModelKind, Output};
+use vae_gpu::models::{
+    Batches, Deviation, Gradients, Initial, Layer, Loss, Model, ModelConfig, ModelKind, Norm, Output, Size,
+};
 use vae_gpu::ops::{
-    Activation, Algorithm, Augment, Augmentation, DECAY, Fill, Gemm, Noise, Op, Pixels, SECOND_SCALE, STEP_SIZE,
-    TuningTable, Window2d,
+    Activation, Algorithm, Augment, Augmentation, DECAY, Fill, Gemm, Interpolation, Noise, Op, Pixels, Pooling,
+    SECOND_SCALE, STEP_SIZE, TuningTable, Window2d,
 };
 use vae_gpu::optim::Optimiser;
 use vae_gpu::plan::{Fusion, Options, compile};
@@ -85,7 +87,20 @@ fn config(draws: &mut Draws, image: [usize; 3]) -> ModelConfig {
 fn convolutions(draws: &mut Draws, activation: Activation) -> Vec<Layer> {
     let mut layers = Vec::new();
     for _ in 0..draws.between(1, 2) {
-        layers.extend([Layer::Conv(draws.between(1, 9), window(draws)), Layer::Activation(activation)]);
+        let channels = draws.between(1, 9);
+        layers.push(Layer::Conv(channels, window(draws)));
+        let norm = draws.one(&[None, Some(Norm::Batch), Some(Norm::Group(1)), Some(Norm::Group(channels))]);
+        layers.extend(norm.map(Layer::Norm));
+        layers.push(Layer::Activation(activation));
+        match draws.below(6) {
+            0 => layers.push(Layer::Pool(draws.one(&[Pooling::Max, Pooling::Average]), Window2d::new(2).stride(2))),
+            1 => layers.push(Layer::Res(draws.between(1, 9), activation, norm.filter(|norm| *norm == Norm::Batch))),
+            2 => layers.push(Layer::Upsample(
+                draws.one(&[Interpolation::Nearest, Interpolation::Bilinear]),
+                Size::To([draws.between(1, 9), draws.between(1, 9)]),
+            )),
+            _ => {}
+        }
     }
     layers.push(Layer::Flatten);
     layers

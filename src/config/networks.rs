@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::TrainConfig;
 use crate::error::{Error, Result};
-use crate::models::{Layer, ModelConfig};
-use crate::ops::{Activation, Window2d};
+use crate::models::{Layer, ModelConfig, Norm, Size};
+use crate::ops::{Activation, Interpolation, Window2d};
 
 /// The layers of one network, as a file gives them: sizes of dense layers, with the activation of hidden layers behind each,
 /// or all layers by name.
@@ -17,6 +17,46 @@ pub enum Network {
     /// Layers by name, activations among them.
     Layers(Vec<Layer>),
 }
+
+/// Normalisation behind each convolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Normalisation {
+    /// None
+    None,
+    /// Over groups of an image's channels: as many groups as divide them, at most 8
+    Group,
+    /// Over the batch, by channel; in evaluation by running statistics
+    Batch,
+    /// Over all of an image's values
+    Layer,
+}
+
+impl Normalisation {
+    fn of(self, channels: usize) -> Option<Norm> {
+        match self {
+            Normalisation::None => None,
+            Normalisation::Group => (1..=8).rev().find(|&groups| channels.is_multiple_of(groups)).map(Norm::Group),
+            Normalisation::Batch => Some(Norm::Batch),
+            Normalisation::Layer => Some(Norm::Group(1)),
+        }
+    }
+}
+
+/// How the decoder doubles an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Upsampling {
+    /// By transposed convolutions, of the encoder's kernel
+    Transposed,
+    /// By the nearest pixel, then a convolution of 3x3
+    Nearest,
+    /// By bilinear interpolation, then a convolution of 3x3
+    Bilinear,
+}
+
+/// The most residual blocks a level.
+const MOST_BLOCKS: usize = 100;
 
 /// Dense layers of a configuration that names none.
 const HIDDEN: [usize; 1] = [400];
@@ -57,13 +97,37 @@ impl TrainConfig {
             || named(&self.decoder)
     }
 
+    /// What comes behind a convolution: normalisation and activation.
+    fn behind(&self, channels: usize) -> impl Iterator<Item = Layer> + use<> {
+        self.norm.of(channels).map(Layer::Norm).into_iter().chain([Layer::Activation(self.activation)])
+    }
+
+    /// The residual blocks of a level.
+    fn residual(&self, channels: usize) -> Vec<Layer> {
+        vec![Layer::Res(channels, self.activation, self.norm.of(channels)); self.blocks]
+    }
+
+    /// The layers that enlarge an image to this size, and give it so many channels.
+    fn enlarging(&self, channels: usize, size: [usize; 2]) -> Vec<Layer> {
+        let mode = match self.upsample {
+            Upsampling::Transposed => return vec![Layer::ConvTranspose(channels, self.window(), Some(size))],
+            Upsampling::Nearest => Interpolation::Nearest,
+            Upsampling::Bilinear => Interpolation::Bilinear,
+        };
+        vec![Layer::Upsample(mode, Size::To(size)), Layer::Conv(channels, Window2d::new(3).padding(1))]
+    }
+
     /// The encoder's layers but for the last.
     pub(super) fn encoder_layers(&self) -> Vec<Layer> {
         if let Some(network) = &self.encoder {
             return network.layers(self.activation);
         }
-        let conv = |&channels: &usize| [Layer::Conv(channels, self.window()), Layer::Activation(self.activation)];
-        let mut layers: Vec<Layer> = self.conv.iter().flat_map(conv).collect();
+        let mut layers = Vec::new();
+        for &channels in &self.conv {
+            layers.push(Layer::Conv(channels, self.window()));
+            layers.extend(self.behind(channels));
+            layers.extend(self.residual(channels));
+        }
         if !layers.is_empty() {
             layers.push(Layer::Flatten);
         }
@@ -102,10 +166,11 @@ impl TrainConfig {
         layers.extend(Layer::dense(&[last * rows * cols], self.activation));
         layers.push(Layer::Unflatten(last, [rows, cols]));
         for level in (0..self.conv.len()).rev() {
+            layers.extend(self.residual(self.conv[level]));
             let channels = if level == 0 { channels } else { self.conv[level - 1] };
-            layers.push(Layer::ConvTranspose(channels, self.window(), Some(sizes[level])));
+            layers.extend(self.enlarging(channels, sizes[level]));
             if level > 0 {
-                layers.push(Layer::Activation(self.activation));
+                layers.extend(self.behind(channels));
             }
         }
         Ok(layers)
@@ -133,6 +198,22 @@ pub(super) fn conv(config: &TrainConfig) -> Result<(), String> {
     match config.conv.iter().find(|&&channels| channels == 0 || channels > Layer::MOST_CHANNELS) {
         Some(wrong) => Err(format!("holds {wrong}: a convolution has 1 to {} channels", Layer::MOST_CHANNELS)),
         None => Ok(()),
+    }
+}
+
+/// Checks the count of residual blocks.
+pub(super) fn blocks(config: &TrainConfig) -> Result<(), String> {
+    match config.blocks {
+        0..=MOST_BLOCKS => Ok(()),
+        other => Err(format!("is {other}: it must be 0 to {MOST_BLOCKS}")),
+    }
+}
+
+/// Checks that an option of `--conv` has it.
+pub(super) fn with_conv(config: &TrainConfig, given: bool) -> Result<(), String> {
+    match given && config.conv.is_empty() {
+        true => Err("is for --conv, which is not there".to_owned()),
+        false => Ok(()),
     }
 }
 

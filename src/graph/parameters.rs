@@ -27,6 +27,8 @@ pub struct ParameterId(pub(crate) usize);
 pub enum Init {
     /// 0 everywhere.
     Zero,
+    /// 1 everywhere.
+    One,
     /// Uniform in `[-bound, bound)`.
     Uniform {
         /// Half the width of the interval.
@@ -57,6 +59,9 @@ pub struct Parameter {
     pub offset: usize,
     /// How it begins.
     pub init: Init,
+    /// Whether an optimiser updates it, and keeps state of its own for it; else it is state that a forward pass updates: running
+    /// statistics.
+    pub trained: bool,
     /// The shape that files give it.
     pub file_shape: Vec<usize>,
     /// What files have in another order.
@@ -88,6 +93,11 @@ impl ChannelsFirst {
 }
 
 impl Parameter {
+    fn new(name: String, shape: Shape, offset: usize, init: Init, trained: bool) -> Parameter {
+        let file_shape = shape.extents().to_vec();
+        Parameter { name, shape, offset, init, trained, file_shape, orders: Vec::new() }
+    }
+
     /// The values in the order of files.
     pub fn to_file<'v>(&self, values: &'v [f32]) -> Cow<'v, [f32]> {
         self.orders.iter().fold(Cow::Borrowed(values), |values, order| {
@@ -111,15 +121,28 @@ impl Parameter {
 pub struct ParameterLayout {
     parameters: Vec<Parameter>,
     len: usize,
+    /// Elements of those that are trained, which come first.
+    trained: usize,
 }
 
 impl ParameterLayout {
-    /// Adds a parameter at the end.
+    /// Adds a parameter behind those that are trained; state moves behind it.
     pub fn declare(&mut self, name: impl Into<String>, shape: Shape, init: Init) -> ParameterId {
-        let file_shape = shape.extents().to_vec();
-        let parameter = Parameter { name: name.into(), shape, offset: self.len, init, file_shape, orders: Vec::new() };
+        let span = shape.len().next_multiple_of(ALIGNMENT);
+        self.parameters.iter_mut().filter(|other| !other.trained).for_each(|state| state.offset += span);
+        let offset = self.trained;
+        self.trained += span;
+        self.push(Parameter::new(name.into(), shape, offset, init, true))
+    }
+
+    /// Adds state at the end.
+    pub fn declare_state(&mut self, name: impl Into<String>, shape: Shape, init: Init) -> ParameterId {
+        self.push(Parameter::new(name.into(), shape, self.len, init, false))
+    }
+
+    fn push(&mut self, parameter: Parameter) -> ParameterId {
+        self.len += parameter.shape.len().next_multiple_of(ALIGNMENT);
         self.parameters.push(parameter);
-        self.len = (self.len + shape.len()).next_multiple_of(ALIGNMENT);
         ParameterId(self.parameters.len() - 1)
     }
 
@@ -152,7 +175,7 @@ impl ParameterLayout {
         let (Some(&first), Some(&last)) = (ids.first(), ids.last()) else {
             return graph_error("there is no parameter");
         };
-        if let Some(pair) = ids.windows(2).find(|pair| pair[0].0 + 1 != pair[1].0) {
+        if let Some(pair) = ids.windows(2).find(|pair| self.span(pair[0]).end != self.span(pair[1]).start) {
             let [before, after] = [pair[0], pair[1]].map(|id| self.get(id).name.as_str());
             return graph_error(format!("{before} comes before {after}: parameters of one span must be consecutive"));
         }
@@ -190,7 +213,7 @@ impl ParameterLayout {
 
     /// Number of trained values, padding not counted.
     pub fn count(&self) -> usize {
-        self.parameters.iter().map(|p| p.shape.len()).sum()
+        self.parameters.iter().filter(|p| p.trained).map(|p| p.shape.len()).sum()
     }
 
     /// The parameter arena as a run with this seed begins it: the same on every device. Parameter `p` (by order of
@@ -200,7 +223,14 @@ impl ParameterLayout {
         let mut arena = vec![0.0; self.len];
         for (index, parameter) in self.parameters.iter().enumerate() {
             let values = &mut arena[parameter.offset..][..parameter.shape.len()];
-            let Init::Uniform { bound } = parameter.init else { continue };
+            let bound = match parameter.init {
+                Init::Zero => continue,
+                Init::One => {
+                    values.fill(1.0);
+                    continue;
+                }
+                Init::Uniform { bound } => bound,
+            };
             draw.uniforms(index as u32, values);
             for value in values {
                 *value = (bound * (2.0 * f64::from(*value) - 1.0)) as f32;

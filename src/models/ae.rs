@@ -7,6 +7,7 @@
 //! `[batch, 1, features]`, which broadcasts to every pair of the batch; here each example meets its own target.
 
 use super::autoencoder::{Autoencoder, mean};
+use super::pass::Pass;
 use super::{Batch, Capability, Code, Family, ModelConfig, Penalty};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
@@ -31,8 +32,8 @@ impl Ae {
     }
 
     /// The code of `x`: `[rows, latent]`.
-    pub(super) fn code(&self, g: &mut Graph, x: NodeId) -> Result<NodeId> {
-        self.networks.encoder().apply(g, x, self.code_activation)
+    pub(super) fn code(&self, g: &mut Graph, x: NodeId, pass: &mut Pass) -> Result<NodeId> {
+        self.networks.encoder().apply(g, x, self.code_activation, pass)
     }
 }
 
@@ -41,9 +42,9 @@ impl Family for Ae {
         &["loss", "recon", "penalty"]
     }
 
-    fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<Vec<NodeId>> {
-        let z = self.code(g, batch.input)?; // [rows, latent]
-        let scores = self.networks.reconstruction_loss(g, z, batch.target)?; // [rows, 1]
+    fn evaluation(&self, g: &mut Graph, batch: &Batch, pass: &mut Pass) -> Result<Vec<NodeId>> {
+        let z = self.code(g, batch.input, pass)?; // [rows, latent]
+        let scores = self.networks.reconstruction_loss(g, z, batch.target, pass)?; // [rows, 1]
         let recon = mean(g, scores)?;
         let Some(Penalty { norm, weight }) = self.penalty else {
             let none = g.apply(Constant::new(0.0, Shape::SCALAR).into(), &[])?;
@@ -55,7 +56,7 @@ impl Family for Ae {
     }
 
     fn encode(&self, g: &mut Graph, x: NodeId) -> Result<Option<Code>> {
-        Ok(Some(Code { mean: self.code(g, x)?, logvar: None, posterior: None }))
+        Ok(Some(Code { mean: self.code(g, x, &mut Pass::evaluation())?, logvar: None, posterior: None }))
     }
 
     fn decode(&self, g: &mut Graph, z: NodeId) -> Result<NodeId> {

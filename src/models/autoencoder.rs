@@ -2,6 +2,7 @@
 
 use super::config::{Loss, ModelConfig};
 use super::network::Network;
+use super::pass::Pass;
 use crate::error::Result;
 use crate::graph::{Graph, Init, NodeId, ParameterId, ParameterLayout};
 use crate::ops::{Activation, BatchMean, BceLogits, Gaussian, SquaredError};
@@ -39,12 +40,12 @@ impl Autoencoder {
     }
 
     /// Reconstruction loss from `z` by example, `[rows, 1]`.
-    pub(super) fn reconstruction_loss(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<NodeId> {
+    pub(super) fn reconstruction_loss(&self, g: &mut Graph, z: NodeId, x: NodeId, pass: &mut Pass) -> Result<NodeId> {
         if self.loss == Loss::Bce {
-            let logits = self.decoder.apply(g, z, Activation::Identity)?; // [rows, features]
+            let logits = self.decoder.apply(g, z, Activation::Identity, pass)?; // [rows, features]
             return g.apply(BceLogits.into(), &[logits, x]);
         }
-        let y = self.decoder.apply(g, z, self.output)?; // [rows, features]
+        let y = self.decoder.apply(g, z, self.output, pass)?; // [rows, features]
         let squares = g.apply(SquaredError.into(), &[y, x])?; // [rows, 1]
         match self.logvar {
             Some(logvar) => {
@@ -57,13 +58,13 @@ impl Autoencoder {
 
     /// The score, where it is a normalised negative log-likelihood.
     pub(super) fn likelihood(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<Option<NodeId>> {
-        self.loss.is_likelihood().then(|| self.reconstruction_loss(g, z, x)).transpose()
+        self.loss.is_likelihood().then(|| self.reconstruction_loss(g, z, x, &mut Pass::evaluation())).transpose()
     }
 
     /// The decoder's mean for `z`: `[rows, features]`.
     pub(super) fn decode(&self, g: &mut Graph, z: NodeId) -> Result<NodeId> {
         let output = if self.loss == Loss::Bce { Activation::Sigmoid } else { self.output };
-        self.decoder.apply(g, z, output)
+        self.decoder.apply(g, z, output, &mut Pass::evaluation())
     }
 }
 

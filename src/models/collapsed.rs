@@ -12,6 +12,7 @@ use std::f64::consts::PI;
 
 use super::ae::Ae;
 use super::autoencoder::mean;
+use super::pass::Pass;
 use super::{Batch, Capability, Code, Family, Loss, ModelConfig};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
@@ -40,9 +41,9 @@ impl Family for Collapsed {
         &["loss", "recon", "prior"]
     }
 
-    fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<Vec<NodeId>> {
-        let z = self.ae.code(g, batch.input)?; // [rows, latent]
-        let scores = self.ae.networks.reconstruction_loss(g, z, batch.target)?; // [rows, 1]
+    fn evaluation(&self, g: &mut Graph, batch: &Batch, pass: &mut Pass) -> Result<Vec<NodeId>> {
+        let z = self.ae.code(g, batch.input, pass)?; // [rows, latent]
+        let scores = self.ae.networks.reconstruction_loss(g, z, batch.target, pass)?; // [rows, 1]
         let score = mean(g, scores)?;
         let half = Factor::Constant(0.5);
         let recon = match self.loss {

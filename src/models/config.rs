@@ -206,6 +206,16 @@ impl ModelConfig {
         if !(self.contraction.is_finite() && self.contraction >= 0.0) {
             return bad("--contraction", &self.contraction, "a number, 0 or above");
         }
+        let twice = self.model.has(Capability::JacobianPenalty) && self.contraction > 0.0;
+        if let Some(at) = self.encoder.iter().position(|layer| twice && !layer.has_second_derivative()) {
+            return Err(Error::Usage(format!(
+                "--encoder, layer {}, \"{}\": --model {} differentiates its encoder twice, for which normalisation and maximum \
+                 pooling have no rule",
+                at + 1,
+                self.encoder[at],
+                self.model.name()
+            )));
+        }
         if self.loss == Loss::Bce && self.output == Output::Identity && self.model.has(Capability::Encoder) {
             return bad("--output", &"identity", "sigmoid with --loss bce, which reads probabilities");
         }
@@ -252,7 +262,7 @@ impl ModelConfig {
         let pixels = self.features().to_string();
         let texts = |layers: &[Layer]| layers.iter().filter_map(Layer::size).collect::<Vec<_>>();
         let (encoder, mut decoder) = (texts(&self.encoder), texts(&self.decoder));
-        if !matches!(self.decoder("decoder").whole(), Ok((_, layers, _)) if layers.len() == self.decoder.len()) {
+        if !matches!(self.decoder("decoder").whole(), Ok((layers, _)) if layers.len() == self.decoder.len()) {
             decoder.push(pixels.clone());
         }
         let mut text = ModelConfig::sizes_text(self.model, &[vec![pixels], encoder].concat(), self.latent, &decoder);

@@ -10,6 +10,7 @@
 
 use super::ae::Ae;
 use super::autoencoder::mean;
+use super::pass::Pass;
 use super::{Batch, Capability, Code, Family, ModelConfig};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout, differentiate};
@@ -49,10 +50,10 @@ impl Contractive {
     }
 
     /// `||J||_F^2` of each example, `[rows, 1]`, for any encoder.
-    fn by_differentiation(&self, g: &mut Graph, input: NodeId) -> Result<NodeId> {
+    fn by_differentiation(&self, g: &mut Graph, input: NodeId, pass: &mut Pass) -> Result<NodeId> {
         let (rows, latent) = (g.shape(input).rows(), self.latent);
         let repeated = g.apply(RepeatInterleave { count: latent }.into(), &[input])?; // [rows latent, features]
-        let codes = self.ae.code(g, repeated)?; // [rows latent, latent]
+        let codes = self.ae.code(g, repeated, pass)?; // [rows latent, latent]
         let seed = g.apply(OneHotRows { count: latent, groups: rows }.into(), &[])?; // [rows latent, latent]
         let jacobians = differentiate(g, codes, seed, &[repeated])?[0]; // [rows latent, features]
         let squares = g.apply(PowerSum { norm: Norm::L2 }.into(), &[jacobians])?; // [rows latent, 1]
@@ -65,17 +66,18 @@ impl Family for Contractive {
         &["loss", "recon", "jacobian"]
     }
 
-    fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<Vec<NodeId>> {
-        let code = self.ae.code(g, batch.input)?; // [rows, latent]
-        let scores = self.ae.networks.reconstruction_loss(g, code, batch.target)?; // [rows, 1]
+    fn evaluation(&self, g: &mut Graph, batch: &Batch, pass: &mut Pass) -> Result<Vec<NodeId>> {
+        let code = self.ae.code(g, batch.input, pass)?; // [rows, latent]
+        let scores = self.ae.networks.reconstruction_loss(g, code, batch.target, pass)?; // [rows, 1]
         let recon = mean(g, scores)?;
         if self.contraction == 0.0 {
             let none = g.apply(Constant::new(0.0, Shape::SCALAR).into(), &[])?;
             return Ok(vec![recon, recon, none]);
         }
         let squares = match self.ae.networks.encoder().only_weight() {
-            Some(weight) => self.closed_form(g, weight, code)?,
-            None => self.by_differentiation(g, batch.input)?,
+            // The closed form tells slopes from codes.
+            Some(weight) if !self.code_activation.keeps_argument() => self.closed_form(g, weight, code)?,
+            _ => self.by_differentiation(g, batch.input, pass)?,
         };
         let jacobian = mean(g, squares)?;
         Ok(vec![g.add_scaled(recon, jacobian, Factor::Constant(self.contraction))?, recon, jacobian])

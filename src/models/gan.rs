@@ -10,6 +10,7 @@
 
 use super::config::{Loss, ModelConfig};
 use super::network::Network;
+use super::pass::Pass;
 use super::{Batch, Capability, Code, Family, Objective, Penalty};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
@@ -57,12 +58,13 @@ impl Gan {
         mean(g, losses)
     }
 
-    fn play(&self, g: &mut Graph, batch: &Batch) -> Result<Played> {
+    fn play(&self, g: &mut Graph, batch: &Batch, passes: [&mut Pass; 2]) -> Result<Played> {
+        let [of_generator, of_discriminator] = passes;
         let prior = Normal { stream: batch.prior, shape: Shape::new(batch.rows, self.latent) };
         let z = g.apply(prior.into(), &[])?; // [rows, latent]
-        let fakes = self.generator.apply(g, z, self.output)?; // [rows, features]
-        let on_fakes = self.discriminator.apply(g, fakes, Activation::Identity)?; // [rows, 1]
-        let on_real = self.discriminator.apply(g, batch.target, Activation::Identity)?; // [rows, 1]
+        let fakes = self.generator.apply(g, z, self.output, of_generator)?; // [rows, features]
+        let on_fakes = self.discriminator.apply(g, fakes, Activation::Identity, of_discriminator)?; // [rows, 1]
+        let on_real = self.discriminator.apply(g, batch.target, Activation::Identity, of_discriminator)?; // [rows, 1]
 
         let (real, fake) = (self.judged(g, on_real, 1.0)?, self.judged(g, on_fakes, 0.0)?);
         let discriminator = g.add_scaled(real, fake, Factor::Constant(1.0))?;
@@ -96,8 +98,10 @@ impl Family for Gan {
         2
     }
 
-    fn objective(&self, g: &mut Graph, batch: &Batch, phase: usize) -> Result<Objective> {
-        let Played { generator, discriminator, accuracy } = self.play(g, batch)?;
+    fn objective(&self, g: &mut Graph, batch: &Batch, phase: usize, pass: &mut Pass) -> Result<Objective> {
+        let mut other = pass.frozen();
+        let passes = if phase == 0 { [&mut other, pass] } else { [pass, &mut other] };
+        let Played { generator, discriminator, accuracy } = self.play(g, batch, passes)?;
         Ok(match phase {
             0 => Objective {
                 loss: discriminator,
@@ -112,8 +116,8 @@ impl Family for Gan {
         })
     }
 
-    fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<Vec<NodeId>> {
-        let Played { generator, discriminator, accuracy } = self.play(g, batch)?;
+    fn evaluation(&self, g: &mut Graph, batch: &Batch, pass: &mut Pass) -> Result<Vec<NodeId>> {
+        let Played { generator, discriminator, accuracy } = self.play(g, batch, [&mut pass.frozen(), pass])?;
         Ok(vec![generator, discriminator, accuracy])
     }
 
@@ -122,11 +126,11 @@ impl Family for Gan {
     }
 
     fn decode(&self, g: &mut Graph, z: NodeId) -> Result<NodeId> {
-        self.generator.apply(g, z, self.output)
+        self.generator.apply(g, z, self.output, &mut Pass::evaluation())
     }
 
     fn discriminate(&self, g: &mut Graph, x: NodeId) -> Result<Option<NodeId>> {
-        self.discriminator.apply(g, x, Activation::Identity).map(Some)
+        self.discriminator.apply(g, x, Activation::Identity, &mut Pass::evaluation()).map(Some)
     }
 
     fn output_bias(&self) -> ParameterId {

@@ -1,5 +1,6 @@
 //! The graphs of a model, shared by all families.
 
+use super::pass::Pass;
 use super::{Batch, Capability, Family, ModelConfig};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout, differentiate};
@@ -120,13 +121,20 @@ impl Model {
         };
         let (posterior, prior) = (Stream::Posterior, Stream::Generator);
         let batch = Batch { target, input, rows: batches.rows, posterior, prior };
-        let objective = self.family.objective(&mut g, &batch, phase)?;
+        let mut pass = Pass::training(batches.rows);
+        let objective = self.family.objective(&mut g, &batch, phase, &mut pass)?;
         g.record(&objective.recorded)?;
         let one = g.apply(Constant::new(1.0, Shape::SCALAR).into(), &[])?;
-        let parameters: Vec<ParameterId> = self.layout.ids().collect::<Vec<_>>()[objective.parameters].to_vec();
+        let of_phase = self
+            .layout
+            .ids()
+            .enumerate()
+            .filter(|(at, id)| objective.parameters.contains(at) && self.layout.get(*id).trained);
+        let parameters: Vec<ParameterId> = of_phase.map(|(_, id)| id).collect();
         let values: Vec<NodeId> = parameters.iter().map(|&id| g.parameter(id)).collect();
         let gradients = differentiate(&mut g, objective.loss, one, &values)?;
         parameters.iter().zip(gradients).try_for_each(|(&id, gradient)| g.store_gradient(id, gradient))?;
+        pass.finish(&mut g)?;
         Ok(Gradients { graph: g, parameters })
     }
 
@@ -139,7 +147,7 @@ impl Model {
         let target = self.gather(&mut g, batches, Order::Stored, evaluated(batches.pixels))?; // [rows, features]
         let (posterior, prior) = (Stream::EvaluationPosterior, Stream::EvaluationGenerator);
         let batch = Batch { target, input: target, rows: batches.rows, posterior, prior };
-        let metrics = self.family.metrics(&mut g, &batch)?;
+        let metrics = self.family.metrics(&mut g, &batch, &mut Pass::evaluation())?;
         g.record(&metrics)?;
         Ok(g)
     }

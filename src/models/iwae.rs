@@ -12,6 +12,7 @@
 
 use super::autoencoder::mean;
 use super::vae::Vae;
+use super::pass::Pass;
 use super::{Batch, Capability, Code, Family, ModelConfig};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
@@ -37,17 +38,17 @@ impl Iwae {
         Iwae { vae: Vae::declare(config, layout), samples: config.samples }
     }
 
-    fn losses(&self, g: &mut Graph, batch: &Batch) -> Result<Vec<NodeId>> {
+    fn losses(&self, g: &mut Graph, batch: &Batch, pass: &mut Pass) -> Result<Vec<NodeId>> {
         let samples = self.samples;
         if samples == 1 {
-            return self.vae.losses(g, batch);
+            return self.vae.losses(g, batch, pass);
         }
-        let posterior = self.vae.posterior(g, batch.input)?; // [rows, 2 latent]
+        let posterior = self.vae.posterior(g, batch.input, pass)?; // [rows, 2 latent]
         let repeat = RepeatInterleave { count: samples };
         let posteriors = g.apply(repeat.into(), &[posterior])?; // [rows k, 2 latent]
         let targets = g.apply(repeat.into(), &[batch.target])?; // [rows k, features]
         let z = g.apply(Reparameterise { stream: batch.posterior, samples }.into(), &[posteriors])?; // [rows k, latent]
-        let reconstructions = self.vae.networks.reconstruction_loss(g, z, targets)?; // [rows k, 1]
+        let reconstructions = self.vae.networks.reconstruction_loss(g, z, targets, pass)?; // [rows k, 1]
         let divergences = g.apply(MonteCarloKl.into(), &[posteriors, z])?; // [rows k, 1]
         let weights = g.add_scaled(reconstructions, divergences, Factor::Constant(1.0))?; // [rows k, 1], -log w
         let bounds = g.apply(ImportanceBound { samples }.into(), &[weights])?; // [rows, 1]
@@ -66,8 +67,8 @@ impl Family for Iwae {
         self.vae.terms()
     }
 
-    fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<Vec<NodeId>> {
-        self.losses(g, batch)
+    fn evaluation(&self, g: &mut Graph, batch: &Batch, pass: &mut Pass) -> Result<Vec<NodeId>> {
+        self.losses(g, batch, pass)
     }
 
     fn encode(&self, g: &mut Graph, x: NodeId) -> Result<Option<Code>> {

@@ -9,7 +9,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::ops::{Activation, Window2d};
+use crate::ops::{Activation, Interpolation, Pooling, Window2d};
 use crate::tensor::Shape;
 
 /// A layer of a network.
@@ -27,10 +27,40 @@ pub enum Layer {
     ConvTranspose(usize, Window2d, Option<[usize; 2]>),
     /// The name of an [`Activation`].
     Activation(Activation),
+    /// `group-norm N` (so many groups), `layer-norm` (one group) or `batch-norm`: `nn.GroupNorm`, `nn.BatchNorm2d`. A dense layer
+    /// or a convolution directly before one has no bias, which the normalisation would take away.
+    Norm(Norm),
+    /// `max-pool N` or `avg-pool N` `[s] [p]`: `nn.MaxPool2d`, `nn.AvgPool2d` of a kernel of this side, by default moved by its
+    /// side.
+    Pool(Pooling, Window2d),
+    /// `upsample nearest N` or `upsample bilinear N`, to so many times the size or to `HxW`: `nn.Upsample`.
+    Upsample(Interpolation, Size),
+    /// `res N [ACTIVATION] [NORM]`: a residual block to so many channels (He et al. 2016): convolution, normalisation, activation,
+    /// convolution, normalisation, 3x3 both; the input is added, through a convolution of 1x1 where channels differ; and an
+    /// activation.
+    Res(usize, Activation, Option<Norm>),
     /// `flatten`: images become vectors.
     Flatten,
     /// `unflatten N HxW`: vectors become images of so many channels and this size.
     Unflatten(usize, [usize; 2]),
+}
+
+/// A normalisation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Norm {
+    /// Over so many groups of channels of an image.
+    Group(usize),
+    /// Over all images of a batch, a channel at a time.
+    Batch,
+}
+
+/// The size of an image's larger version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// So many times its height and width.
+    Times(usize),
+    /// Height and width.
+    To([usize; 2]),
 }
 
 /// The largest number of values that a layer may give: more than any that trains, and products of two still fit in 64 bits.
@@ -54,7 +84,8 @@ impl Layer {
         match self {
             Layer::Dense(size) => Some(size.to_string()),
             Layer::Conv(channels, _) | Layer::ConvTranspose(channels, ..) => Some(format!("c{channels}")),
-            Layer::Activation(_) | Layer::Flatten | Layer::Unflatten(..) => None,
+            Layer::Res(channels, ..) => Some(format!("r{channels}")),
+            _ => None,
         }
     }
 
@@ -63,20 +94,41 @@ impl Layer {
         matches!(self, Layer::Dense(_) | Layer::Conv(..) | Layer::ConvTranspose(..))
     }
 
+    /// Whether it can be differentiated twice.
+    pub(super) fn has_second_derivative(&self) -> bool {
+        !matches!(self, Layer::Norm(_) | Layer::Pool(Pooling::Max, _) | Layer::Res(_, _, Some(_)))
+    }
+
     /// Whether it computes images from images.
     pub fn is_convolution(&self) -> bool {
-        matches!(self, Layer::Conv(..) | Layer::ConvTranspose(..))
+        matches!(self, Layer::Conv(..) | Layer::ConvTranspose(..) | Layer::Res(..))
     }
 
     /// Whether it reads images rather than vectors.
     pub(super) fn reads_images(&self) -> bool {
-        matches!(self, Layer::Conv(..) | Layer::ConvTranspose(..) | Layer::Flatten)
+        self.is_convolution() || matches!(self, Layer::Flatten | Layer::Norm(_) | Layer::Pool(..) | Layer::Upsample(..))
     }
 
     /// The shape of an example behind the layer, or why it does not take such examples.
     fn shape(&self, input: Shape) -> Result<Shape, String> {
         match (*self, input.extents()) {
             (Layer::Activation(_), _) => Ok(input),
+            (Layer::Norm(norm), extents) => norm.suits(extents[extents.len() - 1]).map(|()| input),
+            (Layer::Pool(_, window), &[height, width, channels]) => {
+                let [rows, cols] = window.over("it", Shape::of([1, height, width, 1])).map_err(reason)?;
+                Ok(Shape::of([rows, cols, channels]))
+            }
+            (Layer::Upsample(_, size), &[height, width, channels]) => {
+                let size = match size {
+                    Size::Times(times) => [height * times, width * times],
+                    Size::To(size) => size,
+                };
+                Ok(Shape::of([size[0], size[1], channels]))
+            }
+            (Layer::Res(channels, _, norm), &[height, width, _]) => {
+                norm.map_or(Ok(()), |norm| norm.suits(channels))?;
+                Ok(Shape::of([height, width, channels]))
+            }
             (Layer::Dense(size), &[_]) => Ok(Shape::of([size])),
             (Layer::Dense(_), _) => Err("it takes vectors: put flatten before it".to_owned()),
             (Layer::Flatten, _) => Ok(Shape::of([input.len()])),
@@ -98,9 +150,38 @@ impl Layer {
                     )),
                 }
             }
-            (Layer::Conv(..) | Layer::ConvTranspose(..), _) => {
-                Err("it takes images: put unflatten before it".to_owned())
+            _ => Err("it takes images: put unflatten before it".to_owned()),
+        }
+    }
+}
+
+impl Norm {
+    /// Whether it can be of so many channels.
+    fn suits(self, channels: usize) -> Result<(), String> {
+        match self {
+            Norm::Group(groups) if !channels.is_multiple_of(groups) => {
+                Err(format!("{groups} groups do not divide its {channels} channels"))
             }
+            _ => Ok(()),
+        }
+    }
+
+    fn read(words: &[&str]) -> Option<Norm> {
+        match words {
+            ["batch-norm"] => Some(Norm::Batch),
+            ["layer-norm"] => Some(Norm::Group(1)),
+            ["group-norm", groups] => number(&[groups], Layer::MOST_CHANNELS).map(Norm::Group),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Norm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Norm::Group(1) => f.write_str("layer-norm"),
+            Norm::Group(groups) => write!(f, "group-norm {groups}"),
+            Norm::Batch => f.write_str("batch-norm"),
         }
     }
 }
@@ -173,11 +254,25 @@ impl FromStr for Layer {
             }
             .map(|(channels, size)| Layer::Unflatten(channels, size))
             .ok_or_else(|| wrong("unflatten N HxW"))?,
-            name => match Activation::ALL.into_iter().find(|activation| activation_name(*activation) == name) {
+            "group-norm" | "layer-norm" | "batch-norm" => {
+                let norm = Norm::read(&[&[kind], words.as_slice()].concat());
+                norm.map(Layer::Norm).ok_or_else(|| wrong("group-norm N, layer-norm or batch-norm"))?
+            }
+            "max-pool" | "avg-pool" => {
+                let pooling = if kind == "max-pool" { Pooling::Max } else { Pooling::Average };
+                let window = read_pool(&words).ok_or_else(|| wrong(&format!("{kind} N [sN] [pN]")))?;
+                Layer::Pool(pooling, window)
+            }
+            "upsample" => read_upsample(&words).ok_or_else(|| wrong("upsample nearest|bilinear N|HxW"))?,
+            "res" => read_res(&words).ok_or_else(|| wrong("res N [ACTIVATION] [NORM]"))?,
+            name => match activation(name) {
                 Some(activation) if words.is_empty() => Layer::Activation(activation),
                 _ => {
-                    let names = Activation::ALL.map(activation_name).join(", ");
-                    return Err(wrong(&format!("dense, conv, conv-transpose, flatten, unflatten, or one of {names}")));
+                    let names = Activation::ALL.map(Activation::name).join(", ");
+                    return Err(wrong(&format!(
+                        "dense, conv, conv-transpose, res, group-norm, layer-norm, batch-norm, max-pool, avg-pool, upsample, \
+                         flatten, unflatten, or one of {names}"
+                    )));
                 }
             },
         };
@@ -223,8 +318,46 @@ fn read_convolution(words: &[&str], transposed: bool) -> Option<Layer> {
     Some(if transposed { Layer::ConvTranspose(channels, window, size) } else { Layer::Conv(channels, window) })
 }
 
-fn activation_name(activation: Activation) -> &'static str {
-    activation.name()
+fn activation(name: &str) -> Option<Activation> {
+    Activation::ALL.into_iter().find(|activation| activation.name() == name)
+}
+
+fn read_pool(words: &[&str]) -> Option<Window2d> {
+    let (side, words) = words.split_first()?;
+    let side = number(&[side], Layer::LARGEST_WINDOW)?;
+    let mut window = Window2d::new(side).stride(side);
+    for word in words {
+        match (word.chars().next()?, word.get(1..)?.parse().ok().filter(|&value| value <= Layer::LARGEST_WINDOW)?) {
+            ('s', stride @ 1..) => window.stride = stride,
+            ('p', padding) => window.padding = padding,
+            _ => return None,
+        }
+    }
+    Some(window)
+}
+
+fn read_upsample(words: &[&str]) -> Option<Layer> {
+    let [mode, size] = words else { return None };
+    let mode = match *mode {
+        "nearest" => Interpolation::Nearest,
+        "bilinear" => Interpolation::Bilinear,
+        _ => return None,
+    };
+    let size = match size.contains('x') {
+        true => Size::To(read_size(size)?),
+        false => Size::Times(number(&[size], Layer::LARGEST_WINDOW)?),
+    };
+    Some(Layer::Upsample(mode, size))
+}
+
+fn read_res(words: &[&str]) -> Option<Layer> {
+    let (channels, words) = words.split_first()?;
+    let (activation, words) = match words.first().and_then(|word| activation(word)) {
+        Some(activation) => (activation, &words[1..]),
+        None => (Activation::Relu, words),
+    };
+    let norm = if words.is_empty() { None } else { Some(Norm::read(words)?) };
+    Some(Layer::Res(number(&[channels], Layer::MOST_CHANNELS)?, activation, norm))
 }
 
 impl fmt::Display for Layer {
@@ -247,7 +380,27 @@ impl fmt::Display for Layer {
                 write!(f, "conv-transpose {channels}{}", numbers(window))?;
                 size.map_or(Ok(()), |[height, width]| write!(f, " {height}x{width}"))
             }
-            Layer::Activation(activation) => f.write_str(activation_name(activation)),
+            Layer::Activation(activation) => f.write_str(activation.name()),
+            Layer::Norm(norm) => write!(f, "{norm}"),
+            Layer::Pool(pooling, Window2d { kernel, stride, padding, .. }) => {
+                let kind = if pooling == Pooling::Max { "max-pool" } else { "avg-pool" };
+                write!(f, "{kind} {kernel}")?;
+                if stride != kernel {
+                    write!(f, " s{stride}")?;
+                }
+                if padding > 0 { write!(f, " p{padding}") } else { Ok(()) }
+            }
+            Layer::Upsample(mode, size) => {
+                let mode = if mode == Interpolation::Nearest { "nearest" } else { "bilinear" };
+                match size {
+                    Size::Times(times) => write!(f, "upsample {mode} {times}"),
+                    Size::To([height, width]) => write!(f, "upsample {mode} {height}x{width}"),
+                }
+            }
+            Layer::Res(channels, activation, norm) => {
+                write!(f, "res {channels} {}", activation.name())?;
+                norm.map_or(Ok(()), |norm| write!(f, " {norm}"))
+            }
             Layer::Flatten => f.write_str("flatten"),
             Layer::Unflatten(channels, [height, width]) => write!(f, "unflatten {channels} {height}x{width}"),
         }
@@ -282,6 +435,15 @@ mod tests {
             ("leaky-relu", "leaky-relu"),
             ("flatten", "flatten"),
             ("unflatten 64 7x7", "unflatten 64 7x7"),
+            ("group-norm 8", "group-norm 8"),
+            ("group-norm 1", "layer-norm"),
+            ("batch-norm", "batch-norm"),
+            ("max-pool 2", "max-pool 2"),
+            ("avg-pool 3 p1 s2", "avg-pool 3 s2 p1"),
+            ("upsample nearest 2", "upsample nearest 2"),
+            ("upsample bilinear 33x47", "upsample bilinear 33x47"),
+            ("res 32", "res 32 relu"),
+            ("res 32 silu group-norm 8", "res 32 silu group-norm 8"),
         ] {
             let layer: Layer = text.parse().unwrap();
             assert_eq!(layer.to_string(), written);
@@ -306,6 +468,14 @@ mod tests {
             "pool 2",
             "dense -1",
             "conv 3 é",
+            "group-norm",
+            "max-pool",
+            "max-pool 2 s0",
+            "upsample 2",
+            "upsample cubic 2",
+            "res",
+            "res 3 norm",
+            "batch-norm 3",
         ] {
             let error = text.parse::<Layer>().unwrap_err();
             assert!(error.contains("no layer: it must be") || error.contains("no name"), "{text}: {error}");
@@ -330,6 +500,12 @@ mod tests {
             (Shape::of([9]), &["relu", "conv 3"], "layer 2, \"conv 3 k3\": it is given [9]; it takes images"),
             (Shape::of([2, 2, 1]), &["conv 3 k7 p0"], "the kernel must fit in"),
             (Shape::of([9]), &["unflatten 4 2x2"], "its images have 16 values"),
+            (
+                image,
+                &["conv 12", "group-norm 8"],
+                "layer 2, \"group-norm 8\": it is given [33, 47, 12]; 8 groups do not divide",
+            ),
+            (Shape::of([9]), &["max-pool 2"], "it takes images"),
             (
                 Shape::of([9, 9, 1]),
                 &["conv-transpose 4 k4 s2 20x18"],

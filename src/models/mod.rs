@@ -11,11 +11,12 @@ mod config;
 mod graphs;
 mod layer;
 mod network;
+mod pass;
 
 pub use capability::Capability;
 pub use config::{Deviation, Initial, Loss, ModelConfig, Output, Penalty};
 pub use graphs::{Batches, Gradients, Model};
-pub use layer::Layer;
+pub use layer::{Layer, Norm, Size};
 
 use std::fmt::Debug;
 use std::ops::Range;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
 use crate::rng::Stream;
+use pass::Pass;
 
 macro_rules! registry {
     ($($(#[doc = $doc:literal])+ $module:ident: $model:ident;)+) => {
@@ -122,19 +124,19 @@ pub(crate) trait Family: Debug + Send + Sync {
 
     /// The objective of an optimisation phase. Default: the metrics of evaluation, the first of them minimised over all
     /// parameters.
-    fn objective(&self, g: &mut Graph, batch: &Batch, _phase: usize) -> Result<Objective> {
-        let recorded = self.metrics(g, batch)?;
+    fn objective(&self, g: &mut Graph, batch: &Batch, _phase: usize, pass: &mut Pass) -> Result<Objective> {
+        let recorded = self.metrics(g, batch, pass)?;
         Ok(Objective { loss: recorded[0].1, parameters: 0..g.layout().parameters().len(), recorded })
     }
 
     /// [`Family::evaluation`] with the names.
-    fn metrics(&self, g: &mut Graph, batch: &Batch) -> Result<Vec<(&'static str, NodeId)>> {
-        let values = self.evaluation(g, batch)?;
+    fn metrics(&self, g: &mut Graph, batch: &Batch, pass: &mut Pass) -> Result<Vec<(&'static str, NodeId)>> {
+        let values = self.evaluation(g, batch, pass)?;
         Ok(self.terms().iter().copied().zip(values).collect())
     }
 
-    /// The terms of an evaluation batch, in their order.
-    fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<Vec<NodeId>>;
+    /// The terms of a batch, in their order.
+    fn evaluation(&self, g: &mut Graph, batch: &Batch, pass: &mut Pass) -> Result<Vec<NodeId>>;
 
     /// The code of `x`; none where the model has no encoder.
     fn encode(&self, g: &mut Graph, x: NodeId) -> Result<Option<Code>>;

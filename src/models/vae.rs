@@ -10,6 +10,7 @@
 //! teach the model often share columns, average the KL or leave it out.
 
 use super::autoencoder::{Autoencoder, mean};
+use super::pass::Pass;
 use super::{BETA, Batch, Capability, Code, Deviation, Family, ModelConfig};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
@@ -41,8 +42,8 @@ impl Vae {
     }
 
     /// `[mean | logvar]` of `x`: `[rows, 2 latent]`.
-    pub(super) fn posterior(&self, g: &mut Graph, x: NodeId) -> Result<NodeId> {
-        let last = self.networks.encoder().apply(g, x, Activation::Identity)?; // [rows, 2 latent]
+    pub(super) fn posterior(&self, g: &mut Graph, x: NodeId, pass: &mut Pass) -> Result<NodeId> {
+        let last = self.networks.encoder().apply(g, x, Activation::Identity, pass)?; // [rows, 2 latent]
         match self.deviation {
             Deviation::Logvar => Ok(last),
             Deviation::Softplus => g.apply(SoftplusPosterior.into(), &[last]),
@@ -50,10 +51,10 @@ impl Vae {
     }
 
     /// (loss, reconstruction, KL), each `[1, 1]`.
-    pub(super) fn losses(&self, g: &mut Graph, batch: &Batch) -> Result<Vec<NodeId>> {
-        let posterior = self.posterior(g, batch.input)?; // [rows, 2 latent]
+    pub(super) fn losses(&self, g: &mut Graph, batch: &Batch, pass: &mut Pass) -> Result<Vec<NodeId>> {
+        let posterior = self.posterior(g, batch.input, pass)?; // [rows, 2 latent]
         let z = g.apply(Reparameterise { stream: batch.posterior, samples: 1 }.into(), &[posterior])?; // [rows, latent]
-        let reconstructions = self.networks.reconstruction_loss(g, z, batch.target)?; // [rows, 1]
+        let reconstructions = self.networks.reconstruction_loss(g, z, batch.target, pass)?; // [rows, 1]
         let kls = g.apply(Kl.into(), &[posterior])?; // [rows, 1]
         let (recon, kl) = (mean(g, reconstructions)?, mean(g, kls)?);
         let kl_term = if self.free_bits > 0.0 {
@@ -72,12 +73,12 @@ impl Family for Vae {
         &["loss", "recon", "kl"]
     }
 
-    fn evaluation(&self, g: &mut Graph, batch: &Batch) -> Result<Vec<NodeId>> {
-        self.losses(g, batch)
+    fn evaluation(&self, g: &mut Graph, batch: &Batch, pass: &mut Pass) -> Result<Vec<NodeId>> {
+        self.losses(g, batch, pass)
     }
 
     fn encode(&self, g: &mut Graph, x: NodeId) -> Result<Option<Code>> {
-        let (posterior, latent) = (self.posterior(g, x)?, self.latent);
+        let (posterior, latent) = (self.posterior(g, x, &mut Pass::evaluation())?, self.latent);
         let mean = g.apply(Narrow { start: 0, count: latent }.into(), &[posterior])?; // [rows, latent]
         let logvar = g.apply(Narrow { start: latent, count: latent }.into(), &[posterior])?; // [rows, latent]
         Ok(Some(Code { mean, logvar: Some(logvar), posterior: Some(posterior) }))

@@ -17,14 +17,15 @@ pub(crate) struct Tensor<'a> {
 }
 
 impl Tensor<'_> {
-    /// The parameters of an arena of this layout, in its order, each name with `prefix` before it.
+    /// The parameters of an arena of this layout, in its order, each name with `prefix` before it; an optimiser's arena, whose
+    /// names have one, keeps nothing for what is not trained.
     pub(crate) fn all<'a>(layout: &ParameterLayout, prefix: &str, arena: &'a [f32]) -> Vec<Tensor<'a>> {
         let tensor = |parameter: &Parameter| Tensor {
             name: format!("{prefix}{}", parameter.name),
             shape: parameter.file_shape.clone(),
             values: parameter.to_file(&arena[parameter.offset..][..parameter.shape.len()]),
         };
-        layout.parameters().iter().map(tensor).collect()
+        layout.parameters().iter().filter(|parameter| prefix.is_empty() || parameter.trained).map(tensor).collect()
     }
 
     /// The values, little-endian.

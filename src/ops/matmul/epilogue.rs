@@ -10,7 +10,7 @@ pub enum Epilogue {
     Store,
     /// `activation(sum + bias[col])` is stored; input: the bias `[n]`.
     BiasActivation(Activation),
-    /// `sum * slope(y[row, col])` is stored; input: the activated value y `[m, n]`.
+    /// `sum * slope(kept[row, col])` is stored; input: what the activation keeps `[m, n]`, its value or its argument.
     ActivationGradient(Activation),
     /// `y = activation(sum + bias[col])` is scored; stored is the gradient of the batch's mean loss with respect to the
     /// activation's argument, and as a second value `[m, ceil(n / 4)]` parts of which each row sums to that row's loss; how

@@ -94,7 +94,8 @@ impl Checkpoint {
         let model = header.checked_model(bytes.len())?;
         let layout = model.layout();
         let prefixes = header.prefixes();
-        let expected = prefixes.len() * layout.parameters().len();
+        let trained = layout.parameters().iter().filter(|parameter| parameter.trained).count();
+        let expected = layout.parameters().len() + (prefixes.len() - 1) * trained;
         if tensors.len() != expected {
             let found = tensors.len();
             return Err(format!("it has {found} tensors; its architecture has {expected}, the optimiser's counted"));
@@ -169,7 +170,7 @@ impl Checkpoint {
 
 fn read_arena(tensors: &SafeTensors<'_>, layout: &ParameterLayout, prefix: &str) -> Result<Vec<f32>, String> {
     let mut arena = vec![0.0; layout.len()];
-    for parameter in layout.parameters() {
+    for parameter in layout.parameters().iter().filter(|parameter| prefix.is_empty() || parameter.trained) {
         let name = format!("{prefix}{}", parameter.name);
         let tensor = tensors.tensor(&name).map_err(|_| format!("tensor {name} is missing"))?;
         let shape = &parameter.file_shape;
