@@ -51,6 +51,8 @@ struct OnnxAttribute {
     real: f32,
     #[prost(int64, tag = "3")]
     integer: i64,
+    #[prost(int64, repeated, tag = "8")]
+    integers: Vec<i64>,
 }
 
 #[derive(Message)]
@@ -65,13 +67,13 @@ struct OnnxTensor {
     bytes: Vec<u8>,
 }
 
-/// A matrix: columns, elements.
-type Matrix = (usize, Vec<f64>);
+/// A value: extents, elements.
+type Value = (Vec<usize>, Vec<f64>);
 
 /// Runs a file as its operators are defined (onnx.ai, opset 17), in f64.
-fn run(file: &[u8], input: &str, values: &[f32]) -> HashMap<String, Matrix> {
+fn run(file: &[u8], input: &str, values: &[f32]) -> HashMap<String, Value> {
     let graph = OnnxModel::decode(file).unwrap().graph.unwrap();
-    let mut known: HashMap<String, Matrix> = HashMap::new();
+    let mut known: HashMap<String, Value> = HashMap::new();
     for OnnxTensor { dims, kind, name, bytes } in graph.tensors {
         let elements: Vec<f64> = match kind {
             1 => bytes.as_chunks::<4>().0.iter().map(|bytes| f64::from(f32::from_le_bytes(*bytes))).collect(),
@@ -79,29 +81,34 @@ fn run(file: &[u8], input: &str, values: &[f32]) -> HashMap<String, Matrix> {
             _ => panic!("{name} is of kind {kind}"),
         };
         assert_eq!(dims.iter().product::<i64>(), elements.len() as i64, "{name}");
-        known.insert(name, (dims.last().map_or(1, |&last| last as usize), elements));
+        known.insert(name, (dims.iter().map(|&extent| extent as usize).collect(), elements));
     }
     let columns = values.len() / COUNT;
-    known.insert(input.to_owned(), (columns, values.iter().map(|value| f64::from(*value)).collect()));
+    known.insert(input.to_owned(), (vec![COUNT, columns], values.iter().map(|value| f64::from(*value)).collect()));
     for node in graph.nodes {
-        let of: Vec<&Matrix> = node.inputs.iter().map(|name| &known[name]).collect();
+        let of: Vec<&Value> = node.inputs.iter().map(|name| &known[name]).collect();
         let attribute = |name: &str| node.attributes.iter().find(|attribute| attribute.name == name);
-        let each = |f: &dyn Fn(f64) -> f64| (of[0].0, of[0].1.iter().map(|&x| f(x)).collect::<Vec<f64>>());
+        let integers =
+            |name: &str| attribute(name).unwrap().integers.iter().map(|&value| value as usize).collect::<Vec<_>>();
+        let each = |f: &dyn Fn(f64) -> f64| (of[0].0.clone(), of[0].1.iter().map(|&x| f(x)).collect::<Vec<f64>>());
         let value = match node.operator.as_str() {
             "Gemm" => {
                 assert_eq!(attribute("transB").map(|attribute| attribute.integer), Some(1));
-                let (terms, a) = of[0];
-                let (same, b) = of[1];
-                assert_eq!(terms, same);
+                let ((a_shape, a), (b_shape, b)) = (of[0], of[1]);
+                let terms = &a_shape[1];
+                assert_eq!(terms, &b_shape[1]);
                 let dot = |a: &[f64], b: &[f64], c: f64| a.iter().zip(b).map(|(a, b)| a * b).sum::<f64>() + c;
                 let row =
                     |a: &[f64]| -> Vec<f64> { b.chunks(*terms).zip(&of[2].1).map(|(b, &c)| dot(a, b, c)).collect() };
-                (of[2].0, a.chunks(*terms).flat_map(row).collect())
+                (vec![COUNT, b_shape[0]], a.chunks(*terms).flat_map(row).collect())
             }
             "Slice" => {
                 let [start, end, axis] = [1, 2, 3].map(|input| of[input].1[0] as usize);
                 assert_eq!(axis, 1);
-                (end - start, of[0].1.chunks(of[0].0).flat_map(|row| row[start..end].to_vec()).collect())
+                (
+                    vec![COUNT, end - start],
+                    of[0].1.chunks(of[0].0[1]).flat_map(|row| row[start..end].to_vec()).collect(),
+                )
             }
             "Relu" => each(&|x| x.max(0.0)),
             "LeakyRelu" => {
@@ -119,13 +126,76 @@ fn run(file: &[u8], input: &str, values: &[f32]) -> HashMap<String, Matrix> {
                     "Div" => a / b,
                     _ => a + b,
                 };
-                (of[0].0, of[0].1.iter().zip(of[1].1.iter().cycle()).map(|(&a, &b)| by(a, b)).collect())
+                (of[0].0.clone(), of[0].1.iter().zip(of[1].1.iter().cycle()).map(|(&a, &b)| by(a, b)).collect())
             }
+            "Reshape" => {
+                let shape = of[1].1[1..].iter().map(|&extent| extent as usize);
+                assert_eq!(of[1].1[0], -1.0);
+                (std::iter::once(COUNT).chain(shape).collect(), of[0].1.clone())
+            }
+            "Transpose" => transposed(of[0], &integers("perm")),
+            operator @ ("Conv" | "ConvTranspose") => convolved(operator, &of, &integers),
             other => panic!("{other} is not expected"),
         };
         known.insert(node.outputs[0].clone(), value);
     }
     known
+}
+
+fn index(shape: &[usize], at: &[usize]) -> usize {
+    at.iter().zip(shape).fold(0, |index, (at, extent)| index * extent + at)
+}
+
+/// All positions of a shape with four extents, in order.
+fn positions(shape: &[usize]) -> impl Iterator<Item = [usize; 4]> + use<> {
+    let [_, b, c, d] = *shape else { panic!("{shape:?}") };
+    (0..shape.iter().product()).map(move |i| [i / d / c / b, i / d / c % b, i / d % c, i % d])
+}
+
+fn transposed((shape, values): &Value, order: &[usize]) -> Value {
+    let new: Vec<usize> = order.iter().map(|&axis| shape[axis]).collect();
+    let mut result = vec![0.0; values.len()];
+    for (at, value) in positions(shape).zip(values) {
+        result[index(&new, &order.iter().map(|&axis| at[axis]).collect::<Vec<_>>())] = *value;
+    }
+    (new, result)
+}
+
+/// `Conv` of x, w and a bias, or `ConvTranspose`, whose elements go where those of a convolution would come from.
+fn convolved(operator: &str, of: &[&Value], integers: &dyn Fn(&str) -> Vec<usize>) -> Value {
+    let ((x_shape, x), (w_shape, w)) = (of[0], of[1]);
+    let [kernel, stride, padding, dilation] =
+        ["kernel_shape", "strides", "pads", "dilations"].map(|name| integers(name)[0]);
+    let reach = dilation * (kernel - 1) + 1;
+    assert_eq!(w_shape[2..], [kernel; 2]);
+    let transposed = operator == "ConvTranspose";
+    let extent = |axis: usize| match transposed {
+        true => (x_shape[axis] - 1) * stride + reach + integers("output_padding")[axis - 2] - 2 * padding,
+        false => (x_shape[axis] + 2 * padding - reach) / stride + 1,
+    };
+    let out = vec![COUNT, if transposed { w_shape[1] } else { w_shape[0] }, extent(2), extent(3)];
+    let mut result: Vec<f64> =
+        positions(&out).map(|[_, channel, ..]| of.get(2).map_or(0.0, |(_, bias)| bias[channel])).collect();
+    let (image, map) = if transposed { (&out, x_shape) } else { (x_shape, &out) };
+    for [map_channel, image_channel, a, b] in positions(w_shape) {
+        for n in 0..COUNT {
+            for (i, j) in (0..map[2] * map[3]).map(|at| (at / map[3], at % map[3])) {
+                let from = |at: usize, tap: usize| (at * stride + tap * dilation).checked_sub(padding);
+                let (Some(p), Some(q)) = (from(i, a), from(j, b)) else { continue };
+                if p >= image[2] || q >= image[3] {
+                    continue;
+                }
+                let weight = w[index(w_shape, &[map_channel, image_channel, a, b])];
+                let at_map = index(map, &[n, map_channel, i, j]);
+                let at_image = index(image, &[n, image_channel, p, q]);
+                match transposed {
+                    true => result[at_image] += weight * x[at_map],
+                    false => result[at_map] += weight * x[at_image],
+                }
+            }
+        }
+    }
+    (out, result)
 }
 
 #[test]

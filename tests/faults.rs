@@ -74,8 +74,8 @@ const IN_OPS: [(&str, &str, Option<Algorithm>, Fault); 38] = [
         edit(kernel, "gemm/tiled.wgsl", "        }\n        workgroupBarrier();\n    }", "        }\n    }");
     }),
     ("k past the end", "matmul", Some(Algorithm::Tiled), |kernel| {
-        edit(kernel, "gemm/thread_tile.wgsl", "k < K)", "true)"); // of a
-        edit(kernel, "gemm/thread_tile.wgsl", "k < K)", "true)"); // of b
+        edit(kernel, "gemm/thread_tile.wgsl", "k < k_end)", "true)"); // of a
+        edit(kernel, "gemm/thread_tile.wgsl", "k < k_end)", "true)"); // of b
     }),
     ("a vec4 of its neighbour's columns", "matmul", Some(Algorithm::Tiled), |kernel| {
         edit(kernel, "gemm/vec4_b_contiguous.wgsl", "cols.x + k", "cols.x - cols.x % 2u + k");

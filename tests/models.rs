@@ -32,6 +32,20 @@ fn models() -> Vec<(&'static str, ModelConfig)> {
     let of = |model| ModelConfig { model, ..base.clone() };
     let penalty = |text: &str| Some(text.parse().unwrap());
     let (ae, iwae, gan) = (of(ModelKind::Ae), of(ModelKind::Iwae), of(ModelKind::Gan));
+    let layers = |text: &str| text.split(", ").map(|layer| layer.parse().unwrap()).collect::<Vec<Layer>>();
+    let convolutional = |model, encoder: &str| ModelConfig {
+        image: [3, 2, 1],
+        encoder: layers(encoder),
+        decoder: layers("dense 8, tanh, unflatten 4 2x1, silu, conv-transpose 2 k3 s2 p1 3x2, gelu, conv 1"),
+        ..of(model)
+    };
+    let normed = |model| ModelConfig {
+        decoder: layers("dense 8, tanh, unflatten 4 2x1, batch-norm, tanh, upsample bilinear 3x2, conv 1 k3"),
+        ..convolutional(
+            model,
+            "conv 3 k2 p1, batch-norm, tanh, res 4 tanh group-norm 2, avg-pool 2 s1, flatten, dense 4, tanh",
+        )
+    };
     let contractive = of(ModelKind::Contractive);
     vec![
         ("vae bce", base.clone()),
@@ -56,6 +70,18 @@ fn models() -> Vec<(&'static str, ModelConfig)> {
             "contractive sigmoid",
             ModelConfig { encoder: vec![], code_activation: Activation::Sigmoid, contraction: 2.0, ..contractive },
         ),
+        ("vae conv", convolutional(ModelKind::Vae, "conv 3 k2 p1, tanh, res 4 silu, flatten, dense 4, tanh")),
+        ("iwae conv", ModelConfig { samples: 3, ..convolutional(ModelKind::Iwae, "conv 3 s2, layer-norm, tanh") }),
+        (
+            "contractive conv",
+            convolutional(ModelKind::Contractive, "conv 3 k2 p1, tanh, avg-pool 2, flatten, dense 4, tanh"),
+        ),
+        ("collapsed conv", convolutional(ModelKind::Collapsed, "conv 3 d2 p2, gelu, upsample nearest 2, conv 2, silu")),
+        ("gan conv", convolutional(ModelKind::Gan, "conv 3 k2 p1, tanh")),
+        ("vae norm", normed(ModelKind::Vae)),
+        ("ae norm", normed(ModelKind::Ae)),
+        ("iwae norm", ModelConfig { samples: 3, ..normed(ModelKind::Iwae) }),
+        ("gan norm", normed(ModelKind::Gan)),
         ("gan", gan.clone()),
         ("gan l2", ModelConfig { penalty: penalty("l2:0.1"), output: Output::Identity, ..gan }),
     ]
@@ -201,7 +227,14 @@ fn ten_steps_on_the_gpu_are_those_of_the_f64_reference() {
 #[test]
 fn the_closed_form_of_the_jacobian_is_what_differentiation_gives() {
     let data = reals();
-    for code_activation in [Activation::Tanh, Activation::Sigmoid, Activation::Softplus, Activation::Identity] {
+    for code_activation in [
+        Activation::Tanh,
+        Activation::Sigmoid,
+        Activation::Softplus,
+        Activation::Identity,
+        Activation::Silu,
+        Activation::Gelu,
+    ] {
         // One layer: the model takes the closed form. The same by hand: a row of the batch for each latent, a unit seed.
         let one_layer = ModelConfig { encoder: vec![], latent: 3, code_activation, ..ModelConfig::vae(FEATURES) };
         let model = Model::new(ModelConfig { model: ModelKind::Contractive, ..one_layer }).unwrap();

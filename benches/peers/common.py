@@ -17,13 +17,17 @@ from pathlib import Path
 
 import numpy as np
 
-WORKLOADS = {"standard-128": (400, 20, 128), "standard-1024": (400, 20, 1024), "wide-1024": (2048, 64, 1024)}
+# Hidden and latent size, and batch; of the convolutional works the batch.
+DENSE = {"standard-128": (400, 20, 128), "standard-1024": (400, 20, 1024), "wide-1024": (2048, 64, 1024)}
+CONV = {"conv-28": 128, "conv-64": 64}
+BATCH = {**{name: work[2] for name, work in DENSE.items()}, **CONV}
+WORKLOADS = DENSE
 
 
 def parser():
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", required=True)
-    parser.add_argument("--work", choices=WORKLOADS, default=None)
+    parser.add_argument("--work", choices=BATCH, default=None)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--turns", action="store_true")
@@ -35,6 +39,13 @@ def mnist(folder):
     path = Path(folder) / "train-images-idx3-ubyte"
     raw = path.read_bytes() if path.exists() else gzip.open(f"{path}.gz").read()
     return np.frombuffer(raw, np.uint8, offset=16).reshape(-1, 784).astype(np.float32) / 255
+
+
+def images(work, folder):
+    """The images of a convolutional work, [n, channels, height, width]: digits, or made-up colours of 64x64."""
+    if work == "conv-28":
+        return mnist(folder).reshape(-1, 1, 28, 28)
+    return np.random.default_rng(0).random((1024, 3, 64, 64), np.float32)
 
 
 def batches(count, batch):
@@ -80,7 +91,7 @@ class Clock:
         print(json.dumps({
             "work": self.work,
             "peer": self.peer,
-            "images_per_s": WORKLOADS[self.work][2] / step,
+            "images_per_s": BATCH[self.work] / step,
             "ms_per_step": 1e3 * step,
             "first_step_s": self.first,
             "first_step_at": self.first_at,

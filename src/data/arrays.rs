@@ -1,7 +1,7 @@
 //! Data in NumPy's files: one array in `.npy`, several in `.npz`.
 //!
-//! Arrays are `[n, values]` (a table), `[n, height, width]`, or images of 1 or 3 channels with these last, as most
-//! programs have them, or second, as PyTorch does. Of an `.npz` the one named after a colon is read; without a name
+//! Arrays are `[n, values]` (a table), `[n, height, width]`, or images of 1 to 16 channels with these last, as most
+//! programs have them, or second, as PyTorch does: whichever is 1 or 3, else the smaller, else the last. Of an `.npz` the one named after a colon is read; without a name
 //! `x_train`, `x_val`, `x_test` with their `y_` (Keras' layout), or the only one that is no list of labels. A `.npy` file
 //! that is larger than what is held in memory stays where it is, and is read row by row.
 
@@ -164,10 +164,16 @@ fn examples(shape: &[usize], content: Content) -> Result<Raw, String> {
         [_, height, width] => (ImageSize::grey(height, width), false),
         [_, height, width, channels @ (1 | 3)] => (ImageSize { height, width, channels }, false),
         [_, channels @ (1 | 3), height, width] => (ImageSize { height, width, channels }, true),
+        [_, height, width, channels] if channels <= ImageSize::MOST_CHANNELS && channels <= height => {
+            (ImageSize { height, width, channels }, false)
+        }
+        [_, channels, height, width] if channels <= ImageSize::MOST_CHANNELS => {
+            (ImageSize { height, width, channels }, true)
+        }
         _ => {
             return Err(format!(
-                "its shape is {shape:?}: it must be [n, values], [n, height, width], [n, height, width, 1 or 3] or \
-                 [n, 1 or 3, height, width]"
+                "its shape is {shape:?}: it must be [n, values], [n, height, width], [n, height, width, channels] or \
+                 [n, channels, height, width], of 1 to 16 channels"
             ));
         }
     };
@@ -235,7 +241,8 @@ mod tests {
         assert_eq!(size(&[5, 2, 3]).unwrap(), "2x3");
         assert_eq!(size(&[5, 2, 3, 3]).unwrap(), "2x3 RGB");
         assert_eq!(size(&[5, 3, 2, 4]).unwrap(), "2x4 RGB");
-        for shape in [&[5][..], &[5, 2, 2, 4], &[0, 4], &[4, 0], &[1, 2, 3, 4, 5]] {
+        assert_eq!([size(&[5, 8, 9, 5]).unwrap(), size(&[5, 5, 8, 9]).unwrap()], ["8x9x5"; 2]);
+        for shape in [&[5][..], &[5, 17, 18, 19], &[0, 4], &[4, 0], &[1, 2, 3, 4, 5]] {
             assert!(size(shape).unwrap_err().contains("shape"), "{shape:?}");
         }
     }

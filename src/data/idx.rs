@@ -61,9 +61,9 @@ pub(super) fn examples(images: &Named, labels: Option<&Named>, notes: &mut Vec<S
     let size = match *sizes.as_slice() {
         [_, features] => ImageSize::of_features(features),
         [_, height, width] => ImageSize::grey(height, width),
-        [_, height, width, channels @ (1 | 3)] => ImageSize { height, width, channels },
+        [_, height, width, channels @ 1..=ImageSize::MOST_CHANNELS] => ImageSize { height, width, channels },
         _ => {
-            let reason = format!("its sizes are {sizes:?}: examples have 2 to 4 of them, channels (1 or 3) last");
+            let reason = format!("its sizes are {sizes:?}: examples have 2 to 4 of them, channels (1 to 16) last");
             return Err(refused(reason));
         }
     };

@@ -21,7 +21,8 @@ const MOST_WIDTH: usize = 4096;
 /// Pixels of a picture at most: it is up to 16384 high.
 const MOST_PIXELS: usize = 4 * MOST_WIDTH * MOST_WIDTH;
 
-/// Draws `images` (`[count, features]` of images of this size, 0 = black, 1 = white, clamped, NaN black) as a grid with
+/// Draws `images` (`[count, features]` of images of this size, 0 = black, 1 = white, clamped, NaN black; those of other than 1
+/// or 3 channels as their channels side by side) as a grid with
 /// `columns` columns (fewer where there are fewer images), row by row, with gaps of 1 or 2 pixels between them. Small
 /// images are enlarged by a whole factor: 100 images of 28x28 in 10 columns give a picture of 582x582.
 ///
@@ -33,6 +34,8 @@ const MOST_PIXELS: usize = 4 * MOST_WIDTH * MOST_WIDTH;
 /// [`Error::Usage`] where there is no image, a size is 0, `images` does not hold whole images, or has so many of them that
 /// they don't fit as single pixels.
 pub fn grid(images: &[f32], size: ImageSize, columns: usize) -> Result<Picture> {
+    let (images, size) = &panels(images, size);
+    let (images, size) = (&**images, *size);
     let count = image_count("grid", images, size, columns)?;
     let asked = columns.min(count);
     let lines = |columns: usize| (count / asked) * asked.div_ceil(columns) + (count % asked).div_ceil(columns);
@@ -60,6 +63,8 @@ pub fn grid_scaled(images: &[f32], size: ImageSize, columns: usize) -> Result<Pi
 /// # Errors
 /// As [`grid`], and [`Error::Usage`] where the two differ in length.
 pub fn reconstructions(originals: &[f32], means: &[f32], size: ImageSize, columns: usize) -> Result<Picture> {
+    let ((originals, of_panels), (means, _)) = (panels(originals, size), panels(means, size));
+    let (originals, means, size) = (&*originals, &*means, of_panels);
     let count = image_count("reconstructions", originals, size, columns)?;
     if originals.len() != means.len() {
         return Err(Error::Usage(format!(
@@ -76,13 +81,25 @@ pub fn reconstructions(originals: &[f32], means: &[f32], size: ImageSize, column
     Ok(draw(&rows.collect::<Vec<_>>(), size, layout))
 }
 
+/// Images whose pixels have neither 1 value nor 3 as grey ones, channel beside channel.
+fn panels(images: &[f32], size: ImageSize) -> (Cow<'_, [f32]>, ImageSize) {
+    let ImageSize { height, width, channels } = size;
+    if matches!(channels, 0 | 1 | 3) || size.checked_features().is_none_or(|features| features == 0) {
+        return (Cow::Borrowed(images), size);
+    }
+    let mut drawn = Vec::with_capacity(images.len());
+    for line in images.chunks(width * channels) {
+        for channel in 0..channels {
+            drawn.extend(line.iter().skip(channel).step_by(channels));
+        }
+    }
+    (Cow::Owned(drawn), ImageSize::grey(height, width * channels))
+}
+
 fn image_count(what: &str, images: &[f32], size: ImageSize, columns: usize) -> Result<usize> {
     let features = size.checked_features().filter(|&features| features > 0 && columns > 0);
-    let features = features.filter(|_| [1, 3].contains(&size.channels)).ok_or_else(|| {
-        Error::Usage(format!(
-            "{what}: images of {size} in {columns} columns: nothing may be 0, and a pixel has 1 value or 3"
-        ))
-    })?;
+    let features = features
+        .ok_or_else(|| Error::Usage(format!("{what}: images of {size} in {columns} columns: nothing may be 0")))?;
     if images.is_empty() || !images.len().is_multiple_of(features) {
         return Err(Error::Usage(format!(
             "{what}: {} values for images of {size}: must be a multiple of {features}, and not 0",
@@ -249,6 +266,14 @@ mod tests {
         assert_eq!([20, 27, 28, 35].map(|x| pixel(&picture, x, 9)), [128, 128, 0, 0]);
         assert_eq!(pixel(&picture, 20, 10), 96);
         assert_eq!([-3.0, f32::INFINITY, f32::NEG_INFINITY, 0.999].map(brightness), [0, 255, 0, 255]);
+    }
+
+    #[test]
+    fn other_channels_are_drawn_side_by_side() {
+        let image = [0.0, 1.0, 0.25, 0.75]; // two pixels of two channels
+        let size = ImageSize { channels: 2, ..ImageSize::grey(1, 2) };
+        assert_eq!(panels(&image, size), (vec![0.0, 0.25, 1.0, 0.75].into(), ImageSize::grey(1, 4)));
+        assert_eq!(grid(&image, size, 1).unwrap(), grid(&[0.0, 0.25, 1.0, 0.75], ImageSize::grey(1, 4), 1).unwrap());
     }
 
     #[test]

@@ -203,6 +203,7 @@ mod tests {
             encoder: Layer::dense(&[5], Activation::Tanh),
             decoder: Layer::dense(&[5], Activation::Tanh),
             latent: 2,
+            image: [2, 3, 1],
             ..ModelConfig::vae(6)
         };
         let layout = Model::new(model.clone()).unwrap().layout().clone();
