@@ -57,7 +57,7 @@ pub enum Grid {
 /// A kernel to link and dispatch.
 ///
 /// The linked text is the fragments joined; WGSL allows declarations in any order. Binding 0 is the step; storage bindings
-/// are those of the op's inputs, then its outputs, from 1 on.
+/// are those of the op's inputs, then its outputs, from 1 on; of these a dispatch binds what the files declare.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Kernel {
     /// The files, the op's own first.
@@ -70,6 +70,8 @@ pub struct Kernel {
     pub bindings: Vec<(&'static str, usize)>,
     /// A table that it reads at `@binding(TABLE)`, behind the bindings of inputs and outputs.
     pub table: Option<Table>,
+    /// Memory at `@binding(SCRATCH)`, behind all others, and what runs behind this kernel on it.
+    pub scratch: Option<Scratch>,
     /// Where it begins.
     pub entry: Entry,
     /// Invocations a workgroup.
@@ -86,6 +88,15 @@ pub struct Table {
     pub kernel: Box<Kernel>,
     /// Its size in words.
     pub words: usize,
+}
+
+/// What one kernel leaves for another that finishes its work.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scratch {
+    /// Its size in words.
+    pub words: usize,
+    /// What reads it, with the op's bindings.
+    pub then: Box<Kernel>,
 }
 
 /// Invocations a workgroup of kernels that compute one element an invocation.
@@ -106,6 +117,7 @@ impl Kernel {
             scalars: Vec::new(),
             bindings: Vec::new(),
             table: None,
+            scratch: None,
             entry,
             workgroup,
             grid,
@@ -175,6 +187,12 @@ impl Kernel {
     /// Reads this table.
     pub fn table(mut self, table: Table) -> Kernel {
         self.table = Some(table);
+        self
+    }
+
+    /// Leaves its results in scratch memory, and what runs behind it.
+    pub fn scratch(mut self, scratch: Scratch) -> Kernel {
+        self.scratch = Some(scratch);
         self
     }
 

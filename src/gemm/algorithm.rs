@@ -22,10 +22,6 @@ pub enum Algorithm {
     Split,
 }
 
-/// Workgroups that occupy a large GPU, about one a core, below which Split is chosen. An estimate; `vae-gpu bench
-/// --tune` measures.
-const FULL_OCCUPANCY_WORKGROUPS: usize = 128;
-
 impl Algorithm {
     /// All of them.
     pub const ALL: [Algorithm; 5] =
@@ -49,7 +45,7 @@ impl Algorithm {
             // Mesa 22.3 does not finish compiling the subgroup kernel of m = n = k = 1 with a gathered operand.
             _ if profile.software && profile.subgroups_of_eight && size != [1; 3] => Algorithm::Subgroups,
             _ if profile.software => Algorithm::Registers,
-            _ if Algorithm::Tiled.groups(m, n, 1) < FULL_OCCUPANCY_WORKGROUPS => Algorithm::Split,
+            _ if Algorithm::Tiled.groups(m, n, 1) < profile.workgroups_wanted() => Algorithm::Split,
             _ => Algorithm::Tiled,
         }
     }
@@ -112,7 +108,7 @@ impl Algorithm {
     }
 
     /// Workgroups for so many results of `m` rows and `n` columns.
-    fn groups(self, m: usize, n: usize, parts: usize) -> usize {
+    pub(super) fn groups(self, m: usize, n: usize, parts: usize) -> usize {
         match self {
             Algorithm::Naive => (parts * m * n.div_ceil(4)).div_ceil(64),
             Algorithm::Registers => (parts * m.div_ceil(16) * n.div_ceil(8)).div_ceil(8),

@@ -18,7 +18,7 @@ pub use algorithm::Algorithm;
 pub use half::Half;
 pub use profile::{DeviceProfile, STORAGE_BUFFERS, TuningTable};
 
-use crate::kernel::{Fragment, Kernel, fragment};
+use crate::kernel::{Fragment, Kernel, Scratch, fragment};
 
 /// An operand's place in a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,20 +106,64 @@ pub struct Problem<'p> {
     pub a_scale: usize,
 }
 
+/// Least k of a part, where a long k is shared out among workgroups: adding the parts is then little beside computing them.
+const PART_MIN_K: usize = 2048;
+/// Most k of a part: Mesa's software drivers end a loop after 65,535 rounds, and leave all that comes behind it out.
+const PART_MAX_K: usize = 32_768;
+/// Most words of all parts' sums.
+const PARTS_MAX_WORDS: usize = 1 << 22;
+
 impl Problem<'_> {
     /// Its kernel on a device.
     pub fn kernel(&self, profile: &DeviceProfile) -> Kernel {
         let [m, n, k] = self.size;
+        match self.k_parts(profile) {
+            1 => (self.epilogue)(self.main(profile, self.parts)),
+            count => {
+                let (words, part_k) = (count * m * n.next_multiple_of(4), k.div_ceil(count));
+                let link = |kernel: Kernel| {
+                    let kernel = kernel.link(fragment!("gemm/k_parts.wgsl"));
+                    kernel.constant("PARTS", count).constant("PART_K", part_k)
+                };
+                let add = Kernel::elementwise(fragment!("gemm/add_parts.wgsl"), m * n.div_ceil(4));
+                let then = Box::new((self.epilogue)(self.extents(add).constant("PARTS", count)));
+                self.main(profile, Parts { count, link: &link }).scratch(Scratch { words, then })
+            }
+        }
+    }
+
+    /// Among how many parts k is shared out: where the tiles alone would leave the device idle, or loops would be too long.
+    fn k_parts(&self, profile: &DeviceProfile) -> usize {
+        let [m, n, k] = self.size;
+        let stride = m * n.next_multiple_of(4);
+        if self.parts.count > 1 || k < 2 * PART_MIN_K {
+            return 1;
+        }
+        let wanted = profile.workgroups_wanted().div_ceil(Algorithm::Split.groups(m, n, 1));
+        let most = (k / PART_MIN_K).min((PARTS_MAX_WORDS / stride).max(1));
+        let count = wanted.min(most).max(k.div_ceil(PART_MAX_K));
+        // No part is empty.
+        k.div_ceil(k.div_ceil(count))
+    }
+
+    /// The kernel that computes sums, up to its epilogue.
+    fn main(&self, profile: &DeviceProfile, parts: Parts<'_>) -> Kernel {
+        let [m, n, _] = self.size;
         let (kernel, by_vec4) = match profile.half {
-            Some(half) => (half.kernel(m, n, self.parts.count, self.a_scale), false),
+            Some(half) => (half.kernel(m, n, parts.count, self.a_scale), false),
             None => {
                 let algorithm = Algorithm::choose(profile, self.size);
-                (algorithm.kernel(m, n, self.parts.count), algorithm.reads_by_vec4())
+                (algorithm.kernel(m, n, parts.count), algorithm.reads_by_vec4())
             }
         };
-        let kernel = kernel.link(fragment!("gemm/extents.wgsl")).constant("M", m).constant("N", n).constant("K", k);
-        let kernel = linked((self.parts.link)(kernel), self.a, Side::A, by_vec4);
-        (self.epilogue)(linked(kernel, self.b, Side::B, by_vec4))
+        let kernel = (parts.link)(self.extents(kernel));
+        let kernel = linked(kernel, self.a, Side::A, by_vec4);
+        linked(kernel, self.b, Side::B, by_vec4)
+    }
+
+    fn extents(&self, kernel: Kernel) -> Kernel {
+        let [m, n, k] = self.size;
+        kernel.link(fragment!("gemm/extents.wgsl")).constant("M", m).constant("N", n).constant("K", k)
     }
 }
 

@@ -29,7 +29,17 @@ pub struct DeviceProfile {
 /// Storage buffers that WebGPU lets every dispatch bind.
 pub const STORAGE_BUFFERS: usize = 8;
 
+/// Workgroups that occupy a large GPU, about one a core. An estimate; `vae-gpu bench --tune` measures.
+const FULL_OCCUPANCY_WORKGROUPS: usize = 128;
+/// Workgroups that occupy the processor below a software adapter.
+const SOFTWARE_WORKGROUPS: usize = 16;
+
 impl DeviceProfile {
+    /// Workgroups that occupy the device.
+    pub(super) fn workgroups_wanted(&self) -> usize {
+        if self.software { SOFTWARE_WORKGROUPS } else { FULL_OCCUPANCY_WORKGROUPS }
+    }
+
     /// WebGPU's default limits, and the rule alone.
     pub const fn new(software: bool) -> DeviceProfile {
         DeviceProfile {

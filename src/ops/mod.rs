@@ -11,7 +11,7 @@ mod numbers;
 mod window2d;
 
 pub use crate::gemm::{Algorithm, DeviceProfile, Half, STORAGE_BUFFERS, TuningTable};
-pub use crate::kernel::{ELEMENTWISE, Entry, Fragment, Grid, Kernel, MIN_WORKGROUP, REDUCTION, Table};
+pub use crate::kernel::{ELEMENTWISE, Entry, Fragment, Grid, Kernel, MIN_WORKGROUP, REDUCTION, Scratch, Table};
 pub use backward::{Backward, NodeId, Nodes};
 pub use case::{Case, Fill};
 pub use numbers::{Real, View};

@@ -1,10 +1,36 @@
 //! The sum over rows: a bias's gradient.
 
 use super::*;
+use crate::compute::scratch;
 
-/// `y[c] = sum_r x[r, c]`, in the order of the rows: value `[cols]`.
+/// `y[c] = sum_r x[r, c]`: value `[cols]`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SumRows;
+
+/// Rows of a block.
+const BLOCK: usize = 1024;
+
+/// Sums each of `cols` columns, on several threads where there are many.
+fn sum_columns<T: Real>(x: &[T], cols: usize, sums: &mut [T]) {
+    /// Columns a thread takes at a time, and elements from which handing them to others pays.
+    const COLUMNS: usize = 128;
+    const SHARED_FROM: usize = 1 << 15;
+    let columns = if x.len() < SHARED_FROM { cols } else { COLUMNS };
+    parallel_for(sums.chunks_mut(columns).enumerate(), |(part, sums)| {
+        vectorised(#[inline(always)] || add_rows(x, cols, part * columns, sums));
+    });
+}
+
+/// The sums of columns from `first` on.
+#[inline(always)]
+fn add_rows<T: Real>(x: &[T], cols: usize, first: usize, sums: &mut [T]) {
+    sums.fill(T::zero());
+    for row in x.chunks_exact(cols) {
+        for (sum, &x) in sums.iter_mut().zip(&row[first..]) {
+            *sum = *sum + x;
+        }
+    }
+}
 
 impl Operation for SumRows {
     const NAME: &'static str = "sum_rows";
@@ -15,20 +41,17 @@ impl Operation for SumRows {
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
-        /// Columns a thread takes at a time, and elements from which handing them to others pays.
-        const COLUMNS: usize = 128;
-        const SHARED_FROM: usize = 1 << 15;
         let x = inputs[0];
-        let columns = if x.values.len() < SHARED_FROM { x.shape.cols() } else { COLUMNS };
-        parallel_for(outputs[0].chunks_mut(columns).enumerate(), |(part, sums)| {
-            vectorised(#[inline(always)] || {
-                sums.fill(T::zero());
-                for r in 0..x.shape.rows() {
-                    for (sum, &x) in sums.iter_mut().zip(&x.row(r)[part * columns..]) {
-                        *sum = *sum + x;
-                    }
-                }
+        let (rows, cols) = (x.shape.rows(), x.shape.cols());
+        if rows <= BLOCK {
+            return sum_columns(x.values, cols, outputs[0]);
+        }
+        // Blocks of rows, and the sum of their sums: shorter chains of additions round less.
+        scratch(rows.div_ceil(BLOCK) * cols, |sums| {
+            parallel_for(sums.chunks_mut(cols).zip(x.values.chunks(BLOCK * cols)), |(sums, rows)| {
+                vectorised(#[inline(always)] || add_rows(rows, cols, 0, sums));
             });
+            sum_columns(sums, cols, outputs[0]);
         });
     }
 
@@ -51,7 +74,7 @@ impl Operation for SumRows {
     }
 
     fn cases() -> Vec<Case> {
-        [[1, 1], [64, 63], [128, 784], [131, 65]]
+        [[1, 1], [64, 63], [128, 784], [131, 65], [2500, 3]]
             .map(|size| Case::new(SumRows, size[0], &[(size, Fill::Normal)]))
             .to_vec()
     }

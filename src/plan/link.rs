@@ -1,6 +1,6 @@
 //! Linking: kernels' WGSL files become the one text of a dispatch.
 //!
-//! A kernel is plain files, joined as they are; WGSL allows declarations in any order. Where several kernels share a dispatch,
+//! A kernel is plain files, joined as they are, but that storage bindings are numbered through; WGSL allows declarations in any order. Where several kernels share a dispatch,
 //! what each file declares gets the kernel's number behind its name (`K` becomes `K_0` and `K_1`), storage bindings are
 //! numbered through, and `common/fork_*.wgsl` gives each kernel its workgroups. Files in `common/` are there once. A buffer
 //! that two kernels read as the same type is bound once.
@@ -108,11 +108,20 @@ impl Text {
 
     fn add_alone(&mut self, member: &Member) {
         for fragment in &member.kernel.fragments {
-            self.source += &member.kernel.text(fragment);
+            for line in member.kernel.text(fragment).lines() {
+                match storage(line) {
+                    Some((at, name, declaration)) => {
+                        self.bindings.push(member.bindings[at - 1]);
+                        let number = self.bindings.len();
+                        self.source += &format!("@group(0) @binding({number}) {}", declaration.replace('$', name));
+                    }
+                    None => self.source += line,
+                }
+                self.source += "\n";
+            }
             self.source += "\n";
         }
         self.constants.extend(member.kernel.constants.iter().map(|&(name, value)| (name.to_owned(), value)));
-        self.bindings.clone_from(&member.bindings);
     }
 
     fn add_numbered(&mut self, member: &Member, number: usize) {

@@ -25,23 +25,40 @@ pub(crate) fn lower_changed(plan: &Plan, profile: &DeviceProfile, change: impl F
     let mut lowering = Lowering::new(plan);
     for group in plan.groups() {
         let mut members: Vec<(&Op, Member)> = Vec::new();
+        let mut behind: Vec<(&Op, Member)> = Vec::new();
         for dispatch in group {
             let shapes: Vec<_> = dispatch.inputs.iter().map(|view| view.shape).collect();
             check_shapes(dispatch)?;
             let mut kernel = dispatch.op.kernel(&shapes, dispatch.outputs[0].shape, profile);
-            number_scalars(&mut kernel, plan)?;
-            change(&mut kernel);
             let read = dispatch.inputs.iter().map(|view| lowering.binding(view, false));
             let written = dispatch.outputs.iter().map(|view| lowering.binding(view, true));
-            let mut bindings: Vec<Binding> = read.chain(written).collect();
-            if let Some(mut table) = kernel.table.take() {
-                change(&mut table.kernel);
-                bindings.push(lowering.table(table)?);
-                kernel = kernel.binding("TABLE", bindings.len());
+            let bindings: Vec<Binding> = read.chain(written).collect();
+            let scratch = kernel.scratch.take().map(|scratch| (lowering.scratch(scratch.words, behind.len()), scratch));
+            let mut prepare = |mut kernel: Kernel, writes: bool| -> Result<Member> {
+                number_scalars(&mut kernel, plan)?;
+                change(&mut kernel);
+                let mut bindings = bindings.clone();
+                if let Some(mut table) = kernel.table.take() {
+                    change(&mut table.kernel);
+                    bindings.push(lowering.table(table)?);
+                    kernel = kernel.binding("TABLE", bindings.len());
+                }
+                if let Some((binding, _)) = &scratch {
+                    bindings.push(Binding { writes, ..*binding });
+                    kernel = kernel.binding("SCRATCH", bindings.len());
+                }
+                Ok(Member { kernel, bindings })
+            };
+            members.push((&dispatch.op, prepare(kernel, true)?));
+            if let Some((_, scratch)) = &scratch {
+                behind.push((&dispatch.op, prepare((*scratch.then).clone(), false)?));
             }
-            members.push((&dispatch.op, Member { kernel, bindings }));
         }
-        for SharedDispatch { ops, members, linked } in together(members, profile)? {
+        let mut dispatches = together(members, profile)?;
+        if !behind.is_empty() {
+            dispatches.extend(together(behind, profile)?);
+        }
+        for SharedDispatch { ops, members, linked } in dispatches {
             let names = ops.iter().map(|op| op.name().to_owned()).collect();
             // Nothing is known of how another crate's kernels make their indices.
             let trusted = !ops.iter().any(|op| matches!(op, Op::Custom(_)));
@@ -138,6 +155,8 @@ struct Lowering {
     first_local: usize,
     /// Tables, and where each is.
     tables: Vec<(Table, Binding)>,
+    /// Buffers of scratch memory, which all groups use in turn.
+    scratch: Vec<usize>,
 }
 
 impl Lowering {
@@ -158,7 +177,7 @@ impl Lowering {
         let [scalars, metrics] =
             [&plan.scalars, &plan.metrics].map(|names| names.iter().map(|&name| name.to_owned()).collect());
         let recording = Recording { buffers, scalars, metrics, ..Recording::default() };
-        let mut lowering = Lowering { recording, first_local, tables: Vec::new() };
+        let mut lowering = Lowering { recording, first_local, tables: Vec::new(), scratch: Vec::new() };
         let port = |lowering: &Lowering, (name, view): &(String, BufferView), writes| Port {
             name: name.clone(),
             binding: lowering.binding(view, writes),
@@ -184,6 +203,18 @@ impl Lowering {
             _ => (view.offset as u64, view.bytes() as u64),
         };
         Binding { buffer, offset, bytes, writes }
+    }
+
+    /// The `number`-th piece of a group's scratch memory, of so many words.
+    fn scratch(&mut self, words: usize, number: usize) -> Binding {
+        if number == self.scratch.len() {
+            self.scratch.push(self.recording.buffers.len());
+            self.recording.buffers.push(Buffer { role: Role::Local, dtype: DType::F32, bytes: 0 });
+        }
+        let (buffer, bytes) = (self.scratch[number], (words * DType::F32.bytes()) as u64);
+        let held = &mut self.recording.buffers[buffer].bytes;
+        *held = bytes.max(*held);
+        Binding { buffer, offset: 0, bytes, writes: true }
     }
 
     /// Where a table is; one that no kernel asked for before is computed in the prologue.

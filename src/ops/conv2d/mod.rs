@@ -343,6 +343,10 @@ impl Operation for Conv2dWeightGradient {
             let (y, x) = (Shape::of([batch, rows, cols, out]), Shape::of([batch, size[0], size[1], inner]));
             cases.push(Case::new(Conv2dWeightGradient { window }, y.rows(), &[(y, Fill::Normal), (x, Fill::Normal)]));
         }
+        // A k so long that it is shared out, with the loops of software adapters too short for it.
+        let (y, x) = (Shape::of([3, 150, 150, 2]), Shape::of([3, 150, 150, 1]));
+        let window = Window2d::new(3).padding(1);
+        cases.push(Case::new(Conv2dWeightGradient { window }, y.rows(), &[(y, Fill::Normal), (x, Fill::Normal)]));
         cases
     }
 }
