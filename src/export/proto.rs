@@ -76,9 +76,11 @@ pub(super) struct Attribute {
     pub(super) f: Option<f32>,
     #[prost(int64, optional, tag = "3")]
     pub(super) i: Option<i64>,
+    #[prost(bytes = "vec", optional, tag = "4")]
+    pub(super) s: Option<Vec<u8>>,
     #[prost(int64, repeated, packed = "false", tag = "8")]
     pub(super) ints: Vec<i64>,
-    /// `AttributeProto.AttributeType`: 1 where `f` holds the value, 2 where `i` does, 7 where `ints` do.
+    /// `AttributeProto.AttributeType`: 1 where `f` holds the value, 2 where `i` does, 3 where `s` does, 7 where `ints` do.
     #[prost(int32, optional, tag = "20")]
     pub(super) kind: Option<i32>,
 }

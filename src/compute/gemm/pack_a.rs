@@ -22,34 +22,38 @@ pub(super) enum MicroPanel<'s, T, const MR: usize> {
     RowChunks(&'s [[[T; CHUNK]; MR]]),
     /// k-major: the MR values of one k side by side. Any k can be skipped.
     KMajor(&'s [[T; MR]]),
+    /// Rows of this k one after another, as they were computed: copying them into another order costs more than it gains.
+    Rows(&'s [T]),
+}
+
+/// Which layout of [`MicroPanel`] is packed.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Packed {
+    RowChunks,
+    KMajor,
+    Rows,
 }
 
 /// Memory of a packed micro-panel of A, and its non-zero k.
 #[derive(Debug)]
 pub(super) struct PackedA {
     values: AlignedBuffer,
-    /// Rows that are computed, before they are packed.
-    staged: AlignedBuffer,
-    /// Which layout of [`MicroPanel`] it has.
-    row_chunks: bool,
+    layout: Packed,
     nonzero: NonZeroK,
 }
 
 impl PackedA {
-    pub(super) const EMPTY: PackedA = PackedA {
-        values: AlignedBuffer::EMPTY,
-        staged: AlignedBuffer::EMPTY,
-        row_chunks: false,
-        nonzero: NonZeroK::EMPTY,
-    };
+    pub(super) const EMPTY: PackedA =
+        PackedA { values: AlignedBuffer::EMPTY, layout: Packed::KMajor, nonzero: NonZeroK::EMPTY };
 
     /// The micro-panel that was packed, of `MR` rows and this k.
     #[inline(always)]
     pub(super) fn panel<T: Lanes, const MR: usize>(&mut self, k: usize) -> (MicroPanel<'_, T, MR>, &NonZeroK) {
         let values = chunks_of::<T, MR>(&mut self.values, k);
-        let panel = match self.row_chunks {
-            true => MicroPanel::RowChunks(values.as_chunks().0.as_chunks().0),
-            false => MicroPanel::KMajor(&values.as_chunks().0[..k]),
+        let panel = match self.layout {
+            Packed::RowChunks => MicroPanel::RowChunks(values.as_chunks().0.as_chunks().0),
+            Packed::KMajor => MicroPanel::KMajor(&values.as_chunks().0[..k]),
+            Packed::Rows => MicroPanel::Rows(&values[..MR * k]),
         };
         (panel, &self.nonzero)
     }
@@ -76,11 +80,10 @@ pub(super) fn pack<T: Lanes, S: Simd, const MR: usize, const N: usize>(
         match a.from(at * MR, 0) {
             Operand::Dense(a) => pack_rows::<T, S, MR>(simd, a, k, panel),
             Operand::Computed(a) => {
-                let mut staged = std::mem::take(&mut panel.staged);
-                let rows = staged.slice_mut(MR * k);
-                a.fill_rows(k, rows);
-                pack_rows::<T, S, MR>(simd, Matrix::rows(rows, k), k, panel);
-                panel.staged = staged;
+                a.fill_rows(k, &mut chunks_of::<T, MR>(&mut panel.values, k)[..MR * k]);
+                panel.layout = Packed::Rows;
+                panel.nonzero.clear();
+                panel.nonzero.push_all(0..k);
             }
         }
     }
@@ -89,8 +92,8 @@ pub(super) fn pack<T: Lanes, S: Simd, const MR: usize, const N: usize>(
 /// [`pack`] for contiguous columns, where the values of one k lie side by side.
 #[inline(always)]
 fn pack_columns<T: Lanes, const MR: usize, const N: usize>(a: Matrix<'_, T>, k: usize, panels: &mut [PackedA; N]) {
-    let mut panels = panels.each_mut().map(|PackedA { values, row_chunks, nonzero, .. }| {
-        *row_chunks = false;
+    let mut panels = panels.each_mut().map(|PackedA { values, layout, nonzero }| {
+        *layout = Packed::KMajor;
         nonzero.clear();
         (&mut chunks_of::<T, MR>(values, k).as_chunks_mut::<MR>().0[..k], nonzero)
     });
@@ -109,7 +112,7 @@ fn pack_columns<T: Lanes, const MR: usize, const N: usize>(a: Matrix<'_, T>, k: 
 /// [`pack`] of one micro-panel for contiguous rows.
 #[inline(always)]
 fn pack_rows<T: Lanes, S: Simd, const MR: usize>(simd: S, a: Matrix<'_, T>, k: usize, panel: &mut PackedA) {
-    let PackedA { values, row_chunks, nonzero, .. } = panel;
+    let PackedA { values, layout, nonzero } = panel;
     nonzero.clear();
     let values = chunks_of::<T, MR>(values, k);
     let mut rows = [&[] as &[T]; MR];
@@ -118,10 +121,11 @@ fn pack_rows<T: Lanes, S: Simd, const MR: usize>(simd: S, a: Matrix<'_, T>, k: u
     }
     let chunks = values.as_chunks_mut().0.as_chunks_mut().0;
     copy_chunks(rows, chunks, nonzero);
-    *row_chunks = nonzero.count() * CHUNK >= k * (CHUNK - 1);
-    if *row_chunks {
+    if nonzero.count() * CHUNK >= k * (CHUNK - 1) {
+        *layout = Packed::RowChunks;
         return;
     }
+    *layout = Packed::KMajor;
     for chunk in chunks {
         let columns = transposed(simd, *chunk);
         bytemuck::cast_slice_mut(chunk).copy_from_slice(&columns);

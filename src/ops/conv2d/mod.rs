@@ -14,13 +14,15 @@
 //! out to the image's size would have. cuDNN's implicit GEMM and cubek's im2col loaders were read for this part; both spread
 //! the map.
 
+mod cases;
 mod loader;
 mod patches;
 
 use super::*;
-use crate::compute::{Computed, Matrix, RowStrides, gemm_long_k, gemm_spread, gemm_with_epilogue};
+use crate::compute::{Computed, Matrix, RowStrides, gemm_long_k, gemm_spread, gemm_with_epilogue, scratch};
 use crate::gemm::Problem;
-use patches::{Patches, Phase, Taps};
+use cases::{Sizes, sizes};
+use patches::{FEW, Patches, Phase, Taps};
 
 /// `y[n, i, j, o] = epilogue(sum over a, b, c of w[o, a, b, c] x[n, i stride + a dilation - padding, ..., c])`: inputs x
 /// `[batch, height, width, in]` and w `[out, kernel, kernel, in]`, value `[batch, rows, cols, out]`.
@@ -86,6 +88,58 @@ fn image_channels(name: &str, w: Shape, kernel: usize, channels: usize) -> Resul
     }
 }
 
+impl ConvTranspose2d {
+    /// The row of weights `[out kernel kernel, in]` that belongs to a phase's `tap`-th tap and a channel of the map.
+    #[inline(always)]
+    fn weights_at(&self, along: [Phase; 2], tap: usize, channel: usize) -> usize {
+        let (kernel, across) = (self.window.kernel, along[1].taps.count);
+        (channel * kernel + along[0].tap(tap / across)) * kernel + along[1].tap(tap % across)
+    }
+
+    /// A line of pixels of few channels.
+    fn line_of_few<T: Real>(&self, y: View<'_, T>, w: View<'_, T>, line: usize, out: &mut [T]) {
+        let ([height, _], Window2d { stride, .. }) = (self.size, self.window);
+        let (n, channels) = (w.shape.cols(), y.shape.cols());
+        let (image, at_y, pixels) = (line / height, line % height, out.len() / n);
+        for at_x in 0..stride.min(pixels) {
+            let along = [at_y % stride, at_x].map(|phase| Phase::of(self.window, phase));
+            let [rows, cols] = [height - at_y % stride, pixels - at_x].map(|extent| extent.div_ceil(stride));
+            let patches =
+                Patches { images: y, positions: [rows, cols], step: 1, taps: along.map(|phase| phase.taps) };
+            let k = patches.cols();
+            if k == 0 {
+                out.chunks_exact_mut(n).skip(at_x).step_by(stride).for_each(|sums| sums.fill(T::zero()));
+                continue;
+            }
+            scratch(k * (n + 1), |memory| {
+                let (patch, weights) = memory.split_at_mut(k);
+                for at in 0..k {
+                    let row = self.weights_at(along, at / channels, at % channels) * n;
+                    for (column, &weight) in w.values[row..][..n].iter().enumerate() {
+                        weights[column * k + at] = weight;
+                    }
+                }
+                vectorised(#[inline(always)] || {
+                    let first = (image * rows + at_y / stride) * cols;
+                    for (row, sums) in (first..).zip(out.chunks_exact_mut(n).skip(at_x).step_by(stride)) {
+                        patches.times_few(row, weights, patch, sums);
+                    }
+                });
+            });
+        }
+    }
+}
+
+/// What an epilogue does to sums of one pixel, from channel `col` on.
+#[inline(always)]
+fn finish<T: Real>(epilogue: Epilogue, more: &[View<'_, T>], pixel: usize, col: usize, sums: &mut [T]) {
+    match epilogue {
+        Epilogue::BiasActivation(activation) => activation.apply_in_place(sums, &more[0].values[col..]),
+        Epilogue::ActivationGradient(activation) => activation.slope_in_place(sums, &more[0].row(pixel)[col..]),
+        _ => {}
+    }
+}
+
 impl Operation for Conv2d {
     const NAME: &'static str = "conv2d";
 
@@ -101,29 +155,28 @@ impl Operation for Conv2d {
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
-        let (x, w) = (inputs[0], inputs[1]);
+        let (x, w, epilogue, more) = (inputs[0], inputs[1], self.epilogue, &inputs[2..]);
         let positions = self.window.over(Self::NAME, x.shape).expect("shapes are checked");
         let patches =
             Patches { images: x, positions, step: self.window.stride, taps: [Taps::of(self.window); 2] };
         let (n, k) = (w.shape.extents()[0], patches.cols());
+        if n <= FEW {
+            let line = positions[1];
+            return parallel_for(outputs[0].chunks_mut(line * n).enumerate(), |(number, out)| {
+                scratch(k, |patch| vectorised(#[inline(always)] || {
+                    for (row, sums) in (number * line..).zip(out.chunks_exact_mut(n)) {
+                        patches.times_few(row, w.values, patch, sums);
+                        finish(epilogue, more, row, 0, sums);
+                    }
+                }));
+            });
+        }
         let m = outputs[0].len() / n;
         let fill = |row: usize, col: usize, values: &mut [T]| patches.fill(row, col, values);
         let (a, b) = (Computed::new(&fill), Matrix::transposed(w.values, k));
-        match self.epilogue {
-            Epilogue::BiasActivation(activation) => {
-                let bias = inputs[2].values;
-                gemm_with_epilogue([m, n, k], outputs[0], a, b, #[inline(always)] |_, col, sums| {
-                    activation.apply_in_place(sums, &bias[col..]);
-                });
-            }
-            Epilogue::ActivationGradient(activation) => {
-                let y = inputs[2];
-                gemm_with_epilogue([m, n, k], outputs[0], a, b, #[inline(always)] |row, col, sums| {
-                    activation.slope_in_place(sums, &y.row(row)[col..]);
-                });
-            }
-            _ => gemm_with_epilogue([m, n, k], outputs[0], a, b, |_, _, _| {}),
-        }
+        gemm_with_epilogue([m, n, k], outputs[0], a, b, #[inline(always)] |row, col, sums| {
+            finish(epilogue, more, row, col, sums);
+        });
     }
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
@@ -189,34 +242,41 @@ impl Operation for ConvTranspose2d {
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
-        let (y, w) = (inputs[0], inputs[1]);
+        let (y, w, epilogue, more) = (inputs[0], inputs[1], self.epilogue, &inputs[2..]);
         let &[batch, .., out] = y.shape.extents() else { unreachable!("shapes are checked") };
-        let ([height, width], Window2d { kernel, stride, .. }) = (self.size, self.window);
+        let ([height, width], Window2d { stride, .. }) = (self.size, self.window);
         let n = w.shape.cols();
         let counts = |extent: usize, phase: usize| extent.saturating_sub(phase).div_ceil(stride);
+        if n <= FEW {
+            return parallel_for(outputs[0].chunks_mut(width * n).enumerate(), |(line, out)| {
+                self.line_of_few(y, w, line, out);
+                for (pixel, sums) in (line * width..).zip(out.chunks_exact_mut(n)) {
+                    finish(epilogue, more, pixel, 0, sums);
+                }
+            });
+        }
         for phase in 0..stride * stride {
-            let [at_y, at_x] = [phase / stride, phase % stride];
-            let [rows, cols] = [counts(height, at_y), counts(width, at_x)];
+            let at = [phase / stride, phase % stride];
+            let [rows, cols] = [counts(height, at[0]), counts(width, at[1])];
             if rows == 0 || cols == 0 {
                 continue;
             }
-            let [along_y, along_x] = [at_y, at_x].map(|phase| Phase::of(self.window, phase));
+            let along = at.map(|phase| Phase::of(self.window, phase));
             let patches =
-                Patches { images: y, positions: [rows, cols], step: 1, taps: [along_y.taps, along_x.taps] };
+                Patches { images: y, positions: [rows, cols], step: 1, taps: along.map(|phase| phase.taps) };
             let (m, k) = (batch * rows * cols, patches.cols());
             let strides = RowStrides { counts: [rows, cols], strides: [height * width * n, stride * width * n, stride * n] };
-            let first = (at_y * width + at_x) * n;
+            let to = (&mut outputs[0][(at[0] * width + at[1]) * n..], strides);
             // The pixel of a row of this phase.
             let pixel = |row: usize| {
                 let (image, y, x) = (row / cols / rows, row / cols % rows, row % cols);
-                (image * height + y * stride + at_y) * width + x * stride + at_x
+                (image * height + y * stride + at[0]) * width + x * stride + at[1]
             };
             let fill = |row: usize, col: usize, values: &mut [T]| patches.fill(row, col, values);
             // Row (ty, tx, o) of B holds the weights of one tap and one channel of the map.
             let taps = |row: usize, col: usize, values: &mut [T]| {
-                let (tap, o) = (row / out, row % out);
-                let (a, b) = (along_y.tap(tap / along_x.taps.count), along_x.tap(tap % along_x.taps.count));
-                values.copy_from_slice(&w.values[((o * kernel + a) * kernel + b) * n + col..][..values.len()]);
+                let from = self.weights_at(along, row / out, row % out) * n + col;
+                values.copy_from_slice(&w.values[from..][..values.len()]);
             };
             let zeros = |_: usize, _: usize, values: &mut [T]| values.fill(T::zero());
             // Pixels that no tap reaches are sums of one zero.
@@ -224,22 +284,9 @@ impl Operation for ConvTranspose2d {
                 0 => (1, Computed::new(&zeros), Computed::new(&zeros)),
                 _ => (k, Computed::new(&fill), Computed::new(&taps)),
             };
-            let to = (&mut outputs[0][first..], strides);
-            match self.epilogue {
-                Epilogue::BiasActivation(activation) => {
-                    let bias = inputs[2].values;
-                    gemm_spread([m, n, k], to, a, b, #[inline(always)] |_, col, sums| {
-                        activation.apply_in_place(sums, &bias[col..]);
-                    });
-                }
-                Epilogue::ActivationGradient(activation) => {
-                    let x = inputs[2];
-                    gemm_spread([m, n, k], to, a, b, #[inline(always)] |row, col, sums| {
-                        activation.slope_in_place(sums, &x.row(pixel(row))[col..]);
-                    });
-                }
-                _ => gemm_spread([m, n, k], to, a, b, |_, _, _| {}),
-            }
+            gemm_spread([m, n, k], to, a, b, #[inline(always)] |row, col, sums| {
+                finish(epilogue, more, pixel(row), col, sums);
+            });
         }
     }
 
@@ -354,34 +401,4 @@ impl Operation for Conv2dWeightGradient {
 /// `[out, kernel, kernel, in]`.
 fn weights(window: Window2d, inner: usize, out: usize) -> Shape {
     Shape::of([out, window.kernel, window.kernel, inner])
-}
-
-/// Sizes of a case.
-struct Sizes {
-    window: Window2d,
-    batch: usize,
-    size: [usize; 2],
-    /// Of an image, and of a map.
-    channels: [usize; 2],
-}
-
-/// Each number of a window at more than one value, extents that it does not divide, channels around a vec4 and a tile.
-fn sizes() -> Vec<Sizes> {
-    let halving = Window2d::new(4).stride(2).padding(1);
-    [
-        (Window2d::new(1), 1, [1, 1], [1, 1]),
-        (Window2d::new(1), 3, [5, 7], [4, 9]),
-        (Window2d::new(3).padding(1), 2, [6, 5], [3, 8]),
-        (Window2d::new(3).padding(1), 1, [9, 9], [16, 33]),
-        (Window2d::new(3).stride(2).padding(1), 3, [7, 8], [5, 4]),
-        (halving, 2, [8, 8], [4, 64]),
-        (halving, 2, [9, 6], [8, 12]),
-        (halving, 5, [2, 3], [1, 3]),
-        (Window2d::new(5).stride(3).padding(2), 1, [11, 13], [2, 5]),
-        (Window2d::new(3).dilation(2).padding(2), 1, [7, 6], [4, 4]),
-        (Window2d::new(2).stride(4).dilation(2), 2, [9, 11], [3, 2]),
-        (Window2d::new(3).stride(2).dilation(3).padding(4), 1, [10, 9], [4, 7]),
-    ]
-    .map(|(window, batch, size, channels)| Sizes { window, batch, size, channels })
-    .into()
 }

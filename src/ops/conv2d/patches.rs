@@ -32,30 +32,52 @@ impl<T: Real> Patches<'_, T> {
     /// Elements of a row from `col` on.
     #[inline(always)]
     pub(super) fn fill(&self, row: usize, col: usize, values: &mut [T]) {
-        let &[_, height, width, channels] = self.images.shape.extents() else { unreachable!("images have four extents") };
+        let &[_, height, width, channels] = self.images.shape.extents() else {
+            unreachable!("images have four extents")
+        };
         let ([rows, cols], [taps_y, taps_x]) = (self.positions, self.taps);
         let (image, y, x) = (row / (rows * cols), row / cols % rows, row % cols);
         // Of taps side by side the pixels are one run of a line.
         let (runs, taps) = if taps_x.step == 1 { (1, taps_x.count) } else { (taps_x.count, 1) };
         let run = taps * channels;
-        let (mut at, mut rest) = (col, values);
+        let image = &self.images.values[image * height * width * channels..][..height * width * channels];
+        let from_x = (x * self.step) as isize + taps_x.first;
+        let mut from_y = (y * self.step) as isize + taps_y.first;
+        let (mut tx, mut within) = (0, 0);
+        if col > 0 {
+            from_y += (col / run / runs) as isize * taps_y.step;
+            (tx, within) = (col / run % runs, col % run);
+        }
+        let mut rest = values;
         while !rest.is_empty() {
-            let (ty, tx, within) = (at / run / runs, at / run % runs, at % run);
             let (part, others) = rest.split_at_mut((run - within).min(rest.len()));
-            let from_y = (y * self.step) as isize + taps_y.first + ty as isize * taps_y.step;
-            let from_x = (x * self.step) as isize + taps_x.first + tx as isize * taps_x.step;
-            at += part.len();
             match usize::try_from(from_y) {
                 Ok(line) if line < height => {
-                    let line = &self.images.values[(image * height + line) * width * channels..][..width * channels];
-                    copy_run(part, line, from_x * channels as isize + within as isize);
+                    let at = (from_x + tx as isize * taps_x.step) * channels as isize + within as isize;
+                    copy_run(part, &image[line * width * channels..][..width * channels], at);
                 }
                 _ => part.fill(T::zero()),
             }
-            rest = others;
+            (rest, within, tx) = (others, 0, tx + 1);
+            if tx == runs {
+                (tx, from_y) = (0, from_y + taps_y.step);
+            }
+        }
+    }
+
+    /// Row `row` times the columns of `weights` `[n, cols]`, for so few columns that a vector would be mostly empty: sums run
+    /// along k, in the order of [`lane_sum_pairs`].
+    #[inline(always)]
+    pub(super) fn times_few(&self, row: usize, weights: &[T], patch: &mut [T], sums: &mut [T]) {
+        self.fill(row, 0, patch);
+        for (sum, weights) in sums.iter_mut().zip(weights.chunks_exact(patch.len())) {
+            *sum = lane_sum_pairs(patch, weights, #[inline(always)] |a, b| a * b);
         }
     }
 }
+
+/// Columns up to which [`Patches::times_few`] is taken.
+pub(super) const FEW: usize = 4;
 
 /// Copies elements of a line from `from` on; those beside it are 0.
 #[inline(always)]

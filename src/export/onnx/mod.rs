@@ -5,6 +5,8 @@
 //! `nn.Sequential` and what other tools' optimisers look for. Operators are those of opset 17 (2022), which runtimes of
 //! all makes have.
 
+mod images;
+
 use std::collections::HashMap;
 
 use prost::Message;
@@ -17,9 +19,7 @@ use super::proto::{
 use crate::error::{Error, Result, graph_error};
 use crate::graph::{Graph, NodeId, Source};
 use crate::models::{Capability, Deviation};
-use crate::ops::{
-    Activate, Activation, BiasActivation, Conv2d, ConvTranspose2d, Epilogue, Matmul, Narrow, Op, Transpose, Window2d,
-};
+use crate::ops::{Activate, Activation, AddScaled, BiasActivation, Factor, Matmul, Narrow, Op, Transpose};
 use crate::train::Checkpoint;
 use crate::train::tensor::Tensor;
 
@@ -206,6 +206,13 @@ impl<'a> Translator<'a> {
                 Ok(self.activation(*activation, x, name))
             }
             Op::Conv2d(_) | Op::ConvTranspose2d(_) => self.convolution(op, inputs, name),
+            Op::Normalise(normalise) => self.normalise(*normalise, inputs, name),
+            Op::Pool(pool) => self.pool(*pool, inputs[0], name),
+            Op::Resize(resize) => self.resize(*resize, inputs[0], name),
+            Op::AddScaled(AddScaled { factor: Factor::Constant(1.0) }) => {
+                let terms = [self.value(inputs[0])?, self.value(inputs[1])?];
+                Ok(self.emit("Add", &terms, Vec::new(), name))
+            }
             Op::Narrow(slice) => match self.op_of(inputs[0]) {
                 // A deviation rather than its logarithm: ONNX has an operator for it.
                 Some((Op::SoftplusPosterior(_), of)) if slice.start > 0 => {
@@ -235,57 +242,6 @@ impl<'a> Translator<'a> {
             Transpose::B => vec![integer("transB", 1)],
         };
         Ok(self.emit("Gemm", &inputs, attributes, name))
-    }
-
-    /// A convolution of what lies before it, with a bias where there is a third input.
-    fn convolution(&mut self, op: &Op, inputs: &[NodeId], name: Option<String>) -> Result<String> {
-        let (operator, window, more) = match op {
-            Op::Conv2d(Conv2d { window, epilogue: Epilogue::Store }) => ("Conv", window, None),
-            Op::ConvTranspose2d(ConvTranspose2d { window, size, epilogue: Epilogue::Store }) => {
-                let positions = size.map(|extent| window.positions(extent));
-                let padding = [0, 1].map(|axis| size[axis] - window.least_extent(positions[axis]));
-                ("ConvTranspose", window, Some(integers("output_padding", &padding)))
-            }
-            other => return graph_error(format!("fused {} has no translation to ONNX", other.name())),
-        };
-        let Window2d { kernel, stride, padding, dilation } = *window;
-        let mut attributes = vec![
-            integers("kernel_shape", &[kernel; 2]),
-            integers("strides", &[stride; 2]),
-            integers("pads", &[padding; 4]),
-            integers("dilations", &[dilation; 2]),
-        ];
-        attributes.extend(more);
-        let inputs = inputs.iter().map(|&input| self.value(input)).collect::<Result<Vec<_>>>()?;
-        Ok(self.emit(operator, &inputs, attributes, name))
-    }
-
-    /// Images from vectors, or the reverse. ONNX's images have their channels first, and so have the weights of dense layers
-    /// beside them; what comes from outside or goes there has them last.
-    fn view(&mut self, id: NodeId, root: NodeId, name: Option<String>) -> Result<String> {
-        let (of, from) = (self.value(root)?, self.graph.shape(root));
-        let outside = matches!(self.graph.node(root).source, Source::Input(_));
-        let goes_out = self.graph.outputs().iter().any(|(_, output)| *output == id);
-        match (from.extents(), self.graph.shape(id).extents()) {
-            (&[_, _], &[_, height, width, channels]) if outside && channels > 1 => {
-                let images = self.reshape(of, &[height, width, channels], None);
-                Ok(self.emit("Transpose", &[images], vec![integers("perm", &[0, 3, 1, 2])], name))
-            }
-            (&[_, _], &[_, height, width, channels]) => Ok(self.reshape(of, &[channels, height, width], name)),
-            (&[_, height, width, channels], &[_, features]) if goes_out && channels > 1 && height * width > 1 => {
-                let images = self.emit("Transpose", &[of], vec![integers("perm", &[0, 2, 3, 1])], None);
-                Ok(self.reshape(images, &[features], name))
-            }
-            (&[_, ..], &[_, features]) => Ok(self.reshape(of, &[features], name)),
-            (from, to) => graph_error(format!("a view of {from:?} as {to:?} has no translation to ONNX")),
-        }
-    }
-
-    /// A batch of examples in this shape.
-    fn reshape(&mut self, of: String, example: &[usize], name: Option<String>) -> String {
-        let shape: Vec<i64> = std::iter::once(-1).chain(example.iter().map(|&extent| extent as i64)).collect();
-        let shape = self.constant(format!("reshape_{}.shape", self.nodes.len()), &shape);
-        self.emit("Reshape", &[of, shape], Vec::new(), name)
     }
 
     /// Integers that a node reads.
@@ -327,6 +283,15 @@ impl<'a> Translator<'a> {
         self.emit(operator, &[x], attributes, name)
     }
 
+    /// The name of a constant vector.
+    fn reals(&mut self, values: &[f32]) -> String {
+        let name = format!("constant_{}", self.initializers.len());
+        let raw_data = Some(values.iter().flat_map(|value| value.to_le_bytes()).collect());
+        let dims = vec![values.len() as i64];
+        self.initializers.push(TensorProto { dims, data_type: Some(FLOAT), name: Some(name.clone()), raw_data });
+        name
+    }
+
     /// The name of a constant without axes.
     fn scalar(&mut self, value: f32) -> String {
         let name = format!("constant_{}", self.initializers.len());
@@ -366,9 +331,4 @@ impl<'a> Translator<'a> {
 
 fn integer(name: &str, value: i64) -> Attribute {
     Attribute { name: Some(name.to_owned()), i: Some(value), kind: Some(2), ..Attribute::default() }
-}
-
-fn integers(name: &str, values: &[usize]) -> Attribute {
-    let ints = values.iter().map(|&value| value as i64).collect();
-    Attribute { name: Some(name.to_owned()), ints, kind: Some(7), ..Attribute::default() }
 }
