@@ -120,6 +120,14 @@ impl<'a, T> Window<'a, T> {
     #[inline(always)]
     pub(crate) fn corner<const R: usize>(&mut self, row: usize, col: usize) -> [&mut [T]; R] {
         assert!(row + R <= self.rows && col <= self.cols, "a corner lies within the window");
+        if self.strides.counts[1] == usize::MAX {
+            let (stride, cols) = (self.strides.strides[2], self.cols - col);
+            // SAFETY: as below.
+            unsafe {
+                let first = self.start.add((self.first + row) * stride + col);
+                return std::array::from_fn(|r| std::slice::from_raw_parts_mut(first.add(r * stride), cols));
+            }
+        }
         let mut at = self.strides.at(self.first + row);
         std::array::from_fn(
             #[inline(always)]

@@ -72,7 +72,6 @@ pub(super) fn tile_row<T: Lanes, S: Simd, const MR: usize, const NV: usize>(
     match a {
         MicroPanel::RowChunks(a) => multiply(&mut MicroKernel::<_, T, S, MR, NV> { simd, a, row }),
         MicroPanel::KMajor(a) => multiply(&mut MicroKernel::<_, T, S, MR, NV> { simd, a, row }),
-        MicroPanel::Rows(a) => multiply(&mut MicroKernel::<_, T, S, MR, NV> { simd, a: &Rows(a), row }),
     }
 }
 
@@ -122,28 +121,6 @@ impl<T: Lanes, S: Simd, const MR: usize, const NV: usize> Layout<T, S, MR, NV> f
                 #[inline(always)]
                 |row| a[row],
                 b[usize::from(p)],
-            );
-        }
-        sums
-    }
-}
-
-/// Rows of a micro-panel, one after another.
-struct Rows<'a, T>(&'a [T]);
-
-impl<T: Lanes, S: Simd, const MR: usize, const NV: usize> Layout<T, S, MR, NV> for Rows<'_, T> {
-    #[inline(always)]
-    fn sums(&self, simd: S, _: &[u8], panel: &[[T::Vector<S>; NV]]) -> [[T::Vector<S>; NV]; MR] {
-        let mut sums = [[T::splat(simd, T::zero()); NV]; MR];
-        let k = panel.len();
-        let rows: [&[T]; MR] = std::array::from_fn(|row| &self.0[row * k..][..k]);
-        for (p, &b) in panel.iter().enumerate() {
-            rank_1_update(
-                simd,
-                &mut sums,
-                #[inline(always)]
-                |row| rows[row][p],
-                b,
             );
         }
         sums

@@ -44,6 +44,8 @@ const NC: usize = 384;
 const SPLIT_COLS_RATIO: usize = 5;
 /// Largest k of a k-block.
 const KC: usize = 256;
+/// Columns of a block of C from which zeros among computed rows of A are looked for: with fewer it costs more than it saves.
+const SEARCH_MIN_COLS: usize = 48;
 /// Most columns of a row in one call of the epilogue; blocks of C begin at multiples of it, and of MR.
 const EPILOGUE_COLS: usize = 64;
 
@@ -325,7 +327,8 @@ impl<S: Simd, T: Lanes> KBlock<'_, '_, S, T> {
         panels: &mut [PackedA; N],
     ) -> usize {
         let KBlock { simd, at, k, col, b, .. } = *self;
-        pack::<T, S, MR, N>(simd, a, k, panels);
+        let search = self.out.cols >= SEARCH_MIN_COLS;
+        pack::<T, S, MR, N>(simd, a, k, search, panels);
         for (panel, row) in panels.iter_mut().zip((row..).step_by(MR)) {
             let (a, nonzero_a) = panel.panel(k);
             let out = &mut *self.out;

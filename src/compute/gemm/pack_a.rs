@@ -22,8 +22,6 @@ pub(super) enum MicroPanel<'s, T, const MR: usize> {
     RowChunks(&'s [[[T; CHUNK]; MR]]),
     /// k-major: the MR values of one k side by side. Any k can be skipped.
     KMajor(&'s [[T; MR]]),
-    /// Rows of this k one after another, as they were computed: copying them into another order costs more than it gains.
-    Rows(&'s [T]),
 }
 
 /// Which layout of [`MicroPanel`] is packed.
@@ -31,20 +29,25 @@ pub(super) enum MicroPanel<'s, T, const MR: usize> {
 enum Packed {
     RowChunks,
     KMajor,
-    Rows,
 }
 
 /// Memory of a packed micro-panel of A, and its non-zero k.
 #[derive(Debug)]
 pub(super) struct PackedA {
     values: AlignedBuffer,
+    /// Rows that are computed, before they are packed.
+    staged: AlignedBuffer,
     layout: Packed,
     nonzero: NonZeroK,
 }
 
 impl PackedA {
-    pub(super) const EMPTY: PackedA =
-        PackedA { values: AlignedBuffer::EMPTY, layout: Packed::KMajor, nonzero: NonZeroK::EMPTY };
+    pub(super) const EMPTY: PackedA = PackedA {
+        values: AlignedBuffer::EMPTY,
+        staged: AlignedBuffer::EMPTY,
+        layout: Packed::KMajor,
+        nonzero: NonZeroK::EMPTY,
+    };
 
     /// The micro-panel that was packed, of `MR` rows and this k.
     #[inline(always)]
@@ -53,7 +56,6 @@ impl PackedA {
         let panel = match self.layout {
             Packed::RowChunks => MicroPanel::RowChunks(values.as_chunks().0.as_chunks().0),
             Packed::KMajor => MicroPanel::KMajor(&values.as_chunks().0[..k]),
-            Packed::Rows => MicroPanel::Rows(&values[..MR * k]),
         };
         (panel, &self.nonzero)
     }
@@ -65,12 +67,14 @@ fn chunks_of<T: Lanes, const MR: usize>(values: &mut AlignedBuffer, k: usize) ->
     values.slice_mut(k.next_multiple_of(CHUNK) * MR)
 }
 
-/// Packs `N` micro-panels of `MR` rows of `a` each, one after another.
+/// Packs `N` micro-panels of `MR` rows of `a` each, one after another; `search` says whether zeros are looked for in rows that are
+/// computed.
 #[inline(always)]
 pub(super) fn pack<T: Lanes, S: Simd, const MR: usize, const N: usize>(
     simd: S,
     a: Operand<'_, T>,
     k: usize,
+    search: bool,
     panels: &mut [PackedA; N],
 ) {
     if let (Operand::Dense(a), true) = (a, a.is_transposed()) {
@@ -80,10 +84,14 @@ pub(super) fn pack<T: Lanes, S: Simd, const MR: usize, const N: usize>(
         match a.from(at * MR, 0) {
             Operand::Dense(a) => pack_rows::<T, S, MR>(simd, a, k, panel),
             Operand::Computed(a) => {
-                a.fill_rows(k, &mut chunks_of::<T, MR>(&mut panel.values, k)[..MR * k]);
-                panel.layout = Packed::Rows;
-                panel.nonzero.clear();
-                panel.nonzero.push_all(0..k);
+                let mut staged = std::mem::take(&mut panel.staged);
+                let rows = staged.slice_mut(MR * k);
+                a.fill_rows(k, rows);
+                match search {
+                    true => pack_rows::<T, S, MR>(simd, Matrix::rows(rows, k), k, panel),
+                    false => pack_dense::<T, MR>(rows, k, panel),
+                }
+                panel.staged = staged;
             }
         }
     }
@@ -92,7 +100,7 @@ pub(super) fn pack<T: Lanes, S: Simd, const MR: usize, const N: usize>(
 /// [`pack`] for contiguous columns, where the values of one k lie side by side.
 #[inline(always)]
 fn pack_columns<T: Lanes, const MR: usize, const N: usize>(a: Matrix<'_, T>, k: usize, panels: &mut [PackedA; N]) {
-    let mut panels = panels.each_mut().map(|PackedA { values, layout, nonzero }| {
+    let mut panels = panels.each_mut().map(|PackedA { values, layout, nonzero, .. }| {
         *layout = Packed::KMajor;
         nonzero.clear();
         (&mut chunks_of::<T, MR>(values, k).as_chunks_mut::<MR>().0[..k], nonzero)
@@ -112,7 +120,7 @@ fn pack_columns<T: Lanes, const MR: usize, const N: usize>(a: Matrix<'_, T>, k: 
 /// [`pack`] of one micro-panel for contiguous rows.
 #[inline(always)]
 fn pack_rows<T: Lanes, S: Simd, const MR: usize>(simd: S, a: Matrix<'_, T>, k: usize, panel: &mut PackedA) {
-    let PackedA { values, layout, nonzero } = panel;
+    let PackedA { values, layout, nonzero, .. } = panel;
     nonzero.clear();
     let values = chunks_of::<T, MR>(values, k);
     let mut rows = [&[] as &[T]; MR];
@@ -130,6 +138,25 @@ fn pack_rows<T: Lanes, S: Simd, const MR: usize>(simd: S, a: Matrix<'_, T>, k: u
         let columns = transposed(simd, *chunk);
         bytemuck::cast_slice_mut(chunk).copy_from_slice(&columns);
     }
+}
+
+/// [`pack_rows`] without a search for zeros.
+#[inline(always)]
+fn pack_dense<T: Lanes, const MR: usize>(rows: &[T], k: usize, panel: &mut PackedA) {
+    let PackedA { values, layout, nonzero, .. } = panel;
+    let chunks: &mut [[[T; CHUNK]; MR]] = chunks_of::<T, MR>(values, k).as_chunks_mut().0.as_chunks_mut().0;
+    for (row, values) in rows.chunks_exact(k).enumerate() {
+        let (whole, rest) = values.as_chunks::<CHUNK>();
+        for (chunk, values) in chunks.iter_mut().zip(whole) {
+            chunk[row] = *values;
+        }
+        if let Some(chunk) = chunks.get_mut(whole.len()) {
+            chunk[row][..rest.len()].copy_from_slice(rest);
+        }
+    }
+    *layout = Packed::RowChunks;
+    nonzero.clear();
+    nonzero.push_all(0..k);
 }
 
 /// Copies rows chunk by chunk, and lists the non-zero k.
