@@ -1,6 +1,7 @@
 //! Networks from options: `--hidden` and `--conv` say both of them in short, `--encoder` and `--decoder` each layer.
 
 use serde::{Deserialize, Serialize};
+use toml::Value;
 
 use super::TrainConfig;
 use crate::error::{Error, Result};
@@ -10,7 +11,7 @@ use crate::ops::{Activation, Interpolation, Window2d};
 /// The layers of one network, as a file gives them: sizes of dense layers, with the activation of hidden layers behind each,
 /// or all layers by name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(into = "Vec<Value>", try_from = "Vec<Value>")]
 pub enum Network {
     /// Sizes of dense layers.
     Sizes(Vec<usize>),
@@ -60,6 +61,34 @@ const MOST_BLOCKS: usize = 100;
 
 /// Dense layers of a configuration that names none.
 const HIDDEN: [usize; 1] = [400];
+
+impl From<Network> for Vec<Value> {
+    fn from(network: Network) -> Vec<Value> {
+        match network {
+            Network::Sizes(sizes) => sizes.into_iter().map(|size| Value::Integer(size as i64)).collect(),
+            Network::Layers(layers) => layers.into_iter().map(|layer| Value::String(layer.to_string())).collect(),
+        }
+    }
+}
+
+impl TryFrom<Vec<Value>> for Network {
+    type Error = String;
+
+    fn try_from(values: Vec<Value>) -> Result<Network, String> {
+        let size = |value: &Value| value.as_integer().and_then(|size| usize::try_from(size).ok());
+        if values.iter().all(Value::is_integer) {
+            let sizes = values.iter().map(|value| size(value).ok_or_else(|| format!("{value} is no size")));
+            return sizes.collect::<Result<_, _>>().map(Network::Sizes);
+        }
+        let layer = |value: &Value| match value {
+            Value::String(text) => text.parse(),
+            other => {
+                Err(format!("{other} among layers: it must be sizes alone, or layers by name, as \"dense {other}\""))
+            }
+        };
+        values.iter().map(layer).collect::<Result<_, _>>().map(Network::Layers)
+    }
+}
 
 impl Network {
     fn layers(&self, activation: Activation) -> Vec<Layer> {
@@ -222,5 +251,80 @@ pub(super) fn kernel(config: &TrainConfig) -> Result<(), String> {
     match config.kernel {
         1..=Layer::LARGEST_WINDOW => Ok(()),
         other => Err(format!("is {other}: it must be 1 to {}", Layer::LARGEST_WINDOW)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> Result<TrainConfig, String> {
+        TrainConfig::layered([text.parse().unwrap()]).map_err(|error| error.to_string())
+    }
+
+    fn texts(layers: &[Layer]) -> Vec<String> {
+        layers.iter().map(Layer::to_string).collect()
+    }
+
+    #[test]
+    fn the_short_form_is_a_list_of_layers() {
+        let short = config("conv = [8, 12]\nhidden = [30]\nnorm = 'group'\nblocks = 1").unwrap();
+        let encoder = [
+            "conv 8 k4 s2",
+            "group-norm 8",
+            "relu",
+            "res 8 relu group-norm 8",
+            "conv 12 k4 s2",
+            "group-norm 6",
+            "relu",
+            "res 12 relu group-norm 6",
+            "flatten",
+            "dense 30",
+            "relu",
+        ];
+        let decoder = [
+            "dense 30",
+            "relu",
+            "dense 1056",
+            "relu",
+            "unflatten 12 8x11",
+            "res 12 relu group-norm 6",
+            "conv-transpose 8 k4 s2 16x23",
+            "group-norm 8",
+            "relu",
+            "res 8 relu group-norm 8",
+            "conv-transpose 3 k4 s2 33x47",
+        ];
+        assert_eq!(texts(&short.encoder_layers()), encoder);
+        assert_eq!(texts(&short.decoder_layers([33, 47, 3]).unwrap()), decoder);
+        assert!(short.architecture([33, 47, 3]).unwrap().validate().is_ok());
+        assert_eq!(short.sizes(), "c8-r8-c12-r12-30-20-30-c12-c8");
+        let nearest = config("conv = [8]\nupsample = 'nearest'\nkernel = 3").unwrap();
+        let decoder = ["dense 72", "relu", "unflatten 8 3x3", "upsample nearest 5x6", "conv 1 k3"];
+        assert_eq!(texts(&nearest.decoder_layers([5, 6, 1]).unwrap()), decoder);
+        let error = nearest.architecture([0, 6, 1]).and_then(|model| model.validate()).unwrap_err().to_string();
+        assert!(error.contains("features holds 0") || error.contains("too small"), "{error}");
+    }
+
+    #[test]
+    fn a_network_is_sizes_or_layers() {
+        let sizes = config("encoder = [7, 5]").unwrap();
+        assert_eq!(texts(&sizes.encoder_layers()), ["dense 7", "relu", "dense 5", "relu"]);
+        assert_eq!(config(&sizes.to_toml().unwrap()).unwrap(), sizes);
+        let layers = config("encoder = ['conv 3', 'silu']").unwrap();
+        assert!(layers.is_convolutional() && !sizes.is_convolutional());
+        assert_eq!(config(&layers.to_toml().unwrap()).unwrap(), layers);
+        for (text, rule) in [
+            ("encoder = ['cnov 3']", "\"cnov 3\" is no layer: it must be dense, conv,"),
+            ("encoder = ['conv 3', 5]", "5 among layers"),
+            ("encoder = [-5]", "-5 is no size"),
+        ] {
+            let error = config(text).unwrap_err();
+            assert!(error.contains(rule), "{error}");
+        }
+        for (text, option) in [("norm = 'batch'", "--norm"), ("blocks = 2", "--blocks"), ("conv = [0]", "--conv")] {
+            let error = config(text).unwrap().validate().unwrap_err().to_string();
+            assert!(error.starts_with(option), "{error}");
+        }
     }
 }

@@ -115,7 +115,7 @@ impl Layer {
             (Layer::Activation(_), _) => Ok(input),
             (Layer::Norm(norm), extents) => norm.suits(extents[extents.len() - 1]).map(|()| input),
             (Layer::Pool(_, window), &[height, width, channels]) => {
-                let [rows, cols] = window.over("it", Shape::of([1, height, width, 1])).map_err(reason)?;
+                let [rows, cols] = window.over_image([height, width])?;
                 Ok(Shape::of([rows, cols, channels]))
             }
             (Layer::Upsample(_, size), &[height, width, channels]) => {
@@ -137,12 +137,12 @@ impl Layer {
                 false => Err(format!("its images have {} values: they must have as many", height * width * channels)),
             },
             (Layer::Conv(channels, window), &[height, width, _]) => {
-                let [rows, cols] = window.over("it", Shape::of([1, height, width, 1])).map_err(reason)?;
+                let [rows, cols] = window.over_image([height, width])?;
                 Ok(Shape::of([rows, cols, channels]))
             }
             (Layer::ConvTranspose(channels, window, size), &[height, width, _]) => {
                 let size = size.unwrap_or_else(|| [height, width].map(|extent| enlarged(window, extent)));
-                let positions = window.over("it", Shape::of([1, size[0], size[1], 1])).map_err(reason)?;
+                let positions = window.over_image(size)?;
                 match positions == [height, width] {
                     true => Ok(Shape::of([size[0], size[1], channels])),
                     false => Err(format!(
@@ -190,11 +190,6 @@ impl fmt::Display for Norm {
 fn enlarged(window: Window2d, extent: usize) -> usize {
     let large = extent * window.stride;
     if window.positions(large) == extent { large } else { window.least_extent(extent) }
-}
-
-/// A graph error's text.
-fn reason(error: Error) -> String {
-    error.to_string()
 }
 
 /// The shapes of an example behind each layer.

@@ -59,30 +59,34 @@ impl Window2d {
     /// `[height, width]` of the positions in images `[batch, height, width, channels]`.
     ///
     /// # Errors
-    /// [`crate::Error::Graph`] where a number is out of its range, `x` is no batch of images, or the window does not fit into the
-    /// padded image.
+    /// [`crate::Error::Graph`] where `x` is no batch of images, or [`Window2d::over_image`] refuses them.
     pub fn over(self, name: &str, x: Shape) -> Result<[usize; 2]> {
         let &[_, height, width, _] = x.extents() else {
             return graph_error(format!("{name}: x is {x}: it must be images [batch, height, width, channels]"));
         };
+        self.over_image([height, width]).or_else(|reason| graph_error(format!("{name}: x is {x}; {reason}")))
+    }
+
+    /// `[height, width]` of the positions in an image of this height and width.
+    ///
+    /// # Errors
+    /// The reason, where a number is out of its range, or the window does not fit into the padded image.
+    pub fn over_image(self, size: [usize; 2]) -> Result<[usize; 2], String> {
         let Window2d { kernel, stride, padding, dilation } = self;
         if kernel == 0 || stride == 0 || dilation == 0 {
-            return graph_error(format!(
-                "{name}: kernel is {kernel}, stride {stride}, dilation {dilation}: each must be at least 1"
-            ));
+            return Err(format!("kernel is {kernel}, stride {stride}, dilation {dilation}: each must be at least 1"));
         }
         if padding >= self.reach() {
-            return graph_error(format!(
-                "{name}: padding is {padding}, the kernel reaches over {}: padding must be less, or windows lie beside the \
-                 image",
+            return Err(format!(
+                "padding is {padding}, the kernel reaches over {}: padding must be less, or windows lie beside the image",
                 self.reach()
             ));
         }
-        let counts = [height, width].map(|extent| self.positions(extent));
+        let counts = size.map(|extent| self.positions(extent));
         if counts.contains(&0) {
-            let padded = [height, width].map(|extent| extent + 2 * padding);
-            return graph_error(format!(
-                "{name}: x is {x}, {padded:?} with its padding, the kernel reaches over {}: the kernel must fit in",
+            let padded = size.map(|extent| extent + 2 * padding);
+            return Err(format!(
+                "with its padding the image is {padded:?}, the kernel reaches over {}: the kernel must fit in",
                 self.reach()
             ));
         }
@@ -105,7 +109,7 @@ mod tests {
         assert_eq!(halving.over("conv2d", images(96, 7)).unwrap(), [48, 3]);
         let errors = [
             (halving, Shape::new(2, 3), "it must be images"),
-            (Window2d::new(5), images(9, 4), "[9, 4] with its padding"),
+            (Window2d::new(5), images(9, 4), "the image is [9, 4]"),
             (Window2d::new(3).stride(0), images(9, 9), "at least 1"),
             (Window2d::new(3).padding(3), images(9, 9), "padding must be less"),
         ];

@@ -110,12 +110,13 @@ impl Text {
         for fragment in &member.kernel.fragments {
             for line in member.kernel.text(fragment).lines() {
                 match storage(line) {
-                    Some((at, name, declaration)) => {
+                    // Binding 0 is the step.
+                    Some((at @ 1.., name, declaration)) => {
                         self.bindings.push(member.bindings[at - 1]);
                         let number = self.bindings.len();
                         self.source += &format!("@group(0) @binding({number}) {}", declaration.replace('$', name));
                     }
-                    None => self.source += line,
+                    _ => self.source += line,
                 }
                 self.source += "\n";
             }

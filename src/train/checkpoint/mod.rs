@@ -265,7 +265,10 @@ mod tests {
         refused(|header| header.schema.columns = vec![String::new()], "1 columns of 6");
         refused(|header| header.model.latent = 1, "encoder.2.weight");
         refused(|header| header.model.latent = 0, "latent");
-        refused(|header| header.model.encoder = Layer::dense(&[usize::MAX], Activation::Relu), "--encoder");
+        refused(
+            |header| header.model.encoder = Layer::dense(&[usize::MAX], Activation::Relu),
+            "no layer: it must be dense N",
+        );
         refused(|header| header.model.encoder = Layer::dense(&[1 << 24; 9], Activation::Relu), "too few");
         refused(|header| header.model.encoder = Layer::dense(&[4], Activation::Relu), "encoder.0.weight");
         refused(
