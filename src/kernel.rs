@@ -57,7 +57,7 @@ pub enum Grid {
 /// A kernel to link and dispatch.
 ///
 /// The linked text is the fragments joined; WGSL allows declarations in any order. Binding 0 is the step; storage bindings
-/// are those of the op's inputs, then its outputs, from 1 on; of these a dispatch binds what the files declare.
+/// are those of the op's inputs, then its outputs, from 1 on. A kernel with [`Scratch`], and the one behind it, declare only those that they use.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Kernel {
     /// The files, the op's own first.

@@ -1,6 +1,6 @@
 //! Linking: kernels' WGSL files become the one text of a dispatch.
 //!
-//! A kernel is plain files, joined as they are, but that storage bindings are numbered through; WGSL allows declarations in any order. Where several kernels share a dispatch,
+//! A kernel is plain files, joined as they are; WGSL allows declarations in any order. Where several kernels share a dispatch,
 //! what each file declares gets the kernel's number behind its name (`K` becomes `K_0` and `K_1`), storage bindings are
 //! numbered through, and `common/fork_*.wgsl` gives each kernel its workgroups. Files in `common/` are there once. A buffer
 //! that two kernels read as the same type is bound once.
@@ -107,22 +107,33 @@ impl Text {
     }
 
     fn add_alone(&mut self, member: &Member) {
-        for fragment in &member.kernel.fragments {
-            for line in member.kernel.text(fragment).lines() {
-                match storage(line) {
-                    // Binding 0 is the step.
-                    Some((at @ 1.., name, declaration)) => {
-                        self.bindings.push(member.bindings[at - 1]);
-                        let number = self.bindings.len();
-                        self.source += &format!("@group(0) @binding({number}) {}", declaration.replace('$', name));
-                    }
-                    _ => self.source += line,
+        let kernel = &member.kernel;
+        let text = kernel.fragments.iter().map(|fragment| kernel.text(fragment) + "\n").collect::<String>();
+        match kernel.bindings.iter().any(|(name, _)| *name == "SCRATCH") {
+            true => self.add_bound(&text, &member.bindings),
+            false => {
+                self.source += &text;
+                self.bindings.clone_from(&member.bindings);
+            }
+        }
+        self.constants.extend(member.kernel.constants.iter().map(|&(name, value)| (name.to_owned(), value)));
+    }
+
+    /// Adds the text of a kernel that declares only some of an op's bindings, as each of two does that work one after the other:
+    /// these are numbered through.
+    fn add_bound(&mut self, text: &str, bindings: &[Binding]) {
+        for line in text.lines() {
+            match storage(line) {
+                // Binding 0 is the step.
+                Some((at @ 1.., name, declaration)) => {
+                    self.bindings.push(bindings[at - 1]);
+                    let number = self.bindings.len();
+                    self.source += &format!("@group(0) @binding({number}) {}", declaration.replace('$', name));
                 }
-                self.source += "\n";
+                _ => self.source += line,
             }
             self.source += "\n";
         }
-        self.constants.extend(member.kernel.constants.iter().map(|&(name, value)| (name.to_owned(), value)));
     }
 
     fn add_numbered(&mut self, member: &Member, number: usize) {
