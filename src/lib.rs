@@ -51,6 +51,11 @@
 //! | MC, NC, KC, k-block | cache blocking: rows and columns of a block of C, and the part of k that is packed at a time |
 //! | non-zero k | the indices along k at which a micro-panel is not all zero: the others are skipped |
 //! | loader | how a GPU kernel reads an operand: as it is stored, or computed from what is stored |
+//! | image, map | what a convolution reads and what it gives, `[batch, height, width, channels]`; of a transposed one the reverse |
+//! | patch, tap | the pixels that a kernel covers at one position; one of its elements |
+//! | phase | the pixels of one remainder by a transposed convolution's stride, which the same taps reach |
+//! | running statistics | batch norm's mean and variance in evaluation: state of the model, moved by training, not trained |
+//! | view | a value's elements in another shape |
 //! | arena | a named buffer in the layout of the parameters: these themselves, their gradients, an Adam moment |
 //! | scalar | a named number that changes by step: a loss term's weight, what an optimiser makes of the learning rate |
 //! | dispatch | one run of a kernel, or on the CPU of an op's reference |

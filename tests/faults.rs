@@ -78,7 +78,7 @@ const IN_OPS: [(&str, &str, Option<Algorithm>, Fault); 38] = [
         edit(kernel, "gemm/thread_tile.wgsl", "k < k_end)", "true)"); // of b
     }),
     ("a vec4 of its neighbour's columns", "matmul", Some(Algorithm::Tiled), |kernel| {
-        edit(kernel, "gemm/vec4_b_contiguous.wgsl", "cols + k", "cols.x - cols.x % 2u + k");
+        edit(kernel, "gemm/vec4_b_contiguous.wgsl", "cols + k", "cols - cols % 2u + k");
     }),
     ("a vec4 of its neighbour's rows", "matmul", Some(Algorithm::Split), |kernel| {
         edit(kernel, "gemm/vec4_a_contiguous.wgsl", "rows.x + k", "rows.x - rows.x % 2u + k");

@@ -57,7 +57,10 @@ pub fn split(input: &[u8]) -> (&[u8], &[u8]) {
 
 /// A checkpoint of a small model.
 pub fn checkpoint() -> Checkpoint {
-    let model = ModelConfig { encoder: Layer::dense(&[3], Activation::Relu), decoder: Layer::dense(&[3], Activation::Relu), latent: 2, ..ModelConfig::vae(4) };
+    let layers = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<Layer>>();
+    let encoder = layers(&["conv 3 k2 p1", "batch-norm", "relu"]);
+    let decoder = layers(&["dense 4", "relu", "unflatten 1 2x2", "conv 1"]);
+    let model = ModelConfig { image: [2, 2, 1], encoder, decoder, latent: 2, ..ModelConfig::vae(4) };
     let arena = Model::new(model.clone()).unwrap().layout().initial(3);
     let config = TrainConfig { noise: Some("mask:0.25".parse().unwrap()), ..TrainConfig::default() };
     let state = TrainingState { step: 938, epoch: 2, best_test_loss: 35.5, best_epoch: 1, within: None };
