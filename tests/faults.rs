@@ -81,10 +81,15 @@ const IN_OPS: [(&str, &str, Option<Algorithm>, Fault); 38] = [
         edit(kernel, "gemm/vec4_b_contiguous.wgsl", "cols + k", "cols - cols % 2u + k");
     }),
     ("a vec4 of its neighbour's rows", "matmul", Some(Algorithm::Split), |kernel| {
-        edit(kernel, "gemm/vec4_a_contiguous.wgsl", "rows.x + k", "rows.x - rows.x % 2u + k");
+        edit(kernel, "gemm/vec4_a_contiguous.wgsl", "rows + k", "rows - rows % 2u + k");
     }),
     ("rows of a vec4 in another order", "matmul", Some(Algorithm::Tiled), |kernel| {
-        edit(kernel, "gemm/vec4_a.wgsl", "load_a(at.y), load_a(at.z)", "load_a(at.z), load_a(at.y)");
+        edit(
+            kernel,
+            "gemm/vec4_a.wgsl",
+            "load_a(rows.row_1 + at), load_a(rows.row_2 + at)",
+            "load_a(rows.row_2 + at), load_a(rows.row_1 + at)",
+        );
     }),
     ("a transposed index", "matmul", Some(Algorithm::Registers), |kernel| {
         edit(kernel, "gemm/operand_a_transposed.wgsl", "k * M", "k * K");
