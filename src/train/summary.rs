@@ -18,7 +18,7 @@ pub struct Run {
     pub config: TrainConfig,
     /// Its epochs.
     pub epochs: Vec<EpochMetrics>,
-    /// Names of the recorded terms ([`Model::terms`]); the first is what training minimises.
+    /// Names of the recorded terms ([`ModelKind::terms`](crate::models::ModelKind::terms)); the first is what training minimises.
     pub terms: Vec<&'static str>,
 }
 
