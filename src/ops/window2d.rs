@@ -18,6 +18,9 @@ pub struct Window2d {
 }
 
 impl Window2d {
+    /// The largest height and width of an image: kernels keep both coordinates of a pixel in one word.
+    pub const LARGEST_SIDE: usize = 32_767;
+
     /// A window that moves by one element and stays in the image.
     pub const fn new(kernel: usize) -> Window2d {
         Window2d { kernel, stride: 1, padding: 0, dilation: 1 }
@@ -76,6 +79,9 @@ impl Window2d {
         if kernel == 0 || stride == 0 || dilation == 0 {
             return Err(format!("kernel is {kernel}, stride {stride}, dilation {dilation}: each must be at least 1"));
         }
+        if size.iter().any(|&extent| extent > Window2d::LARGEST_SIDE) {
+            return Err(format!("the image is {size:?}: a side has at most {} pixels", Window2d::LARGEST_SIDE));
+        }
         if padding >= self.reach() {
             return Err(format!(
                 "padding is {padding}, the kernel reaches over {}: padding must be less, or windows lie beside the image",
@@ -112,6 +118,7 @@ mod tests {
             (Window2d::new(5), images(9, 4), "the image is [9, 4]"),
             (Window2d::new(3).stride(0), images(9, 9), "at least 1"),
             (Window2d::new(3).padding(3), images(9, 9), "padding must be less"),
+            (Window2d::new(3), images(40_000, 9), "a side has at most 32767 pixels"),
         ];
         for (window, x, rule) in errors {
             let error = window.over("conv2d", x).unwrap_err().to_string();

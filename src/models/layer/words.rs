@@ -92,7 +92,7 @@ fn number(words: &[&str], most: usize) -> Option<usize> {
 
 fn read_size(word: &str) -> Option<[usize; 2]> {
     let (height, width) = word.split_once('x')?;
-    Some([number(&[height], LARGEST)?, number(&[width], LARGEST)?])
+    Some([number(&[height], Window2d::LARGEST_SIDE)?, number(&[width], Window2d::LARGEST_SIDE)?])
 }
 
 fn read_convolution(words: &[&str], transposed: bool) -> Option<Layer> {
@@ -275,6 +275,7 @@ mod tests {
             "group-norm",
             "max-pool",
             "max-pool 2 s0",
+            "upsample nearest 40000x2",
             "upsample 2",
             "upsample cubic 2",
             "res",
