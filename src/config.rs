@@ -14,7 +14,7 @@ mod schedule;
 mod training;
 
 pub use image_side::ImageSide;
-pub use networks::{Network, Normalisation, Upsampling};
+pub use networks::{ConvNorm, LayerList, Upsampling};
 pub use options::TrainConfig;
 pub(crate) use options::options;
 pub(crate) use preset::preset_text;
@@ -64,7 +64,7 @@ macro_rules! architecture {
 
         /// The same with the options of this architecture.
         pub(crate) fn with_architecture(self, model: &ModelConfig) -> TrainConfig {
-            let [encoder, decoder] = [&model.encoder, &model.decoder].map(|layers| Some(Network::Layers(layers.clone())));
+            let [encoder, decoder] = [&model.encoder, &model.decoder].map(|layers| Some(LayerList::Layers(layers.clone())));
             TrainConfig { model: model.model, encoder, decoder, $($field: model.$field,)+ ..self }
         }
     };
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn a_configuration_survives_toml() {
         let config = TrainConfig {
-            encoder: Some(Network::Sizes(vec![5, 3])),
+            encoder: Some(LayerList::Sizes(vec![5, 3])),
             seed: u32::MAX,
             beta: 0.1,
             beta_schedule: BetaSchedule::Cyclical { cycles: 4 },

@@ -5,7 +5,10 @@ use crate::common::cases::{on_gpu, reference, rows};
 use crate::common::{Tolerance, fill, gpu};
 use vae_gpu::backend::gpu::GpuOptions;
 use vae_gpu::graph::{Graph, ParameterLayout};
-use vae_gpu::ops::{Algorithm, Case, Conv2d, Conv2dWeightGradient, ConvTranspose2d, Epilogue, Op, Operation, Window2d};
+use vae_gpu::ops::{
+    Activation, Algorithm, Case, Conv2d, Conv2dWeightGradient, ConvTranspose2d, Epilogue, Likelihood, Op, Operand,
+    Operation, Window2d,
+};
 use vae_gpu::tensor::Shape;
 
 /// The cases of convolutions.
@@ -90,7 +93,13 @@ fn every_algorithm_computes_every_convolution() {
 fn what_does_not_fit_is_refused_with_both_shapes() {
     let window = Window2d::new(3).stride(2).padding(1);
     let [images, map, weights] = [[2, 7, 8, 4], [2, 4, 4, 5], [5, 3, 3, 4]].map(Shape::of);
-    let wrong: [(Op, [Shape; 2], &str); 7] = [
+    let scored = Epilogue::Likelihood {
+        score: Likelihood::BceLogits,
+        activation: Activation::Identity,
+        target: Operand::Stored,
+    };
+    let wrong: [(Op, [Shape; 2], &str); 8] = [
+        (Conv2d { window, epilogue: scored }.into(), [images, weights], "is an epilogue of a matmul alone"),
         (Conv2d::new(window).into(), [Shape::new(2, 224), weights], "x is [2, 224]: it must be images"),
         (Conv2d::new(window).into(), [images, Shape::of([5, 3, 3, 3])], "their last extents must be equal"),
         (

@@ -11,7 +11,8 @@ use vae_gpu::backend::gpu::{Gpu, GpuOptions};
 use vae_gpu::backend::{Data, Device, ProgramId, Values};
 use vae_gpu::graph::{GRADIENTS, Graph, PARAMETERS, Parameter, Source};
 use vae_gpu::models::{
-    Batches, Deviation, Gradients, Initial, Layer, Loss, Model, ModelConfig, ModelKind, Norm, Output, Size,
+    Batches, Deviation, Gradients, Initial, Layer, Loss, Model, ModelConfig, ModelKind, Normalisation, Output,
+    UpsampledSize,
 };
 use vae_gpu::ops::{
     Activation, Algorithm, Augment, Augmentation, DECAY, Fill, Gemm, Interpolation, Noise, Op, Pixels, Pooling,
@@ -89,15 +90,24 @@ fn convolutions(draws: &mut Draws, activation: Activation) -> Vec<Layer> {
     for _ in 0..draws.between(1, 2) {
         let channels = draws.between(1, 9);
         layers.push(Layer::Conv(channels, window(draws)));
-        let norm = draws.one(&[None, Some(Norm::Batch), Some(Norm::Group(1)), Some(Norm::Group(channels))]);
+        let norm = draws.one(&[
+            None,
+            Some(Normalisation::Batch),
+            Some(Normalisation::Group(1)),
+            Some(Normalisation::Group(channels)),
+        ]);
         layers.extend(norm.map(Layer::Norm));
         layers.push(Layer::Activation(activation));
         match draws.below(6) {
             0 => layers.push(Layer::Pool(draws.one(&[Pooling::Max, Pooling::Average]), Window2d::new(2).stride(2))),
-            1 => layers.push(Layer::Res(draws.between(1, 9), activation, norm.filter(|norm| *norm == Norm::Batch))),
+            1 => layers.push(Layer::Res(
+                draws.between(1, 9),
+                activation,
+                norm.filter(|norm| *norm == Normalisation::Batch),
+            )),
             2 => layers.push(Layer::Upsample(
                 draws.one(&[Interpolation::Nearest, Interpolation::Bilinear]),
-                Size::To([draws.between(1, 9), draws.between(1, 9)]),
+                UpsampledSize::To([draws.between(1, 9), draws.between(1, 9)]),
             )),
             _ => {}
         }

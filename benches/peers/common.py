@@ -21,13 +21,12 @@ import numpy as np
 DENSE = {"standard-128": (400, 20, 128), "standard-1024": (400, 20, 1024), "wide-1024": (2048, 64, 1024)}
 CONV = {"conv-28": 128, "conv-64": 64}
 BATCH = {**{name: work[2] for name, work in DENSE.items()}, **CONV}
-WORKLOADS = DENSE
 
 
-def parser():
+def parser(works):
     parser = argparse.ArgumentParser()
     parser.add_argument("--data", required=True)
-    parser.add_argument("--work", choices=BATCH, default=None)
+    parser.add_argument("--work", choices=works, default=None)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--turns", action="store_true")

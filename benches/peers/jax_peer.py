@@ -10,7 +10,7 @@ import os
 
 import common
 
-args = common.parser().parse_args()
+args = common.parser(common.DENSE).parse_args()
 os.environ["JAX_PLATFORMS"] = args.device
 
 import jax  # noqa: E402  (the platform is chosen before)
@@ -59,7 +59,7 @@ def steps(state, images, chosen, latent):
 
 
 def measure(name):
-    hidden, latent, batch = common.WORKLOADS[name]
+    hidden, latent, batch = common.DENSE[name]
     clock = common.Clock(f"JAX {jax.__version__}", name)
     layers = initial(jax.random.key(0), [(784, hidden), (hidden, 2 * latent), (latent, hidden), (hidden, 784)])
     zeros = jax.tree.map(jnp.zeros_like, (layers, layers))
@@ -77,5 +77,5 @@ def measure(name):
     clock.measure(lambda: advance(common.chunk(batch)), args)
 
 
-for name in [args.work] if args.work else common.WORKLOADS:
+for name in [args.work] if args.work else common.DENSE:
     measure(name)

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-parser = common.parser()
+parser = common.parser(common.BATCH)
 parser.add_argument("--variant", choices=["eager", "fused", "compiled", "graphs", "channels-last", "compiled-channels-last"], default="fused")
 parser.add_argument("--precision", choices=["f32", "bf16"], default="f32")
 args = parser.parse_args()
@@ -122,5 +122,5 @@ def measure(name):
     clock.measure(lambda: advance(8, run_step), args)
 
 
-for name in [args.work] if args.work else common.WORKLOADS:
+for name in [args.work] if args.work else common.BATCH:
     measure(name)

@@ -11,7 +11,7 @@ import os
 
 import common
 
-parser = common.parser()
+parser = common.parser(common.DENSE)
 parser.add_argument("--variant", choices=["xla", "graph"], default="xla")
 args = parser.parse_args()
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -27,7 +27,7 @@ images = tf.constant(common.mnist(args.data))
 
 
 def measure(name):
-    hidden, latent, batch = common.WORKLOADS[name]
+    hidden, latent, batch = common.DENSE[name]
     clock = common.Clock(f"TensorFlow {tf.__version__} {args.variant}", name)
     variables = []
     for inputs, outputs in [(784, hidden), (hidden, 2 * latent), (latent, hidden), (hidden, 784)]:
@@ -71,5 +71,5 @@ def measure(name):
 
 
 with tf.device("/CPU:0" if args.device == "cpu" else "/GPU:0"):
-    for name in [args.work] if args.work else common.WORKLOADS:
+    for name in [args.work] if args.work else common.DENSE:
         measure(name)

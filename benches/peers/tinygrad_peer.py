@@ -16,7 +16,7 @@ import sysconfig
 import common
 import numpy as np
 
-args = common.parser().parse_args()
+args = common.parser(common.DENSE).parse_args()
 os.environ["DEV"] = "WEBGPU"
 os.environ.setdefault("WEBGPU_PATH", f"{sysconfig.get_paths()['purelib']}/pydawn/lib/libwebgpu_dawn_x86_64.so")
 
@@ -42,7 +42,7 @@ class Vae:
 
 
 def measure(name):
-    hidden, latent, batch = common.WORKLOADS[name]
+    hidden, latent, batch = common.DENSE[name]
     clock = common.Clock(f"tinygrad {version('tinygrad')} WebGPU", name)
     vae = Vae(hidden, latent)
     adam = nn.optim.Adam(nn.state.get_parameters(vae), lr=1e-3, eps=1e-8)
@@ -66,6 +66,6 @@ def measure(name):
     clock.measure(lambda: advance(8), args)
 
 
-for name in [args.work] if args.work else common.WORKLOADS:
+for name in [args.work] if args.work else common.DENSE:
     with Context(TRAINING=1):
         measure(name)

@@ -26,12 +26,10 @@ fn main(
     @builtin(subgroup_id) subgroup: u32,
     @builtin(subgroup_invocation_id) member: u32,
 ) {
-    let index = group.x + group.y * 65535u;
-    let part = part_of(index, tile_count());
-    let tile = tile_at(index - part * tile_count());
-    let ks = begin(part);
-    let row_0 = tile.x;
-    let col_0 = tile.y;
+    let tile = tile_of(group.x + group.y * 65535u);
+    let ks = begin(tile.x);
+    let row_0 = tile.y;
+    let col_0 = tile.z;
     // A workgroup past the last tile goes on, on zeros: matrices are for all of a subgroup, whatever the control flow.
     let my_row = subgroup / 2u * (2u * SIDE);
     let my_col = subgroup % 2u * (2u * SIDE);

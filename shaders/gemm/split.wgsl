@@ -9,14 +9,13 @@ const GROUP_K = 8u;
 const TILE_K = 32u;
 
 fn run(group: u32, lane: u32) {
-    let part = part_of(group, tile_count());
-    let tile = tile_at(group - part * tile_count());
-    let row_0 = tile.x;
-    let col_0 = tile.y;
+    let tile = tile_of(group);
+    let row_0 = tile.y;
+    let col_0 = tile.z;
     if (row_0 >= M) {
         return;
     }
-    let ks = begin(part);
+    let ks = begin(tile.x);
     let k_group = lane / 64u;
     let thread_row = lane % 64u / TILE_VEC4S;
     let thread_col = lane % TILE_VEC4S;

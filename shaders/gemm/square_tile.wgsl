@@ -1,12 +1,10 @@
 // Tiles of TILE x TILE of a result of M rows and N columns, line by line.
 
-// How many there are.
-fn tile_count() -> u32 {
-    return (M + TILE - 1u) / TILE * ((N + TILE - 1u) / TILE);
-}
-
-// The first row and column of a tile; those past the last one have rows past the last one.
-fn tile_at(tile: u32) -> vec2<u32> {
+// A workgroup's part, and its tile's first row and column; tiles past the last one have rows past the last one.
+fn tile_of(group: u32) -> vec3<u32> {
     let tiles_across = (N + TILE - 1u) / TILE;
-    return TILE * vec2<u32>(tile / tiles_across, tile % tiles_across);
+    let tiles = (M + TILE - 1u) / TILE * tiles_across;
+    let part = part_of(group, tiles);
+    let tile = group - part * tiles;
+    return vec3<u32>(part, TILE * (tile / tiles_across), TILE * (tile % tiles_across));
 }

@@ -12,14 +12,13 @@ const MEMBERS = 8u;
 var<workgroup> sums: array<vec4<f32>, 256>;   // [TILE, MEMBERS]
 
 fn run(group: u32, member: u32) {
-    let part = part_of(group, tile_count());
-    let tile = tile_at(group - part * tile_count());
-    let row_0 = tile.x;
-    let col_0 = tile.y;
+    let tile = tile_of(group);
+    let row_0 = tile.y;
+    let col_0 = tile.z;
     if (row_0 >= M) {
         return;
     }
-    let ks = begin(part);
+    let ks = begin(tile.x);
     let my_col = col_0 + 4u * member;
     let rows = rows_a(row_0 + 4u * member);
     let cols = cols_b(my_col);

@@ -7,14 +7,13 @@ const TILE = 64u;
 const TILE_K = 16u;
 
 fn run(group: u32, lane: u32) {
-    let part = part_of(group, tile_count());
-    let tile = tile_at(group - part * tile_count());
-    let row_0 = tile.x;
-    let col_0 = tile.y;
+    let tile = tile_of(group);
+    let row_0 = tile.y;
+    let col_0 = tile.z;
     if (row_0 >= M) {
         return;
     }
-    let ks = begin(part);
+    let ks = begin(tile.x);
     let thread_row = lane / TILE_VEC4S;
     let thread_col = lane % TILE_VEC4S;
     let slot_a = load_slot(lane, A_K_CONTIGUOUS);

@@ -10,7 +10,7 @@ fn begin(part: u32) -> vec2<u32> {
     return vec2<u32>(0u, K);
 }
 
-// What becomes of up to four sums of a row, from column `col` on.
+// Finishes up to four sums of a row, from column `col` on.
 fn finish(row: u32, col: u32, sums: vec4<f32>) {
     epilogue(row, col, sums);
 }

@@ -15,7 +15,5 @@ pub(crate) use gemm::{
     COLS_PER_SECONDARY, Computed, Matrix, gemm, gemm_long_k, gemm_spread, gemm_with_epilogue, gemm_with_secondary,
 };
 pub(crate) use parallel::{keep_spinning, parallel_for};
-pub(crate) use rows::{
-    lane_dot, lane_sum, lane_sum_map, lane_sum_pairs, parallel_heavy_rows, parallel_row_sums, parallel_rows,
-};
+pub(crate) use rows::{lane_sum, lane_sum_map, lane_sum_pairs, parallel_heavy_rows, parallel_row_sums, parallel_rows};
 pub(crate) use simd::{Lanes, vectorised};

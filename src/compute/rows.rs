@@ -79,22 +79,6 @@ pub(crate) fn lane_sum_pairs<T: Lanes>(x: &[T], y: &[T], f: impl Fn(T, T) -> T) 
     ((a + b) + (c + d)) + ((e + f) + (g + h))
 }
 
-/// The dot product of two rows of one length, in sixteen interleaved lanes and then a fixed tree.
-#[inline(always)]
-pub(crate) fn lane_dot<T: Lanes>(x: &[T], y: &[T]) -> T {
-    const LANES: usize = 16;
-    let mut sums = [T::zero(); LANES];
-    let ((xs, x_rest), (ys, y_rest)) = (x.as_chunks::<LANES>(), y.as_chunks::<LANES>());
-    for (x, y) in xs.iter().zip(ys) {
-        for lane in 0..LANES {
-            sums[lane] = sums[lane] + x[lane] * y[lane];
-        }
-    }
-    let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = sums;
-    let whole = (((a + i) + (e + m)) + ((c + k) + (g + o))) + (((b + j) + (f + n)) + ((d + l) + (h + p)));
-    x_rest.iter().zip(y_rest).fold(whole, |sum, (&x, &y)| sum + x * y)
-}
-
 /// `sum_i s_i` where `(s_i, y_i) = f(y_i, x_i)`, in the order of [`lane_sum`]: what is summed, and what y becomes.
 #[inline(always)]
 pub(crate) fn lane_sum_map<T: Lanes>(y: &mut [T], x: &[T], f: impl Fn(T, T) -> (T, T)) -> T {

@@ -4,15 +4,16 @@ use serde::{Deserialize, Serialize};
 use toml::Value;
 
 use super::TrainConfig;
+use super::rules::Checked;
 use crate::error::{Error, Result};
-use crate::models::{Layer, ModelConfig, Norm, Size};
+use crate::models::{Layer, ModelConfig, Normalisation, UpsampledSize};
 use crate::ops::{Activation, Interpolation, Window2d};
 
 /// The layers of one network, as a file gives them: sizes of dense layers, with the activation of hidden layers behind each,
 /// or all layers by name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(into = "Vec<Value>", try_from = "Vec<Value>")]
-pub enum Network {
+pub enum LayerList {
     /// Sizes of dense layers.
     Sizes(Vec<usize>),
     /// Layers by name, activations among them.
@@ -22,7 +23,7 @@ pub enum Network {
 /// Normalisation behind each convolution.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
-pub enum Normalisation {
+pub enum ConvNorm {
     /// None
     None,
     /// Over groups of an image's channels: as many groups as divide them, at most 8
@@ -33,13 +34,13 @@ pub enum Normalisation {
     Layer,
 }
 
-impl Normalisation {
-    fn of(self, channels: usize) -> Option<Norm> {
+impl ConvNorm {
+    fn of(self, channels: usize) -> Option<Normalisation> {
         match self {
-            Normalisation::None => None,
-            Normalisation::Group => (1..=8).rev().find(|&groups| channels.is_multiple_of(groups)).map(Norm::Group),
-            Normalisation::Batch => Some(Norm::Batch),
-            Normalisation::Layer => Some(Norm::Group(1)),
+            ConvNorm::None => None,
+            ConvNorm::Group => (1..=8).rev().find(|&groups| channels.is_multiple_of(groups)).map(Normalisation::Group),
+            ConvNorm::Batch => Some(Normalisation::Batch),
+            ConvNorm::Layer => Some(Normalisation::Group(1)),
         }
     }
 }
@@ -62,23 +63,23 @@ const MOST_BLOCKS: usize = 100;
 /// Dense layers of a configuration that names none.
 const HIDDEN: [usize; 1] = [400];
 
-impl From<Network> for Vec<Value> {
-    fn from(network: Network) -> Vec<Value> {
+impl From<LayerList> for Vec<Value> {
+    fn from(network: LayerList) -> Vec<Value> {
         match network {
-            Network::Sizes(sizes) => sizes.into_iter().map(|size| Value::Integer(size as i64)).collect(),
-            Network::Layers(layers) => layers.into_iter().map(|layer| Value::String(layer.to_string())).collect(),
+            LayerList::Sizes(sizes) => sizes.into_iter().map(|size| Value::Integer(size as i64)).collect(),
+            LayerList::Layers(layers) => layers.into_iter().map(|layer| Value::String(layer.to_string())).collect(),
         }
     }
 }
 
-impl TryFrom<Vec<Value>> for Network {
+impl TryFrom<Vec<Value>> for LayerList {
     type Error = String;
 
-    fn try_from(values: Vec<Value>) -> Result<Network, String> {
+    fn try_from(values: Vec<Value>) -> Result<LayerList, String> {
         let size = |value: &Value| value.as_integer().and_then(|size| usize::try_from(size).ok());
         if values.iter().all(Value::is_integer) {
             let sizes = values.iter().map(|value| size(value).ok_or_else(|| format!("{value} is no size")));
-            return sizes.collect::<Result<_, _>>().map(Network::Sizes);
+            return sizes.collect::<Result<_, _>>().map(LayerList::Sizes);
         }
         let layer = |value: &Value| match value {
             Value::String(text) => text.parse(),
@@ -86,15 +87,15 @@ impl TryFrom<Vec<Value>> for Network {
                 Err(format!("{other} among layers: it must be sizes alone, or layers by name, as \"dense {other}\""))
             }
         };
-        values.iter().map(layer).collect::<Result<_, _>>().map(Network::Layers)
+        values.iter().map(layer).collect::<Result<_, _>>().map(LayerList::Layers)
     }
 }
 
-impl Network {
+impl LayerList {
     fn layers(&self, activation: Activation) -> Vec<Layer> {
         match self {
-            Network::Sizes(sizes) => Layer::dense(sizes, activation),
-            Network::Layers(layers) => layers.clone(),
+            LayerList::Sizes(sizes) => Layer::dense(sizes, activation),
+            LayerList::Layers(layers) => layers.clone(),
         }
     }
 }
@@ -117,8 +118,8 @@ impl TrainConfig {
 
     /// Whether a network is made for images, not for any numbers.
     pub fn is_convolutional(&self) -> bool {
-        let named = |network: &Option<Network>| match network {
-            Some(Network::Layers(layers)) => layers.iter().any(Layer::is_convolution),
+        let named = |network: &Option<LayerList>| match network {
+            Some(LayerList::Layers(layers)) => layers.iter().any(Layer::is_convolution),
             _ => false,
         };
         (!self.conv.is_empty() && (self.encoder.is_none() || self.decoder.is_none()))
@@ -143,7 +144,7 @@ impl TrainConfig {
             Upsampling::Nearest => Interpolation::Nearest,
             Upsampling::Bilinear => Interpolation::Bilinear,
         };
-        vec![Layer::Upsample(mode, Size::To(size)), Layer::Conv(channels, Window2d::new(3).padding(1))]
+        vec![Layer::Upsample(mode, UpsampledSize::To(size)), Layer::Conv(channels, Window2d::new(3).padding(1))]
     }
 
     /// The encoder's layers but for the last.
@@ -223,7 +224,7 @@ impl TrainConfig {
 }
 
 /// Checks the short form of networks.
-pub(super) fn conv(config: &TrainConfig) -> Result<(), String> {
+pub(super) fn conv(config: &TrainConfig) -> Checked {
     match config.conv.iter().find(|&&channels| channels == 0 || channels > Layer::MOST_CHANNELS) {
         Some(wrong) => Err(format!("holds {wrong}: a convolution has 1 to {} channels", Layer::MOST_CHANNELS)),
         None => Ok(()),
@@ -231,7 +232,7 @@ pub(super) fn conv(config: &TrainConfig) -> Result<(), String> {
 }
 
 /// Checks the count of residual blocks.
-pub(super) fn blocks(config: &TrainConfig) -> Result<(), String> {
+pub(super) fn blocks(config: &TrainConfig) -> Checked {
     match config.blocks {
         0..=MOST_BLOCKS => Ok(()),
         other => Err(format!("is {other}: it must be 0 to {MOST_BLOCKS}")),
@@ -239,7 +240,7 @@ pub(super) fn blocks(config: &TrainConfig) -> Result<(), String> {
 }
 
 /// Checks that an option of `--conv` has it.
-pub(super) fn with_conv(config: &TrainConfig, given: bool) -> Result<(), String> {
+pub(super) fn with_conv(config: &TrainConfig, given: bool) -> Checked {
     match given && config.conv.is_empty() {
         true => Err("is for --conv, which is not there".to_owned()),
         false => Ok(()),
@@ -247,7 +248,7 @@ pub(super) fn with_conv(config: &TrainConfig, given: bool) -> Result<(), String>
 }
 
 /// Checks the kernel.
-pub(super) fn kernel(config: &TrainConfig) -> Result<(), String> {
+pub(super) fn kernel(config: &TrainConfig) -> Checked {
     match config.kernel {
         1..=Layer::LARGEST_WINDOW => Ok(()),
         other => Err(format!("is {other}: it must be 1 to {}", Layer::LARGEST_WINDOW)),

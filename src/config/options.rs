@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::option::{ConfigOption, activation, choice, data, list, parsed, sizes, switch};
 use super::rules::{above_zero, at_least_one, below_one, from_zero, if_given, noise, share};
-use super::{BetaSchedule, Binarise, ImageSide, Network, Normalisation, RateSchedule, Upsampling, networks};
+use super::{BetaSchedule, Binarise, ConvNorm, ImageSide, LayerList, RateSchedule, Upsampling, networks};
 use crate::backend::Precision;
 use crate::data::{Background, Channels, DataSource, Header, Scale};
 use crate::models::Capability::{Encoder, RankingLoss, WeightedKl};
@@ -54,8 +54,8 @@ options! {
     /// Side of the convolutions' kernels.
     kernel: usize = 4, parsed::<usize>("N").checked(networks::kernel);
     /// Normalisation behind each of the convolutions.
-    norm: Normalisation = Normalisation::None, choice::<Normalisation>("NORM")
-        .checked(|c| networks::with_conv(c, c.norm != Normalisation::None));
+    norm: ConvNorm = ConvNorm::None, choice::<ConvNorm>("NORM")
+        .checked(|c| networks::with_conv(c, c.norm != ConvNorm::None));
     /// How the decoder doubles an image.
     upsample: Upsampling = Upsampling::Transposed, choice::<Upsampling>("HOW")
         .checked(|c| networks::with_conv(c, c.upsample != Upsampling::Transposed));
@@ -64,9 +64,9 @@ options! {
     /// Sizes of the encoder's dense hidden layers, as 400 or 512,256, or none; the decoder has them in reverse.
     hidden: Option<Vec<usize>> = None, sizes().unset("400, or none with --conv");
     /// The encoder's (a GAN's discriminator's) layers, where they differ: sizes of dense ones, or in a file layers by name.
-    encoder: Option<Network> = None, sizes();
+    encoder: Option<LayerList> = None, sizes();
     /// The decoder's (a GAN's generator's) layers, where they differ: sizes of dense ones, or in a file layers by name.
-    decoder: Option<Network> = None, sizes();
+    decoder: Option<LayerList> = None, sizes();
     /// Dimensions of the latent.
     latent: usize = vae().latent, parsed::<usize>("N");
     /// Activation of hidden layers: identity, relu, leaky-relu, tanh, sigmoid, softplus, silu or gelu.

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::Network;
+use super::LayerList;
 use super::{Binarise, TrainConfig, options};
 use crate::error::{Error, Result};
 use crate::ops::Noise;
@@ -59,7 +59,7 @@ impl TrainConfig {
     pub fn validate(&self) -> Result<()> {
         let default = TrainConfig::default();
         options().try_for_each(|option| option.check(self, &default))?;
-        let options = TrainConfig { encoder: Some(Network::Sizes(Vec::new())), ..self.clone() };
+        let options = TrainConfig { encoder: Some(LayerList::Sizes(Vec::new())), ..self.clone() };
         match self.is_convolutional() {
             // Whether layers fit is known with the images.
             true => TrainConfig { decoder: options.encoder.clone(), ..options }.architecture([1; 3])?.check_options(),
@@ -124,7 +124,7 @@ mod tests {
         let wrong = [
             ("--encoder", TrainConfig { hidden: Some(vec![4, 0]), ..base.clone() }),
             ("--encoder", TrainConfig { hidden: Some(vec![1; 1001]), ..base.clone() }),
-            ("--decoder", TrainConfig { decoder: Some(Network::Sizes(vec![usize::MAX])), ..base.clone() }),
+            ("--decoder", TrainConfig { decoder: Some(LayerList::Sizes(vec![usize::MAX])), ..base.clone() }),
             ("--latent", TrainConfig { latent: 0, ..base.clone() }),
             ("--batch-size", TrainConfig { batch_size: 0, ..base.clone() }),
             ("--epochs", TrainConfig { epochs: 0, ..base.clone() }),

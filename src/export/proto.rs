@@ -85,6 +85,26 @@ pub(super) struct Attribute {
     pub(super) kind: Option<i32>,
 }
 
+impl Attribute {
+    pub(super) fn real(name: &str, value: f32) -> Attribute {
+        Attribute { name: Some(name.to_owned()), f: Some(value), kind: Some(1), ..Attribute::default() }
+    }
+
+    pub(super) fn integer(name: &str, value: i64) -> Attribute {
+        Attribute { name: Some(name.to_owned()), i: Some(value), kind: Some(2), ..Attribute::default() }
+    }
+
+    pub(super) fn text(name: &str, value: &str) -> Attribute {
+        let s = Some(value.as_bytes().to_vec());
+        Attribute { name: Some(name.to_owned()), s, kind: Some(3), ..Attribute::default() }
+    }
+
+    pub(super) fn integers(name: &str, values: &[usize]) -> Attribute {
+        let ints = values.iter().map(|&value| value as i64).collect();
+        Attribute { name: Some(name.to_owned()), ints, kind: Some(7), ..Attribute::default() }
+    }
+}
+
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Tensor {
     #[prost(int64, repeated, packed = "false", tag = "1")]

@@ -16,7 +16,7 @@ mod pass;
 pub use capability::Capability;
 pub use config::{Deviation, Initial, Loss, ModelConfig, Output, Penalty};
 pub use graphs::{Batches, Gradients, Model};
-pub use layer::{Layer, Norm, Size};
+pub use layer::{Layer, Normalisation, UpsampledSize};
 
 use std::fmt::Debug;
 use std::ops::Range;

@@ -1,7 +1,7 @@
 //! A network: layers one after another, dense or convolutional.
 
 use super::config::Initial;
-use super::layer::{Layer, Norm, shapes};
+use super::layer::{Layer, Normalisation, shapes};
 use super::pass::Pass;
 use crate::error::{Error, Result};
 use crate::graph::{ChannelsFirst, Graph, Init, NodeId, ParameterId, ParameterLayout};
@@ -28,7 +28,7 @@ pub(super) struct Network {
 enum Module {
     Weights(Weights),
     Activation(Activation),
-    Norm(Normalisation),
+    Norm(NormWeights),
     Pool(Pooling, Window2d),
     Upsample(Interpolation, [usize; 2]),
     /// Examples in another shape.
@@ -53,8 +53,8 @@ enum Kind {
 
 /// A normalisation's scale and shift, and of batch norm the running mean and variance.
 #[derive(Clone, Copy, Debug)]
-struct Normalisation {
-    norm: Norm,
+struct NormWeights {
+    norm: Normalisation,
     scale: ParameterId,
     shift: ParameterId,
     running: Option<[ParameterId; 2]>,
@@ -64,7 +64,7 @@ struct Normalisation {
 #[derive(Clone, Debug)]
 struct Block {
     convolutions: [Weights; 2],
-    norms: Option<[Normalisation; 2]>,
+    norms: Option<[NormWeights; 2]>,
     skip: Option<Weights>,
     activation: Activation,
 }
@@ -96,11 +96,12 @@ impl Layers<'_> {
         let first = self.layers.iter().find(|layer| !matches!(layer, Layer::Activation(_)));
         let takes_images = first.is_some_and(Layer::reads_images) && self.input.rank() > 1;
         let input = if takes_images { self.input } else { Shape::of([self.input.len()]) };
-        let last = shapes(self.option, input, self.layers)?.last().copied().unwrap_or(input);
-        let mut layers = self.layers.to_vec();
-        match (last.rank(), self.output.rank()) {
-            (1, _) => layers.push(Layer::Dense(self.output.len())),
-            (_, 1) => layers.extend([Layer::Flatten, Layer::Dense(self.output.len())]),
+        let mut all = vec![input];
+        all.extend(shapes(self.option, input, self.layers)?);
+        let last = all[self.layers.len()];
+        let behind = match (last.rank(), self.output.rank()) {
+            (1, _) => vec![Layer::Dense(self.output.len())],
+            (_, 1) => vec![Layer::Flatten, Layer::Dense(self.output.len())],
             _ => {
                 let ends = self.layers.last().is_some_and(Layer::has_bias);
                 if last != self.output || !ends {
@@ -110,11 +111,11 @@ impl Layers<'_> {
                          {output}, or give a vector, behind which a dense layer gives the image"
                     )));
                 }
+                Vec::new()
             }
-        }
-        let mut all = vec![input];
-        all.extend(shapes(self.option, input, &layers)?);
-        Ok((layers, all))
+        };
+        all.extend(shapes(self.option, last, &behind)?);
+        Ok(([self.layers, behind.as_slice()].concat(), all))
     }
 }
 
@@ -196,18 +197,18 @@ impl Weights {
     }
 }
 
-impl Normalisation {
+impl NormWeights {
     fn apply(self, g: &mut Graph, x: NodeId, pass: &mut Pass) -> Result<NodeId> {
         let [scale, shift] = [self.scale, self.shift].map(|id| g.parameter(id));
         match (self.norm, self.running, pass.examples()) {
-            (Norm::Group(groups), ..) => Ok(g.normalise(x, scale, shift, Over::Group(groups), EPSILON)?[0]),
-            (Norm::Batch, Some(running), Some(examples)) => {
+            (Normalisation::Group(groups), ..) => Ok(g.normalise(x, scale, shift, Over::Group(groups), EPSILON)?[0]),
+            (Normalisation::Batch, Some(running), Some(examples)) => {
                 let samples = g.shape(x).extents()[0] / examples;
                 let [y, statistics] = g.normalise(x, scale, shift, Over::Batch { samples }, EPSILON)?;
                 pass.saw(running, statistics, samples, g.shape(x));
                 Ok(y)
             }
-            (Norm::Batch, running, _) => {
+            (Normalisation::Batch, running, _) => {
                 let [mean, variance] = running.expect("batch norm has them").map(|id| g.parameter(id));
                 let statistics = g.apply(RunningStatistics.into(), &[mean, variance])?; // [channels, 2]
                 let normalise = Normalise { over: Over::Running, epsilon: EPSILON };
@@ -331,14 +332,14 @@ impl Declare<'_> {
         Weights { kind, weight, bias }
     }
 
-    fn norm(&mut self, name: &str, norm: Norm, channels: usize) -> Normalisation {
+    fn norm(&mut self, name: &str, norm: Normalisation, channels: usize) -> NormWeights {
         let shape = Shape::of([channels]);
         let scale = self.layout.declare(format!("{name}.weight"), shape, Init::One);
         let shift = self.layout.declare(format!("{name}.bias"), shape, Init::Zero);
         let mut state = |part: &str, init| self.layout.declare_state(format!("{name}.{part}"), shape, init);
-        let running =
-            (norm == Norm::Batch).then(|| [state("running_mean", Init::Zero), state("running_var", Init::One)]);
-        Normalisation { norm, scale, shift, running }
+        let running = (norm == Normalisation::Batch)
+            .then(|| [state("running_mean", Init::Zero), state("running_var", Init::One)]);
+        NormWeights { norm, scale, shift, running }
     }
 }
 

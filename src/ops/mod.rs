@@ -245,10 +245,10 @@ fn same(name: &str, what: [&str; 2], a: Shape, b: Shape) -> Result<Shape> {
 }
 
 /// The extents of images `[batch, height, width, channels]`.
-fn images_of(name: &str, x: Shape) -> Result<[usize; 4]> {
+fn images_of(name: &str, what: &str, x: Shape) -> Result<[usize; 4]> {
     match x.extents().try_into() {
         Ok(extents) => Ok(extents),
-        Err(_) => graph_error(format!("{name}: x is {x}: it must be images [batch, height, width, channels]")),
+        Err(_) => graph_error(format!("{name}: {what} is {x}: it must be images [batch, height, width, channels]")),
     }
 }
 

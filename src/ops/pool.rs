@@ -49,7 +49,7 @@ impl Operation for Pool {
         let (x, window) = (back.inputs[0], self.window);
         let d_x = match self.kind {
             Pooling::Average => {
-                let [_, height, width, _] = images_of(Self::NAME, back.shape(x))?;
+                let [_, height, width, _] = images_of(Self::NAME, "x", back.shape(x))?;
                 back.apply(AveragePoolGradient { window, size: [height, width] }, &[back.d_output])?
             }
             Pooling::Max => back.apply(MaxPoolGradient { window }, &[x, back.d_output])?,
@@ -88,7 +88,7 @@ impl Operation for AveragePoolGradient {
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [d_y] = arity(Self::NAME, inputs)?;
-        let [batch, _, _, channels] = images_of(Self::NAME, d_y)?;
+        let [batch, _, _, channels] = images_of(Self::NAME, "d_y", d_y)?;
         let [height, width] = self.size;
         let x = Shape::of([batch, height, width, channels]);
         same(Self::NAME, ["d_y", "y"], d_y, positions(Self::NAME, Pooling::Average, self.window, x)?)?;

@@ -87,7 +87,7 @@ impl Operation for Resize {
     }
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
-        let [_, height, width, _] = images_of(Self::NAME, back.shape(back.inputs[0]))?;
+        let [_, height, width, _] = images_of(Self::NAME, "x", back.shape(back.inputs[0]))?;
         let adjoint = ResizeGradient { mode: self.mode, size: [height, width] };
         Ok(vec![Some(back.apply(adjoint, &[back.d_output])?)])
     }
@@ -145,7 +145,7 @@ impl Operation for ResizeGradient {
     }
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
-        let [_, height, width, _] = images_of(Self::NAME, back.shape(back.inputs[0]))?;
+        let [_, height, width, _] = images_of(Self::NAME, "x", back.shape(back.inputs[0]))?;
         Ok(vec![Some(back.apply(Resize { mode: self.mode, size: [height, width] }, &[back.d_output])?)])
     }
 
@@ -175,7 +175,7 @@ fn add_scaled<T: Real>(sums: &mut [T], weight: T, terms: &[T]) {
 
 /// The shape of x at this size.
 fn resized(name: &str, x: Shape, size: [usize; 2]) -> Result<Shape> {
-    let [batch, height, width, channels] = images_of(name, x)?;
+    let [batch, height, width, channels] = images_of(name, "x", x)?;
     if [size[0], size[1], height, width].contains(&0) {
         return graph_error(format!("{name}: x is {x}, the size {size:?}: no extent may be 0"));
     }

@@ -1,5 +1,6 @@
 //! The window that convolutions and pooling move over images `[batch, height, width, channels]`.
 
+use super::images_of;
 use crate::error::{Result, graph_error};
 use crate::tensor::Shape;
 
@@ -64,9 +65,7 @@ impl Window2d {
     /// # Errors
     /// [`crate::Error::Graph`] where `x` is no batch of images, or [`Window2d::over_image`] refuses them.
     pub fn over(self, name: &str, x: Shape) -> Result<[usize; 2]> {
-        let &[_, height, width, _] = x.extents() else {
-            return graph_error(format!("{name}: x is {x}: it must be images [batch, height, width, channels]"));
-        };
+        let [_, height, width, _] = images_of(name, "x", x)?;
         self.over_image([height, width]).or_else(|reason| graph_error(format!("{name}: x is {x}; {reason}")))
     }
 

@@ -24,20 +24,14 @@ pub(super) enum MicroPanel<'s, T, const MR: usize> {
     KMajor(&'s [[T; MR]]),
 }
 
-/// Which layout of [`MicroPanel`] is packed.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Packed {
-    RowChunks,
-    KMajor,
-}
-
 /// Memory of a packed micro-panel of A, and its non-zero k.
 #[derive(Debug)]
 pub(super) struct PackedA {
     values: AlignedBuffer,
     /// Rows that are computed, before they are packed.
     staged: AlignedBuffer,
-    layout: Packed,
+    /// Which layout of [`MicroPanel`] it has.
+    row_chunks: bool,
     nonzero: NonZeroK,
 }
 
@@ -45,7 +39,7 @@ impl PackedA {
     pub(super) const EMPTY: PackedA = PackedA {
         values: AlignedBuffer::EMPTY,
         staged: AlignedBuffer::EMPTY,
-        layout: Packed::KMajor,
+        row_chunks: false,
         nonzero: NonZeroK::EMPTY,
     };
 
@@ -53,9 +47,9 @@ impl PackedA {
     #[inline(always)]
     pub(super) fn panel<T: Lanes, const MR: usize>(&mut self, k: usize) -> (MicroPanel<'_, T, MR>, &NonZeroK) {
         let values = chunks_of::<T, MR>(&mut self.values, k);
-        let panel = match self.layout {
-            Packed::RowChunks => MicroPanel::RowChunks(values.as_chunks().0.as_chunks().0),
-            Packed::KMajor => MicroPanel::KMajor(&values.as_chunks().0[..k]),
+        let panel = match self.row_chunks {
+            true => MicroPanel::RowChunks(values.as_chunks().0.as_chunks().0),
+            false => MicroPanel::KMajor(&values.as_chunks().0[..k]),
         };
         (panel, &self.nonzero)
     }
@@ -100,8 +94,8 @@ pub(super) fn pack<T: Lanes, S: Simd, const MR: usize, const N: usize>(
 /// [`pack`] for contiguous columns, where the values of one k lie side by side.
 #[inline(always)]
 fn pack_columns<T: Lanes, const MR: usize, const N: usize>(a: Matrix<'_, T>, k: usize, panels: &mut [PackedA; N]) {
-    let mut panels = panels.each_mut().map(|PackedA { values, layout, nonzero, .. }| {
-        *layout = Packed::KMajor;
+    let mut panels = panels.each_mut().map(|PackedA { values, row_chunks, nonzero, .. }| {
+        *row_chunks = false;
         nonzero.clear();
         (&mut chunks_of::<T, MR>(values, k).as_chunks_mut::<MR>().0[..k], nonzero)
     });
@@ -120,7 +114,7 @@ fn pack_columns<T: Lanes, const MR: usize, const N: usize>(a: Matrix<'_, T>, k: 
 /// [`pack`] of one micro-panel for contiguous rows.
 #[inline(always)]
 fn pack_rows<T: Lanes, S: Simd, const MR: usize>(simd: S, a: Matrix<'_, T>, k: usize, panel: &mut PackedA) {
-    let PackedA { values, layout, nonzero, .. } = panel;
+    let PackedA { values, row_chunks, nonzero, .. } = panel;
     nonzero.clear();
     let values = chunks_of::<T, MR>(values, k);
     let mut rows = [&[] as &[T]; MR];
@@ -129,11 +123,10 @@ fn pack_rows<T: Lanes, S: Simd, const MR: usize>(simd: S, a: Matrix<'_, T>, k: u
     }
     let chunks = values.as_chunks_mut().0.as_chunks_mut().0;
     copy_chunks(rows, chunks, nonzero);
-    if nonzero.count() * CHUNK >= k * (CHUNK - 1) {
-        *layout = Packed::RowChunks;
+    *row_chunks = nonzero.count() * CHUNK >= k * (CHUNK - 1);
+    if *row_chunks {
         return;
     }
-    *layout = Packed::KMajor;
     for chunk in chunks {
         let columns = transposed(simd, *chunk);
         bytemuck::cast_slice_mut(chunk).copy_from_slice(&columns);
@@ -143,7 +136,7 @@ fn pack_rows<T: Lanes, S: Simd, const MR: usize>(simd: S, a: Matrix<'_, T>, k: u
 /// [`pack_rows`] without a search for zeros.
 #[inline(always)]
 fn pack_dense<T: Lanes, const MR: usize>(rows: &[T], k: usize, panel: &mut PackedA) {
-    let PackedA { values, layout, nonzero, .. } = panel;
+    let PackedA { values, row_chunks, nonzero, .. } = panel;
     let chunks: &mut [[[T; CHUNK]; MR]] = chunks_of::<T, MR>(values, k).as_chunks_mut().0.as_chunks_mut().0;
     for (row, values) in rows.chunks_exact(k).enumerate() {
         let (whole, rest) = values.as_chunks::<CHUNK>();
@@ -154,7 +147,7 @@ fn pack_dense<T: Lanes, const MR: usize>(rows: &[T], k: usize, panel: &mut Packe
             chunk[row][..rest.len()].copy_from_slice(rest);
         }
     }
-    *layout = Packed::RowChunks;
+    *row_chunks = true;
     nonzero.clear();
     nonzero.push_all(0..k);
 }

@@ -1,7 +1,7 @@
 //! Operators of images, which ONNX has with their channels first.
 
 use super::super::proto::Attribute;
-use super::{Translator, integer};
+use super::Translator;
 use crate::error::{Result, graph_error};
 use crate::graph::{NodeId, Source};
 use crate::ops::{
@@ -16,16 +16,16 @@ impl Translator<'_> {
             Op::ConvTranspose2d(ConvTranspose2d { window, size, epilogue: Epilogue::Store }) => {
                 let positions = size.map(|extent| window.positions(extent));
                 let padding = [0, 1].map(|axis| size[axis] - window.least_extent(positions[axis]));
-                ("ConvTranspose", window, Some(integers("output_padding", &padding)))
+                ("ConvTranspose", window, Some(Attribute::integers("output_padding", &padding)))
             }
             other => return graph_error(format!("fused {} has no translation to ONNX", other.name())),
         };
         let Window2d { kernel, stride, padding, dilation } = *window;
         let mut attributes = vec![
-            integers("kernel_shape", &[kernel; 2]),
-            integers("strides", &[stride; 2]),
-            integers("pads", &[padding; 4]),
-            integers("dilations", &[dilation; 2]),
+            Attribute::integers("kernel_shape", &[kernel; 2]),
+            Attribute::integers("strides", &[stride; 2]),
+            Attribute::integers("pads", &[padding; 4]),
+            Attribute::integers("dilations", &[dilation; 2]),
         ];
         attributes.extend(more);
         let inputs = inputs.iter().map(|&input| self.value(input)).collect::<Result<Vec<_>>>()?;
@@ -41,11 +41,11 @@ impl Translator<'_> {
         match (from.extents(), self.graph.shape(id).extents()) {
             (&[_, _], &[_, height, width, channels]) if outside && channels > 1 => {
                 let images = self.reshape(of, &[height, width, channels], None);
-                Ok(self.emit("Transpose", &[images], vec![integers("perm", &[0, 3, 1, 2])], name))
+                Ok(self.emit("Transpose", &[images], vec![Attribute::integers("perm", &[0, 3, 1, 2])], name))
             }
             (&[_, _], &[_, height, width, channels]) => Ok(self.reshape(of, &[channels, height, width], name)),
             (&[_, height, width, channels], &[_, features]) if goes_out && channels > 1 && height * width > 1 => {
-                let images = self.emit("Transpose", &[of], vec![integers("perm", &[0, 2, 3, 1])], None);
+                let images = self.emit("Transpose", &[of], vec![Attribute::integers("perm", &[0, 2, 3, 1])], None);
                 Ok(self.reshape(images, &[features], name))
             }
             (&[_, ..], &[_, features]) => Ok(self.reshape(of, &[features], name)),
@@ -66,7 +66,7 @@ impl Translator<'_> {
         let Normalise { over, epsilon } = op;
         let (x, shape) = (self.value(inputs[0])?, self.graph.shape(inputs[0]));
         let [scale, shift] = [self.value(inputs[2])?, self.value(inputs[3])?];
-        let epsilon = real("epsilon", epsilon as f32);
+        let epsilon = Attribute::real("epsilon", epsilon as f32);
         match (over, self.op_of(inputs[1])) {
             (Over::Running, Some((Op::RunningStatistics(_), running))) => {
                 let [mean, variance] = [self.value(running[0])?, self.value(running[1])?];
@@ -75,7 +75,7 @@ impl Translator<'_> {
             (Over::Group(groups), _) => {
                 let (channels, pixels) = (shape.cols(), shape.extents()[1..shape.rank() - 1].to_vec());
                 let members = channels / groups * pixels.iter().product::<usize>();
-                let [ones, zeros] = [1.0, 0.0].map(|value| self.reals(&vec![value; groups]));
+                let [ones, zeros] = [1.0, 0.0].map(|value| self.reals(&[groups], &vec![value; groups]));
                 let grouped = self.reshape(x, &[groups, members], None);
                 let normed = self.emit("InstanceNormalization", &[grouped, ones, zeros], vec![epsilon], None);
                 let whole = self.reshape(normed, &[&[channels], pixels.as_slice()].concat(), None);
@@ -98,14 +98,14 @@ impl Translator<'_> {
     pub(super) fn pool(&mut self, Pool { kind, window }: Pool, x: NodeId, name: Option<String>) -> Result<String> {
         let Window2d { kernel, stride, padding, .. } = window;
         let mut attributes = vec![
-            integers("kernel_shape", &[kernel; 2]),
-            integers("strides", &[stride; 2]),
-            integers("pads", &[padding; 4]),
+            Attribute::integers("kernel_shape", &[kernel; 2]),
+            Attribute::integers("strides", &[stride; 2]),
+            Attribute::integers("pads", &[padding; 4]),
         ];
         let operator = match kind {
             Pooling::Max => "MaxPool",
             Pooling::Average => {
-                attributes.push(integer("count_include_pad", 1));
+                attributes.push(Attribute::integer("count_include_pad", 1));
                 "AveragePool"
             }
         };
@@ -116,33 +116,19 @@ impl Translator<'_> {
     pub(super) fn resize(&mut self, Resize { mode, size }: Resize, x: NodeId, name: Option<String>) -> Result<String> {
         let x = self.value(x)?;
         // The batch's size is known when the model runs.
-        let shape = self.emit("Shape", std::slice::from_ref(&x), vec![integer("end", 2)], None);
+        let shape = self.emit("Shape", std::slice::from_ref(&x), vec![Attribute::integer("end", 2)], None);
         let size = self.constant(format!("resize_{}.size", self.nodes.len()), &size.map(|extent| extent as i64));
-        let sizes = self.emit("Concat", &[shape, size], vec![integer("axis", 0)], None);
+        let sizes = self.emit("Concat", &[shape, size], vec![Attribute::integer("axis", 0)], None);
         let attributes = match mode {
             Interpolation::Nearest => vec![
-                text("mode", "nearest"),
-                text("coordinate_transformation_mode", "asymmetric"),
-                text("nearest_mode", "floor"),
+                Attribute::text("mode", "nearest"),
+                Attribute::text("coordinate_transformation_mode", "asymmetric"),
+                Attribute::text("nearest_mode", "floor"),
             ],
             Interpolation::Bilinear => {
-                vec![text("mode", "linear"), text("coordinate_transformation_mode", "half_pixel")]
+                vec![Attribute::text("mode", "linear"), Attribute::text("coordinate_transformation_mode", "half_pixel")]
             }
         };
         Ok(self.emit("Resize", &[x, String::new(), String::new(), sizes], attributes, name))
     }
-}
-
-fn integers(name: &str, values: &[usize]) -> Attribute {
-    let ints = values.iter().map(|&value| value as i64).collect();
-    Attribute { name: Some(name.to_owned()), ints, kind: Some(7), ..Attribute::default() }
-}
-
-fn real(name: &str, value: f32) -> Attribute {
-    Attribute { name: Some(name.to_owned()), f: Some(value), kind: Some(1), ..Attribute::default() }
-}
-
-fn text(name: &str, value: &str) -> Attribute {
-    let s = Some(value.as_bytes().to_vec());
-    Attribute { name: Some(name.to_owned()), s, kind: Some(3), ..Attribute::default() }
 }

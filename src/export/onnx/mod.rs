@@ -174,10 +174,16 @@ impl<'a> Translator<'a> {
 
     fn parameter(&mut self, index: usize) -> String {
         let Tensor { name, shape, .. } = &self.parameters[index];
-        let dims = shape.iter().map(|&size| size as i64).collect();
-        let raw_data = Some(self.parameters[index].bytes());
-        self.initializers.push(TensorProto { dims, data_type: Some(FLOAT), name: Some(name.clone()), raw_data });
-        name.clone()
+        let (name, dims) = (name.clone(), shape.iter().map(|&size| size as i64).collect());
+        let bytes = self.parameters[index].bytes();
+        self.initializer(name, dims, FLOAT, bytes)
+    }
+
+    /// Adds a value that is in the file, and returns its name.
+    fn initializer(&mut self, name: String, dims: Vec<i64>, data_type: i32, bytes: Vec<u8>) -> String {
+        let (data_type, raw_data) = (Some(data_type), Some(bytes));
+        self.initializers.push(TensorProto { dims, data_type, name: Some(name.clone()), raw_data });
+        name
     }
 
     fn op(&mut self, op: &Op, inputs: &[NodeId], name: Option<String>) -> Result<String> {
@@ -238,18 +244,16 @@ impl<'a> Translator<'a> {
         let inputs = inputs.iter().map(|&input| self.value(input)).collect::<Result<Vec<_>>>()?;
         let attributes = match transpose {
             Transpose::Neither => Vec::new(),
-            Transpose::A => vec![integer("transA", 1)],
-            Transpose::B => vec![integer("transB", 1)],
+            Transpose::A => vec![Attribute::integer("transA", 1)],
+            Transpose::B => vec![Attribute::integer("transB", 1)],
         };
         Ok(self.emit("Gemm", &inputs, attributes, name))
     }
 
     /// Integers that a node reads.
     fn constant(&mut self, name: String, values: &[i64]) -> String {
-        let raw_data = Some(values.iter().flat_map(|value| value.to_le_bytes()).collect());
-        let dims = vec![values.len() as i64];
-        self.initializers.push(TensorProto { dims, data_type: Some(INT64), name: Some(name.clone()), raw_data });
-        name
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.initializer(name, vec![values.len() as i64], INT64, bytes)
     }
 
     /// The activation of a value; that value itself where it is the identity.
@@ -262,7 +266,7 @@ impl<'a> Translator<'a> {
             }
             // `x (1 + erf(x / sqrt 2)) / 2`: an operator of its own only from opset 20 on.
             Activation::Gelu => {
-                let [root, one, half] = [std::f32::consts::SQRT_2, 1.0, 0.5].map(|value| self.scalar(value));
+                let [root, one, half] = [std::f32::consts::SQRT_2, 1.0, 0.5].map(|value| self.reals(&[], &[value]));
                 let scaled = self.emit("Div", &[x.clone(), root], Vec::new(), None);
                 let erf = self.emit("Erf", &[scaled], Vec::new(), None);
                 let sum = self.emit("Add", &[erf, one], Vec::new(), None);
@@ -271,10 +275,7 @@ impl<'a> Translator<'a> {
             }
             Activation::Relu => ("Relu", Vec::new()),
             Activation::LeakyRelu => {
-                let alpha = Activation::LeakyRelu.slope(-1.0_f32);
-                let alpha =
-                    Attribute { name: Some("alpha".to_owned()), f: Some(alpha), kind: Some(1), ..Attribute::default() };
-                ("LeakyRelu", vec![alpha])
+                ("LeakyRelu", vec![Attribute::real("alpha", Activation::LeakyRelu.slope(-1.0_f32))])
             }
             Activation::Tanh => ("Tanh", Vec::new()),
             Activation::Sigmoid => ("Sigmoid", Vec::new()),
@@ -283,26 +284,11 @@ impl<'a> Translator<'a> {
         self.emit(operator, &[x], attributes, name)
     }
 
-    /// The name of a constant vector.
-    fn reals(&mut self, values: &[f32]) -> String {
+    /// Real numbers that a node reads; without extents there is one.
+    fn reals(&mut self, dims: &[usize], values: &[f32]) -> String {
         let name = format!("constant_{}", self.initializers.len());
-        let raw_data = Some(values.iter().flat_map(|value| value.to_le_bytes()).collect());
-        let dims = vec![values.len() as i64];
-        self.initializers.push(TensorProto { dims, data_type: Some(FLOAT), name: Some(name.clone()), raw_data });
-        name
-    }
-
-    /// The name of a constant without axes.
-    fn scalar(&mut self, value: f32) -> String {
-        let name = format!("constant_{}", self.initializers.len());
-        let raw_data = Some(value.to_le_bytes().to_vec());
-        self.initializers.push(TensorProto {
-            dims: Vec::new(),
-            data_type: Some(FLOAT),
-            name: Some(name.clone()),
-            raw_data,
-        });
-        name
+        let dims = dims.iter().map(|&extent| extent as i64).collect();
+        self.initializer(name, dims, FLOAT, values.iter().flat_map(|value| value.to_le_bytes()).collect())
     }
 
     fn slice(&mut self, slice: Narrow, x: NodeId, name: Option<String>) -> Result<String> {
@@ -327,8 +313,4 @@ impl<'a> Translator<'a> {
         });
         value
     }
-}
-
-fn integer(name: &str, value: i64) -> Attribute {
-    Attribute { name: Some(name.to_owned()), i: Some(value), kind: Some(2), ..Attribute::default() }
 }

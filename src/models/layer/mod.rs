@@ -28,16 +28,16 @@ pub enum Layer {
     Activation(Activation),
     /// `group-norm N` (so many groups), `layer-norm` (one group) or `batch-norm`: `nn.GroupNorm`, `nn.BatchNorm2d`. A dense layer
     /// or a convolution directly before one has no bias, which the normalisation would take away.
-    Norm(Norm),
+    Norm(Normalisation),
     /// `max-pool N` or `avg-pool N` `[s] [p]`: `nn.MaxPool2d`, `nn.AvgPool2d` of a kernel of this side, by default moved by its
     /// side.
     Pool(Pooling, Window2d),
     /// `upsample nearest N` or `upsample bilinear N`, to so many times the size or to `HxW`: `nn.Upsample`.
-    Upsample(Interpolation, Size),
+    Upsample(Interpolation, UpsampledSize),
     /// `res N [ACTIVATION] [NORM]`: a residual block to so many channels (He et al. 2016): convolution, normalisation, activation,
     /// convolution, normalisation, 3x3 both; the input is added, through a convolution of 1x1 where channels differ; and an
     /// activation.
-    Res(usize, Activation, Option<Norm>),
+    Res(usize, Activation, Option<Normalisation>),
     /// `flatten`: images become vectors.
     Flatten,
     /// `unflatten N HxW`: vectors become images of so many channels and this size.
@@ -46,7 +46,7 @@ pub enum Layer {
 
 /// A normalisation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Norm {
+pub enum Normalisation {
     /// Over so many groups of channels of an image.
     Group(usize),
     /// Over all images of a batch, a channel at a time.
@@ -55,7 +55,7 @@ pub enum Norm {
 
 /// The size of an image's larger version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Size {
+pub enum UpsampledSize {
     /// So many times its height and width.
     Times(usize),
     /// Height and width.
@@ -119,8 +119,8 @@ impl Layer {
             }
             (Layer::Upsample(_, size), &[height, width, channels]) => {
                 let size = match size {
-                    Size::Times(times) => [height * times, width * times],
-                    Size::To(size) => size,
+                    UpsampledSize::Times(times) => [height * times, width * times],
+                    UpsampledSize::To(size) => size,
                 };
                 Ok(Shape::of([size[0], size[1], channels]))
             }
@@ -154,11 +154,11 @@ impl Layer {
     }
 }
 
-impl Norm {
+impl Normalisation {
     /// Whether it can be of so many channels.
     fn suits(self, channels: usize) -> Result<(), String> {
         match self {
-            Norm::Group(groups) if !channels.is_multiple_of(groups) => {
+            Normalisation::Group(groups) if !channels.is_multiple_of(groups) => {
                 Err(format!("{groups} groups do not divide its {channels} channels"))
             }
             _ => Ok(()),

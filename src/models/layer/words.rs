@@ -3,26 +3,26 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{LARGEST, Layer, Norm, Size};
+use super::{LARGEST, Layer, Normalisation, UpsampledSize};
 use crate::ops::{Activation, Interpolation, Pooling, Window2d};
 
-impl Norm {
-    fn read(words: &[&str]) -> Option<Norm> {
+impl Normalisation {
+    fn read(words: &[&str]) -> Option<Normalisation> {
         match words {
-            ["batch-norm"] => Some(Norm::Batch),
-            ["layer-norm"] => Some(Norm::Group(1)),
-            ["group-norm", groups] => number(&[groups], Layer::MOST_CHANNELS).map(Norm::Group),
+            ["batch-norm"] => Some(Normalisation::Batch),
+            ["layer-norm"] => Some(Normalisation::Group(1)),
+            ["group-norm", groups] => number(&[groups], Layer::MOST_CHANNELS).map(Normalisation::Group),
             _ => None,
         }
     }
 }
 
-impl fmt::Display for Norm {
+impl fmt::Display for Normalisation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Norm::Group(1) => f.write_str("layer-norm"),
-            Norm::Group(groups) => write!(f, "group-norm {groups}"),
-            Norm::Batch => f.write_str("batch-norm"),
+            Normalisation::Group(1) => f.write_str("layer-norm"),
+            Normalisation::Group(groups) => write!(f, "group-norm {groups}"),
+            Normalisation::Batch => f.write_str("batch-norm"),
         }
     }
 }
@@ -59,7 +59,7 @@ impl FromStr for Layer {
             .map(|(channels, size)| Layer::Unflatten(channels, size))
             .ok_or_else(|| wrong("unflatten N HxW"))?,
             "group-norm" | "layer-norm" | "batch-norm" => {
-                let norm = Norm::read(&[&[kind], words.as_slice()].concat());
+                let norm = Normalisation::read(&[&[kind], words.as_slice()].concat());
                 norm.map(Layer::Norm).ok_or_else(|| wrong("group-norm N, layer-norm or batch-norm"))?
             }
             "max-pool" | "avg-pool" => {
@@ -148,8 +148,8 @@ fn read_upsample(words: &[&str]) -> Option<Layer> {
         _ => return None,
     };
     let size = match size.contains('x') {
-        true => Size::To(read_size(size)?),
-        false => Size::Times(number(&[size], Layer::LARGEST_WINDOW)?),
+        true => UpsampledSize::To(read_size(size)?),
+        false => UpsampledSize::Times(number(&[size], Layer::LARGEST_WINDOW)?),
     };
     Some(Layer::Upsample(mode, size))
 }
@@ -160,7 +160,7 @@ fn read_res(words: &[&str]) -> Option<Layer> {
         Some(activation) => (activation, &words[1..]),
         None => (Activation::Relu, words),
     };
-    let norm = if words.is_empty() { None } else { Some(Norm::read(words)?) };
+    let norm = if words.is_empty() { None } else { Some(Normalisation::read(words)?) };
     Some(Layer::Res(number(&[channels], Layer::MOST_CHANNELS)?, activation, norm))
 }
 
@@ -197,8 +197,8 @@ impl fmt::Display for Layer {
             Layer::Upsample(mode, size) => {
                 let mode = if mode == Interpolation::Nearest { "nearest" } else { "bilinear" };
                 match size {
-                    Size::Times(times) => write!(f, "upsample {mode} {times}"),
-                    Size::To([height, width]) => write!(f, "upsample {mode} {height}x{width}"),
+                    UpsampledSize::Times(times) => write!(f, "upsample {mode} {times}"),
+                    UpsampledSize::To([height, width]) => write!(f, "upsample {mode} {height}x{width}"),
                 }
             }
             Layer::Res(channels, activation, norm) => {

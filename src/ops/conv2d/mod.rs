@@ -69,14 +69,6 @@ impl ConvTranspose2d {
     }
 }
 
-/// `[batch, height, width, channels]`.
-fn images(name: &str, what: &str, x: Shape) -> Result<[usize; 4]> {
-    match *x.extents() {
-        [batch, height, width, channels] => Ok([batch, height, width, channels]),
-        _ => graph_error(format!("{name}: {what} is {x}: it must be images [batch, height, width, channels]")),
-    }
-}
-
 /// Checks weights for maps of so many channels; the channels of an image.
 fn image_channels(name: &str, w: Shape, kernel: usize, channels: usize) -> Result<usize> {
     match *w.extents() {
@@ -130,6 +122,18 @@ impl ConvTranspose2d {
     }
 }
 
+/// The value's shape, where that of the sums is `output`, or why the epilogue or its inputs do not fit.
+fn shape(name: &str, epilogue: Epilogue, output: Shape, more: &[Shape]) -> Result<Shape> {
+    match epilogue {
+        Epilogue::Store | Epilogue::BiasActivation(_) | Epilogue::ActivationGradient(_) => {
+            epilogue.shape(name, output, more)
+        }
+        Epilogue::Likelihood { .. } | Epilogue::Posterior { .. } => {
+            graph_error(format!("{name}: {epilogue:?} is an epilogue of a matmul alone"))
+        }
+    }
+}
+
 /// What an epilogue does to sums of one pixel, from channel `col` on.
 #[inline(always)]
 fn finish<T: Real>(epilogue: Epilogue, more: &[View<'_, T>], pixel: usize, col: usize, sums: &mut [T]) {
@@ -145,13 +149,13 @@ impl Operation for Conv2d {
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [x, w] = arity(Self::NAME, &inputs[..inputs.len().min(2)])?;
-        let [batch, _, _, channels] = images(Self::NAME, "x", x)?;
+        let [batch, _, _, channels] = images_of(Self::NAME, "x", x)?;
         let [rows, cols] = self.window.over(Self::NAME, x)?;
         let out = w.extents()[0];
         if image_channels(Self::NAME, w, self.window.kernel, out)? != channels {
             return graph_error(format!("conv2d: x is {x}, weights are {w}: their last extents must be equal"));
         }
-        self.epilogue.shape(Self::NAME, Shape::of([batch, rows, cols, out]), &inputs[2..])
+        self::shape(Self::NAME, self.epilogue, Shape::of([batch, rows, cols, out]), &inputs[2..])
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
@@ -184,7 +188,7 @@ impl Operation for Conv2d {
             return back.none("fused conv2d", "fusion comes after differentiation");
         }
         let (x, w, d) = (back.inputs[0], back.inputs[1], back.d_output);
-        let [_, height, width, _] = images(Self::NAME, "x", back.shape(x))?;
+        let [_, height, width, _] = images_of(Self::NAME, "x", back.shape(x))?;
         let (window, size) = (self.window, [height, width]);
         let d_x = if back.wanted[0] { Some(back.apply(ConvTranspose2d::new(window, size), &[d, w])?) } else { None };
         let d_w = if back.wanted[1] { Some(back.apply(Conv2dWeightGradient { window }, &[d, x])?) } else { None };
@@ -227,7 +231,7 @@ impl Operation for ConvTranspose2d {
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [y, w] = arity(Self::NAME, &inputs[..inputs.len().min(2)])?;
-        let [batch, rows, cols, out] = images(Self::NAME, "y", y)?;
+        let [batch, rows, cols, out] = images_of(Self::NAME, "y", y)?;
         let channels = image_channels(Self::NAME, w, self.window.kernel, out)?;
         let [height, width] = self.size;
         let x = Shape::of([batch, height, width, channels]);
@@ -238,7 +242,7 @@ impl Operation for ConvTranspose2d {
                  must be y's rows and columns"
             ));
         }
-        self.epilogue.shape(Self::NAME, x, &inputs[2..])
+        self::shape(Self::NAME, self.epilogue, x, &inputs[2..])
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
@@ -339,7 +343,7 @@ impl Operation for Conv2dWeightGradient {
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [y, x] = arity(Self::NAME, inputs)?;
-        let ([batch, rows, cols, out], [images, _, _, inner]) = (images(Self::NAME, "y", y)?, images(Self::NAME, "x", x)?);
+        let ([batch, rows, cols, out], [images, _, _, inner]) = (images_of(Self::NAME, "y", y)?, images_of(Self::NAME, "x", x)?);
         let positions = self.window.over(Self::NAME, x)?;
         if [images, positions[0], positions[1]] != [batch, rows, cols] {
             return graph_error(format!(
@@ -362,7 +366,7 @@ impl Operation for Conv2dWeightGradient {
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
         let (y, x, d, window) = (back.inputs[0], back.inputs[1], back.d_output, self.window);
-        let [_, height, width, _] = images(Self::NAME, "x", back.shape(x))?;
+        let [_, height, width, _] = images_of(Self::NAME, "x", back.shape(x))?;
         let d_y = if back.wanted[0] { Some(back.apply(Conv2d::new(window), &[x, d])?) } else { None };
         let transpose = ConvTranspose2d::new(window, [height, width]);
         let d_x = if back.wanted[1] { Some(back.apply(transpose, &[y, d])?) } else { None };

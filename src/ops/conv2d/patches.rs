@@ -1,7 +1,6 @@
 //! Patches: a convolution's operands as rows of a matrix that is never stored, for the CPU.
 
 use super::*;
-use crate::compute::lane_dot;
 
 /// The matrix whose row `(n, y, x)` is the patch of image n at position `(y, x)`, in the order `(ty, tx, channel)` of taps. Tap
 /// `(ty, tx)` of a position reads pixel `(y step + taps_y[ty], x step + taps_x[tx])`, or 0 beside the image.
@@ -67,12 +66,12 @@ impl<T: Real> Patches<'_, T> {
     }
 
     /// Row `row` times the columns of `weights` `[n, cols]`, for so few columns that a vector would be mostly empty: sums run
-    /// along k, in the order of [`lane_dot`].
+    /// along k, in the order of [`lane_sum_pairs`].
     #[inline(always)]
     pub(super) fn times_few(&self, row: usize, weights: &[T], patch: &mut [T], sums: &mut [T]) {
         self.fill(row, 0, patch);
         for (sum, weights) in sums.iter_mut().zip(weights.chunks_exact(patch.len())) {
-            *sum = lane_dot(patch, weights);
+            *sum = lane_sum_pairs(patch, weights, #[inline(always)] |a, b| a * b);
         }
     }
 }
