@@ -357,3 +357,41 @@ fn corruption_reaches_the_encoder_and_not_the_target() {
         "nothing is corrupted in evaluation"
     );
 }
+
+#[test]
+fn running_statistics_move_in_the_phase_of_their_network_alone_and_evaluation_reads_them() {
+    let data = reals();
+    let (_, config) = models().into_iter().find(|(name, _)| *name == "gan norm").unwrap();
+    let model = Model::new(config).unwrap();
+    let start = model.layout().initial(5);
+    let states: Vec<_> = model.layout().parameters().iter().filter(|parameter| !parameter.trained).collect();
+    let of = |network: &str| states.iter().filter(|state| state.name.starts_with(network)).count();
+    assert!(of("generator") == 2 && of("discriminator") == 2, "{states:?}");
+    for (phase, own) in ["discriminator", "generator"].into_iter().enumerate() {
+        let mut session = session(&model, &data);
+        session.write_arena(PARAMETERS, &start).unwrap();
+        let graph = &model.gradients(&batches()).unwrap()[phase].graph;
+        let program = session.load(compile(graph, Options::default()).unwrap()).unwrap();
+        session.run(&[program], &[still()]).unwrap();
+        let after = session.read_arena(PARAMETERS).unwrap();
+        for state in &states {
+            let place = state.offset..state.offset + state.shape.len();
+            let moved = after[place.clone()].iter().zip(&start[place]).all(|(after, before)| after != before);
+            let kept = after[state.offset] == start[state.offset];
+            let (name, is_own) = (&state.name, state.name.starts_with(own));
+            assert!(if is_own { moved } else { kept }, "phase {phase}: {name}");
+        }
+    }
+    let evaluated = |arena: &[f32]| {
+        let mut session = session(&model, &data);
+        session.write_arena(PARAMETERS, arena).unwrap();
+        let graph = model.evaluation(&batches()).unwrap();
+        let program = session.load(compile(&graph, Options::default()).unwrap()).unwrap();
+        session.run(&[program], &[still()]).unwrap()[0].to_vec()
+    };
+    for state in states {
+        let mut other = start.clone();
+        other[state.offset..][..state.shape.len()].iter_mut().for_each(|value| *value += 0.5);
+        assert_ne!(evaluated(&other), evaluated(&start), "{}", state.name);
+    }
+}

@@ -4,7 +4,7 @@
 use crate::common::{Tolerance, gpu, scalars};
 use vae_gpu::backend::gpu::GpuOptions;
 use vae_gpu::backend::{Device, ProgramId, cpu::Cpu};
-use vae_gpu::config::TrainConfig;
+use vae_gpu::config::{ConvNorm, TrainConfig};
 use vae_gpu::data::{Dataset, ImageSize, Images, Values};
 use vae_gpu::graph::PARAMETERS;
 use vae_gpu::models::{Batches, Model};
@@ -132,4 +132,50 @@ fn training_stops_when_the_test_loss_no_longer_falls() {
     assert_eq!(losses.iter().position(|loss| *loss == best), Some(losses.len() - 4), "three epochs after the best");
     let kept = Checkpoint::load(&run.checkpoint("best")).unwrap().header.state;
     assert_eq!((kept.epoch, kept.best_test_loss), (losses.len() as u64 - 3, best));
+}
+
+/// A convolutional VAE with batch norm, on 40 made-up images of 8x6 with three channels: a short batch ends each epoch.
+fn normed(epochs: u64) -> (TrainConfig, Dataset) {
+    let config = TrainConfig { conv: vec![4], norm: ConvNorm::Batch, hidden: None, ..config(epochs) };
+    (config, Dataset::noise(ImageSize { height: 8, width: 6, channels: 3 }, 40))
+}
+
+#[test]
+fn a_resumed_run_with_batch_norm_ends_in_the_bytes_of_one_that_was_not() {
+    let (config, data) = normed(2);
+    let trained = |from: Option<&Checkpoint>, epochs: usize| {
+        let mut trainer = Trainer::new(&config, &data, &Cpu::<f32>::new(), Options::default(), from).unwrap();
+        (0..epochs).for_each(|_| drop(trainer.run_epoch(&mut ()).unwrap().unwrap()));
+        trainer.checkpoint().unwrap()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("half.safetensors");
+    trained(None, 1).save(&file).unwrap();
+    let resumed = trained(Some(&Checkpoint::load(&file).unwrap()), 1);
+    assert_eq!(resumed.to_bytes().unwrap(), trained(None, 2).to_bytes().unwrap());
+    let model = Model::new(config.architecture([8, 6, 3]).unwrap()).unwrap();
+    for state in model.layout().parameters().iter().filter(|parameter| !parameter.trained) {
+        let start = if state.name.ends_with("mean") { 0.0 } else { 1.0 };
+        let values = &resumed.parameters[state.offset..][..state.shape.len()];
+        assert!(values.iter().all(|&value| value != start), "{} has not moved: {values:?}", state.name);
+    }
+}
+
+#[test]
+fn an_output_bias_begins_at_the_mean_of_its_channel() {
+    let (config, data) = normed(1);
+    // There is no checkpoint before the first epoch; at this rate it moves nothing that tells.
+    let config = TrainConfig { bias_from_mean: true, lr: 1e-12, ..config };
+    let mut trainer = Trainer::new(&config, &data, &Cpu::<f32>::new(), Options::default(), None).unwrap();
+    trainer.run_epoch(&mut ()).unwrap().unwrap();
+    let begun = trainer.checkpoint().unwrap();
+    let bias = trainer.model().layout().get(trainer.model().output_bias());
+    let got: Vec<f64> = begun.parameters[bias.offset..][..3].iter().map(|&value| f64::from(value)).collect();
+    let values = data.train.shown(0..40, config.binarise).unwrap();
+    let wanted = [0, 1, 2].map(|channel| {
+        let of_channel: Vec<f64> = values.iter().skip(channel).step_by(3).map(|&value| f64::from(value)).collect();
+        let mean = of_channel.iter().sum::<f64>() / of_channel.len() as f64;
+        (mean / (1.0 - mean)).ln()
+    });
+    Tolerance { relative: 1e-5, absolute: 1e-6 }.check("bias", &got, &wanted);
 }
