@@ -107,13 +107,18 @@ impl<'a, T> Window<'a, T> {
         (Window { cols, ..self }, Window { start, cols: self.cols - cols, ..self })
     }
 
-    /// The window's elements of one of its rows.
+    /// Calls `f` for each of `count` rows from this one on, with how far its elements lie from the first of the matrix's row 0 in the
+    /// window's columns, and these elements.
     #[inline(always)]
-    pub(crate) fn row(&mut self, row: usize) -> &mut [T] {
-        assert!(row < self.rows, "a row lies within the window");
-        // SAFETY: these elements are the window's own, and borrowed as it is.
-        let at = self.strides.offset(self.strides.at(self.first + row));
-        unsafe { std::slice::from_raw_parts_mut(self.start.add(at), self.cols) }
+    pub(crate) fn each_row(&mut self, row: usize, count: usize, mut f: impl FnMut(usize, &mut [T])) {
+        assert!(row + count <= self.rows, "rows lie within the window");
+        let mut at = self.strides.at(self.first + row);
+        for _ in 0..count {
+            let offset = self.strides.offset(at);
+            at = self.strides.next(at);
+            // SAFETY: these elements are the window's own, and borrowed as it is.
+            f(offset, unsafe { std::slice::from_raw_parts_mut(self.start.add(offset), self.cols) });
+        }
     }
 
     /// So many rows from this one on, each from this column on.
@@ -192,7 +197,7 @@ mod tests {
         let (bottom, none) = bottom.split_columns(5);
         assert_eq!((nothing.rows, none.cols), (0, 0));
         for (mark, mut window) in [(1, left), (2, right), (3, bottom)] {
-            (0..window.rows).for_each(|row| window.row(row).fill(mark));
+            window.each_row(0, window.rows, |_, values| values.fill(mark));
         }
         assert_eq!(matrix[..15], [1, 1, 2, 2, 2].repeat(3));
         assert_eq!(matrix[15..], [3; 20]);
@@ -203,7 +208,13 @@ mod tests {
         // Every second pixel of every second line of two images of 3 x 4 pixels, two channels each.
         let (mut memory, strides) = ([0; 48], RowStrides { counts: [2, 2], strides: [24, 16, 4] });
         let (mut top, mut bottom) = Window::spread(&mut memory, 8, 2, strides).split_rows(3);
-        (0..3).for_each(|row| top.row(row).fill(1 + row));
+        let (mut row, mut offsets) = (0, Vec::new());
+        top.each_row(0, 3, |offset, values| {
+            row += 1;
+            values.fill(row);
+            offsets.push(offset);
+        });
+        assert_eq!(offsets, [0, 4, 16]);
         bottom.corner::<5>(0, 1).into_iter().enumerate().for_each(|(row, values)| values.fill(4 + row));
         let wanted = [(0, 1), (1, 1), (4, 2), (5, 2), (16, 3), (17, 3), (21, 4), (25, 5), (29, 6), (41, 7), (45, 8)];
         for (at, value) in memory.into_iter().enumerate() {

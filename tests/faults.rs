@@ -238,7 +238,7 @@ const IN_STEPS: [(&str, Fusion, Fault); 6] = [
         edit(kernel, "gemm/epilogue_likelihood.wgsl", "row < step.rows", "row <= step.rows");
     }),
     ("a bias's gradient in its neighbour's place", Fusion::All, |kernel| {
-        edit(kernel, "reduce/sum_rows.wgsl", "y[col]", "y[col ^ 1u]");
+        edit(kernel, "reduce/sum_rows.wgsl", "COLS + col] =", "COLS + (col ^ 1u)] =");
     }),
 ];
 

@@ -12,8 +12,11 @@ pub(crate) use crate::unchecked::RowStrides;
 pub(crate) use aligned::{AlignedVec, scratch};
 pub(crate) use elementary::{exp, ln_1p_unit, normal_cdf, tanh};
 pub(crate) use gemm::{
-    COLS_PER_SECONDARY, Computed, Matrix, gemm, gemm_long_k, gemm_spread, gemm_with_epilogue, gemm_with_secondary,
+    COLS_PER_SECONDARY, Computed, Matrix, Operand, Runs, gemm, gemm_long_k, gemm_spread, gemm_with_epilogue,
+    gemm_with_secondary,
 };
 pub(crate) use parallel::{keep_spinning, parallel_for};
-pub(crate) use rows::{lane_sum, lane_sum_map, lane_sum_pairs, parallel_heavy_rows, parallel_row_sums, parallel_rows};
+pub(crate) use rows::{
+    Dots, lane_sum, lane_sum_map, lane_sum_pairs, parallel_heavy_rows, parallel_row_sums, parallel_rows,
+};
 pub(crate) use simd::{Lanes, vectorised};

@@ -79,6 +79,56 @@ pub(crate) fn lane_sum_pairs<T: Lanes>(x: &[T], y: &[T], f: impl Fn(T, T) -> T) 
     ((a + b) + (c + d)) + ((e + f) + (g + h))
 }
 
+/// `N` sums of products of one row with others, in eight lanes each, over rows one after another.
+#[derive(Clone, Copy)]
+pub(crate) struct Dots<T, const N: usize>([[T; 8]; N]);
+
+impl<T: Lanes, const N: usize> Dots<T, N> {
+    #[inline(always)]
+    pub(crate) fn zero() -> Dots<T, N> {
+        Dots([[T::zero(); 8]; N])
+    }
+
+    /// Adds `x_i y_ni` to lane `i % 8` of the n-th sum, for rows of one length.
+    #[inline(always)]
+    pub(crate) fn add(&mut self, x: &[T], y: [&[T]; N]) {
+        let (x_chunks, x_rest) = x.as_chunks::<8>();
+        let mut chunks = [&[] as &[[T; 8]]; N];
+        for (chunks, y) in chunks.iter_mut().zip(y) {
+            *chunks = &y.as_chunks().0[..x_chunks.len()];
+        }
+        let mut sums = self.0;
+        for (at, x) in x_chunks.iter().enumerate() {
+            for (sum, y) in sums.iter_mut().zip(chunks) {
+                for lane in 0..8 {
+                    sum[lane] = sum[lane] + x[lane] * y[at][lane];
+                }
+            }
+        }
+        self.0 = sums;
+        if !x_rest.is_empty() {
+            for (sum, y) in self.0.iter_mut().zip(y) {
+                add_rest(sum, x_rest, &y[x.len() - x_rest.len()..]);
+            }
+        }
+    }
+
+    /// The sums, in the tree of [`lane_sum`].
+    #[inline(always)]
+    pub(crate) fn totals(self) -> [T; N] {
+        // A black box: the compiler would keep lanes apart instead of in vectors.
+        std::hint::black_box(self.0).map(|[a, b, c, d, e, f, g, h]| ((a + b) + (c + d)) + ((e + f) + (g + h)))
+    }
+}
+
+/// [`Dots::add`] of less than eight; not inlined, for the same reason.
+#[inline(never)]
+fn add_rest<T: Lanes>(lanes: &mut [T; 8], x: &[T], y: &[T]) {
+    for (lane, (&x, &y)) in lanes.iter_mut().zip(x.iter().zip(y)) {
+        *lane = *lane + x * y;
+    }
+}
+
 /// `sum_i s_i` where `(s_i, y_i) = f(y_i, x_i)`, in the order of [`lane_sum`]: what is summed, and what y becomes.
 #[inline(always)]
 pub(crate) fn lane_sum_map<T: Lanes>(y: &mut [T], x: &[T], f: impl Fn(T, T) -> (T, T)) -> T {

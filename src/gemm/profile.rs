@@ -36,7 +36,7 @@ const SOFTWARE_WORKGROUPS: usize = 16;
 
 impl DeviceProfile {
     /// Workgroups that occupy the device.
-    pub(super) fn workgroups_wanted(&self) -> usize {
+    pub(crate) fn workgroups_wanted(&self) -> usize {
         if self.software { SOFTWARE_WORKGROUPS } else { FULL_OCCUPANCY_WORKGROUPS }
     }
 

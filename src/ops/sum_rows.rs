@@ -7,8 +7,14 @@ use crate::compute::scratch;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SumRows;
 
-/// Rows of a block.
+/// Rows of a block on the CPU.
 const BLOCK: usize = 1024;
+/// Least rows of a part on a GPU, where many rows are shared out among workgroups.
+const PART_MIN_ROWS: usize = 4096;
+/// Most rows of a part, of which each of a workgroup's lines takes an eighth: Mesa's software drivers end loops after 65,535 rounds.
+const PART_MAX_ROWS: usize = 1 << 18;
+/// The binding behind those of input and output.
+const SCRATCH: usize = 3;
 
 /// Sums each of `cols` columns, on several threads where there are many.
 fn sum_columns<T: Real>(x: &[T], cols: usize, sums: &mut [T]) {
@@ -62,11 +68,26 @@ impl Operation for SumRows {
         Ok(vec![Some(back.apply(Matmul::new(Transpose::Neither), &[ones, back.d_output])?)])
     }
 
-    fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        let fragments = vec![fragment!("reduce/sum_rows.wgsl"), fragment!("common/tree.wgsl")];
-        Kernel::new(fragments, Entry::Run, REDUCTION, Grid::Rows(output.cols().div_ceil(MIN_WORKGROUP)))
-            .constant("ROWS", inputs[0].rows())
-            .constant("COLS", output.cols())
+    fn kernel(&self, inputs: &[Shape], output: Shape, profile: &DeviceProfile) -> Kernel {
+        let (rows, cols) = (inputs[0].rows(), output.cols());
+        let blocks = cols.div_ceil(MIN_WORKGROUP);
+        // Sums of parts, from one binding to another.
+        let sums = |rows: usize, part_rows: usize, from: usize, to: usize| {
+            let fragments = vec![fragment!("reduce/sum_rows.wgsl"), fragment!("common/tree.wgsl")];
+            let grid = Grid::Rows(blocks * rows.div_ceil(part_rows));
+            let kernel = Kernel::new(fragments, Entry::Run, REDUCTION, grid).constant("ROWS", rows).constant("COLS", cols);
+            kernel.constant("PART_ROWS", part_rows).binding("SUMMED", from).binding("SUMS", to)
+        };
+        let wanted = profile.workgroups_wanted().div_ceil(blocks).min(rows / PART_MIN_ROWS);
+        match wanted.max(rows.div_ceil(PART_MAX_ROWS)) {
+            0 | 1 => sums(rows, rows, 1, 2),
+            parts => {
+                let part_rows = rows.div_ceil(parts);
+                let parts = rows.div_ceil(part_rows);
+                let then = Box::new(sums(parts, parts, SCRATCH, 2));
+                sums(rows, part_rows, 1, SCRATCH).scratch(Scratch { words: parts * cols, then })
+            }
+        }
     }
 
     fn may_share(&self) -> bool {
@@ -74,7 +95,8 @@ impl Operation for SumRows {
     }
 
     fn cases() -> Vec<Case> {
-        [[1, 1], [64, 63], [128, 784], [131, 65], [2500, 3]]
+        // Many rows are shared out, with the loops of software adapters too short for the last ones'.
+        [[1, 1], [64, 63], [128, 784], [131, 65], [2500, 3], [9000, 17], [600_000, 3]]
             .map(|size| Case::new(SumRows, size[0], &[(size, Fill::Normal)]))
             .to_vec()
     }

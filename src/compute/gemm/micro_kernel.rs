@@ -7,8 +7,9 @@
 
 use pulp::{NullaryFnOnce, Simd};
 
-use super::nonzero::{CHUNK, NonZeroK};
-use super::pack_a::MicroPanel;
+use super::nonzero::NonZeroK;
+use super::operand::RunPanel;
+use super::pack_a::{KMajor, MicroPanel};
 use super::pack_b::PackedB;
 use crate::compute::aligned::CACHE_LINE;
 use crate::compute::simd::Lanes;
@@ -52,8 +53,6 @@ pub(super) struct TileRow<'p, 'w, 'a, T> {
     /// Index of the k-block, and its k.
     pub(super) k_block: usize,
     pub(super) k: usize,
-    /// Non-zero k of A's micro-panel.
-    pub(super) nonzero_a: &'p NonZeroK,
     pub(super) out: &'w mut Window<'a, T>,
     /// First row in `out`, and the column of B that is the first of `out`.
     pub(super) row: usize,
@@ -70,13 +69,13 @@ pub(super) fn tile_row<T: Lanes, S: Simd, const MR: usize, const NV: usize>(
     row: TileRow<'_, '_, '_, T>,
 ) {
     match a {
-        MicroPanel::RowChunks(a) => multiply(&mut MicroKernel::<_, T, S, MR, NV> { simd, a, row }),
-        MicroPanel::KMajor(a) => multiply(&mut MicroKernel::<_, T, S, MR, NV> { simd, a, row }),
+        MicroPanel::Runs(a) => multiply(&mut MicroKernel::<_, T, S, MR, NV> { simd, a: &a, row }),
+        MicroPanel::KMajor(a) => multiply(&mut MicroKernel::<_, T, S, MR, NV> { simd, a: &a, row }),
     }
 }
 
 /// A micro-panel of A and the row of micro-tiles to compute from it.
-struct MicroKernel<'t, 'p, 'w, 'a, A: ?Sized, T: Lanes, S: Simd, const MR: usize, const NV: usize> {
+struct MicroKernel<'t, 'p, 'w, 'a, A, T: Lanes, S: Simd, const MR: usize, const NV: usize> {
     simd: S,
     a: &'t A,
     row: TileRow<'p, 'w, 'a, T>,
@@ -84,36 +83,21 @@ struct MicroKernel<'t, 'p, 'w, 'a, A: ?Sized, T: Lanes, S: Simd, const MR: usize
 
 /// Layout of a micro-panel of A, see [`MicroPanel`], which decides how the loop over k runs.
 trait Layout<T: Lanes, S: Simd, const MR: usize, const NV: usize> {
-    fn sums(&self, simd: S, nonzero: &[u8], panel: &[[T::Vector<S>; NV]]) -> [[T::Vector<S>; NV]; MR];
-}
+    fn sums(&self, simd: S, nonzero_b: &NonZeroK, panel: &[[T::Vector<S>; NV]]) -> [[T::Vector<S>; NV]; MR];
 
-impl<T: Lanes, S: Simd, const MR: usize, const NV: usize> Layout<T, S, MR, NV> for [[[T; CHUNK]; MR]] {
-    #[inline(always)]
-    fn sums(&self, simd: S, _: &[u8], panel: &[[T::Vector<S>; NV]]) -> [[T::Vector<S>; NV]; MR] {
-        let mut sums = [[T::splat(simd, T::zero()); NV]; MR];
-        for (a, b) in self.iter().zip(panel.chunks(CHUNK)) {
-            // A loop over eight k would be unrolled, and then takes more registers than there are.
-            for (p, &b) in b.iter().enumerate() {
-                rank_1_update(
-                    simd,
-                    &mut sums,
-                    #[inline(always)]
-                    |row| a[row][p % CHUNK],
-                    b,
-                );
-            }
-        }
-        sums
+    /// Those of two micro-panels of B, of one vector a row each, where every k is multiplied: elements of A are loaded once for both.
+    fn sums_of_pair(&self, _: S, _: [&[T::Vector<S>]; 2]) -> Option<[[T::Vector<S>; 2]; MR]> {
+        None
     }
 }
 
-impl<T: Lanes, S: Simd, const MR: usize, const NV: usize> Layout<T, S, MR, NV> for [[T; MR]] {
+impl<T: Lanes, S: Simd, const MR: usize, const NV: usize> Layout<T, S, MR, NV> for KMajor<'_, T, MR> {
     #[inline(always)]
-    fn sums(&self, simd: S, nonzero: &[u8], panel: &[[T::Vector<S>; NV]]) -> [[T::Vector<S>; NV]; MR] {
+    fn sums(&self, simd: S, nonzero_b: &NonZeroK, panel: &[[T::Vector<S>; NV]]) -> [[T::Vector<S>; NV]; MR] {
         let mut sums = [[T::splat(simd, T::zero()); NV]; MR];
-        let k = self.len().min(panel.len());
-        let (a, b) = (&self[..k], &panel[..k]);
-        for &p in nonzero {
+        let k = self.values.len().min(panel.len());
+        let (a, b) = (&self.values[..k], &panel[..k]);
+        for &p in nonzero_b.shorter(self.nonzero) {
             let a = &a[usize::from(p)];
             rank_1_update(
                 simd,
@@ -127,12 +111,59 @@ impl<T: Lanes, S: Simd, const MR: usize, const NV: usize> Layout<T, S, MR, NV> f
     }
 }
 
+impl<T: Lanes, S: Simd, const MR: usize, const NV: usize> Layout<T, S, MR, NV> for RunPanel<'_, T, MR> {
+    #[inline(always)]
+    fn sums(&self, simd: S, _: &NonZeroK, panel: &[[T::Vector<S>; NV]]) -> [[T::Vector<S>; NV]; MR] {
+        self.times(simd, panel.iter().copied())
+    }
+
+    #[inline(always)]
+    fn sums_of_pair(&self, simd: S, [left, right]: [&[T::Vector<S>]; 2]) -> Option<[[T::Vector<S>; 2]; MR]> {
+        Some(self.times(
+            simd,
+            left.iter().zip(right).map(
+                #[inline(always)]
+                |(&left, &right)| [left, right],
+            ),
+        ))
+    }
+}
+
+impl<T: Lanes, const MR: usize> RunPanel<'_, T, MR> {
+    /// The sums over all k of a micro-panel of A and rows of B.
+    #[inline(always)]
+    fn times<S: Simd, const NV: usize>(
+        &self,
+        simd: S,
+        mut b: impl ExactSizeIterator<Item = [T::Vector<S>; NV]>,
+    ) -> [[T::Vector<S>; NV]; MR] {
+        let mut sums = [[T::splat(simd, T::zero()); NV]; MR];
+        for rows in self.runs() {
+            let len = rows[0].len();
+            let mut run = [&[] as &[T]; MR];
+            for (run, row) in run.iter_mut().zip(rows) {
+                *run = &row[..len];
+            }
+            for (p, b) in (0..len).zip(&mut b) {
+                rank_1_update(
+                    simd,
+                    &mut sums,
+                    #[inline(always)]
+                    |row| run[row][p],
+                    b,
+                );
+            }
+        }
+        sums
+    }
+}
+
 /// Never inlined: inside its caller the compiler would keep the accumulators in memory.
 #[inline(never)]
 fn multiply<A, T: Lanes, S: Simd, const MR: usize, const NV: usize>(
     tiles: &mut MicroKernel<'_, '_, '_, '_, A, T, S, MR, NV>,
 ) where
-    A: Layout<T, S, MR, NV> + Layout<T, S, MR, 1> + ?Sized,
+    A: Layout<T, S, MR, NV> + Layout<T, S, MR, 1>,
 {
     tiles.simd.vectorize(tiles);
 }
@@ -140,23 +171,34 @@ fn multiply<A, T: Lanes, S: Simd, const MR: usize, const NV: usize>(
 impl<A, T: Lanes, S: Simd, const MR: usize, const NV: usize> NullaryFnOnce
     for &mut MicroKernel<'_, '_, '_, '_, A, T, S, MR, NV>
 where
-    A: Layout<T, S, MR, NV> + Layout<T, S, MR, 1> + ?Sized,
+    A: Layout<T, S, MR, NV> + Layout<T, S, MR, 1>,
 {
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
-        let MicroKernel { simd, a, row: TileRow { b, k_block, k, nonzero_a, ref mut out, row, col, accumulate } } =
-            *self;
-        for at in (0..out.cols).step_by(NV * T::count::<S>()) {
-            let (panel, nonzero_b) = b.panel(k_block, k, col + at);
-            let nonzero = nonzero_b.shorter(nonzero_a);
-            let panel = T::vectors::<S>(panel);
+        let MicroKernel { simd, a, row: TileRow { b, k_block, k, ref mut out, row, col, accumulate } } = *self;
+        let (mut at, width, cols) = (0, NV * T::count::<S>(), out.cols);
+        while at < cols {
             let to = out.corner(row, at);
-            match NV == 1 || panel.len() == k * NV {
-                true => store::<T, S, MR, NV>(simd, a.sums(simd, nonzero, panel.as_chunks().0), to, accumulate),
-                false => store::<T, S, MR, 1>(simd, a.sums(simd, nonzero, panel.as_chunks().0), to, accumulate),
+            let panel = |at: usize| {
+                let (panel, nonzero_b) = b.panel(k_block, k, col + at);
+                (T::vectors::<S>(panel), nonzero_b)
+            };
+            let (first, nonzero_b) = panel(at);
+            if NV == 1
+                && cols - at >= 2 * width
+                && let Some(sums) = Layout::<T, S, MR, NV>::sums_of_pair(a, simd, [first, panel(at + width).0])
+            {
+                store::<T, S, MR, 2>(simd, sums, to, accumulate);
+                at += 2 * width;
+                continue;
             }
+            match NV == 1 || first.len() == k * NV {
+                true => store::<T, S, MR, NV>(simd, a.sums(simd, nonzero_b, first.as_chunks().0), to, accumulate),
+                false => store::<T, S, MR, 1>(simd, a.sums(simd, nonzero_b, first.as_chunks().0), to, accumulate),
+            }
+            at += width;
         }
     }
 }

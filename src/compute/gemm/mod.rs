@@ -28,10 +28,10 @@ use crate::compute::parallel::{join, takes_from_front};
 use crate::compute::simd::{Lanes, dispatch};
 use crate::compute::{parallel_for, parallel_rows, scratch};
 use crate::unchecked::{RowStrides, Window};
-pub(crate) use operand::{Computed, Matrix, Operand};
+pub(crate) use operand::{Computed, Matrix, Operand, Runs};
 
 use micro_kernel::{MicroTile, TILE_1_VECTOR, TILE_2_VECTORS, TileRow, tile_row};
-use pack_a::{PANELS_AT_ONCE, PackedA, pack};
+use pack_a::{MicroPanel, PANELS_AT_ONCE, PackedA, pack_columns, panel_of_rows};
 use pack_b::{PackBuffer, PackedB};
 
 /// Least `m n k` that is computed in parallel: handing work over, twice, costs a microsecond or two.
@@ -44,8 +44,6 @@ const NC: usize = 384;
 const SPLIT_COLS_RATIO: usize = 5;
 /// Largest k of a k-block.
 const KC: usize = 256;
-/// Columns of a block of C from which zeros among computed rows of A are looked for: with fewer it costs more than it saves.
-const SEARCH_MIN_COLS: usize = 48;
 /// Most columns of a row in one call of the epilogue; blocks of C begin at multiples of it, and of MR.
 const EPILOGUE_COLS: usize = 64;
 
@@ -87,6 +85,14 @@ pub(crate) fn gemm_with_epilogue<'a, T: Lanes>(
     );
 }
 
+/// Where a row of C is.
+#[derive(Clone, Copy)]
+struct Place {
+    row: usize,
+    /// Elements between row 0 and this one in memory.
+    offset: usize,
+}
+
 /// [`gemm_with_epilogue`] with a secondary output `[m, ceil(n / 4)]`, an element per [`COLS_PER_SECONDARY`] columns, or empty:
 /// `epilogue` also writes the elements of it that belong to its columns.
 pub(crate) fn gemm_with_secondary<'a, T: Lanes>(
@@ -103,11 +109,20 @@ pub(crate) fn gemm_with_secondary<'a, T: Lanes>(
         "a secondary output has another size"
     );
     let secondary = (!secondary.is_empty()).then(|| Window::new(secondary, n.div_ceil(COLS_PER_SECONDARY)));
-    let parallel = m * n * k >= PARALLEL_MIN;
-    run(k, Window::new(out, n), secondary, a.into(), b.into(), parallel, epilogue);
+    run(
+        k,
+        Window::new(out, n),
+        secondary,
+        a.into(),
+        b.into(),
+        Mode::of([m, n, k]),
+        #[inline(always)]
+        |place: Place, col, values, secondary| epilogue(place.row, col, values, secondary),
+    );
 }
 
-/// [`gemm_with_epilogue`] whose rows lie apart in memory.
+/// [`gemm`] whose rows lie apart in memory, and then `epilogue(at, col, values)` on up to [`EPILOGUE_COLS`] columns of a row at a time:
+/// `values` are those from element `at` of `out`, of column `col`, on.
 pub(crate) fn gemm_spread<'a, T: Lanes>(
     [m, n, k]: [usize; 3],
     (out, strides): (&mut [T], RowStrides),
@@ -116,16 +131,15 @@ pub(crate) fn gemm_spread<'a, T: Lanes>(
     epilogue: impl Fn(usize, usize, &mut [T]) + Sync,
 ) {
     let out = Window::spread(out, m, n, strides);
-    let parallel = m * n * k >= PARALLEL_MIN;
     run(
         k,
         out,
         None,
         a.into(),
         b.into(),
-        parallel,
+        Mode::of([m, n, k]),
         #[inline(always)]
-        |row, col, values, _| epilogue(row, col, values),
+        |place: Place, col, values, _| epilogue(place.offset + col, col, values),
     );
 }
 
@@ -147,8 +161,20 @@ pub(crate) fn gemm_long_k<'a, T: Lanes>(
     scratch(k.div_ceil(part_k) * m * n, |partial| {
         parallel_for(partial.chunks_mut(m * n).enumerate(), |(part, sums)| {
             let from = part * part_k;
-            let (a, b) = (a.from(0, from), b.from(from, 0));
-            run(part_k.min(k - from), Window::new(sums, n), None, a, b, false, |_, _, _, _| {});
+            let end = k.min(from + part_k);
+            // A k-block at a time: its packed B stays in the cache.
+            for at in (from..end).step_by(KC) {
+                let (a, b, out) = (a.from(0, at), b.from(at, 0), Window::new(&mut *sums, n));
+                run(
+                    KC.min(end - at),
+                    out,
+                    None,
+                    a,
+                    b,
+                    Mode { parallel: false, accumulate: at > from },
+                    |_, _, _, _| {},
+                );
+            }
         });
         parallel_rows(
             out,
@@ -167,6 +193,22 @@ pub(crate) fn gemm_long_k<'a, T: Lanes>(
     });
 }
 
+/// How C is computed.
+#[derive(Clone, Copy)]
+struct Mode {
+    /// On several threads.
+    parallel: bool,
+    /// Added to what C holds.
+    accumulate: bool,
+}
+
+impl Mode {
+    /// Of a product of its own.
+    fn of([m, n, k]: [usize; 3]) -> Mode {
+        Mode { parallel: m * n * k >= PARALLEL_MIN, accumulate: false }
+    }
+}
+
 /// Packs B and computes all of C.
 fn run<T: Lanes>(
     k: usize,
@@ -174,8 +216,8 @@ fn run<T: Lanes>(
     secondary: Option<Window<'_, T>>,
     a: Operand<'_, T>,
     b: Operand<'_, T>,
-    parallel: bool,
-    epilogue: impl Fn(usize, usize, &mut [T], &mut [T]) + Sync,
+    mode: Mode,
+    epilogue: impl Fn(Place, usize, &mut [T], &mut [T]) + Sync,
 ) {
     thread_local! {
         static PACKED: Cell<PackBuffer> = Cell::default();
@@ -184,9 +226,9 @@ fn run<T: Lanes>(
     assert!(a.holds(out.rows, k) && b.holds(k, n), "gemm reaches past its operands");
     // Taken out while in use: a thread that waits for others may begin another GEMM.
     let mut buffer = PACKED.take();
-    let b = PackedB::pack(b, k, n, &mut buffer, parallel);
-    let whole = Block { at: (0, 0), out, secondary, a, b, epilogue: &epilogue };
-    match parallel {
+    let b = PackedB::pack(b, k, n, &mut buffer, mode.parallel);
+    let whole = Block { at: (0, 0), out, secondary, a, b, accumulate: mode.accumulate, epilogue: &epilogue };
+    match mode.parallel {
         true => whole.run_parallel(rayon::current_num_threads()),
         false => whole.run(),
     }
@@ -203,10 +245,12 @@ struct Block<'a, T, F> {
     /// The whole operands.
     a: Operand<'a, T>,
     b: PackedB<'a, T>,
+    /// Whether the first k-block is added to what `out` holds.
+    accumulate: bool,
     epilogue: &'a F,
 }
 
-impl<T: Lanes, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> Block<'_, T, F> {
+impl<T: Lanes, F: Fn(Place, usize, &mut [T], &mut [T]) + Sync> Block<'_, T, F> {
     /// Halves a block that is too large, or is to give several `tasks`, and runs both halves in parallel, the one at [its
     /// end](takes_from_front) on this thread. Rows are split before columns: halves side by side would both pack the same A.
     fn run_parallel(self, tasks: usize) {
@@ -223,7 +267,7 @@ impl<T: Lanes, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> Block<'_, T, F> {
 
     /// Two halves, by columns or by rows.
     fn split(self, by_columns: bool) -> (Self, Self) {
-        let Block { at: (row, col), out, secondary, a, b, epilogue } = self;
+        let Block { at: (row, col), out, secondary, a, b, accumulate, epilogue } = self;
         let (length, edge) = if by_columns { (out.cols, EPILOGUE_COLS) } else { (out.rows, b.tile.rows) };
         let half = (length + edge) / (2 * edge) * edge; // the nearest to its middle
         let ((out, other), secondaries, at) = match by_columns {
@@ -236,8 +280,8 @@ impl<T: Lanes, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> Block<'_, T, F> {
             false => (out.split_rows(half), secondary.map(|secondary| secondary.split_rows(half)), (row + half, col)),
         };
         let (secondary, other_secondary) = secondaries.unzip();
-        let other = Block { at, out: other, secondary: other_secondary, a, b, epilogue };
-        (Block { at: (row, col), out, secondary, a, b, epilogue }, other)
+        let other = Block { at, out: other, secondary: other_secondary, a, b, accumulate, epilogue };
+        (Block { at: (row, col), out, secondary, a, b, accumulate, epilogue }, other)
     }
 
     fn run(self) {
@@ -254,7 +298,7 @@ struct RunBlock<'s, 'a, T, F> {
     scratch: &'s mut [PackedA; PANELS_AT_ONCE],
 }
 
-impl<T: Lanes, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> WithSimd for RunBlock<'_, '_, T, F> {
+impl<T: Lanes, F: Fn(Place, usize, &mut [T], &mut [T]) + Sync> WithSimd for RunBlock<'_, '_, T, F> {
     type Output = ();
 
     #[inline(always)]
@@ -268,14 +312,15 @@ impl<T: Lanes, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> WithSimd for RunB
     }
 }
 
-impl<T: Lanes, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> RunBlock<'_, '_, T, F> {
+impl<T: Lanes, F: Fn(Place, usize, &mut [T], &mut [T]) + Sync> RunBlock<'_, '_, T, F> {
     /// In micro-tiles of `MR` rows and `NV` vectors.
     #[inline(always)]
     fn multiply<S: Simd, const MR: usize, const NV: usize>(self, simd: S) {
-        let RunBlock { block: Block { at: (row, col), mut out, mut secondary, a, b, epilogue }, scratch } = self;
+        let RunBlock { block: Block { at: (row, col), mut out, mut secondary, a, b, accumulate, epilogue }, scratch } =
+            self;
         let (m, k_blocks) = (out.rows, b.k_blocks().count());
         for (at, ks) in b.k_blocks().enumerate() {
-            let mut k_block = KBlock { simd, at, k: ks.len(), col, b, out: &mut out };
+            let mut k_block = KBlock { simd, at, k: ks.len(), col, b, out: &mut out, accumulate: accumulate || at > 0 };
             let mut done = 0;
             while done < m {
                 let a = a.from(row + done, ks.start);
@@ -289,15 +334,24 @@ impl<T: Lanes, F: Fn(usize, usize, &mut [T], &mut [T]) + Sync> RunBlock<'_, '_, 
                     _ => k_block.multiply::<1, NV, 1>(a, done, from_mut(&mut scratch[0])),
                 };
                 if at + 1 == k_blocks {
-                    for r in done..done + rows {
-                        let mut secondary = secondary
-                            .as_mut()
-                            .map(|secondary| secondary.row(r).chunks_mut(EPILOGUE_COLS / COLS_PER_SECONDARY));
-                        for (at, piece) in k_block.out.row(r).chunks_mut(EPILOGUE_COLS).enumerate() {
-                            let secondary = secondary.as_mut().and_then(Iterator::next).unwrap_or_default();
-                            epilogue(row + r, col + at * EPILOGUE_COLS, piece, secondary);
-                        }
-                    }
+                    let mut r = done;
+                    k_block.out.each_row(
+                        done,
+                        rows,
+                        #[inline(always)]
+                        |offset, values| {
+                            let place = Place { row: row + r, offset };
+                            let mut secondary = secondary.as_mut().map(|secondary| {
+                                let [row] = secondary.corner(r, 0);
+                                row.chunks_mut(EPILOGUE_COLS / COLS_PER_SECONDARY)
+                            });
+                            for (at, piece) in values.chunks_mut(EPILOGUE_COLS).enumerate() {
+                                let secondary = secondary.as_mut().and_then(Iterator::next).unwrap_or_default();
+                                epilogue(place, col + at * EPILOGUE_COLS, piece, secondary);
+                            }
+                            r += 1;
+                        },
+                    );
                 }
                 done += rows;
             }
@@ -315,6 +369,7 @@ struct KBlock<'b, 'a, S, T> {
     col: usize,
     b: PackedB<'b, T>,
     out: &'b mut Window<'a, T>,
+    accumulate: bool,
 }
 
 impl<S: Simd, T: Lanes> KBlock<'_, '_, S, T> {
@@ -326,19 +381,20 @@ impl<S: Simd, T: Lanes> KBlock<'_, '_, S, T> {
         row: usize,
         panels: &mut [PackedA; N],
     ) -> usize {
-        let KBlock { simd, at, k, col, b, .. } = *self;
-        let search = self.out.cols >= SEARCH_MIN_COLS;
-        pack::<T, S, MR, N>(simd, a, k, search, panels);
-        for (panel, row) in panels.iter_mut().zip((row..).step_by(MR)) {
-            let (a, nonzero_a) = panel.panel(k);
+        let KBlock { simd, at, k, col, b, accumulate, .. } = *self;
+        let mut multiply = |a: MicroPanel<'_, T, MR>, row: usize| {
             let out = &mut *self.out;
-            tile_row::<T, S, MR, NV>(
-                simd,
-                a,
-                TileRow { b, k_block: at, k, nonzero_a, out, row, col, accumulate: at > 0 },
-            );
+            tile_row::<T, S, MR, NV>(simd, a, TileRow { b, k_block: at, k, out, row, col, accumulate });
+        };
+        if let (Operand::Dense(a), true) = (a, a.is_transposed()) {
+            pack_columns::<T, MR, N>(a, k, panels);
+            for (panel, row) in panels.iter_mut().zip((row..).step_by(MR)) {
+                multiply(panel.k_major(k), row);
+            }
+            return N * MR;
         }
-        N * MR
+        multiply(panel_of_rows::<T, S, MR>(simd, a, k, &mut panels[0]), row);
+        MR
     }
 }
 

@@ -1,5 +1,6 @@
 //! Operands: stored matrices, and rows that are computed as they are packed (the patches of a convolution, say).
 
+use super::KC;
 use crate::compute::simd::Lanes;
 use crate::unchecked::prefetch;
 
@@ -10,26 +11,169 @@ pub(crate) enum Operand<'a, T> {
     Dense(Matrix<'a, T>),
     /// Computed row by row.
     Computed(Computed<'a, T>),
+    /// Pieces of memory.
+    Runs(Runs<'a, T>),
 }
 
-/// An operand whose `fill(row, col, values)` computes the elements of a row from `col` on. Each is asked for once for every
-/// packing: of B once, of A once for each block of columns of C.
+/// Computes elements of a matrix from `(row, col)` on: `(row, col, cols, to)` those of `cols` columns, of as many rows as `to` holds, one
+/// row after another; or `(row, col, rows, to)` those of `rows` rows, one column after another.
+type Fill<'a, T> = &'a (dyn Fn(usize, usize, usize, &mut [T]) + Sync);
+
+/// An operand that is computed. Each element is asked for once for every packing: of B once, of A once for each block of
+/// columns of C.
 #[derive(Clone, Copy)]
 pub(crate) struct Computed<'a, T> {
-    fill: &'a (dyn Fn(usize, usize, &mut [T]) + Sync),
+    rows: Fill<'a, T>,
+    columns: Option<Fill<'a, T>>,
     at: (usize, usize),
 }
 
 impl<'a, T> Computed<'a, T> {
-    pub(crate) fn new(fill: &'a (dyn Fn(usize, usize, &mut [T]) + Sync)) -> Computed<'a, T> {
-        Computed { fill, at: (0, 0) }
+    /// An operand whose elements are computed row by row.
+    pub(crate) fn new(rows: Fill<'a, T>) -> Computed<'a, T> {
+        Computed { rows, columns: None, at: (0, 0) }
     }
 
-    /// Fills rows of `cols` elements each, one after another.
-    pub(super) fn fill_rows(&self, cols: usize, rows: &mut [T]) {
-        for (row, values) in rows.chunks_exact_mut(cols).enumerate() {
-            (self.fill)(self.at.0 + row, self.at.1, values);
+    /// It can be computed column by column too, a few rows at a time.
+    pub(crate) fn or_columns(self, columns: Fill<'a, T>) -> Computed<'a, T> {
+        Computed { columns: Some(columns), ..self }
+    }
+
+    /// Computes rows of `cols` elements each, one after another.
+    pub(super) fn fill_rows(&self, cols: usize, to: &mut [T]) {
+        (self.rows)(self.at.0, self.at.1, cols, to);
+    }
+
+    /// What computes columns: of `(row, rows, to)`, the part of so many rows from this one on, one column after another.
+    pub(super) fn columns(&self) -> Option<impl Fn(usize, usize, &mut [T]) + use<'a, T>> {
+        let Computed { columns, at, .. } = *self;
+        columns.map(|fill| move |row: usize, rows: usize, to: &mut [T]| fill(at.0 + row, at.1, rows, to))
+    }
+}
+
+/// Says where runs begin: `(row, run, runs, to)` those of `runs` runs from number `run` on, of as many rows as `to` holds, one after
+/// another.
+type Find<'a> = &'a (dyn Fn(usize, usize, usize, &mut [usize]) + Sync);
+
+/// An operand whose rows are runs of `len` elements each, anywhere in `values`; as A it is read there, never packed. A run that
+/// begins beyond the values is all zeros.
+#[derive(Clone, Copy)]
+pub(crate) struct Runs<'a, T> {
+    values: &'a [T],
+    len: usize,
+    find: Find<'a>,
+    at: (usize, usize),
+}
+
+/// Least length of a run: shorter ones are found more slowly than copied.
+const RUN_MIN: usize = 16;
+/// A run of zeros, of either type.
+static ZEROS: [u64; 2048] = [0; 2048];
+/// Most runs that a k-block has a part of.
+const RUNS_MAX: usize = KC / RUN_MIN + 1;
+
+/// Where a micro-panel's runs are.
+pub(super) struct RunPanel<'a, T, const MR: usize> {
+    /// Each run, of all rows.
+    runs: [[&'a [T]; MR]; RUNS_MAX],
+    count: usize,
+}
+
+impl<'a, T: Lanes, const MR: usize> RunPanel<'a, T, MR> {
+    /// The first rows of a matrix, of `k` elements.
+    #[inline(always)]
+    pub(super) fn of_rows(a: Matrix<'a, T>, k: usize) -> RunPanel<'a, T, MR> {
+        let mut panel = RunPanel { runs: [[&[] as &[T]; MR]; RUNS_MAX], count: 1 };
+        for (at, row) in panel.runs[0].iter_mut().enumerate() {
+            *row = &a.values[at * a.strides.0..][..k];
         }
+        panel
+    }
+
+    /// Each run, of all rows: these are of one length.
+    #[inline(always)]
+    pub(super) fn runs(&self) -> &[[&'a [T]; MR]] {
+        &self.runs[..self.count]
+    }
+}
+
+impl<'a, T: Lanes> Runs<'a, T> {
+    /// Whether runs can be of this length.
+    pub(crate) fn takes(len: usize) -> bool {
+        (RUN_MIN..=ZEROS.len()).contains(&len)
+    }
+
+    /// # Panics
+    /// Where runs can't be of this length.
+    pub(crate) fn new(values: &'a [T], len: usize, find: Find<'a>) -> Runs<'a, T> {
+        assert!(Self::takes(len), "runs are neither too short nor too long");
+        Runs { values, len, find, at: (0, 0) }
+    }
+
+    /// How many runs have a part in the first `k` elements of a row.
+    #[inline(always)]
+    fn count(&self, k: usize) -> usize {
+        (self.at.1 % self.len + k).div_ceil(self.len)
+    }
+
+    /// The runs that begin at these places, cut to the first `k` elements of a row.
+    #[inline(always)]
+    fn cut<'r>(&self, found: &[usize], k: usize, runs: impl Iterator<Item = &'r mut &'a [T]>)
+    where
+        'a: 'r,
+    {
+        let (len, mut within, mut left) = (self.len, self.at.1 % self.len, k);
+        for (run, &at) in runs.zip(found) {
+            let whole = match self.values.get(at..) {
+                Some(values) => &values[..len],
+                None => &bytemuck::cast_slice(&ZEROS)[..len],
+            };
+            *run = &whole[within..len.min(within + left)];
+            (left, within) = (left - run.len(), 0);
+        }
+    }
+
+    /// The next `MR` rows, of `k` elements.
+    #[inline(always)]
+    pub(super) fn panel<const MR: usize>(&self, k: usize) -> RunPanel<'a, T, MR> {
+        let mut panel = RunPanel { runs: [[&[] as &[T]; MR]; RUNS_MAX], count: self.count(k) };
+        let mut found = [[0; RUNS_MAX]; MR];
+        let found = &mut found.as_flattened_mut()[..MR * panel.count];
+        (self.find)(self.at.0, self.at.1 / self.len, panel.count, found);
+        for (row, found) in found.chunks_exact(panel.count).enumerate() {
+            self.cut(
+                found,
+                k,
+                panel.runs.iter_mut().map(
+                    #[inline(always)]
+                    |run| &mut run[row],
+                ),
+            );
+        }
+        panel
+    }
+
+    /// Calls `f` for each of so many rows, with its number and the runs of its first `cols` elements.
+    #[inline(always)]
+    pub(super) fn each_row(&self, rows: usize, cols: usize, mut f: impl FnMut(usize, &[&'a [T]])) {
+        /// Rows that are found at once.
+        const ROWS: usize = 16;
+        let (mut runs, mut found) = ([&[] as &[T]; RUNS_MAX], [[0; RUNS_MAX]; ROWS]);
+        let count = self.count(cols);
+        for first in (0..rows).step_by(ROWS) {
+            let found = &mut found.as_flattened_mut()[..ROWS.min(rows - first) * count];
+            (self.find)(self.at.0 + first, self.at.1 / self.len, count, found);
+            for (row, found) in found.chunks_exact(count).enumerate() {
+                self.cut(found, cols, runs.iter_mut());
+                f(first + row, &runs[..count]);
+            }
+        }
+    }
+}
+
+impl<'a, T> From<Runs<'a, T>> for Operand<'a, T> {
+    fn from(runs: Runs<'a, T>) -> Operand<'a, T> {
+        Operand::Runs(runs)
     }
 }
 
@@ -50,9 +194,10 @@ impl<T: Lanes> Operand<'_, T> {
     pub(super) fn from(self, row: usize, col: usize) -> Self {
         match self {
             Operand::Dense(matrix) => Operand::Dense(matrix.from(row, col)),
-            Operand::Computed(Computed { fill, at }) => {
-                Operand::Computed(Computed { fill, at: (at.0 + row, at.1 + col) })
+            Operand::Computed(computed) => {
+                Operand::Computed(Computed { at: (computed.at.0 + row, computed.at.1 + col), ..computed })
             }
+            Operand::Runs(runs) => Operand::Runs(Runs { at: (runs.at.0 + row, runs.at.1 + col), ..runs }),
         }
     }
 
@@ -64,7 +209,7 @@ impl<T: Lanes> Operand<'_, T> {
     pub(super) fn holds(&self, rows: usize, cols: usize) -> bool {
         match self {
             Operand::Dense(matrix) => matrix.holds(rows, cols),
-            Operand::Computed(_) => true,
+            Operand::Computed(_) | Operand::Runs(_) => true,
         }
     }
 }

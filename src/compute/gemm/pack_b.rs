@@ -9,7 +9,7 @@ use pulp::{Simd, WithSimd};
 use super::KC;
 use super::micro_kernel::MicroTile;
 use super::nonzero::{CHUNK, NonZeroK};
-use super::operand::{Matrix, Operand};
+use super::operand::{Matrix, Operand, Runs};
 use super::transpose::transposed;
 use crate::compute::aligned::{AlignedBuffer, scratch};
 use crate::compute::parallel_for;
@@ -79,10 +79,14 @@ impl<'p, T: Lanes> PackedB<'p, T> {
             let (k, cols) = (kc.min(k - from), GROUP.min(cols - col));
             match b.from(from, col) {
                 Operand::Dense(b) => dispatch(Group { b, k, cols, slot, values, nonzero }),
-                Operand::Computed(b) => scratch(k * cols, |rows| {
-                    b.fill_rows(cols, rows);
-                    dispatch(Group { b: Matrix::rows(rows, cols), k, cols, slot, values, nonzero });
-                }),
+                Operand::Computed(b) => match b.columns() {
+                    Some(columns) => dispatch(GroupOfColumns { columns: &columns, k, cols, slot, values, nonzero }),
+                    None => scratch(k * cols, |rows| {
+                        b.fill_rows(cols, rows);
+                        dispatch(Group { b: Matrix::rows(rows, cols), k, cols, slot, values, nonzero });
+                    }),
+                },
+                Operand::Runs(b) => dispatch(GroupOfRuns { b, k, cols, slot, values, nonzero }),
             }
         };
         match parallel {
@@ -150,6 +154,109 @@ impl<T: Lanes> WithSimd for Group<'_, T> {
         if let (left @ 1.., Some(nonzero)) = (cols % width, nonzero.get_mut(cols / width)) {
             let width = padded(left, tile);
             pack_ragged_panel(b.from(0, cols - left), left, width, &mut last[..k * width], nonzero);
+        }
+    }
+}
+
+/// A [`Group`] whose rows are runs.
+struct GroupOfRuns<'g, T> {
+    b: Runs<'g, T>,
+    k: usize,
+    cols: usize,
+    slot: usize,
+    values: &'g mut [T],
+    nonzero: &'g mut [NonZeroK],
+}
+
+impl<T: Lanes> WithSimd for GroupOfRuns<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let GroupOfRuns { b, k, cols, slot, values, nonzero } = self;
+        let tile = MicroTile::of::<T, S>();
+        let width = tile.nr();
+        for nonzero in &mut nonzero[..cols.div_ceil(width)] {
+            nonzero.clear();
+            nonzero.push_all(0..k);
+        }
+        // Of the last panel.
+        let (last, last_width) = (cols / width, padded(cols % width, tile));
+        if last_width > 0 {
+            values[last * slot..][..k * last_width].fill(T::zero());
+        }
+        b.each_row(
+            k,
+            cols,
+            #[inline(always)]
+            |p, runs| {
+                let (mut panel, mut within) = (0, 0);
+                for run in runs {
+                    let mut rest = *run;
+                    while !rest.is_empty() {
+                        let (piece, others) = rest.split_at(rest.len().min(width - within));
+                        let row = p * if panel == last { last_width } else { width };
+                        let to = &mut values[panel * slot + row + within..][..piece.len()];
+                        match piece.len() == width {
+                            true => to[..width].copy_from_slice(&piece[..width]), // of a fixed length
+                            false => to.copy_from_slice(piece),
+                        }
+                        (rest, within) = (others, within + piece.len());
+                        if within == width {
+                            (panel, within) = (panel + 1, 0);
+                        }
+                    }
+                }
+            },
+        );
+    }
+}
+
+/// A [`Group`] that is computed column by column, a few rows at a time.
+struct GroupOfColumns<'g, T, F> {
+    columns: &'g F,
+    k: usize,
+    cols: usize,
+    slot: usize,
+    values: &'g mut [T],
+    nonzero: &'g mut [NonZeroK],
+}
+
+impl<T: Lanes, F: Fn(usize, usize, &mut [T])> WithSimd for GroupOfColumns<'_, T, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let GroupOfColumns { columns, k, cols, slot, values, nonzero } = self;
+        let tile = MicroTile::of::<T, S>();
+        let width = tile.nr();
+        for nonzero in &mut nonzero[..cols.div_ceil(width)] {
+            nonzero.clear();
+            nonzero.push_all(0..k);
+        }
+        // Columns of so many rows; those that pad the last panel are zero.
+        let mut block = [[T::zero(); CHUNK]; GROUP];
+        for from in (0..k).step_by(CHUNK) {
+            let rows = CHUNK.min(k - from);
+            columns(from, rows, &mut block.as_flattened_mut()[..cols * rows]);
+            if rows < CHUNK {
+                // Apart from each other as whole ones are.
+                for col in (0..cols).rev() {
+                    block.as_flattened_mut().copy_within(col * rows..(col + 1) * rows, col * CHUNK);
+                }
+            }
+            for (panel, first) in (0..cols).step_by(width).enumerate() {
+                let width = padded(cols - first, tile);
+                let to = &mut values[panel * slot + from * width..][..rows * width];
+                for at in (0..width).step_by(CHUNK) {
+                    let mut columns = [[T::zero(); CHUNK]; CHUNK];
+                    let count = CHUNK.min(width - at);
+                    columns[..count].copy_from_slice(&block[first + at..][..count]);
+                    for (to, row) in to.chunks_exact_mut(width).zip(transposed(simd, columns)) {
+                        to[at..][..count].copy_from_slice(&row[..count]);
+                    }
+                }
+            }
         }
     }
 }

@@ -111,35 +111,77 @@ fn sums_are_the_same_on_older_vector_units() {
     }
 }
 
-/// The patches of a convolution, 3 x 3 with a border of zeros, as operand A and, transposed, as operand B: the same bits as of the
-/// matrix of patches in memory.
+/// The patches of a convolution, 3 x 3 with a border of zeros, as operand A and, transposed, as operand B, computed by rows, by columns
+/// and as runs: the same bits as of the matrix of patches in memory.
 #[test]
 fn patches_are_multiplied_as_if_they_were_stored() {
-    let (height, width, channels, filters) = (13, 17, 3, 70);
-    let (pixels, k) = (height * width, 9 * channels);
-    let image: Vec<f32> = rounded(&numbers(pixels * channels, 3, 4));
-    // patch(p)[(dy, dx, c)] = image[y + dy - 1, x + dx - 1, c]
-    let patch = |pixel: usize, at: usize| {
-        let (dy, dx, c) = (at / channels / 3, at / channels % 3, at % channels);
-        let (y, x) = (pixel / width + dy, pixel % width + dx);
-        let inside = (1..=height).contains(&y) && (1..=width).contains(&x);
-        if inside { image[((y - 1) * width + x - 1) * channels + c] } else { 0.0 }
-    };
-    let stored: Vec<f32> = (0..pixels * k).map(|i| patch(i / k, i % k)).collect();
-    let weights: Vec<f32> = rounded(&numbers(k * filters, 1, 1));
-    let mut outs = [vec![f32::NAN; pixels * filters], vec![f32::NAN; pixels * filters]];
-    let fill = |row: usize, col: usize, values: &mut [f32]| {
-        values.iter_mut().enumerate().for_each(|(i, value)| *value = patch(row, col + i));
-    };
-    gemm([pixels, filters, k], &mut outs[0], Matrix::rows(&stored, k), Matrix::rows(&weights, filters));
-    gemm([pixels, filters, k], &mut outs[1], Computed::new(&fill), Matrix::rows(&weights, filters));
-    assert!(outs[0] == outs[1]);
-    // A weight's gradient: d_y^T patches, d_y [pixels, filters].
-    let d_y: Vec<f32> = rounded(&numbers(pixels * filters, 1, 1));
-    let mut outs = [vec![f32::NAN; filters * k], vec![f32::NAN; filters * k]];
-    gemm([filters, k, pixels], &mut outs[0], Matrix::transposed(&d_y, filters), Matrix::rows(&stored, k));
-    gemm([filters, k, pixels], &mut outs[1], Matrix::transposed(&d_y, filters), Computed::new(&fill));
-    assert!(outs[0] == outs[1]);
+    for (channels, filters) in [(3, 70), (16, 33), (29, 20), (40, 3)] {
+        let (height, width) = (13, 17);
+        let (pixels, k) = (height * width, 9 * channels);
+        let image: Vec<f32> = rounded(&numbers(pixels * channels, 3, 4));
+        // Tap (dy, dx) of the patch of pixel (y, x) is pixel (y + dy - 1, x + dx - 1), where there is one.
+        let tap = |pixel: usize, tap: usize| {
+            let (y, x) = (pixel / width + tap / 3, pixel % width + tap % 3);
+            let inside = (1..=height).contains(&y) && (1..=width).contains(&x);
+            inside.then(|| ((y - 1) * width + x - 1) * channels)
+        };
+        let patch =
+            |pixel: usize, at: usize| tap(pixel, at / channels).map_or(0.0, |pixel| image[pixel + at % channels]);
+        let stored: Vec<f32> = (0..pixels * k).map(|i| patch(i / k, i % k)).collect();
+        let by_rows = |row: usize, col: usize, cols: usize, to: &mut [f32]| {
+            to.iter_mut().enumerate().for_each(|(i, to)| *to = patch(row + i / cols, col + i % cols));
+        };
+        let by_columns = |row: usize, col: usize, rows: usize, to: &mut [f32]| {
+            to.iter_mut().enumerate().for_each(|(i, to)| *to = patch(row + i % rows, col + i / rows));
+        };
+        let runs = |row: usize, run: usize, runs: usize, to: &mut [usize]| {
+            to.iter_mut()
+                .enumerate()
+                .for_each(|(i, to)| *to = tap(row + i / runs, run + i % runs).unwrap_or(usize::MAX));
+        };
+        let mut operands: Vec<Operand<'_, f32>> =
+            vec![Computed::new(&by_rows).into(), Computed::new(&by_rows).or_columns(&by_columns).into()];
+        if Runs::<f32>::takes(channels) {
+            operands.push(Runs::new(&image, channels, &runs).into());
+        }
+        let weights: Vec<f32> = rounded(&numbers(k * filters, 1, 1));
+        let d_y: Vec<f32> = rounded(&numbers(pixels * filters, 1, 1));
+        // What the patches are multiplied by, and a weight's gradient: d_y^T patches, d_y [pixels, filters].
+        let forward = |a: Operand<'_, f32>| {
+            let mut out = vec![f32::NAN; pixels * filters];
+            gemm([pixels, filters, k], &mut out, a, Matrix::rows(&weights, filters));
+            out
+        };
+        let backward = |b: Operand<'_, f32>| {
+            let mut out = vec![f32::NAN; filters * k];
+            gemm([filters, k, pixels], &mut out, Matrix::transposed(&d_y, filters), b);
+            out
+        };
+        let wanted = (forward(Matrix::rows(&stored, k).into()), backward(Matrix::rows(&stored, k).into()));
+        for (way, operand) in operands.into_iter().enumerate() {
+            assert!((forward(operand), backward(operand)) == wanted, "{channels} channels, way {way}");
+        }
+    }
+}
+
+/// Parts of a long k are summed a k-block at a time, and then added in their order.
+#[test]
+fn a_long_k_is_summed_in_parts() {
+    let [m, n, k] = [5, 9, 2 * PART_MIN_K + 2 * KC + 77];
+    let (a, b): (Vec<f32>, Vec<f32>) = (rounded(&numbers(k * m, 1, 1)), rounded(&numbers(k * n, 1, 1)));
+    let mut out = vec![f32::NAN; m * n];
+    gemm_long_k([m, n, k], &mut out, Matrix::transposed(&a, m), Matrix::rows(&b, n));
+    let part = k.div_ceil(k / PART_MIN_K).next_multiple_of(KC);
+    for (at, &got) in out.iter().enumerate() {
+        let product = |p: usize| (a[p * m + at / n], b[p * n + at % n]);
+        let block = |from: usize, to: usize| (from..to).fold(0.0_f32, |sum, p| product(p).0.mul_add(product(p).1, sum));
+        let of_part = |from: usize| {
+            let end = k.min(from + part);
+            (from..end).step_by(KC).map(|from| block(from, end.min(from + KC))).reduce(|sum, next| sum + next).unwrap()
+        };
+        let wanted = (0..k).step_by(part).map(of_part).reduce(|sum, next| sum + next).unwrap();
+        assert!(if fused() { got == wanted } else { (got - wanted).abs() < 1e-4 }, "{at}: {got}, wanted {wanted}");
+    }
 }
 
 #[test]

@@ -88,36 +88,14 @@ impl ConvTranspose2d {
         (channel * kernel + along[0].tap(tap / across)) * kernel + along[1].tap(tap % across)
     }
 
-    /// A line of pixels of few channels.
-    fn line_of_few<T: Real>(&self, y: View<'_, T>, w: View<'_, T>, line: usize, out: &mut [T]) {
-        let ([height, _], Window2d { stride, .. }) = (self.size, self.window);
-        let (n, channels) = (w.shape.cols(), y.shape.cols());
-        let (image, at_y, pixels) = (line / height, line % height, out.len() / n);
-        for at_x in 0..stride.min(pixels) {
-            let along = [at_y % stride, at_x].map(|phase| Phase::of(self.window, phase));
-            let [rows, cols] = [height - at_y % stride, pixels - at_x].map(|extent| extent.div_ceil(stride));
-            let patches =
-                Patches { images: y, positions: [rows, cols], step: 1, taps: along.map(|phase| phase.taps) };
-            let k = patches.cols();
-            if k == 0 {
-                out.chunks_exact_mut(n).skip(at_x).step_by(stride).for_each(|sums| sums.fill(T::zero()));
-                continue;
+    /// The weights that a phase's taps are multiplied by, as `[channels of the image, taps, channels of the map]`.
+    fn weights_of_few<T: Real>(&self, along: [Phase; 2], w: View<'_, T>, channels: usize, to: &mut [T]) {
+        let k = to.len() / w.shape.cols();
+        for at in 0..k {
+            let row = w.row(self.weights_at(along, at / channels, at % channels));
+            for (column, &weight) in row.iter().enumerate() {
+                to[column * k + at] = weight;
             }
-            scratch(k * (n + 1), |memory| {
-                let (patch, weights) = memory.split_at_mut(k);
-                for at in 0..k {
-                    let row = self.weights_at(along, at / channels, at % channels) * n;
-                    for (column, &weight) in w.values[row..][..n].iter().enumerate() {
-                        weights[column * k + at] = weight;
-                    }
-                }
-                vectorised(#[inline(always)] || {
-                    let first = (image * rows + at_y / stride) * cols;
-                    for (row, sums) in (first..).zip(out.chunks_exact_mut(n).skip(at_x).step_by(stride)) {
-                        patches.times_few(row, weights, patch, sums);
-                    }
-                });
-            });
         }
     }
 }
@@ -134,14 +112,32 @@ fn shape(name: &str, epilogue: Epilogue, output: Shape, more: &[Shape]) -> Resul
     }
 }
 
-/// What an epilogue does to sums of one pixel, from channel `col` on.
+/// What an epilogue does to sums of one pixel, those of the value's element `at` on, of channel `col`.
 #[inline(always)]
-fn finish<T: Real>(epilogue: Epilogue, more: &[View<'_, T>], pixel: usize, col: usize, sums: &mut [T]) {
+fn finish<T: Real>(epilogue: Epilogue, more: &[View<'_, T>], at: usize, col: usize, sums: &mut [T]) {
     match epilogue {
         Epilogue::BiasActivation(activation) => activation.apply_in_place(sums, &more[0].values[col..]),
-        Epilogue::ActivationGradient(activation) => activation.slope_in_place(sums, &more[0].row(pixel)[col..]),
+        Epilogue::ActivationGradient(activation) => activation.slope_in_place(sums, &more[0].values[at..]),
         _ => {}
     }
+}
+
+/// [`finish`] for all pixels, a line of so many elements at a time: channels are too few to fill a vector.
+fn finish_lines<T: Real>(epilogue: Epilogue, more: &[View<'_, T>], line: usize, values: &mut [T]) {
+    scratch(line, |biases| {
+        if let Epilogue::BiasActivation(_) = epilogue {
+            biases.chunks_exact_mut(more[0].values.len()).for_each(|pixel| pixel.copy_from_slice(more[0].values));
+        }
+        let each = |(number, values): (usize, &mut [T])| {
+            vectorised(#[inline(always)] || match epilogue {
+                Epilogue::BiasActivation(activation) => activation.apply_in_place(values, biases),
+                _ => finish(epilogue, more, number * line, 0, values),
+            });
+        };
+        if epilogue != Epilogue::Store {
+            parallel_for(values.chunks_mut(line).enumerate(), each);
+        }
+    });
 }
 
 impl Operation for Conv2d {
@@ -165,21 +161,17 @@ impl Operation for Conv2d {
             Patches { images: x, positions, step: self.window.stride, taps: [Taps::of(self.window); 2] };
         let (n, k) = (w.shape.extents()[0], patches.cols());
         if n <= FEW {
-            let line = positions[1];
-            return parallel_for(outputs[0].chunks_mut(line * n).enumerate(), |(number, out)| {
-                scratch(k, |patch| vectorised(#[inline(always)] || {
-                    for (row, sums) in (number * line..).zip(out.chunks_exact_mut(n)) {
-                        patches.times_few(row, w.values, patch, sums);
-                        finish(epilogue, more, row, 0, sums);
-                    }
-                }));
+            let line = positions[1] * n;
+            parallel_for(outputs[0].chunks_mut(line).enumerate(), |(number, sums)| {
+                patches.times_few(number * positions[1], w.values, n, sums.chunks_exact_mut(n));
             });
+            return finish_lines(epilogue, more, line, outputs[0]);
         }
         let m = outputs[0].len() / n;
-        let fill = |row: usize, col: usize, values: &mut [T]| patches.fill(row, col, values);
-        let (a, b) = (Computed::new(&fill), Matrix::transposed(w.values, k));
-        gemm_with_epilogue([m, n, k], outputs[0], a, b, #[inline(always)] |row, col, sums| {
-            finish(epilogue, more, row, col, sums);
+        patches.as_operand(|a| {
+            gemm_with_epilogue([m, n, k], outputs[0], a, Matrix::transposed(w.values, k), #[inline(always)] |row, col, sums| {
+                finish(epilogue, more, row * n + col, col, sums);
+            });
         });
     }
 
@@ -251,14 +243,6 @@ impl Operation for ConvTranspose2d {
         let ([height, width], Window2d { stride, .. }) = (self.size, self.window);
         let n = w.shape.cols();
         let counts = |extent: usize, phase: usize| extent.saturating_sub(phase).div_ceil(stride);
-        if n <= FEW {
-            return parallel_for(outputs[0].chunks_mut(width * n).enumerate(), |(line, out)| {
-                self.line_of_few(y, w, line, out);
-                for (pixel, sums) in (line * width..).zip(out.chunks_exact_mut(n)) {
-                    finish(epilogue, more, pixel, 0, sums);
-                }
-            });
-        }
         for phase in 0..stride * stride {
             let at = [phase / stride, phase % stride];
             let [rows, cols] = [counts(height, at[0]), counts(width, at[1])];
@@ -269,28 +253,36 @@ impl Operation for ConvTranspose2d {
             let patches =
                 Patches { images: y, positions: [rows, cols], step: 1, taps: along.map(|phase| phase.taps) };
             let (m, k) = (batch * rows * cols, patches.cols());
+            if n <= FEW {
+                scratch(k * n, |weights| {
+                    self.weights_of_few(along, w, out, weights);
+                    let lines = outputs[0].chunks_mut(width * n).enumerate();
+                    parallel_for(lines.filter(|(line, _)| line % height % stride == at[0]), |(line, sums)| {
+                        let row = (line / height * rows + line % height / stride) * cols;
+                        patches.times_few(row, weights, n, sums.chunks_exact_mut(n).skip(at[1]).step_by(stride));
+                    });
+                });
+                continue;
+            }
             let strides = RowStrides { counts: [rows, cols], strides: [height * width * n, stride * width * n, stride * n] };
-            let to = (&mut outputs[0][(at[0] * width + at[1]) * n..], strides);
-            // The pixel of a row of this phase.
-            let pixel = |row: usize| {
-                let (image, y, x) = (row / cols / rows, row / cols % rows, row % cols);
-                (image * height + y * stride + at[0]) * width + x * stride + at[1]
-            };
-            let fill = |row: usize, col: usize, values: &mut [T]| patches.fill(row, col, values);
+            let first = (at[0] * width + at[1]) * n;
+            let to = (&mut outputs[0][first..], strides);
             // Row (ty, tx, o) of B holds the weights of one tap and one channel of the map.
-            let taps = |row: usize, col: usize, values: &mut [T]| {
-                let from = self.weights_at(along, row / out, row % out) * n + col;
-                values.copy_from_slice(&w.values[from..][..values.len()]);
+            let taps = |row: usize, col: usize, cols: usize, values: &mut [T]| {
+                for (row, values) in (row..).zip(values.chunks_exact_mut(cols)) {
+                    values.copy_from_slice(&w.row(self.weights_at(along, row / out, row % out))[col..][..cols]);
+                }
             };
-            let zeros = |_: usize, _: usize, values: &mut [T]| values.fill(T::zero());
+            let finish = |at: usize, col: usize, sums: &mut [T]| finish(epilogue, more, first + at, col, sums);
             // Pixels that no tap reaches are sums of one zero.
-            let (k, a, b) = match k {
-                0 => (1, Computed::new(&zeros), Computed::new(&zeros)),
-                _ => (k, Computed::new(&fill), Computed::new(&taps)),
-            };
-            gemm_spread([m, n, k], to, a, b, #[inline(always)] |row, col, sums| {
-                finish(epilogue, more, pixel(row), col, sums);
-            });
+            let zeros = |_: usize, _: usize, _: usize, values: &mut [T]| values.fill(T::zero());
+            match k {
+                0 => gemm_spread([m, n, 1], to, Computed::new(&zeros), Computed::new(&zeros), finish),
+                _ => patches.as_operand(|a| gemm_spread([m, n, k], to, a, Computed::new(&taps), finish)),
+            }
+        }
+        if n <= FEW {
+            finish_lines(epilogue, more, width * n, outputs[0]);
         }
     }
 
@@ -359,9 +351,8 @@ impl Operation for Conv2dWeightGradient {
         let positions = self.window.over(Self::NAME, x.shape).expect("shapes are checked");
         let patches =
             Patches { images: x, positions, step: self.window.stride, taps: [Taps::of(self.window); 2] };
-        let fill = |row: usize, col: usize, values: &mut [T]| patches.fill(row, col, values);
         let (m, n, k) = (y.shape.cols(), patches.cols(), y.shape.rows());
-        gemm_long_k([m, n, k], outputs[0], Matrix::transposed(y.values, m), Computed::new(&fill));
+        patches.as_operand(|b| gemm_long_k([m, n, k], outputs[0], Matrix::transposed(y.values, m), b));
     }
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
