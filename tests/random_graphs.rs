@@ -188,7 +188,7 @@ impl Random {
                 self.datasets.push((shape, dtype, values));
                 self.graph.dataset(self.datasets.len() - 1, shape, dtype)
             }
-            Fill::Normal | Fill::Wide | Fill::Unit => {
+            Fill::Normal | Fill::Wide | Fill::Unit | Fill::Few => {
                 let name = format!("in{number}");
                 self.inputs.push((name.clone(), values));
                 self.graph.input(&name, shape)

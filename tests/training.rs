@@ -1,10 +1,11 @@
 //! Whole training steps: GPU against CPU. Rung 6 of the ladder.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::common::{Tolerance, gpu, scalars};
+use crate::common::{Tolerance, gpu};
+use safetensors::SafeTensors;
 use vae_gpu::backend::gpu::GpuOptions;
 use vae_gpu::backend::{Device, ProgramId, cpu::Cpu};
-use vae_gpu::config::{ConvNorm, TrainConfig};
+use vae_gpu::config::{ConvNorm, TrainConfig, preset};
 use vae_gpu::data::{Dataset, ImageSize, Images, Values};
 use vae_gpu::graph::PARAMETERS;
 use vae_gpu::models::{Batches, Model};
@@ -15,15 +16,16 @@ use vae_gpu::rng::{Permutation, Stream};
 use vae_gpu::step::Step;
 use vae_gpu::train::{Checkpoint, ModelInput, RunFolder, Trainer};
 
-/// Blurred diagonal strokes: `count` images of 6 x 5.
-fn images(count: usize) -> Images {
+/// Blurred diagonal strokes: so many images.
+fn images(count: usize, height: usize, width: usize) -> Images {
     let pixel = |image: usize, at: usize| {
-        let (row, col) = (at / 5, at % 5);
+        let (row, col) = (at / width, at % width);
         (255 / (1 + (row + image).abs_diff(col + 2 * (image % 3)) % 7)) as u8
     };
-    let pixels = (0..count * 30).map(|i| pixel(i / 30, i % 30)).collect();
+    let size = height * width;
+    let pixels = (0..count * size).map(|i| pixel(i / size, i % size)).collect();
     let labels = (0..count).map(|i| Some((i % 3) as u32)).collect();
-    Images { labels, ..Images::new(ImageSize::grey(6, 5), Values::Bytes(pixels)) }
+    Images { labels, ..Images::new(ImageSize::grey(height, width), Values::Bytes(pixels)) }
 }
 
 fn config(epochs: u64) -> TrainConfig {
@@ -32,40 +34,63 @@ fn config(epochs: u64) -> TrainConfig {
 
 const DRAWN: Pixels = Pixels::Bernoulli(Stream::Pixels);
 
-/// Ten steps (a short batch among them): their losses, and every parameter after them.
-fn trajectory(device: &dyn Device, fuse: Fusion, pixels: Pixels) -> (Vec<f64>, Vec<f64>) {
-    let (data, config) = (images(101), config(1));
-    let model = Model::new(config.architecture([1, 1, 30]).unwrap()).unwrap();
-    let mut session = device.session(model.layout(), &[data.resident()]).unwrap();
-    session.write_arena(PARAMETERS, &model.layout().initial(7)).unwrap();
-    let batches = Batches {
-        data: 0,
-        examples: 101,
-        dtype: data.dtype(),
-        rows: 16,
-        pixels,
-        noise: None,
-        augment: None,
-        streamed: false,
-    };
-    let graphs = model.training(&batches, &Optimiser::default()).unwrap();
-    let load = |graph| session.load(compile(graph, Options { fuse }).unwrap()).unwrap();
-    let programs: Vec<ProgramId> = graphs.iter().map(load).collect();
-    let steps: Vec<Step> = (0..10_u32)
-        .map(|i| {
-            let order = Permutation::new(7, u64::from(i / 7), 101).keys();
-            let first = i % 7 * 16;
-            let rows = 16.min(101 - first);
-            let scalars = scalars(1e-3, u64::from(i) + 1);
-            Step { index: i.into(), first, rows, seed: 7, order, scalars, ..Step::default() }
-        })
-        .collect();
-    // Cut into submissions of odd lengths, which must not matter.
-    let metrics = [&steps[..3], &steps[3..4], &steps[4..]]
-        .map(|part| session.run(&programs, part).unwrap().values().to_vec())
-        .concat();
-    let parameters = session.read_arena(PARAMETERS).unwrap();
-    (metrics, parameters.into_iter().map(f64::from).collect())
+/// What is trained for ten steps.
+struct Run {
+    model: Model,
+    optimiser: Optimiser,
+    data: Images,
+    rows: usize,
+}
+
+impl Run {
+    fn dense() -> Run {
+        let model = Model::new(config(1).architecture([1, 1, 30]).unwrap()).unwrap();
+        Run { model, optimiser: Optimiser::default(), data: images(101, 6, 5), rows: 16 }
+    }
+
+    /// The network of the preset `keras-conv`.
+    fn convolutional() -> Run {
+        let config = TrainConfig::layered([preset("keras-conv").unwrap()]).unwrap();
+        let model = Model::new(config.architecture([28, 28, 1]).unwrap()).unwrap();
+        Run { model, optimiser: config.optimiser(), data: images(13, 28, 28), rows: 5 }
+    }
+
+    /// Ten steps (a short batch among them): their losses, and every parameter after them.
+    fn trajectory(&self, device: &dyn Device, fuse: Fusion, pixels: Pixels) -> (Vec<f64>, Vec<f64>) {
+        let Run { model, optimiser, data, rows } = self;
+        let (count, rows) = (data.count() as u32, *rows as u32);
+        let mut session = device.session(model.layout(), &[data.resident()]).unwrap();
+        session.write_arena(PARAMETERS, &model.layout().initial(7)).unwrap();
+        let batches = Batches {
+            data: 0,
+            examples: data.count(),
+            dtype: data.dtype(),
+            rows: self.rows,
+            pixels,
+            noise: None,
+            augment: None,
+            streamed: false,
+        };
+        let graphs = model.training(&batches, optimiser).unwrap();
+        let load = |graph| session.load(compile(graph, Options { fuse }).unwrap()).unwrap();
+        let programs: Vec<ProgramId> = graphs.iter().map(load).collect();
+        let epoch = count.div_ceil(rows);
+        let steps: Vec<Step> = (0..10_u32)
+            .map(|i| {
+                let order = Permutation::new(7, u64::from(i / epoch), count).keys();
+                let first = i % epoch * rows;
+                let rows = rows.min(count - first);
+                let scalars = optimiser.scalars(1e-3, u64::from(i) + 1).with("beta", 0.5);
+                Step { index: i.into(), first, rows, seed: 7, order, scalars, ..Step::default() }
+            })
+            .collect();
+        // Cut into submissions of odd lengths, which must not matter.
+        let metrics = [&steps[..3], &steps[3..4], &steps[4..]]
+            .map(|part| session.run(&programs, part).unwrap().values().to_vec())
+            .concat();
+        let parameters = session.read_arena(PARAMETERS).unwrap();
+        (metrics, parameters.into_iter().map(f64::from).collect())
+    }
 }
 
 #[test]
@@ -74,9 +99,10 @@ fn ten_steps_on_the_gpu_are_those_of_the_f64_reference() {
         [GpuOptions { checks: true, ..GpuOptions::default() }, GpuOptions { checks: false, ..GpuOptions::default() }]
     {
         let Some(device) = gpu(options) else { return };
+        let run = Run::dense();
         for (fuse, pixels) in [(Fusion::All, Pixels::Grey), (Fusion::Epilogues, DRAWN), (Fusion::None, DRAWN)] {
-            let (losses, parameters) = trajectory(&device, fuse, pixels);
-            let (wanted_losses, wanted_parameters) = trajectory(&Cpu::<f64>::new(), fuse, pixels);
+            let (losses, parameters) = run.trajectory(&device, fuse, pixels);
+            let (wanted_losses, wanted_parameters) = run.trajectory(&Cpu::<f64>::new(), fuse, pixels);
             // The bar for the first ten losses is 1e-4; a step moves a parameter by at most about the rate, 1e-3,
             // and a hundredth of ten such steps is far less than a wrong gradient would show.
             Tolerance { relative: 2e-6, absolute: 0.0 }.check("losses", &losses, &wanted_losses);
@@ -87,10 +113,11 @@ fn ten_steps_on_the_gpu_are_those_of_the_f64_reference() {
 
 #[test]
 fn fused_and_unfused_steps_agree() {
+    let run = Run::dense();
     for pixels in [DRAWN, Pixels::Grey, Pixels::Threshold] {
-        let unfused = trajectory(&Cpu::<f64>::new(), Fusion::None, pixels);
+        let unfused = run.trajectory(&Cpu::<f64>::new(), Fusion::None, pixels);
         for fuse in [Fusion::Epilogues, Fusion::All] {
-            let fused = trajectory(&Cpu::<f64>::new(), fuse, pixels);
+            let fused = run.trajectory(&Cpu::<f64>::new(), fuse, pixels);
             Tolerance { relative: 1e-12, absolute: 0.0 }.check("losses", &fused.0, &unfused.0);
         }
     }
@@ -104,15 +131,52 @@ fn ten_steps_are_those_of_pytorch() {
         value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
     };
     let wanted: Vec<f64> = recorded["losses"].as_array().unwrap().iter().flat_map(numbers).collect();
-    let (losses, arena) = trajectory(&Cpu::<f64>::new(), Fusion::All, Pixels::Grey);
+    let run = Run::dense();
+    let (losses, arena) = run.trajectory(&Cpu::<f64>::new(), Fusion::All, Pixels::Grey);
     // The two differ in the normals (off by at most 5.8e-7) and in nothing else; Adam divides a gradient by its own size,
     // so what that moves is a share of 1e-6 of ten steps of the rate 1e-3, and of the f32 in which parameters are read.
     Tolerance { relative: 1e-6, absolute: 0.0 }.check("losses", &losses, &wanted);
-    let model = Model::new(config(1).architecture([1, 1, 30]).unwrap()).unwrap();
-    for parameter in model.layout().parameters() {
+    for parameter in run.model.layout().parameters() {
         let got = &arena[parameter.offset..][..parameter.shape.len()];
         let wanted = numbers(&recorded["parameters"][&parameter.name]);
         Tolerance { relative: 1e-6, absolute: 1e-6 }.check(&parameter.name, got, &wanted);
+    }
+}
+
+#[test]
+fn ten_steps_of_a_convolutional_vae_are_those_of_pytorch() {
+    // Written by tests/interop/trajectory.py too: losses in f64, and all 134,165 parameters in f32, as PyTorch orders them.
+    let recorded = SafeTensors::deserialize(include_bytes!("fixtures/conv-trajectory.safetensors")).unwrap();
+    let losses = recorded.tensor("losses").unwrap();
+    let losses: Vec<f64> = losses.data().as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect();
+    let run = Run::convolutional();
+    let parameters = run.model.layout().parameters();
+    assert_eq!((recorded.len() - 1, run.model.layout().count()), (parameters.len(), 134_165));
+    let check = |what: &str, device: &dyn Device, fuse: Fusion, of_losses: Tolerance, of_parameters: Tolerance| {
+        let (got, arena) = run.trajectory(device, fuse, Pixels::Grey);
+        of_losses.check(&format!("{what}: losses"), &got, &losses);
+        for parameter in parameters {
+            let wanted = recorded.tensor(&parameter.name).unwrap();
+            assert_eq!(wanted.shape(), parameter.file_shape, "{}", parameter.name);
+            let mut wanted: Vec<f32> =
+                wanted.data().as_chunks().0.iter().map(|&four| f32::from_le_bytes(four)).collect();
+            parameter.from_file(&mut wanted);
+            let wanted: Vec<f64> = wanted.into_iter().map(f64::from).collect();
+            let got = &arena[parameter.offset..][..parameter.shape.len()];
+            of_parameters.check(&format!("{what}: {}", parameter.name), got, &wanted);
+        }
+    };
+    // As the dense one: rounding to f32, where parameters are recorded and where they are read, is 6e-8 of a value each.
+    let exact = Tolerance { relative: 1e-6, absolute: 1e-6 };
+    check("f64", &Cpu::<f64>::new(), Fusion::All, Tolerance { absolute: 0.0, ..exact }, exact);
+    // In f32 as the dense one above, but for the KL, which is 0.003 to 0.02 here: half of the sum of eight numbers of size 1,
+    // that cancel and of which each is rounded by 6e-8.
+    let of_losses = Tolerance { relative: 2e-6, absolute: 2.4e-7 };
+    let of_parameters = Tolerance { relative: 0.0, absolute: 1e-4 };
+    check("f32", &Cpu::<f32>::new(), Fusion::All, of_losses, of_parameters);
+    for (checks, fuse) in [(true, Fusion::None), (false, Fusion::All)] {
+        let Some(device) = gpu(GpuOptions { checks, ..GpuOptions::default() }) else { return };
+        check(&format!("GPU, {fuse:?}"), &device, fuse, of_losses, of_parameters);
     }
 }
 

@@ -12,7 +12,7 @@ impl Graph {
         let leaf = |(at, &(shape, fill))| match fill {
             Fill::Bytes => graph.dataset(0, shape, DType::U8),
             Fill::Reals => graph.dataset(0, shape, DType::F32),
-            Fill::Normal | Fill::Wide | Fill::Unit => graph.input(&format!("in{at}"), shape),
+            Fill::Normal | Fill::Wide | Fill::Unit | Fill::Few => graph.input(&format!("in{at}"), shape),
         };
         let inputs: Vec<NodeId> = case.inputs.iter().enumerate().map(leaf).collect();
         let output = graph.apply(case.op.clone(), &inputs)?;

@@ -12,6 +12,8 @@ pub enum Fill {
     Wide,
     /// Values in [0, 1].
     Unit,
+    /// Whole numbers from -2 to 2: many are equal.
+    Few,
     /// A data set's bytes.
     Bytes,
     /// A data set's reals, in [0, 1).

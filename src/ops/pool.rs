@@ -196,10 +196,13 @@ impl Operation for MaxPoolGradient {
     fn cases() -> Vec<Case> {
         let maxima = pooled().into_iter().filter(|(kind, ..)| *kind == Pooling::Max);
         maxima
-            .map(|(kind, window, x)| {
+            .flat_map(|(kind, window, x)| {
                 let d_y = positions(Self::NAME, kind, window, x).expect("the cases fit");
-                let inputs = [(x, Fill::Normal), (d_y, Fill::Normal)];
-                Case::new(MaxPoolGradient { window }, window.kernel * window.kernel, &inputs)
+                // Of few values several are the largest.
+                [Fill::Normal, Fill::Few].map(|fill| {
+                    let inputs = [(x, fill), (d_y, Fill::Normal)];
+                    Case::new(MaxPoolGradient { window }, window.kernel * window.kernel, &inputs)
+                })
             })
             .collect()
     }

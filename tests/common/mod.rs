@@ -60,6 +60,7 @@ pub fn fill(case: &Case, index: usize) -> Vec<f64> {
         Fill::Normal => f64::from(draw.normal(index as u32, e)),
         Fill::Wide => f64::from(30.0 * draw.normal(index as u32, e)),
         Fill::Unit => f64::from(draw.uniform(index as u32, e)),
+        Fill::Few => f64::from(draw.bits(index as u32, e) % 5) - 2.0,
         Fill::Bytes | Fill::Reals => unreachable!("a data set is no input"),
     };
     (0..shape.len() as u32).map(at).collect()
@@ -131,6 +132,7 @@ impl Draws {
             Fill::Wide => 30.0 * rng::normal(bits),
             Fill::Unit | Fill::Reals => rng::uniform(bits),
             Fill::Bytes => (bits >> 24) as f32,
+            Fill::Few => (bits % 5) as f32 - 2.0,
         }
     }
 }
