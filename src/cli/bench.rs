@@ -23,8 +23,10 @@ use crate::train::bench::{Measurement, WORKLOADS, Workload, measure, plans, work
 /// Parts of a work's run, which share its seconds with one more that comes before them.
 const PARTS: usize = 9;
 
-/// Measure the speed of training steps on MNIST: 784-400-20-400-784 and 784-2048-64-2048-784
+/// Measure the speed of training steps: of dense models and a convolutional one on MNIST, of another on 64x64 colour
 ///
+/// standard-128 and standard-1024 are 784-400-20-400-784, wide-1024 is 784-2048-64-2048-784, conv-28 the preset keras-conv,
+/// conv-64 the preset of that name on noise.
 /// Images a second are the median over nine parts of a run; the limit is what the step's matrix products alone take.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: vae-gpu bench --device gpu --json > bench.jsonl")]
@@ -32,7 +34,7 @@ pub(super) struct Bench {
     /// auto, cpu, gpu, or an adapter's index or name as `vae-gpu devices` lists them
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: String,
-    /// Measure this work only: standard-128, standard-1024 or wide-1024
+    /// Measure this work only
     #[arg(long, value_name = "NAME", value_parser = WORKLOADS.map(|work| work.name))]
     work: Option<String>,
     /// Seconds a work; --tune takes a fiftieth of it for each algorithm and size

@@ -35,6 +35,9 @@ presets![
     "burda-iwae-50",
     "keras-conv",
     "conv-64",
+    "resnet-64",
+    "pythae-celeba",
+    "dcgan-64",
 ];
 
 /// The keys of a preset.

@@ -3,7 +3,8 @@
 //! The accumulators must be enough to hide the latency of a multiply-add: eight, with two units of four cycles. More rows, or
 //! more columns than a cache line holds, find fewer k to skip ([`super::nonzero`]); fewer rows take more loads. So with AVX-512
 //! MR x NR is 8 rows of one vector, elsewhere 6 of two: with two vectors of B and one of A, 12 accumulators are the most that
-//! the 16 registers of AVX2 hold.
+//! the 16 registers of AVX2 hold. Where no k is skipped AVX-512 takes two micro-panels of B at once, 16 of its 32 registers: CPUs that
+//! load two values a cycle are then no longer held up by loads.
 
 use pulp::{NullaryFnOnce, Simd};
 
@@ -69,7 +70,7 @@ pub(super) fn tile_row<T: Lanes, S: Simd, const MR: usize, const NV: usize>(
     row: TileRow<'_, '_, '_, T>,
 ) {
     match a {
-        MicroPanel::Runs(a) => multiply(&mut MicroKernel::<_, T, S, MR, NV> { simd, a: &a, row }),
+        MicroPanel::Runs(a) => multiply(&mut MicroKernel::<_, T, S, MR, NV> { simd, a, row }),
         MicroPanel::KMajor(a) => multiply(&mut MicroKernel::<_, T, S, MR, NV> { simd, a: &a, row }),
     }
 }
@@ -108,6 +109,24 @@ impl<T: Lanes, S: Simd, const MR: usize, const NV: usize> Layout<T, S, MR, NV> f
             );
         }
         sums
+    }
+
+    #[inline(always)]
+    fn sums_of_pair(&self, simd: S, [left, right]: [&[T::Vector<S>]; 2]) -> Option<[[T::Vector<S>; 2]; MR]> {
+        if !self.nonzero.are_most_of(self.values.len()) {
+            return None;
+        }
+        let mut sums = [[T::splat(simd, T::zero()); 2]; MR];
+        for (a, (&left, &right)) in self.values.iter().zip(left.iter().zip(right)) {
+            rank_1_update(
+                simd,
+                &mut sums,
+                #[inline(always)]
+                |row| a[row],
+                [left, right],
+            );
+        }
+        Some(sums)
     }
 }
 

@@ -1,16 +1,17 @@
 //! Packed GEMM on the CPU, after Goto and van de Geijn (2008) and BLIS (Van Zee and van de Geijn, 2015).
 //!
 //! Threads first pack all of B into micro-panels ([`pack_b`]), then take blocks of C. A block goes through k in steps of KC:
-//! its packed B stays in the second-level cache, and A is packed ([`pack_a`]) one micro-panel of MR rows at a time, which stays
-//! in the first. A micro-tile of C is a micro-panel of A times one of B ([`micro_kernel`]). An *epilogue* changes a few rows
-//! once they are complete, while they lie in the cache.
+//! its packed B stays in the second-level cache. A micro-tile of C is a micro-panel of A, MR rows, times one of B, or two
+//! ([`micro_kernel`]); rows of A are read where they lie, unless they are stored by columns or hold many zeros ([`pack_a`]). The
+//! patches of a convolution are runs of its images' memory ([`Runs`]), or computed as they are packed ([`Computed`]). An *epilogue*
+//! changes a few rows once they are complete, while they lie in the cache.
 //!
 //! An element of C is the sum of its k-blocks' sums in order, each a chain of multiply-adds in the order of k. It depends on
 //! k alone: not on threads, blocking, caches or vector width, so that all CPUs with fused multiply-adds give the same bits.
 //! An epilogue sums across columns within [`EPILOGUE_COLS`] only, which no split divides.
 //!
 //! The `gemm` crate, which was here before, splits its sums by the caches it finds, and skips no zeros. On dense operands it
-//! takes about a quarter longer (`cargo bench --bench kernels -- product` compares them).
+//! took about a quarter longer when A was still packed (`cargo bench --bench kernels -- product` compares them).
 
 mod micro_kernel;
 mod nonzero;
@@ -28,6 +29,7 @@ use crate::compute::parallel::{join, takes_from_front};
 use crate::compute::simd::{Lanes, dispatch};
 use crate::compute::{parallel_for, parallel_rows, scratch};
 use crate::unchecked::{RowStrides, Window};
+use operand::RunPanel;
 pub(crate) use operand::{Computed, Matrix, Operand, Runs};
 
 use micro_kernel::{MicroTile, TILE_1_VECTOR, TILE_2_VECTORS, TileRow, tile_row};
@@ -319,19 +321,21 @@ impl<T: Lanes, F: Fn(Place, usize, &mut [T], &mut [T]) + Sync> RunBlock<'_, '_, 
         let RunBlock { block: Block { at: (row, col), mut out, mut secondary, a, b, accumulate, epilogue }, scratch } =
             self;
         let (m, k_blocks) = (out.rows, b.k_blocks().count());
+        let mut runs = RunPanel::empty();
         for (at, ks) in b.k_blocks().enumerate() {
             let mut k_block = KBlock { simd, at, k: ks.len(), col, b, out: &mut out, accumulate: accumulate || at > 0 };
             let mut done = 0;
             while done < m {
                 let a = a.from(row + done, ks.start);
+                let one = from_mut(&mut scratch[0]);
                 let rows = match m - done {
                     left if left >= PANELS_AT_ONCE * MR && a.is_transposed() => {
-                        k_block.multiply::<MR, NV, _>(a, done, scratch)
+                        k_block.multiply::<MR, NV, _>(a, done, scratch, &mut runs)
                     }
-                    left if left >= MR => k_block.multiply::<MR, NV, 1>(a, done, from_mut(&mut scratch[0])),
-                    4.. => k_block.multiply::<4, NV, 1>(a, done, from_mut(&mut scratch[0])),
-                    2.. => k_block.multiply::<2, NV, 1>(a, done, from_mut(&mut scratch[0])),
-                    _ => k_block.multiply::<1, NV, 1>(a, done, from_mut(&mut scratch[0])),
+                    left if left >= MR => k_block.multiply::<MR, NV, 1>(a, done, one, &mut runs),
+                    4.. => k_block.multiply::<4, NV, 1>(a, done, one, &mut RunPanel::empty()),
+                    2.. => k_block.multiply::<2, NV, 1>(a, done, one, &mut RunPanel::empty()),
+                    _ => k_block.multiply::<1, NV, 1>(a, done, one, &mut RunPanel::empty()),
                 };
                 if at + 1 == k_blocks {
                     let mut r = done;
@@ -375,11 +379,12 @@ struct KBlock<'b, 'a, S, T> {
 impl<S: Simd, T: Lanes> KBlock<'_, '_, S, T> {
     /// Computes `N` times `MR` rows of C from `row` on, for `a` from that row on; returns how many rows.
     #[inline(always)]
-    fn multiply<const MR: usize, const NV: usize, const N: usize>(
+    fn multiply<'r, const MR: usize, const NV: usize, const N: usize>(
         &mut self,
-        a: Operand<'_, T>,
+        a: Operand<'r, T>,
         row: usize,
         panels: &mut [PackedA; N],
+        runs: &mut RunPanel<'r, T, MR>,
     ) -> usize {
         let KBlock { simd, at, k, col, b, accumulate, .. } = *self;
         let mut multiply = |a: MicroPanel<'_, T, MR>, row: usize| {
@@ -387,13 +392,13 @@ impl<S: Simd, T: Lanes> KBlock<'_, '_, S, T> {
             tile_row::<T, S, MR, NV>(simd, a, TileRow { b, k_block: at, k, out, row, col, accumulate });
         };
         if let (Operand::Dense(a), true) = (a, a.is_transposed()) {
-            pack_columns::<T, MR, N>(a, k, panels);
+            pack_columns::<T, S, MR, N>(simd, a, k, panels);
             for (panel, row) in panels.iter_mut().zip((row..).step_by(MR)) {
                 multiply(panel.k_major(k), row);
             }
             return N * MR;
         }
-        multiply(panel_of_rows::<T, S, MR>(simd, a, k, &mut panels[0]), row);
+        multiply(panel_of_rows::<T, S, MR>(simd, a, k, &mut panels[0], runs), row);
         MR
     }
 }

@@ -56,8 +56,9 @@ impl NonZeroK {
         &self.listed[..self.count]
     }
 
-    pub(super) fn count(&self) -> usize {
-        self.count
+    /// Whether they are so many of k that going through all k is quicker.
+    pub(super) fn are_most_of(&self, k: usize) -> bool {
+        self.count * CHUNK >= k * (CHUNK - 1)
     }
 
     pub(super) fn shorter<'t>(&'t self, other: &'t NonZeroK) -> &'t [u8] {

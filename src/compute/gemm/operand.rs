@@ -34,7 +34,7 @@ impl<'a, T> Computed<'a, T> {
         Computed { rows, columns: None, at: (0, 0) }
     }
 
-    /// It can be computed column by column too, a few rows at a time.
+    /// It can be computed column by column too, a few rows at a time; as A it must.
     pub(crate) fn or_columns(self, columns: Fill<'a, T>) -> Computed<'a, T> {
         Computed { columns: Some(columns), ..self }
     }
@@ -80,14 +80,14 @@ pub(super) struct RunPanel<'a, T, const MR: usize> {
 }
 
 impl<'a, T: Lanes, const MR: usize> RunPanel<'a, T, MR> {
-    /// The first rows of a matrix, of `k` elements.
+    pub(super) fn empty() -> Self {
+        RunPanel { runs: [[&[]; MR]; RUNS_MAX], count: 0 }
+    }
+
+    /// Sets it to one run of each row.
     #[inline(always)]
-    pub(super) fn of_rows(a: Matrix<'a, T>, k: usize) -> RunPanel<'a, T, MR> {
-        let mut panel = RunPanel { runs: [[&[] as &[T]; MR]; RUNS_MAX], count: 1 };
-        for (at, row) in panel.runs[0].iter_mut().enumerate() {
-            *row = &a.values[at * a.strides.0..][..k];
-        }
-        panel
+    pub(super) fn set_rows(&mut self, rows: [&'a [T]; MR]) {
+        (self.runs[0], self.count) = (rows, 1);
     }
 
     /// Each run, of all rows: these are of one length.
@@ -133,24 +133,20 @@ impl<'a, T: Lanes> Runs<'a, T> {
         }
     }
 
-    /// The next `MR` rows, of `k` elements.
+    /// Sets `panel` to the runs of the next `MR` rows, of `k` elements.
     #[inline(always)]
-    pub(super) fn panel<const MR: usize>(&self, k: usize) -> RunPanel<'a, T, MR> {
-        let mut panel = RunPanel { runs: [[&[] as &[T]; MR]; RUNS_MAX], count: self.count(k) };
+    pub(super) fn find_panel<const MR: usize>(&self, k: usize, panel: &mut RunPanel<'a, T, MR>) {
+        panel.count = self.count(k);
         let mut found = [[0; RUNS_MAX]; MR];
         let found = &mut found.as_flattened_mut()[..MR * panel.count];
         (self.find)(self.at.0, self.at.1 / self.len, panel.count, found);
         for (row, found) in found.chunks_exact(panel.count).enumerate() {
-            self.cut(
-                found,
-                k,
-                panel.runs.iter_mut().map(
-                    #[inline(always)]
-                    |run| &mut run[row],
-                ),
+            let runs = panel.runs.iter_mut().map(
+                #[inline(always)]
+                |run| &mut run[row],
             );
+            self.cut(found, k, runs);
         }
-        panel
     }
 
     /// Calls `f` for each of so many rows, with its number and the runs of its first `cols` elements.

@@ -1,7 +1,7 @@
 //! Micro-panels of A, MR rows of one k-block, each just before it is multiplied by each micro-panel of B. Rows are read where they
 //! lie; what is stored by columns, or has many zeros, is packed.
 
-use pulp::Simd;
+use pulp::{NullaryFnOnce, Simd};
 
 use super::nonzero::{CHUNK, NonZeroK};
 use super::operand::{Matrix, Operand, RunPanel};
@@ -19,7 +19,7 @@ const PREFETCH_DISTANCE: usize = 6;
 /// Micro-panel of A: MR rows of one k-block.
 pub(super) enum MicroPanel<'s, T, const MR: usize> {
     /// Rows where they lie: every k is multiplied.
-    Runs(RunPanel<'s, T, MR>),
+    Runs(&'s RunPanel<'s, T, MR>),
     /// Packed: any k can be skipped.
     KMajor(KMajor<'s, T, MR>),
 }
@@ -36,13 +36,10 @@ pub(super) struct KMajor<'s, T, const MR: usize> {
 pub(super) struct PackedA {
     values: AlignedBuffer,
     nonzero: NonZeroK,
-    /// Rows that are computed.
-    rows: AlignedBuffer,
 }
 
 impl PackedA {
-    pub(super) const EMPTY: PackedA =
-        PackedA { values: AlignedBuffer::EMPTY, nonzero: NonZeroK::EMPTY, rows: AlignedBuffer::EMPTY };
+    pub(super) const EMPTY: PackedA = PackedA { values: AlignedBuffer::EMPTY, nonzero: NonZeroK::EMPTY };
 
     /// The micro-panel that was packed.
     #[inline(always)]
@@ -54,42 +51,59 @@ impl PackedA {
 
 /// A micro-panel of the first `MR` rows. Zeros are looked for among stored rows alone: the patches of a convolution have too few
 /// where all of a micro-panel's are zero.
-#[inline(always)]
-pub(super) fn panel_of_rows<'s, T: Lanes, S: Simd, const MR: usize>(
+///
+/// Never inlined: each epilogue's GEMM would have a copy.
+#[inline(never)]
+pub(super) fn panel_of_rows<'s, 'a, T: Lanes, S: Simd, const MR: usize>(
     simd: S,
-    a: Operand<'s, T>,
+    a: Operand<'a, T>,
     k: usize,
     packed: &'s mut PackedA,
+    runs: &'s mut RunPanel<'a, T, MR>,
 ) -> MicroPanel<'s, T, MR> {
-    let PackedA { values, nonzero, rows } = packed;
-    match a {
-        Operand::Runs(a) => MicroPanel::Runs(a.panel(k)),
-        Operand::Computed(a) => match a.columns() {
-            Some(columns) => {
+    simd.vectorize(PanelOfRows { simd, a, k, packed, runs })
+}
+
+struct PanelOfRows<'s, 'a, T, S, const MR: usize> {
+    simd: S,
+    a: Operand<'a, T>,
+    k: usize,
+    packed: &'s mut PackedA,
+    runs: &'s mut RunPanel<'a, T, MR>,
+}
+
+impl<'s, T: Lanes, S: Simd, const MR: usize> NullaryFnOnce for PanelOfRows<'s, '_, T, S, MR> {
+    type Output = MicroPanel<'s, T, MR>;
+
+    #[inline(always)]
+    fn call(self) -> MicroPanel<'s, T, MR> {
+        let PanelOfRows { simd, a, k, packed: PackedA { values, nonzero }, runs } = self;
+        match a {
+            Operand::Runs(a) => {
+                a.find_panel(k, runs);
+                MicroPanel::Runs(runs)
+            }
+            Operand::Computed(a) => {
                 let values = values.slice_mut::<T>(k * MR);
-                columns(0, MR, values);
+                a.columns().expect("A is computed by columns")(0, MR, values);
                 nonzero.clear();
                 nonzero.push_all(0..k);
                 MicroPanel::KMajor(KMajor { values: values.as_chunks().0, nonzero })
             }
-            None => {
-                let rows = rows.slice_mut(MR * k);
-                a.fill_rows(k, rows);
-                MicroPanel::Runs(RunPanel::of_rows(Matrix::rows(rows, k), k))
+            Operand::Dense(a) => {
+                let mut rows = [&[] as &[T]; MR];
+                for (at, row) in rows.iter_mut().enumerate() {
+                    *row = &a.values[at * a.strides.0..][..k];
+                }
+                list_nonzero(rows, nonzero);
+                if nonzero.are_most_of(k) {
+                    runs.set_rows(rows);
+                    return MicroPanel::Runs(runs);
+                }
+                let values = values.slice_mut::<T>(k * MR).as_chunks_mut().0;
+                copy_transposed(simd, rows, values);
+                MicroPanel::KMajor(KMajor { values, nonzero })
             }
-        },
-        Operand::Dense(a) => {
-            let mut rows = [&[] as &[T]; MR];
-            for (at, row) in rows.iter_mut().enumerate() {
-                *row = &a.values[at * a.strides.0..][..k];
-            }
-            list_nonzero(rows, nonzero);
-            if nonzero.count() * CHUNK >= k * (CHUNK - 1) {
-                return MicroPanel::Runs(RunPanel::of_rows(a, k));
-            }
-            let values = values.slice_mut::<T>(k * MR).as_chunks_mut().0;
-            copy_transposed(simd, rows, values);
-            MicroPanel::KMajor(KMajor { values, nonzero })
         }
     }
 }
@@ -139,25 +153,43 @@ fn copy_transposed<T: Lanes, S: Simd, const MR: usize>(simd: S, rows: [&[T]; MR]
     }
 }
 
-/// Packs `N` micro-panels of `MR` rows of `a` each, whose columns are contiguous: the values of one k lie side by side.
-#[inline(always)]
-pub(super) fn pack_columns<T: Lanes, const MR: usize, const N: usize>(
+/// Packs `N` micro-panels of `MR` rows of `a` each, whose columns are contiguous: the values of one k lie side by side. Not inlined
+/// either.
+#[inline(never)]
+pub(super) fn pack_columns<T: Lanes, S: Simd, const MR: usize, const N: usize>(
+    simd: S,
     a: Matrix<'_, T>,
     k: usize,
     panels: &mut [PackedA; N],
 ) {
-    let mut panels = panels.each_mut().map(|PackedA { values, nonzero, .. }| {
-        nonzero.clear();
-        (values.slice_mut::<T>(k * MR).as_chunks_mut::<MR>().0, nonzero)
-    });
-    for p in 0..k {
-        for line in (0..N * MR).step_by(CACHE_LINE / size_of::<T>()) {
-            a.prefetch(line, p + PREFETCH_DISTANCE);
-        }
-        let rows = &a.values[p * a.strides.1..][..N * MR];
-        for ((values, nonzero), &rows) in panels.iter_mut().zip(rows.as_chunks::<MR>().0) {
-            values[p] = rows;
-            nonzero.push(p, rows.iter().fold(0, |marks, value| marks | value.mark()) == 0);
+    simd.vectorize(PackColumns::<T, MR, N> { a, k, panels });
+}
+
+struct PackColumns<'p, T, const MR: usize, const N: usize> {
+    a: Matrix<'p, T>,
+    k: usize,
+    panels: &'p mut [PackedA; N],
+}
+
+impl<T: Lanes, const MR: usize, const N: usize> NullaryFnOnce for PackColumns<'_, T, MR, N> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let PackColumns { a, k, panels } = self;
+        let mut panels = panels.each_mut().map(|PackedA { values, nonzero }| {
+            nonzero.clear();
+            (values.slice_mut::<T>(k * MR).as_chunks_mut::<MR>().0, nonzero)
+        });
+        for p in 0..k {
+            for line in (0..N * MR).step_by(CACHE_LINE / size_of::<T>()) {
+                a.prefetch(line, p + PREFETCH_DISTANCE);
+            }
+            let rows = &a.values[p * a.strides.1..][..N * MR];
+            for ((values, nonzero), &rows) in panels.iter_mut().zip(rows.as_chunks::<MR>().0) {
+                values[p] = rows;
+                nonzero.push(p, rows.iter().fold(0, |marks, value| marks | value.mark()) == 0);
+            }
         }
     }
 }

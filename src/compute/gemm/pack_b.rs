@@ -158,6 +158,14 @@ impl<T: Lanes> WithSimd for Group<'_, T> {
     }
 }
 
+/// Lists every k of micro-panels in which no zeros are looked for.
+fn list_all(nonzero: &mut [NonZeroK], k: usize) {
+    for nonzero in nonzero {
+        nonzero.clear();
+        nonzero.push_all(0..k);
+    }
+}
+
 /// A [`Group`] whose rows are runs.
 struct GroupOfRuns<'g, T> {
     b: Runs<'g, T>,
@@ -176,10 +184,7 @@ impl<T: Lanes> WithSimd for GroupOfRuns<'_, T> {
         let GroupOfRuns { b, k, cols, slot, values, nonzero } = self;
         let tile = MicroTile::of::<T, S>();
         let width = tile.nr();
-        for nonzero in &mut nonzero[..cols.div_ceil(width)] {
-            nonzero.clear();
-            nonzero.push_all(0..k);
-        }
+        list_all(&mut nonzero[..cols.div_ceil(width)], k);
         // Of the last panel.
         let (last, last_width) = (cols / width, padded(cols % width, tile));
         if last_width > 0 {
@@ -230,10 +235,7 @@ impl<T: Lanes, F: Fn(usize, usize, &mut [T])> WithSimd for GroupOfColumns<'_, T,
         let GroupOfColumns { columns, k, cols, slot, values, nonzero } = self;
         let tile = MicroTile::of::<T, S>();
         let width = tile.nr();
-        for nonzero in &mut nonzero[..cols.div_ceil(width)] {
-            nonzero.clear();
-            nonzero.push_all(0..k);
-        }
+        list_all(&mut nonzero[..cols.div_ceil(width)], k);
         // Columns of so many rows; those that pad the last panel are zero.
         let mut block = [[T::zero(); CHUNK]; GROUP];
         for from in (0..k).step_by(CHUNK) {

@@ -102,8 +102,8 @@ pub struct Measurement {
     pub first_step_s: f64,
     /// Bytes of arenas, activations and data on the device.
     pub device_bytes: u64,
-    /// The most bytes of memory that the process, host side, has held so far, earlier works among it (Linux: `VmHWM`);
-    /// none where the system does not tell.
+    /// The most bytes of memory that the process, host side, has held until the last part, earlier works among it (Linux:
+    /// `VmHWM`); none where the system does not tell.
     pub peak_resident_bytes: Option<u64>,
     /// The program's version.
     pub version: &'static str,
@@ -213,6 +213,7 @@ pub fn measure(
         times.push(run(&mut *session, part)?);
     }
     let step_s = median(&mut times);
+    let peak_resident_bytes = peak_resident_bytes(); // of training; the products have operands of their own
     // In turns, so that a machine whose speed wanders slows both.
     let mut alone = products::Alone::new(device, &products)?;
     let mut shares = Vec::new();
@@ -232,7 +233,7 @@ pub fn measure(
         share_of_limit: median(&mut shares),
         first_step_s,
         device_bytes,
-        peak_resident_bytes: peak_resident_bytes(),
+        peak_resident_bytes,
         version: env!("CARGO_PKG_VERSION"),
     })
 }
