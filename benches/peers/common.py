@@ -54,9 +54,26 @@ def batches(count, batch):
         yield from random.permutation(count)[: count // batch * batch].astype(np.int32).reshape(-1, batch)
 
 
-def chunk(batch):
-    """Steps a call of a peer that takes several in one."""
-    return max(8, 4096 // batch)
+def layers(work):
+    """The encoder's layers and the decoder's: kind, inputs, outputs; of convolutions also kernel and stride."""
+    if work in DENSE:
+        hidden, latent, _ = DENSE[work]
+        encoder = [("dense", 784, hidden), ("dense", hidden, 2 * latent)]
+        decoder = [("dense", latent, hidden), ("dense", hidden, 784)]
+    elif work == "conv-28":
+        encoder = [("conv", 1, 32, 3, 2), ("conv", 32, 64, 3, 2), ("dense", 3136, 16), ("dense", 16, 4)]
+        transposed = [("transposed", 64, 64, 3, 2), ("transposed", 64, 32, 3, 2), ("transposed", 32, 1, 3, 1)]
+        decoder = [("dense", 2, 3136), *transposed]
+    else:
+        pairs = [(3, 32), (32, 64), (64, 128), (128, 256)]
+        encoder = [*(("conv", inner, outer, 4, 2) for inner, outer in pairs), ("dense", 4096, 256)]
+        decoder = [("dense", 128, 4096), *(("transposed", outer, inner, 4, 2) for inner, outer in reversed(pairs))]
+    return encoder, decoder
+
+
+def chunk(work, device):
+    """Steps a call of a peer that takes several in one; one where steps are long, of convolutions on a CPU."""
+    return 1 if work in CONV and device == "cpu" else max(8, 4096 // BATCH[work])
 
 
 class Clock:

@@ -6,7 +6,9 @@ use std::io::Read;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Name, hidden units, latent dimensions and images a step.
-pub const WORKLOADS: [(&str, usize, usize, usize); 3] =
+pub type Work = (&'static str, usize, usize, usize);
+
+pub const DENSE: [Work; 3] =
     [("standard-128", 400, 20, 128), ("standard-1024", 400, 20, 1024), ("wide-1024", 2048, 64, 1024)];
 
 /// `--name value` pairs, and perhaps `--turns` as the last word.
@@ -26,10 +28,10 @@ impl Arguments {
         self.get("--seconds", "10").parse().expect("--seconds is a number")
     }
 
-    /// The works asked for.
-    pub fn works(&self) -> Vec<(&'static str, usize, usize, usize)> {
+    /// Those of these works that are asked for.
+    pub fn works(&self, works: impl IntoIterator<Item = Work>) -> Vec<Work> {
         let name = self.get("--work", "");
-        WORKLOADS.into_iter().filter(|work| name.is_empty() || work.0 == name).collect()
+        works.into_iter().filter(|work| name.is_empty() || work.0 == name).collect()
     }
 
     /// The training images as f32 in 0 to 1, one a row of 784.
@@ -40,6 +42,15 @@ impl Arguments {
         flate2::read::GzDecoder::new(file).read_to_end(&mut raw).expect("the images are gzip");
         raw[16..].iter().map(|&byte| f32::from(byte) / 255.0).collect()
     }
+}
+
+/// The next 64 bits of SplitMix64.
+pub fn random(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mut bits = *state;
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    bits ^ (bits >> 31)
 }
 
 /// Whole batches of shuffled indices, epoch after epoch.
@@ -58,12 +69,7 @@ impl Batches {
     pub fn next(&mut self) -> Vec<u32> {
         if self.at + self.batch > self.order.len() {
             for i in (1..self.order.len()).rev() {
-                // SplitMix64.
-                self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-                let mut bits = self.state;
-                bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-                bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-                self.order.swap(i, ((bits ^ (bits >> 31)) % (i as u64 + 1)) as usize);
+                self.order.swap(i, (random(&mut self.state) % (i as u64 + 1)) as usize);
             }
             self.at = 0;
         }
@@ -75,7 +81,7 @@ impl Batches {
 /// Measures a work: `step` takes a step, and `finish` waits for all of them and gives the last one's loss.
 pub fn measure<L>(
     peer: &str,
-    (work, _, _, batch): (&str, usize, usize, usize),
+    (work, _, _, batch): Work,
     arguments: &Arguments,
     began: Instant,
     mut step: impl FnMut() -> L,
@@ -84,14 +90,20 @@ pub fn measure<L>(
     let mut loss = finish(step());
     let first_step_s = began.elapsed().as_secs_f64();
     let first_step_at = SystemTime::now().duration_since(UNIX_EPOCH).expect("a time after 1970").as_secs_f64();
+    let (limit, mut len) = (arguments.seconds() / 10.0, 1);
     let mut part = || {
         let (began, mut done) = (Instant::now(), 0);
-        while done == 0 || began.elapsed().as_secs_f64() < arguments.seconds() / 10.0 {
-            for _ in 0..7 {
+        while done == 0 || began.elapsed().as_secs_f64() < limit {
+            let before = began.elapsed();
+            for _ in 1..len {
                 step();
             }
             loss = finish(step());
-            done += 8;
+            done += len;
+            // Eight steps are waited for at once, or fewer that are long.
+            if 4.0 * (began.elapsed() - before).as_secs_f64() < limit {
+                len = (2 * len).min(8);
+            }
         }
         began.elapsed().as_secs_f64() / f64::from(done)
     };

@@ -119,7 +119,8 @@ def measure(name):
         with torch.cuda.graph(graph):
             step()
         run_step = graph.replay
-    clock.measure(lambda: advance(8, run_step), args)
+    steps = min(8, common.chunk(name, args.device))
+    clock.measure(lambda: advance(steps, run_step), args)
 
 
 for name in [args.work] if args.work else common.BATCH:

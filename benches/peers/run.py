@@ -13,12 +13,16 @@ its start to the end of its first step, which comes before the turns.
 
 `--peers` names those to run beside ours, of these:
 
-    pytorch     its variants; `requirements.txt`; on cuda where the device is not cpu
+    pytorch     its variants, on convolutional works channels-last too; `requirements.txt`; on cuda where the device is
+                not cpu
     jax         one program; `requirements-others.txt`; likewise on cuda, where JAX has it
     tensorflow  compiled by XLA, and not; `requirements-others.txt`; likewise
     burn        its back-end flex on the CPU, else wgpu; `cargo build --release` in burn/
-    candle      the CPU only; `cargo build --release` in candle/
-    tinygrad    WebGPU only; `requirements-others.txt`
+    candle      the CPU and dense works only; `cargo build --release` in candle/
+    tinygrad    WebGPU and dense works only; `requirements-others.txt`
+
+`--works` names those to run: standard-128, standard-1024 and wide-1024, which are dense, and conv-28 and conv-64. A turn
+at these takes more than the time it is given where a step does.
 
 `requirements-others.txt` needs Python 3.12 and an environment of its own, which `--python-others` names.
 Where the device is software (`--device llvmpipe`) burn needs CUBECL_WGPU_DEFAULT_DEVICE=Cpu, which is set for it.
@@ -41,7 +45,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-WORKLOADS = ("standard-128", "standard-1024", "wide-1024")
+DENSE = ("standard-128", "standard-1024", "wide-1024")
+CONV = ("conv-28", "conv-64")
 PEERS = ("pytorch", "jax", "tensorflow", "burn", "candle", "tinygrad")
 
 parser = argparse.ArgumentParser()
@@ -52,8 +57,8 @@ parser.add_argument("--burn", default=str(HERE / "burn/target/release/peer-burn"
 parser.add_argument("--candle", default=str(HERE / "candle/target/release/peer-candle"))
 parser.add_argument("--peers", nargs="*", choices=PEERS, default=["pytorch"])
 parser.add_argument("--device", default="cpu", help="ours; for the peers see above")
-parser.add_argument("--works", nargs="*", default=WORKLOADS)
-parser.add_argument("--variants", nargs="*", default=None, help="PyTorch's")
+parser.add_argument("--works", nargs="*", choices=DENSE + CONV, default=DENSE)
+parser.add_argument("--variants", nargs="*", default=None, help="PyTorch's [default: those that suit device and work]")
 parser.add_argument("--rounds", type=int, default=30)
 parser.add_argument("--seconds", type=float, default=0.25, help="a turn, at least; a program may need more for its steps")
 parser.add_argument("--timeout", type=float, default=900.0, help="seconds from start to first turn, after which it has failed")
@@ -61,26 +66,46 @@ parser.add_argument("--json", default=None)
 args = parser.parse_args()
 on_cpu = args.device == "cpu"
 software = args.device.lower() in ("llvmpipe", "lavapipe", "swiftshader")
-variants = args.variants or (["eager", "fused", "compiled"] if on_cpu else ["compiled", "graphs"])
 
 data = ["--data", str(ROOT / "assets/mnist"), "--seconds", str(10 * args.seconds)]  # a turn is a tenth
 cuda = ["--device", "cpu" if on_cpu else "cuda"]
 others = args.python_others or args.python
-offered = {
-    "pytorch": {f"PyTorch {variant}": [args.python, str(HERE / "pytorch.py"), *data, *cuda, "--variant", variant]
-                for variant in variants},
-    "jax": {"JAX": [others, str(HERE / "jax_peer.py"), *data, *cuda]},
-    "tensorflow": {f"TensorFlow {variant}": [others, str(HERE / "tensorflow_peer.py"), *data, *cuda,
-                                             "--variant", variant] for variant in ("xla", "graph")},
-    "burn": {f"burn {backend}": [args.burn, *data, "--backend", backend] for backend in ["flex" if on_cpu else "wgpu"]},
-    "candle": {"candle": [args.candle, *data]} if on_cpu else {},
-    "tinygrad": {} if on_cpu else {"tinygrad WebGPU": [others, str(HERE / "tinygrad_peer.py"), *data]},
-}
-programs = {"ours": [args.binary, "bench", "--json", "--device", args.device, "--seconds", str(10 * args.seconds)]}
+
+
+def variants(work):
+    """PyTorch's; the order of channels means something to convolutions only."""
+    if work in CONV:
+        last = ["channels-last", "compiled-channels-last"]
+        return args.variants or (["fused", "compiled", *last] if on_cpu else ["compiled", "graphs", last[1]])
+    usual = ["eager", "fused", "compiled"] if on_cpu else ["compiled", "graphs"]
+    return [variant for variant in args.variants or usual if not variant.endswith("channels-last")]
+
+
+def offered(peer, work):
+    """The commands of a peer's programs that have this work, by name."""
+    dense = work in DENSE
+    return {
+        "pytorch": {f"PyTorch {variant}": [args.python, str(HERE / "pytorch.py"), *data, *cuda, "--variant", variant]
+                    for variant in variants(work)},
+        "jax": {"JAX": [others, str(HERE / "jax_peer.py"), *data, *cuda]},
+        "tensorflow": {f"TensorFlow {variant}": [others, str(HERE / "tensorflow_peer.py"), *data, *cuda,
+                                                 "--variant", variant] for variant in ("xla", "graph")},
+        "burn": {f"burn {backend}": [args.burn, *data, "--backend", backend]
+                 for backend in ["flex" if on_cpu else "wgpu"]},
+        "candle": {"candle": [args.candle, *data]} if dense and on_cpu else {},
+        "tinygrad": {"tinygrad WebGPU": [others, str(HERE / "tinygrad_peer.py"), *data]} if dense and not on_cpu else {},
+    }[peer]
+
+
+ours = [args.binary, "bench", "--json", "--device", args.device, "--seconds", str(10 * args.seconds)]
+programs = {work: {"ours": ours} for work in args.works}
 for peer in args.peers:
-    if not offered[peer]:
-        print(f"{peer} has no program for {args.device}", file=sys.stderr)
-    programs.update(offered[peer])
+    lacks = [work for work in args.works if not offered(peer, work)]
+    if lacks:
+        print(f"{peer} has no program for {', '.join(lacks)} on {args.device}, and is left out there", file=sys.stderr)
+    for work in args.works:
+        programs[work].update(offered(peer, work))
+names = list(dict.fromkeys(name for commands in programs.values() for name in commands))
 environment = dict(os.environ, **({"CUBECL_WGPU_DEFAULT_DEVICE": "Cpu"} if software else {}))
 
 
@@ -141,7 +166,8 @@ class Program:
             **result,
             "program": self.name,
             "seconds_a_step": self.seconds_a_step,
-            "peak_bytes": usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
+            # Ours says it of the steps alone: behind them it measures their products, with operands of their own.
+            "peak_bytes": result.get("peak_resident_bytes") or usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024),
             "start_to_first_step_s": at - self.began if at else result["first_step_s"],
         }
 
@@ -160,7 +186,7 @@ for work in args.works:
         except (Failure, BrokenPipeError) as error:
             print(f"{name}, {work}: failed: {error}", file=sys.stderr)
 
-    for name, command in programs.items():
+    for name, command in programs[work].items():
         program = attempt(name, lambda: Program(name, command, work))
         if program:
             running.append(program)
@@ -176,10 +202,11 @@ for work in args.works:
 
 def table(title, cell):
     print(f"{title}\n")
-    print("| work | " + " | ".join(programs) + " |")
-    print("|---" * (len(programs) + 1) + "|")
+    print("| work | " + " | ".join(names) + " |")
+    print("|---" * (len(names) + 1) + "|")
     for work in args.works:
-        cells = [cell(name, work, seen[name, work]) if (name, work) in seen else "failed" for name in programs]
+        cells = [cell(name, work, seen[name, work]) if (name, work) in seen else "failed" if name in programs[work] else ""
+                 for name in names]
         print(f"| {work} | " + " | ".join(cells) + " |")
     print()
 
@@ -199,7 +226,7 @@ machine = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").rea
                 if line.startswith("model name")), platform.processor())
 print(f"{machine}; device {args.device}; {args.rounds} rounds\n")
 table("images/s, medians; ours over each: median, quartiles", speed)
-table("peak resident MB (memory of a GPU is not in it; ours measures its limit's products too)",
+table("peak resident MB (memory of a GPU is not in it)",
       lambda name, work, result: f"{result['peak_bytes'] / 1e6:,.0f}")
 table("seconds from the program's start to the end of its first step (ours: from the entry of main)",
       lambda name, work, result: f"{result['start_to_first_step_s']:.2f}")

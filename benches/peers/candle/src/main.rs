@@ -46,7 +46,7 @@ fn main() -> Result<()> {
     let pixels = arguments.mnist();
     let count = pixels.len() / 784;
     let images = Tensor::from_vec(pixels, (count, 784), &Device::Cpu)?;
-    for work in arguments.works() {
+    for work in arguments.works(common::DENSE) {
         let (_, hidden, latent, batch) = work;
         let began = Instant::now();
         let mut batches = common::Batches::new(count, batch);
