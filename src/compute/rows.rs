@@ -75,8 +75,7 @@ pub(crate) fn lane_sum_pairs<T: Lanes>(x: &[T], y: &[T], f: impl Fn(T, T) -> T) 
             *sum = *sum + term;
         }
     }
-    let [a, b, c, d, e, f, g, h] = lanes;
-    ((a + b) + (c + d)) + ((e + f) + (g + h))
+    tree(lanes)
 }
 
 /// `N` sums of products of one row with others, in eight lanes each, over rows one after another.
@@ -117,7 +116,7 @@ impl<T: Lanes, const N: usize> Dots<T, N> {
     #[inline(always)]
     pub(crate) fn totals(self) -> [T; N] {
         // A black box: the compiler would keep lanes apart instead of in vectors.
-        std::hint::black_box(self.0).map(|[a, b, c, d, e, f, g, h]| ((a + b) + (c + d)) + ((e + f) + (g + h)))
+        std::hint::black_box(self.0).map(tree)
     }
 }
 
@@ -146,8 +145,7 @@ pub(crate) fn lane_sum_map<T: Lanes>(y: &mut [T], x: &[T], f: impl Fn(T, T) -> (
             }
         }
     }
-    let [a, b, c, d, e, f, g, h] = lanes;
-    ((a + b) + (c + d)) + ((e + f) + (g + h))
+    tree(lanes)
 }
 
 /// `sum_i f(i)` for `i < n`, in eight interleaved lanes and then a fixed tree: quick, accurate, the same everywhere.
@@ -163,6 +161,11 @@ pub(crate) fn lane_sum<T: Lanes>(n: usize, f: impl Fn(usize) -> T) -> T {
     for (lane, i) in (whole..n).enumerate() {
         lanes[lane] = lanes[lane] + f(i);
     }
-    let [a, b, c, d, e, f, g, h] = lanes;
+    tree(lanes)
+}
+
+/// The sum of eight lanes, always in the same tree.
+#[inline(always)]
+fn tree<T: Lanes>([a, b, c, d, e, f, g, h]: [T; 8]) -> T {
     ((a + b) + (c + d)) + ((e + f) + (g + h))
 }

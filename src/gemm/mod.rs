@@ -136,14 +136,11 @@ impl Problem<'_> {
     fn k_parts(&self, profile: &DeviceProfile) -> usize {
         let [m, n, k] = self.size;
         let stride = m * n.next_multiple_of(4);
-        if self.parts.count > 1 || k < 2 * PART_MIN_K {
+        if self.parts.count > 1 {
             return 1;
         }
-        let wanted = profile.workgroups_wanted().div_ceil(Algorithm::Split.groups(m, n, 1));
         let most = (k / PART_MIN_K).min((PARTS_MAX_WORDS / stride).max(1));
-        let count = wanted.min(most).max(k.div_ceil(PART_MAX_K));
-        // No part is empty.
-        k.div_ceil(k.div_ceil(count))
+        profile.parts(Algorithm::Split.groups(m, n, 1), k, most, PART_MAX_K)
     }
 
     /// The kernel that computes sums, up to its epilogue.

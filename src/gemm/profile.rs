@@ -36,8 +36,15 @@ const SOFTWARE_WORKGROUPS: usize = 16;
 
 impl DeviceProfile {
     /// Workgroups that occupy the device.
-    pub(crate) fn workgroups_wanted(&self) -> usize {
+    pub(super) fn workgroups_wanted(&self) -> usize {
         if self.software { SOFTWARE_WORKGROUPS } else { FULL_OCCUPANCY_WORKGROUPS }
+    }
+
+    /// Among how many parts, none of them empty, a sum of `length` terms is shared out: at most `most`, where the `groups` workgroups
+    /// of one part alone would leave the device idle; more only where none may be longer than `longest`.
+    pub(crate) fn parts(&self, groups: usize, length: usize, most: usize, longest: usize) -> usize {
+        let count = self.workgroups_wanted().div_ceil(groups).min(most).max(length.div_ceil(longest)).max(1);
+        length.div_ceil(length.div_ceil(count))
     }
 
     /// WebGPU's default limits, and the rule alone.

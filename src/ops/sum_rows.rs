@@ -78,14 +78,11 @@ impl Operation for SumRows {
             let kernel = Kernel::new(fragments, Entry::Run, REDUCTION, grid).constant("ROWS", rows).constant("COLS", cols);
             kernel.constant("PART_ROWS", part_rows).binding("SUMMED", from).binding("SUMS", to)
         };
-        let wanted = profile.workgroups_wanted().div_ceil(blocks).min(rows / PART_MIN_ROWS);
-        match wanted.max(rows.div_ceil(PART_MAX_ROWS)) {
-            0 | 1 => sums(rows, rows, 1, 2),
+        match profile.parts(blocks, rows, rows / PART_MIN_ROWS, PART_MAX_ROWS) {
+            1 => sums(rows, rows, 1, 2),
             parts => {
-                let part_rows = rows.div_ceil(parts);
-                let parts = rows.div_ceil(part_rows);
                 let then = Box::new(sums(parts, parts, SCRATCH, 2));
-                sums(rows, part_rows, 1, SCRATCH).scratch(Scratch { words: parts * cols, then })
+                sums(rows, rows.div_ceil(parts), 1, SCRATCH).scratch(Scratch { words: parts * cols, then })
             }
         }
     }

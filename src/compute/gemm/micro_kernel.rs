@@ -82,14 +82,15 @@ struct MicroKernel<'t, 'p, 'w, 'a, A, T: Lanes, S: Simd, const MR: usize, const 
     row: TileRow<'p, 'w, 'a, T>,
 }
 
+/// The vectors of a micro-panel of B, and its non-zero k.
+type PanelOfB<'p, T, S> = (&'p [<T as Lanes>::Vector<S>], &'p NonZeroK);
+
 /// Layout of a micro-panel of A, see [`MicroPanel`], which decides how the loop over k runs.
 trait Layout<T: Lanes, S: Simd, const MR: usize, const NV: usize> {
     fn sums(&self, simd: S, nonzero_b: &NonZeroK, panel: &[[T::Vector<S>; NV]]) -> [[T::Vector<S>; NV]; MR];
 
     /// Those of two micro-panels of B, of one vector a row each, where every k is multiplied: elements of A are loaded once for both.
-    fn sums_of_pair(&self, _: S, _: [&[T::Vector<S>]; 2]) -> Option<[[T::Vector<S>; 2]; MR]> {
-        None
-    }
+    fn sums_of_pair(&self, simd: S, pair: [PanelOfB<'_, T, S>; 2]) -> Option<[[T::Vector<S>; 2]; MR]>;
 }
 
 impl<T: Lanes, S: Simd, const MR: usize, const NV: usize> Layout<T, S, MR, NV> for KMajor<'_, T, MR> {
@@ -112,8 +113,13 @@ impl<T: Lanes, S: Simd, const MR: usize, const NV: usize> Layout<T, S, MR, NV> f
     }
 
     #[inline(always)]
-    fn sums_of_pair(&self, simd: S, [left, right]: [&[T::Vector<S>]; 2]) -> Option<[[T::Vector<S>; 2]; MR]> {
-        if !self.nonzero.are_most_of(self.values.len()) {
+    fn sums_of_pair(
+        &self,
+        simd: S,
+        [(left, nonzero_left), (right, nonzero_right)]: [PanelOfB<'_, T, S>; 2],
+    ) -> Option<[[T::Vector<S>; 2]; MR]> {
+        let k = self.values.len();
+        if ![self.nonzero, nonzero_left, nonzero_right].iter().all(|nonzero| nonzero.are_most_of(k)) {
             return None;
         }
         let mut sums = [[T::splat(simd, T::zero()); 2]; MR];
@@ -137,7 +143,11 @@ impl<T: Lanes, S: Simd, const MR: usize, const NV: usize> Layout<T, S, MR, NV> f
     }
 
     #[inline(always)]
-    fn sums_of_pair(&self, simd: S, [left, right]: [&[T::Vector<S>]; 2]) -> Option<[[T::Vector<S>; 2]; MR]> {
+    fn sums_of_pair(
+        &self,
+        simd: S,
+        [(left, _), (right, _)]: [PanelOfB<'_, T, S>; 2],
+    ) -> Option<[[T::Vector<S>; 2]; MR]> {
         Some(self.times(
             simd,
             left.iter().zip(right).map(
@@ -207,7 +217,8 @@ where
             let (first, nonzero_b) = panel(at);
             if NV == 1
                 && cols - at >= 2 * width
-                && let Some(sums) = Layout::<T, S, MR, NV>::sums_of_pair(a, simd, [first, panel(at + width).0])
+                && let Some(sums) =
+                    Layout::<T, S, MR, NV>::sums_of_pair(a, simd, [(first, nonzero_b), panel(at + width)])
             {
                 store::<T, S, MR, 2>(simd, sums, to, accumulate);
                 at += 2 * width;

@@ -1,7 +1,8 @@
 //! Non-zero k: the indices along k that need multiplying.
 //!
 //! Where either operand is zero the sum stays the same, `s + 0 b = s`, unless the other is infinite or not a number. Packed
-//! micro-panels list the k at which not all of their values are zero, and a micro-tile takes the shorter list of its two.
+//! micro-panels list the k at which not all of their values are zero, and a micro-tile takes the shorter list of its two, or all k
+//! where both are long.
 //! This is for digits on black: four of five pixels of MNIST are 0, more than half of the k of six images together, and two
 //! fifths of those of sixteen pixels side by side. Photographs gain nothing, and pay for the search.
 
@@ -46,6 +47,12 @@ impl NonZeroK {
             0xff => self.push_all(from..from + CHUNK),
             _ => (0..CHUNK).for_each(|bit| self.push(from + bit, marks >> bit & 1 == 0)),
         }
+    }
+
+    /// Lists all of `k`, where no zeros are looked for.
+    pub(super) fn set_all(&mut self, k: usize) {
+        self.clear();
+        self.push_all(0..k);
     }
 
     pub(super) fn clear(&mut self) {

@@ -1,4 +1,5 @@
-//! Operands: stored matrices, and rows that are computed as they are packed (the patches of a convolution, say).
+//! Operands: stored matrices; and matrices that are not stored, such as the patches of a convolution: computed as they are packed, or
+//! runs of other memory.
 
 use super::KC;
 use crate::compute::simd::Lanes;
@@ -9,45 +10,48 @@ use crate::unchecked::prefetch;
 pub(crate) enum Operand<'a, T> {
     /// Read from memory.
     Dense(Matrix<'a, T>),
-    /// Computed row by row.
+    /// Computed as it is packed.
     Computed(Computed<'a, T>),
     /// Pieces of memory.
     Runs(Runs<'a, T>),
 }
 
-/// Computes elements of a matrix from `(row, col)` on: `(row, col, cols, to)` those of `cols` columns, of as many rows as `to` holds, one
-/// row after another; or `(row, col, rows, to)` those of `rows` rows, one column after another.
+/// Computes elements of a matrix, those of `count` rows or columns from `(row, col)` on: `(row, col, count, to)`.
 type Fill<'a, T> = &'a (dyn Fn(usize, usize, usize, &mut [T]) + Sync);
 
 /// An operand that is computed. Each element is asked for once for every packing: of B once, of A once for each block of
 /// columns of C.
 #[derive(Clone, Copy)]
 pub(crate) struct Computed<'a, T> {
-    rows: Fill<'a, T>,
-    columns: Option<Fill<'a, T>>,
+    fill: Fill<'a, T>,
+    pub(super) order: Order,
     at: (usize, usize),
 }
 
+/// The order in which elements are computed.
+#[derive(Clone, Copy)]
+pub(super) enum Order {
+    /// One row after another, of `count` columns each; of B alone.
+    Rows,
+    /// One column after another, of `count` rows each.
+    Columns,
+}
+
 impl<'a, T> Computed<'a, T> {
-    /// An operand whose elements are computed row by row.
-    pub(crate) fn new(rows: Fill<'a, T>) -> Computed<'a, T> {
-        Computed { rows, columns: None, at: (0, 0) }
+    /// An operand B whose elements are computed row by row.
+    pub(crate) fn by_rows(fill: Fill<'a, T>) -> Computed<'a, T> {
+        Computed { fill, order: Order::Rows, at: (0, 0) }
     }
 
-    /// It can be computed column by column too, a few rows at a time; as A it must.
-    pub(crate) fn or_columns(self, columns: Fill<'a, T>) -> Computed<'a, T> {
-        Computed { columns: Some(columns), ..self }
+    /// An operand whose elements are computed column by column, a few rows at a time.
+    pub(crate) fn by_columns(fill: Fill<'a, T>) -> Computed<'a, T> {
+        Computed { fill, order: Order::Columns, at: (0, 0) }
     }
 
-    /// Computes rows of `cols` elements each, one after another.
-    pub(super) fn fill_rows(&self, cols: usize, to: &mut [T]) {
-        (self.rows)(self.at.0, self.at.1, cols, to);
-    }
-
-    /// What computes columns: of `(row, rows, to)`, the part of so many rows from this one on, one column after another.
-    pub(super) fn columns(&self) -> Option<impl Fn(usize, usize, &mut [T]) + use<'a, T>> {
-        let Computed { columns, at, .. } = *self;
-        columns.map(|fill| move |row: usize, rows: usize, to: &mut [T]| fill(at.0 + row, at.1, rows, to))
+    /// Computes elements from this row on, of so many rows or columns, in its order.
+    #[inline(always)]
+    pub(super) fn fill(&self, row: usize, count: usize, to: &mut [T]) {
+        (self.fill)(self.at.0 + row, self.at.1, count, to);
     }
 }
 

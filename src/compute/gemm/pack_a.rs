@@ -4,7 +4,7 @@
 use pulp::{NullaryFnOnce, Simd};
 
 use super::nonzero::{CHUNK, NonZeroK};
-use super::operand::{Matrix, Operand, RunPanel};
+use super::operand::{Matrix, Operand, Order, RunPanel};
 use super::transpose::transposed;
 use crate::compute::aligned::{AlignedBuffer, CACHE_LINE};
 use crate::compute::simd::Lanes;
@@ -84,10 +84,10 @@ impl<'s, T: Lanes, S: Simd, const MR: usize> NullaryFnOnce for PanelOfRows<'s, '
                 MicroPanel::Runs(runs)
             }
             Operand::Computed(a) => {
+                assert!(matches!(a.order, Order::Columns), "A is computed by columns");
                 let values = values.slice_mut::<T>(k * MR);
-                a.columns().expect("A is computed by columns")(0, MR, values);
-                nonzero.clear();
-                nonzero.push_all(0..k);
+                a.fill(0, MR, values);
+                nonzero.set_all(k);
                 MicroPanel::KMajor(KMajor { values: values.as_chunks().0, nonzero })
             }
             Operand::Dense(a) => {

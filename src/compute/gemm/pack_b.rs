@@ -9,7 +9,7 @@ use pulp::{Simd, WithSimd};
 use super::KC;
 use super::micro_kernel::MicroTile;
 use super::nonzero::{CHUNK, NonZeroK};
-use super::operand::{Matrix, Operand, Runs};
+use super::operand::{Computed, Matrix, Operand, Order, Runs};
 use super::transpose::transposed;
 use crate::compute::aligned::{AlignedBuffer, scratch};
 use crate::compute::parallel_for;
@@ -79,14 +79,14 @@ impl<'p, T: Lanes> PackedB<'p, T> {
             let (k, cols) = (kc.min(k - from), GROUP.min(cols - col));
             match b.from(from, col) {
                 Operand::Dense(b) => dispatch(Group { b, k, cols, slot, values, nonzero }),
-                Operand::Computed(b) => match b.columns() {
-                    Some(columns) => dispatch(GroupOfColumns { columns: &columns, k, cols, slot, values, nonzero }),
-                    None => scratch(k * cols, |rows| {
-                        b.fill_rows(cols, rows);
+                Operand::Runs(b) => dispatch(Group { b, k, cols, slot, values, nonzero }),
+                Operand::Computed(b) => match b.order {
+                    Order::Columns => dispatch(Group { b, k, cols, slot, values, nonzero }),
+                    Order::Rows => scratch(k * cols, |rows| {
+                        b.fill(0, cols, rows);
                         dispatch(Group { b: Matrix::rows(rows, cols), k, cols, slot, values, nonzero });
                     }),
                 },
-                Operand::Runs(b) => dispatch(GroupOfRuns { b, k, cols, slot, values, nonzero }),
             }
         };
         match parallel {
@@ -124,8 +124,8 @@ impl<T: Lanes> WithSimd for TileOf<T> {
 }
 
 /// A group of columns of one k-block of B, to be packed.
-struct Group<'g, T> {
-    b: Matrix<'g, T>,
+struct Group<'g, T, B> {
+    b: B,
     k: usize,
     cols: usize,
     slot: usize,
@@ -133,7 +133,7 @@ struct Group<'g, T> {
     nonzero: &'g mut [NonZeroK],
 }
 
-impl<T: Lanes> WithSimd for Group<'_, T> {
+impl<'g, T: Lanes> WithSimd for Group<'_, T, Matrix<'g, T>> {
     type Output = ();
 
     #[inline(always)]
@@ -158,33 +158,16 @@ impl<T: Lanes> WithSimd for Group<'_, T> {
     }
 }
 
-/// Lists every k of micro-panels in which no zeros are looked for.
-fn list_all(nonzero: &mut [NonZeroK], k: usize) {
-    for nonzero in nonzero {
-        nonzero.clear();
-        nonzero.push_all(0..k);
-    }
-}
-
-/// A [`Group`] whose rows are runs.
-struct GroupOfRuns<'g, T> {
-    b: Runs<'g, T>,
-    k: usize,
-    cols: usize,
-    slot: usize,
-    values: &'g mut [T],
-    nonzero: &'g mut [NonZeroK],
-}
-
-impl<T: Lanes> WithSimd for GroupOfRuns<'_, T> {
+/// Of rows that are runs.
+impl<'g, T: Lanes> WithSimd for Group<'_, T, Runs<'g, T>> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let GroupOfRuns { b, k, cols, slot, values, nonzero } = self;
+        let Group { b, k, cols, slot, values, nonzero } = self;
         let tile = MicroTile::of::<T, S>();
         let width = tile.nr();
-        list_all(&mut nonzero[..cols.div_ceil(width)], k);
+        nonzero[..cols.div_ceil(width)].iter_mut().for_each(|nonzero| nonzero.set_all(k));
         // Of the last panel.
         let (last, last_width) = (cols / width, padded(cols % width, tile));
         if last_width > 0 {
@@ -217,30 +200,21 @@ impl<T: Lanes> WithSimd for GroupOfRuns<'_, T> {
     }
 }
 
-/// A [`Group`] that is computed column by column, a few rows at a time.
-struct GroupOfColumns<'g, T, F> {
-    columns: &'g F,
-    k: usize,
-    cols: usize,
-    slot: usize,
-    values: &'g mut [T],
-    nonzero: &'g mut [NonZeroK],
-}
-
-impl<T: Lanes, F: Fn(usize, usize, &mut [T])> WithSimd for GroupOfColumns<'_, T, F> {
+/// Of what is computed column by column, a few rows at a time.
+impl<'g, T: Lanes> WithSimd for Group<'_, T, Computed<'g, T>> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let GroupOfColumns { columns, k, cols, slot, values, nonzero } = self;
+        let Group { b, k, cols, slot, values, nonzero } = self;
         let tile = MicroTile::of::<T, S>();
         let width = tile.nr();
-        list_all(&mut nonzero[..cols.div_ceil(width)], k);
+        nonzero[..cols.div_ceil(width)].iter_mut().for_each(|nonzero| nonzero.set_all(k));
         // Columns of so many rows; those that pad the last panel are zero.
         let mut block = [[T::zero(); CHUNK]; GROUP];
         for from in (0..k).step_by(CHUNK) {
             let rows = CHUNK.min(k - from);
-            columns(from, rows, &mut block.as_flattened_mut()[..cols * rows]);
+            b.fill(from, rows, &mut block.as_flattened_mut()[..cols * rows]);
             if rows < CHUNK {
                 // Apart from each other as whole ones are.
                 for col in (0..cols).rev() {

@@ -276,10 +276,10 @@ impl Operation for ConvTranspose2d {
             let finish = |at: usize, col: usize, sums: &mut [T]| finish(epilogue, more, first + at, col, sums);
             // Pixels that no tap reaches are sums of one zero.
             let zeros = |_: usize, _: usize, _: usize, values: &mut [T]| values.fill(T::zero());
-            let zero = Computed::new(&zeros).or_columns(&zeros);
+            let zero = Computed::by_columns(&zeros);
             match k {
                 0 => gemm_spread([m, n, 1], to, zero, zero, finish),
-                _ => patches.as_operand(|a| gemm_spread([m, n, k], to, a, Computed::new(&taps), finish)),
+                _ => patches.as_operand(|a| gemm_spread([m, n, k], to, a, Computed::by_rows(&taps), finish)),
             }
         }
         if n <= FEW {

@@ -30,6 +30,15 @@ impl<T: Real> Patches<'_, T> {
         self.taps[0].count * self.taps[1].count * self.images.shape.cols()
     }
 
+    /// Height, width and channels of an image.
+    #[inline(always)]
+    fn image(&self) -> [usize; 3] {
+        let &[_, height, width, channels] = self.images.shape.extents() else {
+            unreachable!("images have four extents")
+        };
+        [height, width, channels]
+    }
+
     /// Positions from that of a row on.
     #[inline(always)]
     fn positions_from(&self, row: usize) -> impl Iterator<Item = Position> {
@@ -46,39 +55,6 @@ impl<T: Real> Patches<'_, T> {
             }
             here
         })
-    }
-
-    /// Elements of rows from `(row, col)` on, of `cols` columns.
-    #[inline(always)]
-    pub(super) fn fill(&self, row: usize, col: usize, cols: usize, values: &mut [T]) {
-        let &[_, height, width, channels] = self.images.shape.extents() else {
-            unreachable!("images have four extents")
-        };
-        let [taps_y, taps_x] = self.taps;
-        // Of taps side by side the pixels are one run of a line.
-        let (runs, taps) = if taps_x.step == 1 { (1, taps_x.count) } else { (taps_x.count, 1) };
-        let run = taps * channels;
-        let (first_y, first_x, first_within) = (col / run / runs, col / run % runs, col % run);
-        for (Position { image, y, x }, values) in self.positions_from(row).zip(values.chunks_exact_mut(cols)) {
-            let image = &self.images.values[image * height * width * channels..][..height * width * channels];
-            let from_x = (x * self.step) as isize + taps_x.first;
-            let mut at_y = (y * self.step) as isize + taps_y.first + first_y as isize * taps_y.step;
-            let (mut tx, mut within, mut rest) = (first_x, first_within, values);
-            while !rest.is_empty() {
-                let (part, others) = rest.split_at_mut((run - within).min(rest.len()));
-                match usize::try_from(at_y) {
-                    Ok(line) if line < height => {
-                        let at = (from_x + tx as isize * taps_x.step) * channels as isize + within as isize;
-                        copy_run(part, &image[line * width * channels..][..width * channels], at);
-                    }
-                    _ => part.fill(T::zero()),
-                }
-                (rest, within, tx) = (others, 0, tx + 1);
-                if tx == runs {
-                    (tx, at_y) = (0, at_y + taps_y.step);
-                }
-            }
-        }
     }
 
     /// Elements of columns from `(row, col)` on, of `rows` rows: those of neighbouring positions of a line are `step` pixels apart.
@@ -101,9 +77,7 @@ impl<T: Real> Patches<'_, T> {
     where
         T: 't,
     {
-        let &[_, height, width, channels] = self.images.shape.extents() else {
-            unreachable!("images have four extents")
-        };
+        let [height, width, channels] = self.image();
         let ([taps_y, taps_x], apart) = (self.taps, self.step * channels);
         let (mut ty, mut tx, mut channel) = (col / channels / taps_x.count, col / channels % taps_x.count, col % channels);
         for values in columns {
@@ -145,20 +119,14 @@ impl<T: Real> Patches<'_, T> {
                 self.find(row, tap, taps, to);
             })
             .into()),
-            false => {
-                let rows = |row, col, cols, to: &mut [T]| self.fill(row, col, cols, to);
-                let columns = |row, col, rows, to: &mut [T]| self.fill_columns(row, col, rows, to);
-                f(Computed::new(&rows).or_columns(&columns).into())
-            }
+            false => f(Computed::by_columns(&|row, col, rows, to: &mut [T]| self.fill_columns(row, col, rows, to)).into()),
         }
     }
 
     /// Where the channels of so many taps begin, from tap `first` on, of rows from `row` on; `usize::MAX` for those beside the image.
     #[inline(always)]
     fn find(&self, row: usize, first: usize, taps: usize, to: &mut [usize]) {
-        let &[_, height, width, channels] = self.images.shape.extents() else {
-            unreachable!("images have four extents")
-        };
+        let [height, width, channels] = self.image();
         let [taps_y, taps_x] = self.taps;
         let (first_y, first_x) = (first / taps_x.count, first % taps_x.count);
         for (Position { image, y, x }, to) in self.positions_from(row).zip(to.chunks_exact_mut(taps)) {
@@ -229,9 +197,7 @@ impl<T: Real> Patches<'_, T> {
     /// Calls `f` with each run of a patch inside its image, and where in the patch it begins.
     #[inline(always)]
     fn runs_inside(&self, Position { image, y, x }: Position, mut f: impl FnMut(usize, &[T])) {
-        let &[_, height, width, channels] = self.images.shape.extents() else {
-            unreachable!("images have four extents")
-        };
+        let [height, width, channels] = self.image();
         let [taps_y, taps_x] = self.taps;
         let (from_y, from_x) = ((y * self.step) as isize + taps_y.first, (x * self.step) as isize + taps_x.first);
         // Of taps side by side the pixels are one run of a line.
@@ -264,24 +230,6 @@ struct Position {
 
 /// Columns up to which [`Patches::times_few`] is taken.
 pub(super) const FEW: usize = 4;
-
-/// Copies elements of a line from `from` on; those beside it are 0.
-#[inline(always)]
-fn copy_run<T: Real>(to: &mut [T], line: &[T], from: isize) {
-    let end = line.len() as isize;
-    if from >= 0 && from + to.len() as isize <= end {
-        return to.copy_from_slice(&line[from as usize..][..to.len()]);
-    }
-    let skipped = from.min(0).unsigned_abs().min(to.len());
-    let (before, rest) = to.split_at_mut(skipped);
-    before.fill(T::zero());
-    let held = (end - from.max(0)).clamp(0, rest.len() as isize) as usize;
-    let (inside, after) = rest.split_at_mut(held);
-    if held > 0 {
-        inside.copy_from_slice(&line[from.max(0) as usize..][..held]);
-    }
-    after.fill(T::zero());
-}
 
 impl Taps {
     /// Those of a convolution: a position's pixels in the image.
@@ -339,21 +287,5 @@ mod tests {
         let gaps = Window2d::new(2).stride(4).dilation(2);
         let counts = [0, 1, 2, 3].map(|phase| Phase::of(gaps, phase).taps.count);
         assert_eq!(counts, [1, 0, 1, 0]);
-    }
-
-    #[test]
-    fn runs_beside_a_line_are_zero() {
-        let line = [1.0, 2.0, 3.0];
-        for (from, wanted) in [
-            (-1, [0.0, 1.0, 2.0, 3.0]),
-            (1, [2.0, 3.0, 0.0, 0.0]),
-            (-9, [0.0; 4]),
-            (3, [0.0; 4]),
-            (9, [0.0; 4]),
-        ] {
-            let mut to = [7.0; 4];
-            copy_run(&mut to, &line, from);
-            assert_eq!(to, wanted, "from {from}");
-        }
     }
 }
