@@ -93,7 +93,7 @@ fn product(criterion: &mut Criterion) {
             ([wide, hidden, batch], Transpose::A),
             ([hidden, wide, batch], Transpose::A),
         ] {
-            let product = Gemm { size, transpose, count: 1 };
+            let product = Gemm { size, transpose };
             let ([m, n, k], [left, right]) = (size, product.operands());
             let mut g = Graph::new(ParameterLayout::default());
             let (a, b) = (g.input("a", left), g.input("b", right));

@@ -6,8 +6,8 @@ use crate::common::{Tolerance, fill, gpu};
 use vae_gpu::backend::gpu::GpuOptions;
 use vae_gpu::graph::{Graph, ParameterLayout};
 use vae_gpu::ops::{
-    Activation, Algorithm, Case, Conv2d, Conv2dWeightGradient, ConvTranspose2d, Epilogue, Likelihood, Op, Operand,
-    Operation, Window2d,
+    Activation, Algorithm, Case, Conv2d, Conv2dWeightGradient, ConvTranspose2d, Epilogue, Gemm, Likelihood, Op,
+    Operand, Operation, Window2d,
 };
 use vae_gpu::tensor::Shape;
 
@@ -81,11 +81,28 @@ fn every_algorithm_computes_every_convolution() {
         for case in cases() {
             let shapes: Vec<Shape> = case.inputs.iter().map(|(shape, _)| *shape).collect();
             let mut device = device.clone();
-            device.set_tuning([(case.op.gemm(&shapes).unwrap().size, algorithm)].into());
+            device.set_tuning([(case.op.tuned_as(&shapes).unwrap(), algorithm)].into());
             let got = on_gpu(&case, rows(&case), &device).unwrap();
             let what = format!("{}: {case}", algorithm.name());
             Tolerance::rounding(case.terms).check(&what, &got, &by_loops(&case));
         }
+    }
+}
+
+#[test]
+fn all_three_have_the_same_multiplications() {
+    for window in
+        [Window2d::new(3).stride(2).padding(1), Window2d::new(4).stride(2).padding(1), Window2d::new(1).stride(2)]
+    {
+        let [images, map] = [[2, 8, 12, 5], [2, 4, 6, 7]].map(Shape::of);
+        let weights = Shape::of([7, window.kernel, window.kernel, 5]);
+        let gemms = [
+            Conv2d::new(window).gemms(&[images, weights]),
+            ConvTranspose2d::new(window, [8, 12]).gemms(&[map, weights]),
+            Conv2dWeightGradient { window }.gemms(&[map, images]),
+        ];
+        let each = gemms.map(|gemms| gemms.iter().map(Gemm::flops).sum::<u64>());
+        assert_eq!(each, [2 * (map.rows() * weights.len()) as u64; 3], "{window:?}");
     }
 }
 

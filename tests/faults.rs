@@ -12,7 +12,7 @@ use vae_gpu::backend::gpu::GpuOptions;
 use vae_gpu::backend::{Data, Device, ProgramId, Values};
 use vae_gpu::graph::{GRADIENTS, PARAMETERS};
 use vae_gpu::models::{Batches, Layer, Model, ModelConfig};
-use vae_gpu::ops::{Activation, Algorithm, Case, Fragment, Gemm, Kernel, Op, Pixels, TuningTable};
+use vae_gpu::ops::{Activation, Algorithm, Case, Fragment, Kernel, Op, Pixels, TuningTable};
 use vae_gpu::optim::Optimiser;
 use vae_gpu::plan::{BufferId, Fusion, Options, Plan, compile};
 use vae_gpu::rng::Permutation;
@@ -128,8 +128,8 @@ const IN_OPS: [InOp; 30] = [
 /// Every product by this loop.
 fn products(case: &Case, variant: Option<Algorithm>) -> TuningTable {
     let shapes: Vec<Shape> = case.inputs.iter().map(|(shape, _)| *shape).collect();
-    match (case.op.gemm(&shapes), variant) {
-        (Some(Gemm { size, .. }), Some(variant)) => TuningTable::from([(size, variant)]),
+    match (case.op.tuned_as(&shapes), variant) {
+        (Some(size), Some(variant)) => TuningTable::from([(size, variant)]),
         _ => TuningTable::new(),
     }
 }

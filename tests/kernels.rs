@@ -10,7 +10,7 @@ use vae_gpu::backend::cpu::CpuSession;
 use vae_gpu::backend::gpu::{GpuOptions, reflect};
 use vae_gpu::backend::{Device, Session};
 use vae_gpu::graph::{Graph, Init, PARAMETERS, ParameterLayout};
-use vae_gpu::ops::{Algorithm, Case, DECAY, DeviceProfile, Epilogue, Gemm, Matmul, Op, Transpose};
+use vae_gpu::ops::{Algorithm, Case, DECAY, DeviceProfile, Epilogue, Matmul, Op, Transpose};
 use vae_gpu::optim::Optimiser;
 use vae_gpu::plan::recording::{Recording, Shader};
 use vae_gpu::plan::{Fusion, Options, Plan, compile, lower};
@@ -25,7 +25,7 @@ fn shaders() -> Vec<(Shader, BTreeMap<String, f64>)> {
         let (graph, _, _) = Graph::of_case(&case).unwrap();
         let mut all = profiles.to_vec();
         let inputs: Vec<Shape> = case.inputs.iter().map(|(shape, _)| *shape).collect();
-        if let Some(Gemm { size, .. }) = case.op.gemm(&inputs) {
+        if let Some(size) = case.op.tuned_as(&inputs) {
             let by = |algorithm| DeviceProfile { tuning: [(size, algorithm)].into(), ..eights.clone() };
             all.extend(Algorithm::ALL.map(by));
         }

@@ -15,8 +15,8 @@ use vae_gpu::models::{
     UpsampledSize,
 };
 use vae_gpu::ops::{
-    Activation, Algorithm, Augment, Augmentation, DECAY, Fill, Gemm, Interpolation, Noise, Op, Pixels, Pooling,
-    SECOND_SCALE, STEP_SIZE, TuningTable, Window2d,
+    Activation, Algorithm, Augment, Augmentation, DECAY, Fill, Interpolation, Noise, Op, Pixels, Pooling, SECOND_SCALE,
+    STEP_SIZE, TuningTable, Window2d,
 };
 use vae_gpu::optim::Optimiser;
 use vae_gpu::plan::{Fusion, Options, compile};
@@ -204,7 +204,7 @@ impl Random {
         for graph in self.graphs() {
             for dispatch in compile(&graph, Options { fuse: Fusion::None }).unwrap().dispatches {
                 let inputs: Vec<Shape> = dispatch.inputs.iter().map(|view| view.shape).collect();
-                if let Some(Gemm { size, .. }) = dispatch.op.gemm(&inputs) {
+                if let Some(size) = dispatch.op.tuned_as(&inputs) {
                     let next = self.products[products.len() % self.products.len()];
                     products.entry(size).or_insert(next);
                 }

@@ -91,8 +91,13 @@ pub trait Operation: Debug + Sized {
     }
 
     /// The GEMMs that it is; none where it is no matmul.
-    fn gemm(&self, _inputs: &[Shape]) -> Option<Gemm> {
-        None
+    fn gemms(&self, _inputs: &[Shape]) -> Vec<Gemm> {
+        Vec::new()
+    }
+
+    /// `[m, n, k]` by which a [`TuningTable`] knows it: those of its GEMM, or what spans all of them.
+    fn tuned_as(&self, inputs: &[Shape]) -> Option<[usize; 3]> {
+        self.gemms(inputs).first().map(|gemm| gemm.size)
     }
 
     /// Whether it may share a dispatch with matmuls: little work, in workgroups of any size.
@@ -155,9 +160,13 @@ macro_rules! registry {
             pub fn is_matmul(&self) -> bool {
                 match self { $($(Op::$op(op) => op.is_matmul()),+),+ }
             }
-            /// See [`Operation::gemm`].
-            pub fn gemm(&self, inputs: &[Shape]) -> Option<Gemm> {
-                match self { $($(Op::$op(op) => op.gemm(inputs)),+),+ }
+            /// See [`Operation::gemms`].
+            pub fn gemms(&self, inputs: &[Shape]) -> Vec<Gemm> {
+                match self { $($(Op::$op(op) => op.gemms(inputs)),+),+ }
+            }
+            /// See [`Operation::tuned_as`].
+            pub fn tuned_as(&self, inputs: &[Shape]) -> Option<[usize; 3]> {
+                match self { $($(Op::$op(op) => op.tuned_as(inputs)),+),+ }
             }
             /// See [`Operation::may_share`].
             pub fn may_share(&self) -> bool {

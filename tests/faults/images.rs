@@ -4,7 +4,7 @@ use super::{InOp, edit, shift};
 use vae_gpu::ops::Algorithm;
 
 /// Those that an op's cases must report.
-pub(super) const IN_OPS: [InOp; 29] = [
+pub(super) const IN_OPS: [InOp; 32] = [
     ("a tap that reads a line further down", "conv2d", None, |kernel| {
         edit(kernel, "conv/taps.wgsl", "DILATION - PADDING;", "DILATION - PADDING + 1;");
     }),
@@ -46,6 +46,15 @@ pub(super) const IN_OPS: [InOp; 29] = [
     }),
     ("a variance around 0", "moments", None, |kernel| {
         edit(kernel, "norm/moments.wgsl", "* CHANNELS] - mean", "* CHANNELS]");
+    }),
+    ("the last part of an image as many pixels as the others", "moments", None, |kernel| {
+        edit(kernel, "norm/parts.wgsl", "min(PART_PIXELS, PIXELS - part * PART_PIXELS)", "PART_PIXELS");
+    }),
+    ("the means of parts left out of a variance", "moments", None, |kernel| {
+        edit(kernel, "norm/moments_of_parts.wgsl", " + off * off", "");
+    }),
+    ("the last part of an image left out", "norm_sums", None, |kernel| {
+        edit(kernel, "norm/sums_of_parts.wgsl", "part < PARTS", "part < PARTS - 1u");
     }),
     ("a gradient as if its statistics were constants", "norm_gradient", None, |kernel| {
         edit(kernel, "norm/gradient.wgsl", " - normalised * terms[at + 1u]", "");

@@ -79,12 +79,12 @@ pub(super) fn forward(op: &Conv2d, inputs: &[Shape], output: Shape, profile: &De
 pub(super) fn transposed(op: &ConvTranspose2d, inputs: &[Shape], output: Shape, profile: &DeviceProfile) -> Kernel {
     let Window2d { kernel: side, stride, padding, dilation } = op.window;
     let [height, width] = op.size;
-    let &[batch, .., out] = inputs[0].extents() else { unreachable!("shapes are checked") };
+    let batch = inputs[0].extents()[0];
     let positions = op.size.map(|extent| extent.div_ceil(stride));
-    let (m, n) = (batch * positions[0] * positions[1], output.cols());
+    let size = op.tuned_as(inputs).expect("it is a matmul");
     let a = PatchLoader { images: inputs[0], positions, step: 1, window: None, k_contiguous: true };
-    let b = WeightLoader { cols: n };
-    let epilogue = |kernel| op.epilogue.link(kernel, &inputs[2..], [output.rows(), n]);
+    let b = WeightLoader { cols: output.cols() };
+    let epilogue = |kernel| op.epilogue.link(kernel, &inputs[2..], [output.rows(), output.cols()]);
     let (common, tap_step) = (greatest_common_divisor(stride, dilation), tap_step(op.window));
     let inverse = (0..tap_step).find(|inverse| dilation / common * inverse % tap_step == 1 % tap_step);
     let phases = |kernel: Kernel| {
@@ -102,7 +102,6 @@ pub(super) fn transposed(op: &ConvTranspose2d, inputs: &[Shape], output: Shape, 
             .constant("WIDTH", width)
     };
     let parts = Parts { count: stride * stride, link: &phases };
-    let size = [m, n, most_taps(op.window).pow(2) * out];
     Problem { size, a: &a, b: &b, epilogue: &epilogue, parts, a_scale: batch }.kernel(profile)
 }
 

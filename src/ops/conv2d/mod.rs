@@ -15,6 +15,7 @@
 //! the map.
 
 mod cases;
+mod epilogue;
 mod loader;
 mod patches;
 
@@ -22,6 +23,7 @@ use super::*;
 use crate::compute::{Computed, Matrix, RowStrides, gemm_long_k, gemm_spread, gemm_with_epilogue, scratch};
 use crate::gemm::Problem;
 use cases::{Sizes, sizes};
+use epilogue::{finish, finish_lines};
 use patches::{FEW, Patches, Phase, Taps};
 
 /// `y[n, i, j, o] = epilogue(sum over a, b, c of w[o, a, b, c] x[n, i stride + a dilation - padding, ..., c])`: inputs x
@@ -100,44 +102,9 @@ impl ConvTranspose2d {
     }
 }
 
-/// The value's shape, where that of the sums is `output`, or why the epilogue or its inputs do not fit.
-fn shape(name: &str, epilogue: Epilogue, output: Shape, more: &[Shape]) -> Result<Shape> {
-    match epilogue {
-        Epilogue::Store | Epilogue::BiasActivation(_) | Epilogue::ActivationGradient(_) => {
-            epilogue.shape(name, output, more)
-        }
-        Epilogue::Likelihood { .. } | Epilogue::Posterior { .. } => {
-            graph_error(format!("{name}: {epilogue:?} is an epilogue of a matmul alone"))
-        }
-    }
-}
-
-/// What an epilogue does to sums of one pixel, those of the value's element `at` on, of channel `col`.
-#[inline(always)]
-fn finish<T: Real>(epilogue: Epilogue, more: &[View<'_, T>], at: usize, col: usize, sums: &mut [T]) {
-    match epilogue {
-        Epilogue::BiasActivation(activation) => activation.apply_in_place(sums, &more[0].values[col..]),
-        Epilogue::ActivationGradient(activation) => activation.slope_in_place(sums, &more[0].values[at..]),
-        _ => {}
-    }
-}
-
-/// [`finish`] for all pixels, a line of so many elements at a time: channels are too few to fill a vector.
-fn finish_lines<T: Real>(epilogue: Epilogue, more: &[View<'_, T>], line: usize, values: &mut [T]) {
-    scratch(line, |biases| {
-        if let Epilogue::BiasActivation(_) = epilogue {
-            biases.chunks_exact_mut(more[0].values.len()).for_each(|pixel| pixel.copy_from_slice(more[0].values));
-        }
-        let each = |(number, values): (usize, &mut [T])| {
-            vectorised(#[inline(always)] || match epilogue {
-                Epilogue::BiasActivation(activation) => activation.apply_in_place(values, biases),
-                _ => finish(epilogue, more, number * line, 0, values),
-            });
-        };
-        if epilogue != Epilogue::Store {
-            parallel_for(values.chunks_mut(line).enumerate(), each);
-        }
-    });
+/// Pixels of a phase along an axis of so many.
+fn pixels(extent: usize, phase: usize, stride: usize) -> usize {
+    extent.saturating_sub(phase).div_ceil(stride)
 }
 
 impl Operation for Conv2d {
@@ -151,7 +118,7 @@ impl Operation for Conv2d {
         if image_channels(Self::NAME, w, self.window.kernel, out)? != channels {
             return graph_error(format!("conv2d: x is {x}, weights are {w}: their last extents must be equal"));
         }
-        self::shape(Self::NAME, self.epilogue, Shape::of([batch, rows, cols, out]), &inputs[2..])
+        epilogue::shape(Self::NAME, self.epilogue, Shape::of([batch, rows, cols, out]), &inputs[2..])
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
@@ -195,10 +162,10 @@ impl Operation for Conv2d {
         true
     }
 
-    fn gemm(&self, inputs: &[Shape]) -> Option<Gemm> {
-        let y = self.shape(inputs).ok()?;
+    fn gemms(&self, inputs: &[Shape]) -> Vec<Gemm> {
+        let y = self.shape(inputs).expect("shapes are checked");
         let size = [y.rows(), y.cols(), inputs[1].len() / y.cols()];
-        Some(Gemm { size, transpose: Transpose::B, count: 1 })
+        vec![Gemm { size, transpose: Transpose::B }]
     }
 
     fn cases() -> Vec<Case> {
@@ -234,7 +201,7 @@ impl Operation for ConvTranspose2d {
                  must be y's rows and columns"
             ));
         }
-        self::shape(Self::NAME, self.epilogue, x, &inputs[2..])
+        epilogue::shape(Self::NAME, self.epilogue, x, &inputs[2..])
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
@@ -242,10 +209,9 @@ impl Operation for ConvTranspose2d {
         let &[batch, .., out] = y.shape.extents() else { unreachable!("shapes are checked") };
         let ([height, width], Window2d { stride, .. }) = (self.size, self.window);
         let n = w.shape.cols();
-        let counts = |extent: usize, phase: usize| extent.saturating_sub(phase).div_ceil(stride);
         for phase in 0..stride * stride {
             let at = [phase / stride, phase % stride];
-            let [rows, cols] = [counts(height, at[0]), counts(width, at[1])];
+            let [rows, cols] = [pixels(height, at[0], stride), pixels(width, at[1], stride)];
             if rows == 0 || cols == 0 {
                 continue;
             }
@@ -305,12 +271,24 @@ impl Operation for ConvTranspose2d {
         true
     }
 
-    /// Those of the phases.
-    fn gemm(&self, inputs: &[Shape]) -> Option<Gemm> {
+    /// Those of the phases that a tap reaches.
+    fn gemms(&self, inputs: &[Shape]) -> Vec<Gemm> {
         let (y, w, stride) = (inputs[0].extents(), inputs[1], self.window.stride);
-        let pixels: usize = self.size.map(|extent| extent.div_ceil(stride)).iter().product();
-        let size = [y[0] * pixels, w.cols(), loader::most_taps(self.window).pow(2) * y[3]];
-        Some(Gemm { size, transpose: Transpose::Neither, count: stride * stride })
+        let phases = (0..stride * stride).map(|phase| {
+            let at = [phase / stride, phase % stride];
+            let pixels = [0, 1].map(|axis| pixels(self.size[axis], at[axis], stride));
+            let taps = at.map(|phase| Phase::of(self.window, phase).taps.count);
+            let size = [y[0] * pixels[0] * pixels[1], w.cols(), taps[0] * taps[1] * y[3]];
+            Gemm { size, transpose: Transpose::Neither }
+        });
+        phases.filter(|gemm| gemm.flops() > 0).collect()
+    }
+
+    /// By the most pixels and the most taps of a phase.
+    fn tuned_as(&self, inputs: &[Shape]) -> Option<[usize; 3]> {
+        let (y, w) = (inputs[0].extents(), inputs[1]);
+        let pixels: usize = self.size.map(|extent| pixels(extent, 0, self.window.stride)).iter().product();
+        Some([y[0] * pixels, w.cols(), loader::most_taps(self.window).pow(2) * y[3]])
     }
 
     fn cases() -> Vec<Case> {
@@ -373,10 +351,10 @@ impl Operation for Conv2dWeightGradient {
         true
     }
 
-    fn gemm(&self, inputs: &[Shape]) -> Option<Gemm> {
+    fn gemms(&self, inputs: &[Shape]) -> Vec<Gemm> {
         let (y, x) = (inputs[0], inputs[1]);
         let size = [y.cols(), self.window.kernel.pow(2) * x.cols(), y.rows()];
-        Some(Gemm { size, transpose: Transpose::A, count: 1 })
+        vec![Gemm { size, transpose: Transpose::A }]
     }
 
     fn cases() -> Vec<Case> {

@@ -25,22 +25,20 @@ pub enum Transpose {
     A,
 }
 
-/// GEMMs of one size that an op computes: a convolution's are of patches.
+/// A GEMM that an op computes: a convolution's is of patches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gemm {
-    /// `[m, n, k]`, by which [`TuningTable`] knows it.
+    /// `[m, n, k]`.
     pub size: [usize; 3],
     /// The operand that is stored transposed.
     pub transpose: Transpose,
-    /// How many.
-    pub count: usize,
 }
 
 impl Gemm {
     /// Multiplications and additions.
     pub fn flops(&self) -> u64 {
         let [m, n, k] = self.size;
-        2 * (self.count * m * n * k) as u64
+        2 * (m * n * k) as u64
     }
 
     /// Shapes of stored operands of such a GEMM.
@@ -191,9 +189,9 @@ impl Operation for Matmul {
         true
     }
 
-    fn gemm(&self, inputs: &[Shape]) -> Option<Gemm> {
+    fn gemms(&self, inputs: &[Shape]) -> Vec<Gemm> {
         let (m, n, k) = self.extents(inputs[0], inputs[1]);
-        Some(Gemm { size: [m, n, k], transpose: self.transpose, count: 1 })
+        vec![Gemm { size: [m, n, k], transpose: self.transpose }]
     }
 
     fn scalars(&self) -> Vec<&'static str> {

@@ -24,7 +24,7 @@ impl Operation for NormSums {
         let [x, statistics, d_y] = arity(Self::NAME, inputs)?;
         let images = check(Self::NAME, self.over, [x, statistics, Shape::of([x.cols()])])?;
         same(Self::NAME, ["d_y", "x"], d_y, x)?;
-        Ok(images.pairs())
+        Ok(images.pairs_shape())
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
@@ -61,14 +61,18 @@ impl Operation for NormSums {
         back.none(Self::NAME, ONCE)
     }
 
-    fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
+    fn kernel(&self, inputs: &[Shape], _: Shape, profile: &DeviceProfile) -> Kernel {
         let images = Images::of(Self::NAME, inputs[0]).expect("the shape rule allowed it");
-        epsilon(self.over.link(images.blocks(fragment!("norm/sums.wgsl")), images.count), self.epsilon)
+        let merge = Kernel::elementwise(fragment!("norm/sums_of_parts.wgsl"), images.pairs_shape().len());
+        let merge = merge.constant("COLS", 2 * images.channels);
+        let kernel = images.pairs(fragment!("norm/sums.wgsl"), 3, merge, profile);
+        epsilon(self.over.link(kernel, images.count), self.epsilon)
     }
 
     fn cases() -> Vec<Case> {
         normed()
             .into_iter()
+            .chain(MANY_PIXELS.map(|x| (Over::Group(1), Shape::of(x))))
             .map(|(over, x)| {
                 let inputs = [(x, Fill::Normal), (statistics_of(over, x), Fill::Unit), (x, Fill::Normal)];
                 Case::new(NormSums { over, epsilon: CASE_EPSILON }, 4 * x.rows() / x.extents()[0], &inputs)

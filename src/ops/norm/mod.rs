@@ -19,6 +19,12 @@ pub use statistics::{Moments, Statistics};
 use super::*;
 use crate::compute::scratch;
 
+/// Least pixels of a part, where many pixels of few channels are shared out among workgroups.
+const PART_MIN_PIXELS: usize = 256;
+/// Most pixels of a part: each of a workgroup's 8 lines takes an eighth of them, twice, and Mesa's software drivers end loops after
+/// 65,535 rounds.
+const PART_MAX_PIXELS: usize = 1 << 17;
+
 /// What shares a mean and a variance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Over {
@@ -112,7 +118,7 @@ impl Images {
         }
     }
 
-    fn pairs(self) -> Shape {
+    fn pairs_shape(self) -> Shape {
         Shape::new(self.count, 2 * self.channels)
     }
 
@@ -126,9 +132,26 @@ impl Images {
         &x[image * self.len()..][..self.len()]
     }
 
-    /// A kernel of these files whose workgroups have 8 channels of an image each.
-    fn blocks(self, fragment: Fragment) -> Kernel {
-        columns(fragment, self.channels, self.count).constant("PIXELS", self.pixels)
+    /// A kernel of this file that makes two numbers a channel and an image, at the binding behind so many inputs. Its workgroups have
+    /// 8 channels of an image each, or of a part of its pixels; then `merge` makes one of the parts.
+    fn pairs(self, fragment: Fragment, inputs: usize, merge: Kernel, profile: &DeviceProfile) -> Kernel {
+        let groups = self.count * self.channels.div_ceil(MIN_WORKGROUP);
+        let parts = profile.parts(groups, self.pixels, self.pixels / PART_MIN_PIXELS, PART_MAX_PIXELS);
+        let in_parts = |kernel: Kernel| {
+            kernel
+                .link(fragment!("norm/parts.wgsl"))
+                .constant("PIXELS", self.pixels)
+                .constant("PARTS", parts)
+                .constant("PART_PIXELS", self.pixels.div_ceil(parts))
+        };
+        let kernel = in_parts(columns(fragment, self.channels, self.count * parts));
+        match parts {
+            1 => kernel.binding("PAIRS", inputs + 1),
+            _ => {
+                let then = Box::new(in_parts(merge).binding("PAIRS", inputs + 1));
+                kernel.binding("PAIRS", inputs + 2).scratch(Scratch { words: parts * self.pairs_shape().len(), then })
+            }
+        }
     }
 }
 
@@ -213,6 +236,9 @@ fn normed() -> Vec<(Over, Shape)> {
         (Over::Running, Shape::of([65, 33])),
     ]
 }
+
+/// Images whose pixels are shared out, of which the last are more than loops of software adapters have rounds for.
+const MANY_PIXELS: [[usize; 4]; 3] = [[1, 24, 25, 3], [2, 90, 91, 9], [1, 600, 601, 2]];
 
 /// [`normed`] without statistics that do not depend on x.
 fn normed_by_x() -> impl Iterator<Item = (Over, Shape)> {

@@ -13,7 +13,7 @@ impl Operation for Moments {
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
         let [x] = arity(Self::NAME, inputs)?;
-        Images::of(Self::NAME, x).map(Images::pairs)
+        Images::of(Self::NAME, x).map(Images::pairs_shape)
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
@@ -38,13 +38,15 @@ impl Operation for Moments {
         back.none(Self::NAME, "that of what is normalised goes through its statistics; they have none of their own")
     }
 
-    fn kernel(&self, inputs: &[Shape], _: Shape, _: &DeviceProfile) -> Kernel {
+    fn kernel(&self, inputs: &[Shape], _: Shape, profile: &DeviceProfile) -> Kernel {
         let images = Images::of(Self::NAME, inputs[0]).expect("the shape rule allowed it");
-        images.blocks(fragment!("norm/moments.wgsl")).constant("IMAGES", images.count)
+        let merge = Kernel::elementwise(fragment!("norm/moments_of_parts.wgsl"), images.count * images.channels);
+        let merge = merge.constant("CHANNELS", images.channels);
+        images.pairs(fragment!("norm/moments.wgsl"), 1, merge, profile).constant("IMAGES", images.count)
     }
 
     fn cases() -> Vec<Case> {
-        let shapes = normed().into_iter().map(|(_, x)| x).chain([Shape::of([1, 64, 65, 3])]);
+        let shapes = normed().into_iter().map(|(_, x)| x).chain(MANY_PIXELS.map(Shape::of));
         shapes.map(|x| Case::new(Moments, 2 * x.rows() / x.extents()[0], &[(x, Fill::Normal)])).collect()
     }
 }

@@ -23,7 +23,7 @@ pub struct KernelTime {
     pub op: String,
     /// Rows and columns of its first output.
     pub output: [usize; 2],
-    /// `[m, n, k]` of its first product.
+    /// `[m, n, k]` of its largest product.
     pub product: Option<[usize; 3]>,
     /// Milliseconds: the median over the steps that were timed.
     pub ms: f64,
@@ -67,7 +67,7 @@ pub fn measure(
         .zip(times)
         .enumerate()
         .map(|(at, (group, seconds))| {
-            let products: Vec<Gemm> = group.iter().filter_map(of_dispatch).collect();
+            let products: Vec<Gemm> = group.iter().flat_map(of_dispatch).collect();
             let output = group[0].outputs[0].shape;
             // A dispatch too short for the device's clock has no rate.
             let rate = |count: u64| if seconds > 0.0 { count as f64 / seconds / 1e9 } else { 0.0 };
@@ -77,7 +77,7 @@ pub fn measure(
                 dispatch: at,
                 op: group.iter().map(|dispatch| dispatch.op.name()).collect::<Vec<_>>().join(" | "),
                 output: [output.rows(), output.cols()],
-                product: products.first().map(|product| product.size),
+                product: products.iter().max_by_key(|product| product.flops()).map(|product| product.size),
                 ms: 1e3 * seconds,
                 share: seconds / all,
                 gflops: (!products.is_empty()).then(|| rate(products.iter().map(Gemm::flops).sum())),

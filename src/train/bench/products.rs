@@ -12,15 +12,19 @@ use crate::plan::{Dispatch, Options, Plan, compile};
 use crate::step::Step;
 use crate::tensor::Shape;
 
-/// The GEMMs that a dispatch computes, if it is a matmul or a convolution.
-pub(super) fn of_dispatch(dispatch: &Dispatch) -> Option<Gemm> {
-    let inputs: Vec<Shape> = dispatch.inputs.iter().map(|view| view.shape).collect();
-    dispatch.op.gemm(&inputs)
+/// The GEMMs that a dispatch computes: some, if it is a matmul or a convolution.
+pub(super) fn of_dispatch(dispatch: &Dispatch) -> Vec<Gemm> {
+    dispatch.op.gemms(&shapes(dispatch))
+}
+
+/// Of a dispatch's inputs.
+pub(super) fn shapes(dispatch: &Dispatch) -> Vec<Shape> {
+    dispatch.inputs.iter().map(|view| view.shape).collect()
 }
 
 /// The plan's products.
 pub(super) fn of(plan: &Plan) -> Vec<Gemm> {
-    plan.dispatches.iter().filter_map(of_dispatch).collect()
+    plan.dispatches.iter().flat_map(of_dispatch).collect()
 }
 
 /// How long a submission should last at least, in seconds, so that its own cost does not tell.
@@ -45,10 +49,8 @@ impl Alone {
             let [a, b] = product.operands();
             let a = g.input(&format!("a{at}"), a);
             let b = g.input(&format!("b{at}"), b);
-            for number in 0..product.count {
-                let c = g.matmul(a, b, product.transpose)?; // [m, n]
-                g.output(&format!("c{at}.{number}"), c);
-            }
+            let c = g.matmul(a, b, product.transpose)?; // [m, n]
+            g.output(&format!("c{at}"), c);
         }
         let program = session.load(compile(&g, Options::default())?)?;
         for (at, product) in products.iter().enumerate() {
@@ -107,7 +109,7 @@ pub struct VariantSpeed {
 /// # Errors
 /// What the device fails with.
 pub fn variants(device: &dyn Device, seconds: f64) -> Result<Vec<VariantSpeed>> {
-    let product = Gemm { size: COMPARED, transpose: Transpose::Neither, count: 1 };
+    let product = Gemm { size: COMPARED, transpose: Transpose::Neither };
     let speed = |variant, device: &dyn Device| -> Result<VariantSpeed> {
         let taken = Alone::new(device, &[product])?.seconds(seconds)?;
         Ok(VariantSpeed {

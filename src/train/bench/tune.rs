@@ -1,5 +1,7 @@
 //! Which algorithm is fastest for each product of some plans: what a profile is made of.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use super::products;
@@ -39,17 +41,19 @@ pub fn tune(
     seconds: f64,
     mut seen: impl FnMut(&Tuning) -> Result<()>,
 ) -> Result<Vec<Tuning>> {
-    let all: Vec<Gemm> = plans.iter().flat_map(products::of).collect();
-    let mut sizes: Vec<[usize; 3]> = all.iter().map(|product| product.size).collect();
-    sizes.sort_unstable();
-    sizes.dedup();
+    let mut groups: BTreeMap<[usize; 3], Vec<Gemm>> = BTreeMap::new();
+    for dispatch in plans.iter().flat_map(|plan| &plan.dispatches) {
+        if let Some(size) = dispatch.op.tuned_as(&products::shapes(dispatch)) {
+            groups.entry(size).or_default().extend(products::of_dispatch(dispatch));
+        }
+    }
     let mut tunings = Vec::new();
-    for size in sizes {
-        let group: Vec<Gemm> = all.iter().filter(|product| product.size == size).copied().collect();
+    for (size, group) in groups {
         let flops: u64 = group.iter().map(Gemm::flops).sum();
         let mut gflops = Vec::new();
         for variant in Algorithm::ALL {
-            if let Some(device) = device.with_tuning(TuningTable::from([(size, variant)])) {
+            let table: TuningTable = group.iter().map(|product| (product.size, variant)).collect();
+            if let Some(device) = device.with_tuning(table) {
                 let taken = products::Alone::new(&*device, &group)?.seconds(seconds)?;
                 gflops.push((variant, flops as f64 / taken / 1e9));
             }
