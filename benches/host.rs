@@ -8,7 +8,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use vae_gpu::backend::gpu::{Gpu, GpuOptions, wgpu};
 use vae_gpu::backend::{Data, Device, Values};
 use vae_gpu::models::{Batches, Model, ModelConfig};
-use vae_gpu::ops::{Adam, Pixels};
+use vae_gpu::ops::{Adam, AdapterClass, Pixels};
 use vae_gpu::optim::Optimiser;
 use vae_gpu::plan::{Fusion, Options, compile};
 use vae_gpu::step::Step;
@@ -30,7 +30,7 @@ fn noop() -> Gpu {
     let (device, queue) = pollster::block_on(request).expect("a device that does nothing opens");
     let mut gpu = Gpu::on(device, queue, GpuOptions::default()).expect("it has WebGPU's limits");
     gpu.change_profile(|profile| {
-        profile.software = false;
+        profile.class = AdapterClass::Wide;
         profile.shares = true;
     });
     gpu

@@ -75,9 +75,10 @@ fn references_are_the_sum_that_defines_them() {
 }
 
 #[test]
-fn every_algorithm_computes_every_convolution() {
+fn algorithms_of_every_kind_compute_every_convolution() {
     let Some(device) = gpu(GpuOptions { checks: true, ..GpuOptions::default() }) else { return };
-    for algorithm in Algorithm::ALL {
+    // Loads of elements, of vec4s, of quads, of two quads each.
+    for algorithm in [Algorithm::Registers, Algorithm::Subgroups, Algorithm::Split, Algorithm::Tiled8x8] {
         for case in cases() {
             let shapes: Vec<Shape> = case.inputs.iter().map(|(shape, _)| *shape).collect();
             let mut device = device.clone();

@@ -44,7 +44,7 @@ fn panics(check: impl FnOnce()) -> bool {
 type InOp = (&'static str, &'static str, Option<Algorithm>, Fault);
 
 /// Faults in ops but for those of [`images`].
-const IN_OPS: [InOp; 30] = [
+const IN_OPS: [InOp; 45] = [
     ("a row left out of a sum", "sum_rows", None, |kernel| shift(kernel, "ROWS", -1.0)),
     ("a column left out of a loss", "bce_logits", None, |kernel| shift(kernel, "COLS", -1.0)),
     ("an element not written", "scale", None, |kernel| shift(kernel, "COUNT", -1.0)),
@@ -73,29 +73,76 @@ const IN_OPS: [InOp; 30] = [
     ("a barrier dropped in a tree", "kl", None, |kernel| {
         edit(kernel, "common/tree.wgsl", "        }\n        workgroupBarrier();", "        }");
     }),
-    ("a barrier dropped before a slice is read", "matmul", Some(Algorithm::Tiled), |kernel| {
-        edit(kernel, "gemm/tiled.wgsl", "workgroupBarrier();\n        for", "for");
+    ("a slice read before all of it is there", "matmul", Some(Algorithm::Tiled), |kernel| {
+        edit(kernel, "gemm/tiled.wgsl", "workgroupBarrier();\n            for", "for");
     }),
-    ("a tile overwritten while it is read", "matmul", Some(Algorithm::Tiled), |kernel| {
-        edit(kernel, "gemm/tiled.wgsl", "        }\n        workgroupBarrier();\n    }", "        }\n    }");
+    ("a slice overwritten while it is read", "matmul", Some(Algorithm::Tiled), |kernel| {
+        edit(kernel, "gemm/tiled.wgsl", "workgroupBarrier();\n            stage", "stage");
+    }),
+    ("a slice read before all of it is there", "matmul", Some(Algorithm::Tiled8x4), |kernel| {
+        edit(kernel, "gemm/tiled.wgsl", "workgroupBarrier();\n            for", "for");
+    }),
+    ("a slice overwritten while it is read", "matmul", Some(Algorithm::Tiled8x4), |kernel| {
+        edit(kernel, "gemm/tiled.wgsl", "workgroupBarrier();\n            stage", "stage");
+    }),
+    ("a slice read before all of it is there", "matmul", Some(Algorithm::Tiled8x8), |kernel| {
+        edit(kernel, "gemm/tiled.wgsl", "workgroupBarrier();\n            for", "for");
+    }),
+    ("a slice overwritten while it is read", "matmul", Some(Algorithm::Tiled8x8), |kernel| {
+        edit(kernel, "gemm/tiled.wgsl", "workgroupBarrier();\n            stage", "stage");
+    }),
+    ("a slice read before all of it is there", "matmul", Some(Algorithm::Square8x8), |kernel| {
+        edit(kernel, "gemm/tiled.wgsl", "workgroupBarrier();\n            for", "for");
+    }),
+    ("a slice overwritten while it is read", "matmul", Some(Algorithm::Square8x8), |kernel| {
+        edit(kernel, "gemm/tiled.wgsl", "workgroupBarrier();\n            stage", "stage");
+    }),
+    ("a slice read before all of it is there", "matmul", Some(Algorithm::Split), |kernel| {
+        edit(kernel, "gemm/split.wgsl", "workgroupBarrier();\n            for", "for");
+    }),
+    ("a slice overwritten while it is read", "matmul", Some(Algorithm::Split), |kernel| {
+        edit(kernel, "gemm/split.wgsl", "workgroupBarrier();\n            stage", "stage");
     }),
     ("k past the end", "matmul", Some(Algorithm::Tiled), |kernel| {
-        edit(kernel, "gemm/thread_tile.wgsl", "k < k_end)", "true)"); // of a
-        edit(kernel, "gemm/thread_tile.wgsl", "k < k_end)", "true)"); // of b
+        edit(kernel, "gemm/quad_a_vec4.wgsl", "k < k_end && ", "");
+        edit(kernel, "gemm/quad_b_vec4.wgsl", "k < k_end && ", "");
     }),
-    ("a vec4 of its neighbour's columns", "matmul", Some(Algorithm::Tiled), |kernel| {
-        edit(kernel, "gemm/vec4_b_contiguous.wgsl", "cols + k", "cols - cols % 2u + k");
+    ("k past the end, element by element", "matmul", Some(Algorithm::Tiled8x8), |kernel| {
+        edit(kernel, "gemm/quad_a_k_contiguous.wgsl", "ks < vec4<u32>(k_end)", "vec4<bool>(true)");
+        edit(kernel, "gemm/quad_b_k_contiguous.wgsl", "ks < vec4<u32>(k_end)", "vec4<bool>(true)");
     }),
-    ("a vec4 of its neighbour's rows", "matmul", Some(Algorithm::Split), |kernel| {
-        edit(kernel, "gemm/vec4_a_contiguous.wgsl", "rows + k", "rows - rows % 2u + k");
+    ("a k past the end, where rows are contiguous", "matmul", Some(Algorithm::Split), |kernel| {
+        edit(kernel, "gemm/quad_a.wgsl", ", k < k_end", ", true");
+        edit(kernel, "gemm/quad_b.wgsl", ", k < k_end", ", true");
+    }),
+    ("a quad in place of the second one", "matmul", Some(Algorithm::Tiled8x8), |kernel| {
+        edit(kernel, "gemm/stage.wgsl", "quads.of_a_1)", "quads.of_a_0)");
+    }),
+    ("the lower half of a tile at another place", "matmul", Some(Algorithm::Square8x8), |kernel| {
+        edit(kernel, "gemm/stage.wgsl", "r / 4u * (TILE_M / 2u)", "r / 4u * (TILE_M / 4u)");
+    }),
+    ("a band's tiles counted as a whole one's", "matmul", Some(Algorithm::Split), |kernel| {
+        edit(kernel, "gemm/tile.wgsl", "min(BAND, tiles_down - band * BAND)", "BAND");
+    }),
+    ("a quad of its neighbour's columns", "matmul", Some(Algorithm::Tiled), |kernel| {
+        edit(kernel, "gemm/quad_b_vec4.wgsl", "line + b_k", "line - line % 8u + b_k");
+    }),
+    ("a vec4 of its neighbour's columns", "matmul", Some(Algorithm::Subgroups), |kernel| {
+        edit(kernel, "gemm/vec4_b_contiguous.wgsl", "cols + b_k", "cols - cols % 8u + b_k");
+    }),
+    ("a vec4 of its neighbour's rows", "matmul", Some(Algorithm::Subgroups), |kernel| {
+        edit(kernel, "gemm/vec4_a_contiguous.wgsl", "rows + a_k", "rows - rows % 8u + a_k");
     }),
     ("rows of a vec4 in another order", "matmul", Some(Algorithm::Tiled), |kernel| {
         edit(
             kernel,
             "gemm/vec4_a.wgsl",
-            "load_a(rows.row_1 + at), load_a(rows.row_2 + at)",
-            "load_a(rows.row_2 + at), load_a(rows.row_1 + at)",
+            "load_a(rows.row_2 + at), load_a(rows.row_3 + at)",
+            "load_a(rows.row_3 + at), load_a(rows.row_2 + at)",
         );
+    }),
+    ("four columns stored over their neighbours", "matmul", Some(Algorithm::Tiled), |kernel| {
+        edit(kernel, "gemm/store_c_vec4.wgsl", "(row * N + col) / 4u", "(row * N + col) / 8u");
     }),
     ("a transposed index", "matmul", Some(Algorithm::Registers), |kernel| {
         edit(kernel, "gemm/operand_a_transposed.wgsl", "k * M", "k * K");
@@ -117,7 +164,7 @@ const IN_OPS: [InOp; 30] = [
         edit(kernel, "gemm/split.wgsl", "other < K_GROUPS", "other < K_GROUPS - 1u");
     }),
     ("the k of another k-group", "matmul", Some(Algorithm::Split), |kernel| {
-        edit(kernel, "gemm/split.wgsl", "let k = k_group * GROUP_K + i;", "let k = (3u - k_group) / 2u * GROUP_K + i;");
+        edit(kernel, "gemm/split.wgsl", "k_group * GROUP_K + k", "(3u - k_group) / 2u * GROUP_K + k");
     }),
     ("workgroups past the 65,535th again", "scale", None, |kernel| {
         // common/main.wgsl is no file of the kernel's own.

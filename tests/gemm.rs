@@ -4,7 +4,7 @@
 use crate::common::cases::{on_gpu, reference};
 use crate::common::{Tolerance, gpu};
 use vae_gpu::backend::gpu::GpuOptions;
-use vae_gpu::gemm::{Algorithm, Dense, DeviceProfile, Loader, Parts, Problem, Side, TuningTable};
+use vae_gpu::gemm::{Algorithm, Dense, DeviceProfile, Loader, Problem, Side, TuningTable};
 use vae_gpu::graph::{Backward, NodeId};
 use vae_gpu::kernel::{Fragment, Kernel};
 use vae_gpu::ops::{Case, Custom, Fill, Operation, Real, View};
@@ -62,8 +62,8 @@ const STORE: &str = "
     }";
 
 impl Loader for Patches {
-    fn link(&self, kernel: Kernel, side: Side) -> Kernel {
-        assert_eq!(side, Side::A);
+    fn link(&self, kernel: Kernel, side: Side, by_vec4: bool) -> Kernel {
+        assert_eq!((side, by_vec4), (Side::A, false));
         let Convolution { height, width, channels } = self.0;
         kernel
             .link(Fragment { name: "patches.wgsl", source: PATCHES })
@@ -115,15 +115,8 @@ impl Operation for Convolution {
         let k = inputs[1].cols();
         let (a, b) = (Patches(*self), Dense { k_contiguous: true, cols: k });
         let epilogue = |kernel: Kernel| kernel.link(Fragment { name: "store.wgsl", source: STORE });
-        Problem {
-            size: [output.rows(), output.cols(), k],
-            a: &a,
-            b: &b,
-            epilogue: &epilogue,
-            parts: Parts::WHOLE,
-            a_scale: 1,
-        }
-        .kernel(profile)
+        Problem { size: [output.rows(), output.cols(), k], a: &a, b: &b, epilogue: &epilogue, parts: None, a_scale: 1 }
+            .kernel(profile)
     }
 
     fn cases() -> Vec<Case> {

@@ -10,7 +10,7 @@ use vae_gpu::backend::cpu::CpuSession;
 use vae_gpu::backend::gpu::{GpuOptions, reflect};
 use vae_gpu::backend::{Device, Session};
 use vae_gpu::graph::{Graph, Init, PARAMETERS, ParameterLayout};
-use vae_gpu::ops::{Algorithm, Case, DECAY, DeviceProfile, Epilogue, Matmul, Op, Transpose};
+use vae_gpu::ops::{AdapterClass, Algorithm, Case, DECAY, DeviceProfile, Epilogue, Matmul, Op, Transpose};
 use vae_gpu::optim::Optimiser;
 use vae_gpu::plan::recording::{Recording, Shader};
 use vae_gpu::plan::{Fusion, Options, Plan, compile, lower};
@@ -19,8 +19,8 @@ use vae_gpu::tensor::Shape;
 /// The linked kernels of every op's cases, by each algorithm where it is a product, and of whole training steps.
 fn shaders() -> Vec<(Shader, BTreeMap<String, f64>)> {
     let mut plans: Vec<(Plan, Vec<DeviceProfile>)> = Vec::new();
-    let eights = DeviceProfile { subgroups_of_eight: true, ..DeviceProfile::new(true) };
-    let profiles = [DeviceProfile::new(false), DeviceProfile::new(true), eights.clone()];
+    let eights = DeviceProfile { subgroups_of_eight: true, ..DeviceProfile::new(AdapterClass::Software) };
+    let profiles = [DeviceProfile::new(AdapterClass::Wide), DeviceProfile::new(AdapterClass::Software), eights.clone()];
     for case in Op::cases() {
         let (graph, _, _) = Graph::of_case(&case).unwrap();
         let mut all = profiles.to_vec();
@@ -130,13 +130,31 @@ fn every_kernel_agrees_with_its_reference() {
     }
 }
 
+/// What the rule chooses for hardware, k in parts among it, on whatever adapter there is.
+#[test]
+fn gemms_as_on_hardware_agree_with_their_reference() {
+    let Some(mut device) = gpu(GpuOptions { checks: true, ..GpuOptions::default() }) else { return };
+    device.change_profile(|profile| profile.class = AdapterClass::Wide);
+    for case in Op::cases() {
+        let is_plain = matches!(case.op, Op::Matmul(Matmul { epilogue: Epilogue::Store, .. }));
+        if is_plain || matches!(case.op, Op::Conv2dWeightGradient(_)) {
+            let (got, wanted) = (on_gpu(&case, rows(&case), &device).unwrap(), reference(&case, rows(&case)));
+            Tolerance::rounding(case.terms).check(&case.to_string(), &got, &wanted);
+        }
+    }
+}
+
 #[test]
 fn every_algorithm_computes_every_product() {
     let options = GpuOptions { checks: true, ..GpuOptions::default() };
     let Some(device) = gpu(options) else { return };
     for algorithm in Algorithm::ALL {
-        for case in Op::cases().into_iter().filter(|case| matches!(case.op, Op::Matmul(_))) {
-            let Op::Matmul(op) = &case.op else { unreachable!("only products are left") };
+        for case in Op::cases() {
+            let Op::Matmul(op) = &case.op else { continue };
+            // Epilogues know nothing of algorithms: the test of every op has them.
+            if op.epilogue != Epilogue::Store {
+                continue;
+            }
             let (m, n, k) = op.extents(case.inputs[0].0, case.inputs[1].0);
             let mut device = device.clone();
             device.set_tuning([([m, n, k], algorithm)].into());

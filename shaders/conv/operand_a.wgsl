@@ -9,7 +9,3 @@ fn a_row(row: u32) -> OffsetA {
 fn a_k(k: u32) -> OffsetA {
     return patch_col(k);
 }
-
-fn load_a(at: OffsetA) -> f32 {
-    return load_patch(at);
-}

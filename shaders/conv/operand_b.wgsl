@@ -9,7 +9,3 @@ fn b_col(col: u32) -> OffsetB {
 fn b_k(k: u32) -> OffsetB {
     return patch_row(k);
 }
-
-fn load_b(at: OffsetB) -> f32 {
-    return load_patch(at);
-}

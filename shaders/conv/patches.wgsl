@@ -14,8 +14,6 @@ override STEP: u32;
 
 const MARGIN = 0x4000u;
 
-@group(0) @binding(IMAGES) var<storage, read> images: array<f32>;
-
 fn patch_row(row: u32) -> vec2<u32> {
     let x = row % GRID_WIDTH * STEP;
     let y = row / GRID_WIDTH % GRID_HEIGHT * STEP;
@@ -31,9 +29,7 @@ fn patch_col(col: u32) -> vec2<u32> {
     return vec2<u32>(address, ((u32(y) + MARGIN) << 16u) | (u32(x) + MARGIN));
 }
 
-fn load_patch(at: vec2<u32>) -> f32 {
-    let y = (at.y >> 16u) - MARGIN;
-    let x = (at.y & 0xffffu) - MARGIN;
-    let inside = y < IMAGE_HEIGHT && x < IMAGE_WIDTH;
-    return select(0.0, images[select(0u, at.x, inside)], inside);
+// Whether the pixel at the sum of the offsets of a row and of a column is in its image.
+fn is_in_image(at: vec2<u32>) -> bool {
+    return (at.y >> 16u) - MARGIN < IMAGE_HEIGHT && (at.y & 0xffffu) - MARGIN < IMAGE_WIDTH;
 }

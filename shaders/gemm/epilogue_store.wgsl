@@ -1,9 +1,5 @@
-// c = sum; c [M, N]
-
-@group(0) @binding(3) var<storage, read_write> c: array<f32>;
+// c = sum
 
 fn epilogue(row: u32, col: u32, sums: vec4<f32>) {
-    for (var i = 0u; i < min(4u, N - col); i = i + 1u) {
-        c[row * N + col + i] = sums[i];
-    }
+    store_vec4(row, col, sums);
 }

@@ -11,6 +11,8 @@ override WORKGROUP: u32;
 override A_SCALE: f32;
 
 const TILE = 4u * SIDE;
+const TILE_M = TILE;
+const TILE_N = TILE;
 const DEPTH = 2u * SIDE;
 const SUBGROUPS = 4u;
 const PIECE = SIDE * SIDE;

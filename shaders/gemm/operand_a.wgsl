@@ -1,7 +1,5 @@
 // a is stored [M, K].
 
-@group(0) @binding(1) var<storage, read> a: array<f32>;
-
 alias OffsetA = u32;
 
 fn a_row(row: u32) -> OffsetA {
@@ -10,8 +8,4 @@ fn a_row(row: u32) -> OffsetA {
 
 fn a_k(k: u32) -> OffsetA {
     return k;
-}
-
-fn load_a(at: OffsetA) -> f32 {
-    return a[at];
 }

@@ -1,4 +1,4 @@
-// a [M, K] is a batch, read from the data set.
+// a [M, K] is a batch of the data set.
 
 alias OffsetA = u32;
 
@@ -8,8 +8,4 @@ fn a_row(row: u32) -> OffsetA {
 
 fn a_k(k: u32) -> OffsetA {
     return k;
-}
-
-fn load_a(at: OffsetA) -> f32 {
-    return pixel(source(at), 0u, 0u);
 }

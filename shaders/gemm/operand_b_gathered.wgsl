@@ -1,4 +1,4 @@
-// b [K, N] is a batch, read from the data set.
+// b [K, N] is a batch of the data set.
 
 alias OffsetB = u32;
 
@@ -8,8 +8,4 @@ fn b_col(col: u32) -> OffsetB {
 
 fn b_k(k: u32) -> OffsetB {
     return gathered_row(k) * N;
-}
-
-fn load_b(at: OffsetB) -> f32 {
-    return pixel(source(at), 0u, 0u);
 }

@@ -1,7 +1,5 @@
 // b is stored [N, K].
 
-@group(0) @binding(2) var<storage, read> b: array<f32>;
-
 alias OffsetB = u32;
 
 fn b_col(col: u32) -> OffsetB {
@@ -10,8 +8,4 @@ fn b_col(col: u32) -> OffsetB {
 
 fn b_k(k: u32) -> OffsetB {
     return k;
-}
-
-fn load_b(at: OffsetB) -> f32 {
-    return b[at];
 }

@@ -1,12 +1,10 @@
-// finish(row, col, sums over k of a b), M x N x K, for hardware GPUs, where there are too few 64 x 64 tiles to fill one.
-// A workgroup of 256 owns a 32 x 32 tile of the result and splits k among four groups of 64 invocations: an invocation sums 4 x 4 of
-// the tile over its group's 8 of every 32 k. In the end the first group adds the others' sums to its own, in their order.
-// Four times as many workgroups as of gemm/tiled.wgsl, each with a quarter of the steps along k.
+// finish(row, col, sums over k of a b), M x N x K, for hardware GPUs, where there are too few large tiles to fill one.
+// As gemm/tiled.wgsl with tiles of 32 x 32 and slices of 32 k, which four groups of 64 invocations share: an invocation sums its thread
+// tile over its group's 8. In the end the first group adds the others' sums to its own, in their order.
 
-const TILE = 32u;
 const K_GROUPS = 4u;
+const GROUP = 64u;
 const GROUP_K = 8u;
-const TILE_K = 32u;
 
 fn run(group: u32, lane: u32) {
     let tile = tile_of(group);
@@ -16,42 +14,45 @@ fn run(group: u32, lane: u32) {
         return;
     }
     let ks = begin(tile.x);
-    let k_group = lane / 64u;
-    let thread_row = lane % 64u / TILE_VEC4S;
-    let thread_col = lane % TILE_VEC4S;
-    let slot_a = load_slot(lane, A_K_CONTIGUOUS);
-    let slot_b = load_slot(lane, B_K_CONTIGUOUS);
-    let rows = rows_a(row_0 + THREAD_TILE * slot_a.y);
-    let cols = cols_b(col_0 + THREAD_TILE * slot_b.y);
+    let k_group = lane / GROUP;
+    let at = vec2<u32>(lane % GROUP / (TILE_N / 4u), lane % (TILE_N / 4u));
+    let slots = load_slots(lane, row_0, col_0);
 
-    var sum: array<vec4<f32>, 4>;
-    for (var k_0 = ks.x; k_0 < ks.y; k_0 = k_0 + TILE_K) {
-        load_tile_a(slot_a, rows, k_0, ks.y);
-        load_tile_b(slot_b, cols, k_0, ks.y);
-        workgroupBarrier();
-        for (var i = 0u; i < GROUP_K; i = i + 1u) {
-            let k = k_group * GROUP_K + i;
-            multiply(&sum, k * STRIDE + thread_row, k * STRIDE + thread_col);
+    var sum: Sums;
+    if (ks.x < ks.y) {
+        stage(slots, load_quads(slots, ks.x, ks.y));
+        for (var k_0 = ks.x; k_0 < ks.y; k_0 = k_0 + TILE_K) {
+            // Behind the last slice these are zeros: with a condition around them compilers wait for them sooner.
+            let next = load_quads(slots, k_0 + TILE_K, ks.y);
+            workgroupBarrier();
+            for (var k = 0u; k < GROUP_K; k = k + 1u) {
+                multiply(&sum, k_group * GROUP_K + k, at);
+            }
+            workgroupBarrier();
+            stage(slots, next);
         }
-        workgroupBarrier();
     }
+    workgroupBarrier();
     // tile_a has no other use by now: it holds the sums of one k-group after another.
     for (var other = 1u; other < K_GROUPS; other = other + 1u) {
         if (k_group == other) {
-            for (var r = 0u; r < THREAD_TILE; r = r + 1u) {
-                tile_a[(THREAD_TILE * thread_row + r) * TILE_VEC4S + thread_col] = sum[r];
+            for (var r = 0u; r < THREAD_ROWS; r = r + 1u) {
+                let to = 4u * (r * GROUP + lane % GROUP);
+                tile_a[to] = sum[r][0].x;
+                tile_a[to + 1u] = sum[r][0].y;
+                tile_a[to + 2u] = sum[r][0].z;
+                tile_a[to + 3u] = sum[r][0].w;
             }
         }
         workgroupBarrier();
         if (k_group == 0u) {
-            for (var r = 0u; r < THREAD_TILE; r = r + 1u) {
-                sum[r] = sum[r] + tile_a[(THREAD_TILE * thread_row + r) * TILE_VEC4S + thread_col];
+            for (var r = 0u; r < THREAD_ROWS; r = r + 1u) {
+                sum[r][0] = sum[r][0] + staged_a(4u * (r * GROUP + lane % GROUP));
             }
         }
         workgroupBarrier();
     }
-    if (k_group != 0u) {
-        return;
+    if (k_group == 0u) {
+        finish_sums(row_0, col_0, at, &sum);
     }
-    store_thread_tile(row_0 + THREAD_TILE * thread_row, col_0 + THREAD_TILE * thread_col, sum);
 }

@@ -7,6 +7,8 @@
 // is no memory into a ladder of branches, and their compilers take seconds for it.
 
 const TILE = 32u;
+const TILE_M = TILE;
+const TILE_N = TILE;
 const MEMBERS = 8u;
 
 var<workgroup> sums: array<vec4<f32>, 256>;   // [TILE, MEMBERS]

@@ -1,9 +1,10 @@
-// The target [M, N] is a batch, read from the data set.
+// The target [M, N] is a batch, read from the data set element by element.
 
-fn target_row(row: u32) -> u32 {
-    return gathered_row(row) * N;
-}
-
-fn load_target(at: u32) -> f32 {
-    return pixel(source(at), 0u, 0u);
+fn target_vec4(row: u32, col: u32) -> vec4<f32> {
+    let start = gathered_row(row) * N + col;
+    var values: vec4<f32>;
+    for (var i = 0u; i < min(4u, N - col); i = i + 1u) {
+        values[i] = pixel(source(start + i), 0u, 0u);
+    }
+    return values;
 }

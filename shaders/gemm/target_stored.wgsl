@@ -1,11 +1,11 @@
-// The target is stored [M, N].
+// The target [M, N] is stored; elements are loaded one by one.
 
 @group(0) @binding(4) var<storage, read> stored_target: array<f32>;
 
-fn target_row(row: u32) -> u32 {
-    return row * N;
-}
-
-fn load_target(at: u32) -> f32 {
-    return stored_target[at];
+fn target_vec4(row: u32, col: u32) -> vec4<f32> {
+    var values: vec4<f32>;
+    for (var i = 0u; i < min(4u, N - col); i = i + 1u) {
+        values[i] = stored_target[row * N + col + i];
+    }
+    return values;
 }

@@ -1,10 +1,7 @@
 // finish(row, col, sums over k of a b), M x N x K, for hardware GPUs.
-// A workgroup of 256 owns a 64 x 64 tile of the result; an invocation owns 4 x 4 of it, in registers. Both operands
-// are staged through workgroup memory in tiles of 16 along k (8.5 KiB), of which each invocation loads one vec4 of each.
-// Rows and columns past the edge are not stored.
-
-const TILE = 64u;
-const TILE_K = 16u;
+// A workgroup owns a tile of TILE_M x TILE_N of the result, an invocation a thread tile of it (gemm/thread_*.wgsl), in registers. Both
+// operands are staged through workgroup memory (gemm/stage.wgsl). The loads of the next slice are in flight while this one
+// is multiplied.
 
 fn run(group: u32, lane: u32) {
     let tile = tile_of(group);
@@ -14,22 +11,23 @@ fn run(group: u32, lane: u32) {
         return;
     }
     let ks = begin(tile.x);
-    let thread_row = lane / TILE_VEC4S;
-    let thread_col = lane % TILE_VEC4S;
-    let slot_a = load_slot(lane, A_K_CONTIGUOUS);
-    let slot_b = load_slot(lane, B_K_CONTIGUOUS);
-    let rows = rows_a(row_0 + THREAD_TILE * slot_a.y);
-    let cols = cols_b(col_0 + THREAD_TILE * slot_b.y);
+    let threads_across = TILE_N / THREAD_COLS;
+    let at = vec2<u32>(lane / threads_across, lane % threads_across);
+    let slots = load_slots(lane, row_0, col_0);
 
-    var sum: array<vec4<f32>, 4>;
-    for (var k_0 = ks.x; k_0 < ks.y; k_0 = k_0 + TILE_K) {
-        load_tile_a(slot_a, rows, k_0, ks.y);
-        load_tile_b(slot_b, cols, k_0, ks.y);
-        workgroupBarrier();
-        for (var k = 0u; k < TILE_K; k = k + 1u) {
-            multiply(&sum, k * STRIDE + thread_row, k * STRIDE + thread_col);
+    var sum: Sums;
+    if (ks.x < ks.y) {
+        stage(slots, load_quads(slots, ks.x, ks.y));
+        for (var k_0 = ks.x; k_0 < ks.y; k_0 = k_0 + TILE_K) {
+            // Behind the last slice these are zeros: with a condition around them compilers wait for them sooner.
+            let next = load_quads(slots, k_0 + TILE_K, ks.y);
+            workgroupBarrier();
+            for (var k = 0u; k < TILE_K; k = k + 1u) {
+                multiply(&sum, k, at);
+            }
+            workgroupBarrier();
+            stage(slots, next);
         }
-        workgroupBarrier();
     }
-    store_thread_tile(row_0 + THREAD_TILE * thread_row, col_0 + THREAD_TILE * thread_col, sum);
+    finish_sums(row_0, col_0, at, &sum);
 }

@@ -1,16 +1,13 @@
-// A vec4 of a, which is stored [K, M], M a multiple of four: one load.
+// A vec4 of a: four contiguous rows at one k, one load. M is a multiple of four.
 
-@group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;
+alias RowsA = OffsetA;
 
-const A_K_CONTIGUOUS = false;
-
-alias RowsA = u32;
-
-// Where rows from `row` on begin, in vec4s; past the edge the last vec4 is repeated.
+// The address of rows from `row` on, a multiple of four; past the edge the last four are repeated.
 fn rows_a(row: u32) -> RowsA {
-    return min(row, M - 1u) / 4u;
+    return a_row(min(row, M - 4u));
 }
 
 fn vec4_a(rows: RowsA, k: u32) -> vec4<f32> {
-    return a[rows + k * (M / 4u)];
+    let at = rows + a_k(k);
+    return select(vec4<f32>(), load_vec4_a(at), holds_a(at));
 }

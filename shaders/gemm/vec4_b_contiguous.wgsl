@@ -1,16 +1,13 @@
-// A vec4 of b, which is stored [K, N], N a multiple of four: one load.
+// A vec4 of b: four contiguous columns at one k, one load. N is a multiple of four.
 
-@group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;
+alias ColsB = OffsetB;
 
-const B_K_CONTIGUOUS = false;
-
-alias ColsB = u32;
-
-// Where columns from `col` on begin, in vec4s; past the edge the last vec4 is repeated.
+// The address of columns from `col` on, a multiple of four; past the edge the last four are repeated.
 fn cols_b(col: u32) -> ColsB {
-    return min(col, N - 1u) / 4u;
+    return b_col(min(col, N - 4u));
 }
 
 fn vec4_b(cols: ColsB, k: u32) -> vec4<f32> {
-    return b[cols + k * (N / 4u)];
+    let at = cols + b_k(k);
+    return select(vec4<f32>(), load_vec4_b(at), holds_b(at));
 }

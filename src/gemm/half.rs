@@ -24,7 +24,7 @@ impl Half {
     /// is rounded.
     pub(super) fn kernel(self, m: usize, n: usize, parts: usize, a_scale: usize) -> Kernel {
         let matrices = if self.side == 8 { fragment!("gemm/matrix_8.wgsl") } else { fragment!("gemm/matrix_16.wgsl") };
-        let fragments = vec![fragment!("gemm/half.wgsl"), fragment!("gemm/square_tile.wgsl"), matrices];
+        let fragments = vec![fragment!("gemm/half.wgsl"), fragment!("gemm/tile.wgsl"), matrices];
         let groups = parts * m.div_ceil(SUBGROUPS * self.side) * n.div_ceil(SUBGROUPS * self.side);
         let workgroup = SUBGROUPS * self.subgroup;
         Kernel::new(fragments, Entry::Main, workgroup, Grid::Workgroups(groups))

@@ -5,10 +5,10 @@
 //! ([`Dense`]) or computed from what is stored; the epilogue transforms and stores the sums. `tests/gemm.rs` has image
 //! patches as a loader that nothing here has heard of.
 //!
-//! Where an element is found (`OffsetA`, `OffsetB`: an address, or more) is the sum of an offset of its row (of B: its column)
-//! and one of its k, so that an algorithm computes each once. Algorithms that stage tiles in workgroup memory load vec4s: four rows (of B: columns) at one k. Where the
-//! operand is stored with these side by side, as both are of a weight gradient, a vec4 is one load; where it is k-contiguous it
-//! is four, whose cache lines neighbours share.
+//! The address of an element (`OffsetA`, `OffsetB`: a number, or more) is the sum of an offset of its row (of B: its column)
+//! and one of its k, so that an algorithm computes each once. Algorithms that stage tiles in workgroup memory load quads, four
+//! elements that are contiguous in the operand: 128 bits at once, where extents are multiples of four. Workgroup memory has rows
+//! (of B: columns) contiguous; a quad of four k is stored across it.
 
 mod algorithm;
 mod half;
@@ -16,9 +16,9 @@ mod profile;
 
 pub use algorithm::Algorithm;
 pub use half::Half;
-pub use profile::{DeviceProfile, STORAGE_BUFFERS, TuningTable};
+pub use profile::{AdapterClass, DeviceProfile, STORAGE_BUFFERS, TuningTable};
 
-use crate::kernel::{Fragment, Kernel, Scratch, fragment};
+use crate::kernel::{Kernel, Scratch, fragment};
 
 /// An operand's place in a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,16 +31,17 @@ pub enum Side {
 
 /// How a kernel reads an operand.
 pub trait Loader {
-    /// Links what defines the type `OffsetA`, `a_row(row)`, `a_k(k)` and `load_a(a_row + a_k)`, or of B `OffsetB`,
-    /// `b_col(col)`, `b_k(k)` and `load_b(b_col + b_k)`.
-    fn link(&self, kernel: Kernel, side: Side) -> Kernel;
+    /// Links what defines the type `OffsetA`, `a_row(row)`, `a_k(k)` and `load_a(a_row + a_k)`, or of B `OffsetB`, `b_col(col)`,
+    /// `b_k(k)` and `load_b(b_col + b_k)`. By vec4, it is `load_vec4_a(at)` instead of `load_a`, of four contiguous elements whose first
+    /// address is a multiple of four, and `holds_a(at)`: where that is false they count as 0.
+    fn link(&self, kernel: Kernel, side: Side, by_vec4: bool) -> Kernel;
 
-    /// Whether elements of successive k lie side by side.
+    /// Whether elements of successive k are contiguous; else those of successive rows (of B: columns) are.
     fn k_contiguous(&self) -> bool;
 
-    /// The file that defines loads of four rows (of B: columns) at one k, where these lie side by side and are one load.
-    fn vec4(&self, _: Side) -> Option<Fragment> {
-        None
+    /// Whether contiguous elements can be loaded by vec4: their number is a multiple of four.
+    fn has_vec4s(&self) -> bool {
+        false
     }
 }
 
@@ -54,12 +55,18 @@ pub struct Dense {
 }
 
 impl Loader for Dense {
-    fn link(&self, kernel: Kernel, side: Side) -> Kernel {
-        kernel.link(match (side, self.k_contiguous) {
+    fn link(&self, kernel: Kernel, side: Side, by_vec4: bool) -> Kernel {
+        let kernel = kernel.link(match (side, self.k_contiguous) {
             (Side::A, true) => fragment!("gemm/operand_a.wgsl"),
             (Side::A, false) => fragment!("gemm/operand_a_transposed.wgsl"),
             (Side::B, true) => fragment!("gemm/operand_b_transposed.wgsl"),
             (Side::B, false) => fragment!("gemm/operand_b.wgsl"),
+        });
+        kernel.link(match (side, by_vec4) {
+            (Side::A, false) => fragment!("gemm/load_a.wgsl"),
+            (Side::A, true) => fragment!("gemm/load_a_vec4.wgsl"),
+            (Side::B, false) => fragment!("gemm/load_b.wgsl"),
+            (Side::B, true) => fragment!("gemm/load_b_vec4.wgsl"),
         })
     }
 
@@ -67,12 +74,8 @@ impl Loader for Dense {
         self.k_contiguous
     }
 
-    fn vec4(&self, side: Side) -> Option<Fragment> {
-        let one_load = !self.k_contiguous && self.cols.is_multiple_of(4);
-        one_load.then_some(match side {
-            Side::A => fragment!("gemm/vec4_a_contiguous.wgsl"),
-            Side::B => fragment!("gemm/vec4_b_contiguous.wgsl"),
-        })
+    fn has_vec4s(&self) -> bool {
+        self.cols.is_multiple_of(4)
     }
 }
 
@@ -85,12 +88,7 @@ pub struct Parts<'p> {
     pub link: &'p dyn Fn(Kernel) -> Kernel,
 }
 
-impl Parts<'_> {
-    /// One GEMM.
-    pub const WHOLE: Parts<'static> = Parts { count: 1, link: &|kernel| kernel.link(fragment!("gemm/whole.wgsl")) };
-}
-
-/// A product to compute.
+/// A GEMM to compute.
 pub struct Problem<'p> {
     /// `[m, n, k]`.
     pub size: [usize; 3],
@@ -100,14 +98,21 @@ pub struct Problem<'p> {
     pub b: &'p dyn Loader,
     /// Links what defines `epilogue(row, col, sums)` for up to four columns of a row, which [`Parts`] calls.
     pub epilogue: &'p dyn Fn(Kernel) -> Kernel,
-    /// GEMMs of this size that a dispatch computes.
-    pub parts: Parts<'p>,
+    /// GEMMs of this size that a dispatch computes, where it is not one.
+    pub parts: Option<Parts<'p>>,
     /// What A is multiplied by before it is rounded to f16, about: a gradient of a mean over many examples is small.
     pub a_scale: usize,
 }
 
-/// Least k of a part, where a long k is shared out among workgroups: adding the parts is then little beside computing them.
+/// Least k of a part on software adapters, where a long k is shared out among workgroups: adding the parts is then little beside
+/// computing them.
 const PART_MIN_K: usize = 2048;
+/// The same on hardware.
+const HARDWARE_PART_MIN_K: usize = 512;
+/// Workgroups that hardware gets even of a short k, from four slices on: half of a large GPU.
+const LEAST_WORKGROUPS: usize = 64;
+/// Least k of a part then: a slice of [`Algorithm::Split`].
+const SLICE: usize = 32;
 /// Most k of a part: Mesa's software drivers end a loop after 65,535 rounds, and leave all that comes behind it out.
 const PART_MAX_K: usize = 32_768;
 /// Most words of all parts' sums.
@@ -117,45 +122,62 @@ impl Problem<'_> {
     /// Its kernel on a device.
     pub fn kernel(&self, profile: &DeviceProfile) -> Kernel {
         let [m, n, k] = self.size;
-        match self.k_parts(profile) {
-            1 => (self.epilogue)(self.main(profile, self.parts)),
+        let part_k = self.part_k(profile);
+        match k.div_ceil(part_k) {
+            1 => {
+                let whole = Parts { count: 1, link: &|kernel| kernel.link(fragment!("gemm/whole.wgsl")) };
+                (self.epilogue)(self.main(profile, self.parts.as_ref().unwrap_or(&whole)))
+            }
             count => {
-                let (words, part_k) = (count * m * n.next_multiple_of(4), k.div_ceil(count));
+                let words = count * m * n.next_multiple_of(4);
                 let link = |kernel: Kernel| {
                     let kernel = kernel.link(fragment!("gemm/k_parts.wgsl"));
                     kernel.constant("PARTS", count).constant("PART_K", part_k)
                 };
                 let add = Kernel::elementwise(fragment!("gemm/add_parts.wgsl"), m * n.div_ceil(4));
                 let then = Box::new((self.epilogue)(self.extents(add).constant("PARTS", count)));
-                self.main(profile, Parts { count, link: &link }).scratch(Scratch { words, then })
+                self.main(profile, &Parts { count, link: &link }).scratch(Scratch { words, then })
             }
         }
     }
 
-    /// Among how many parts k is shared out: where the tiles alone would leave the device idle, or loops would be too long.
-    fn k_parts(&self, profile: &DeviceProfile) -> usize {
+    /// Of how many k a part sums: a multiple of four, or all. k is shared out where the tiles alone would leave the device idle,
+    /// or loops would be too long.
+    fn part_k(&self, profile: &DeviceProfile) -> usize {
         let [m, n, k] = self.size;
-        let stride = m * n.next_multiple_of(4);
-        if self.parts.count > 1 {
-            return 1;
+        if self.parts.is_some() {
+            return k;
         }
-        let most = (k / PART_MIN_K).min((PARTS_MAX_WORDS / stride).max(1));
-        profile.parts(Algorithm::Split.groups(m, n, 1), k, most, PART_MAX_K)
+        let groups = Algorithm::Split.groups(m, n, 1);
+        let fit = (PARTS_MAX_WORDS / (m * n.next_multiple_of(4))).max(1);
+        let parts = match profile.software() {
+            true => profile.parts(groups, k, (k / PART_MIN_K).min(fit), PART_MAX_K),
+            false => {
+                let parts = profile.parts(groups, k, k / HARDWARE_PART_MIN_K, usize::MAX);
+                let slices = if k < 4 * SLICE { 1 } else { k.div_ceil(SLICE) };
+                parts.max(LEAST_WORKGROUPS.div_ceil(groups).min(slices)).min(fit)
+            }
+        };
+        if parts <= 1 { k } else { k.div_ceil(parts).next_multiple_of(4) }
     }
 
     /// The kernel that computes sums, up to its epilogue.
-    fn main(&self, profile: &DeviceProfile, parts: Parts<'_>) -> Kernel {
+    fn main(&self, profile: &DeviceProfile, parts: &Parts<'_>) -> Kernel {
         let [m, n, _] = self.size;
-        let (kernel, by_vec4) = match profile.half {
-            Some(half) => (half.kernel(m, n, parts.count, self.a_scale), false),
+        let (kernel, reads) = match profile.half {
+            Some(half) => (half.kernel(m, n, parts.count, self.a_scale), Reads::Elements),
             None => {
-                let algorithm = Algorithm::choose(profile, self.size);
-                (algorithm.kernel(m, n, parts.count), algorithm.reads_by_vec4())
+                let algorithm = Algorithm::choose(profile, self.size, parts.count);
+                (algorithm.kernel(m, n, parts.count), algorithm.reads())
             }
         };
-        let kernel = (parts.link)(self.extents(kernel));
-        let kernel = linked(kernel, self.a, Side::A, by_vec4);
-        linked(kernel, self.b, Side::B, by_vec4)
+        let mut kernel = (parts.link)(self.extents(kernel));
+        if reads == Reads::Quads {
+            let [a, b] = [self.a, self.b].map(|operand| usize::from(operand.k_contiguous()));
+            kernel = kernel.constant("A_K_CONTIGUOUS", a).constant("B_K_CONTIGUOUS", b);
+        }
+        let kernel = linked(kernel, self.a, Side::A, reads);
+        linked(kernel, self.b, Side::B, reads)
     }
 
     fn extents(&self, kernel: Kernel) -> Kernel {
@@ -164,16 +186,50 @@ impl Problem<'_> {
     }
 }
 
-/// Links an operand: loads of elements, or of vec4s too.
-fn linked(kernel: Kernel, operand: &dyn Loader, side: Side, by_vec4: bool) -> Kernel {
-    if by_vec4 && let Some(file) = operand.vec4(side) {
-        return kernel.link(file);
+/// How an algorithm reads its operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reads {
+    /// One element at a time.
+    Elements,
+    /// Four rows (of B: columns) at one k.
+    Vec4s,
+    /// Four contiguous elements: of successive k, or rows (of B: columns).
+    Quads,
+}
+
+/// Links an operand, and how it is read.
+fn linked(kernel: Kernel, operand: &dyn Loader, side: Side, reads: Reads) -> Kernel {
+    let k_contiguous = operand.k_contiguous();
+    let by_vec4 = operand.has_vec4s() && (reads == Reads::Quads || (reads == Reads::Vec4s && !k_contiguous));
+    let kernel = operand.link(kernel, side, by_vec4);
+    if reads == Reads::Elements {
+        return kernel;
     }
-    let kernel = operand.link(kernel, side);
-    let k_contiguous = usize::from(operand.k_contiguous());
-    match (by_vec4, side) {
-        (false, _) => kernel,
-        (true, Side::A) => kernel.link(fragment!("gemm/vec4_a.wgsl")).constant("A_K_CONTIGUOUS", k_contiguous),
-        (true, Side::B) => kernel.link(fragment!("gemm/vec4_b.wgsl")).constant("B_K_CONTIGUOUS", k_contiguous),
+    let [rows, vec4, vec4_contiguous] = match side {
+        Side::A => {
+            [fragment!("gemm/rows_a.wgsl"), fragment!("gemm/vec4_a.wgsl"), fragment!("gemm/vec4_a_contiguous.wgsl")]
+        }
+        Side::B => {
+            [fragment!("gemm/cols_b.wgsl"), fragment!("gemm/vec4_b.wgsl"), fragment!("gemm/vec4_b_contiguous.wgsl")]
+        }
+    };
+    let [quad, quad_vec4, quad_k_contiguous] = match side {
+        Side::A => [
+            fragment!("gemm/quad_a.wgsl"),
+            fragment!("gemm/quad_a_vec4.wgsl"),
+            fragment!("gemm/quad_a_k_contiguous.wgsl"),
+        ],
+        Side::B => [
+            fragment!("gemm/quad_b.wgsl"),
+            fragment!("gemm/quad_b_vec4.wgsl"),
+            fragment!("gemm/quad_b_k_contiguous.wgsl"),
+        ],
+    };
+    match (reads, by_vec4, k_contiguous) {
+        (Reads::Quads, true, _) => kernel.link(quad_vec4),
+        (Reads::Quads, false, true) => kernel.link(quad_k_contiguous),
+        (Reads::Quads, false, false) => kernel.link(rows).link(vec4).link(quad),
+        (_, true, _) => kernel.link(vec4_contiguous),
+        (_, false, _) => kernel.link(rows).link(vec4),
     }
 }

@@ -6,12 +6,25 @@ use std::collections::BTreeMap;
 /// Tuned algorithms by GEMM size `[m, n, k]`.
 pub type TuningTable = BTreeMap<[usize; 3], Algorithm>;
 
+/// Adapters by what suits GEMMs on them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdapterClass {
+    /// A GPU whose threads have 128 registers and more without a loss: AMD's, NVIDIA's, and others of which nothing is known.
+    Wide,
+    /// Apple's, which runs half as many threads with as many registers.
+    Apple,
+    /// Intel's, whose threads have 128 registers of 8 lanes.
+    Intel,
+    /// The adapter runs on the CPU (lavapipe, WARP): there workgroup memory is no faster than any other, and each buffer
+    /// load is a gather.
+    Software,
+}
+
 /// What lowering may depend on; never on a timing of the run itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceProfile {
-    /// The adapter runs on the CPU (lavapipe, WARP): there workgroup memory is no faster than any other, and each buffer
-    /// load is a gather.
-    pub software: bool,
+    /// What kind of processor it is.
+    pub class: AdapterClass,
     /// Kernels may exchange values within subgroups, which have eight invocations, all of them.
     pub subgroups_of_eight: bool,
     /// Storage buffers that a dispatch may bind.
@@ -37,7 +50,7 @@ const SOFTWARE_WORKGROUPS: usize = 16;
 impl DeviceProfile {
     /// Workgroups that occupy the device.
     pub(super) fn workgroups_wanted(&self) -> usize {
-        if self.software { SOFTWARE_WORKGROUPS } else { FULL_OCCUPANCY_WORKGROUPS }
+        if self.software() { SOFTWARE_WORKGROUPS } else { FULL_OCCUPANCY_WORKGROUPS }
     }
 
     /// Among how many parts, none of them empty, a sum of `length` terms is shared out: at most `most`, where the `groups` workgroups
@@ -47,13 +60,18 @@ impl DeviceProfile {
         length.div_ceil(length.div_ceil(count))
     }
 
+    /// Whether it runs on the CPU.
+    pub fn software(&self) -> bool {
+        self.class == AdapterClass::Software
+    }
+
     /// WebGPU's default limits, and the rule alone.
-    pub const fn new(software: bool) -> DeviceProfile {
+    pub const fn new(class: AdapterClass) -> DeviceProfile {
         DeviceProfile {
-            software,
+            class,
             subgroups_of_eight: false,
             storage_buffers: STORAGE_BUFFERS,
-            shares: !software,
+            shares: !matches!(class, AdapterClass::Software),
             tuning: TuningTable::new(),
             half: None,
         }
@@ -62,6 +80,6 @@ impl DeviceProfile {
 
 impl Default for DeviceProfile {
     fn default() -> DeviceProfile {
-        DeviceProfile::new(false)
+        DeviceProfile::new(AdapterClass::Wide)
     }
 }

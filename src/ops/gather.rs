@@ -51,11 +51,13 @@ impl Gather {
         !matches!(self.pixels, Pixels::Bernoulli(_))
     }
 
-    /// Links what defines `gathered_row`, `source` and `pixel` for the data set `[n, d]`; the caller says at which binding `DATA` is.
-    pub(super) fn link_rows(&self, kernel: Kernel, data: Shape) -> Kernel {
+    /// Links what defines `gathered_row`, `source` (or `source_vec4`, for reads of four elements that lie side by side) and `pixel`
+    /// for the data set `[n, d]`; the caller says at which binding `DATA` is.
+    pub(super) fn link_rows(&self, kernel: Kernel, data: Shape, by_vec4: bool) -> Kernel {
         let source = match self.dtype {
             DType::U8 => fragment!("data/source_u8.wgsl"),
             DType::F16 => fragment!("data/source_f16.wgsl"),
+            DType::F32 | DType::U32 if by_vec4 => fragment!("data/source_f32_vec4.wgsl"),
             DType::F32 | DType::U32 => fragment!("data/source_f32.wgsl"),
         };
         let kernel = kernel.link(fragment!("common/step.wgsl")).link(source);
@@ -163,7 +165,7 @@ impl Operation for Gather {
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         let kernel = Kernel::elementwise(fragment!("data/gather.wgsl"), output.len()).constant("COLS", output.cols());
-        self.link_rows(kernel, inputs[0]).binding("DATA", 1)
+        self.link_rows(kernel, inputs[0], false).binding("DATA", 1)
     }
 
     fn reads(&self) -> DType {

@@ -9,10 +9,10 @@ pub(super) const IN_OPS: [InOp; 32] = [
         edit(kernel, "conv/taps.wgsl", "DILATION - PADDING;", "DILATION - PADDING + 1;");
     }),
     ("a pixel of the neighbouring line for padding", "conv2d", None, |kernel| {
-        edit(kernel, "conv/patches.wgsl", "y < IMAGE_HEIGHT && x < IMAGE_WIDTH", "y < IMAGE_HEIGHT");
+        edit(kernel, "conv/patches.wgsl", " && (at.y & 0xffffu) - MARGIN < IMAGE_WIDTH", "");
     }),
     ("a pixel of the neighbouring image for padding", "conv2d_weight_gradient", None, |kernel| {
-        edit(kernel, "conv/patches.wgsl", "y < IMAGE_HEIGHT && x < IMAGE_WIDTH", "x < IMAGE_WIDTH");
+        edit(kernel, "conv/patches.wgsl", "(at.y >> 16u) - MARGIN < IMAGE_HEIGHT && ", "");
     }),
     ("phases in each other's places", "conv_transpose2d", None, |kernel| {
         edit(kernel, "conv/phases.wgsl", "GRID_WIDTH * PHASES + phase.y", "GRID_WIDTH * PHASES + phase.x");
@@ -33,7 +33,7 @@ pub(super) const IN_OPS: [InOp; 32] = [
         edit(kernel, "conv/weight_row.wgsl", "KERNEL + line) * KERNEL + pixel", "KERNEL + pixel) * KERNEL + line");
     }),
     ("a vec4 of weights in the order of k", "conv_transpose2d", Some(Algorithm::Tiled), |kernel| {
-        edit(kernel, "conv/weights_of_taps_vec4.wgsl", "weight_row(k)", "k");
+        edit(kernel, "conv/weights_of_taps.wgsl", "weight_row(k)", "k");
     }),
     ("the last k of a part left out", "conv2d_weight_gradient", None, |kernel| {
         edit(kernel, "gemm/k_parts.wgsl", "min(K, (part + 1u) * PART_K)", "min(K, (part + 1u) * PART_K) - 1u");

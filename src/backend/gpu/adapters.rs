@@ -102,6 +102,21 @@ pub(super) fn cooperative(adapter: &wgpu::Adapter) -> String {
     if all.is_empty() { "none".to_owned() } else { all.join(", ") }
 }
 
+/// The class of an adapter, by the vendor's number in PCI; Metal tells no number, but names that begin with the vendor's.
+pub(super) fn class_of(info: &wgpu::AdapterInfo) -> AdapterClass {
+    const APPLE: u32 = 0x106b;
+    const INTEL: u32 = 0x8086;
+    let metal = info.backend == wgpu::Backend::Metal;
+    match info.vendor {
+        _ if info.device_type == wgpu::DeviceType::Cpu => AdapterClass::Software,
+        APPLE => AdapterClass::Apple,
+        INTEL => AdapterClass::Intel,
+        _ if metal && info.name.starts_with("Apple") => AdapterClass::Apple,
+        _ if metal && info.name.starts_with("Intel") => AdapterClass::Intel,
+        _ => AdapterClass::Wide,
+    }
+}
+
 /// What products in f16 need.
 pub(super) const HALF_FEATURES: wgpu::Features =
     wgpu::Features::SHADER_F16.union(wgpu::Features::SUBGROUP).union(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
@@ -123,4 +138,27 @@ pub(super) fn half_of(adapter: &wgpu::Adapter) -> Option<Half> {
 /// Every adapter that can run compute kernels, in a stable order.
 pub fn adapters() -> Vec<AdapterReport> {
     adapters_of(&instance(false)).iter().enumerate().map(|(index, adapter)| report(index, adapter)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_are_told_by_number_or_by_metals_name() {
+        use wgpu::{Backend, DeviceType};
+        for (backend, kind, vendor, name, class) in [
+            (Backend::Vulkan, DeviceType::DiscreteGpu, 0x10de, "NVIDIA H200", AdapterClass::Wide),
+            (Backend::Vulkan, DeviceType::IntegratedGpu, 0x8086, "Intel(R) Arc(tm) A750", AdapterClass::Intel),
+            (Backend::Dx12, DeviceType::IntegratedGpu, 0x8086, "Intel(R) UHD Graphics 770", AdapterClass::Intel),
+            (Backend::Vulkan, DeviceType::IntegratedGpu, 0x106b, "Apple M1", AdapterClass::Apple),
+            (Backend::Metal, DeviceType::IntegratedGpu, 0, "Apple M3 Max", AdapterClass::Apple),
+            (Backend::Metal, DeviceType::IntegratedGpu, 0, "Intel(R) Iris(TM) Plus", AdapterClass::Intel),
+            (Backend::Metal, DeviceType::DiscreteGpu, 0, "AMD Radeon Pro 5500M", AdapterClass::Wide),
+            (Backend::Vulkan, DeviceType::Cpu, 0x10005, "llvmpipe", AdapterClass::Software),
+        ] {
+            let info = wgpu::AdapterInfo { vendor, name: name.to_owned(), ..wgpu::AdapterInfo::new(kind, backend) };
+            assert_eq!(class_of(&info), class, "{info:?}");
+        }
+    }
 }

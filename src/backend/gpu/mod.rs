@@ -19,9 +19,9 @@ pub(crate) use session::PendingRecord;
 pub use wgpu;
 
 use super::*;
-use crate::ops::{DeviceProfile, Half};
+use crate::ops::{AdapterClass, DeviceProfile, Half};
 use crate::unchecked;
-use adapters::{HALF_FEATURES, adapters_of, cooperative, driver, half_of, instance, kind, report};
+use adapters::{HALF_FEATURES, adapters_of, class_of, cooperative, driver, half_of, instance, kind, report};
 use pipelines::Pipelines;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -166,8 +166,7 @@ impl Gpu {
         let subgroups_of_eight = device.features().contains(wgpu::Features::SUBGROUP)
             && (info.subgroup_min_size, info.subgroup_max_size) == (8, 8);
         let storage_buffers = device.limits().max_storage_buffers_per_shader_stage as usize;
-        let software = info.device_type == wgpu::DeviceType::Cpu;
-        let profile = DeviceProfile { subgroups_of_eight, storage_buffers, ..DeviceProfile::new(software) };
+        let profile = DeviceProfile { subgroups_of_eight, storage_buffers, ..DeviceProfile::new(class_of(&info)) };
         let pipelines_key = match device.features().contains(wgpu::Features::PIPELINE_CACHE) {
             true => wgpu::util::pipeline_cache_key(&info),
             false => None,

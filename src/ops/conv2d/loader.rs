@@ -16,14 +16,19 @@ struct PatchLoader {
 }
 
 impl Loader for PatchLoader {
-    fn link(&self, kernel: Kernel, side: Side) -> Kernel {
-        let (file, binding) = match side {
-            Side::A => (fragment!("conv/operand_a.wgsl"), 1),
-            Side::B => (fragment!("conv/operand_b.wgsl"), 2),
+    fn link(&self, kernel: Kernel, side: Side, by_vec4: bool) -> Kernel {
+        let (file, load, binding) = match (side, by_vec4) {
+            (Side::A, false) => (fragment!("conv/operand_a.wgsl"), fragment!("conv/load_a.wgsl"), 1),
+            (Side::A, true) => (fragment!("conv/operand_a.wgsl"), fragment!("conv/load_a_vec4.wgsl"), 1),
+            (Side::B, false) => (fragment!("conv/operand_b.wgsl"), fragment!("conv/load_b.wgsl"), 2),
+            (Side::B, true) => (fragment!("conv/operand_b.wgsl"), fragment!("conv/load_b_vec4.wgsl"), 2),
         };
+        let patch = if by_vec4 { fragment!("conv/load_patch_vec4.wgsl") } else { fragment!("conv/load_patch.wgsl") };
         let &[_, height, width, channels] = self.images.extents() else { unreachable!("images have four extents") };
         let kernel = kernel
             .link(file)
+            .link(load)
+            .link(patch)
             .link(fragment!("conv/patches.wgsl"))
             .binding("IMAGES", binding)
             .constant("IMAGE_HEIGHT", height)
@@ -45,6 +50,10 @@ impl Loader for PatchLoader {
     fn k_contiguous(&self) -> bool {
         self.k_contiguous
     }
+
+    fn has_vec4s(&self) -> bool {
+        self.images.cols().is_multiple_of(4)
+    }
 }
 
 /// The weights of a phase's taps, as operand B.
@@ -53,16 +62,17 @@ struct WeightLoader {
 }
 
 impl Loader for WeightLoader {
-    fn link(&self, kernel: Kernel, _: Side) -> Kernel {
-        kernel.link(fragment!("conv/weights_of_taps.wgsl"))
+    fn link(&self, kernel: Kernel, _: Side, by_vec4: bool) -> Kernel {
+        let load = if by_vec4 { fragment!("gemm/load_b_vec4.wgsl") } else { fragment!("gemm/load_b.wgsl") };
+        kernel.link(fragment!("conv/weights_of_taps.wgsl")).link(load)
     }
 
     fn k_contiguous(&self) -> bool {
         false
     }
 
-    fn vec4(&self, _: Side) -> Option<Fragment> {
-        self.cols.is_multiple_of(4).then_some(fragment!("conv/weights_of_taps_vec4.wgsl"))
+    fn has_vec4s(&self) -> bool {
+        self.cols.is_multiple_of(4)
     }
 }
 
@@ -72,8 +82,8 @@ pub(super) fn forward(op: &Conv2d, inputs: &[Shape], output: Shape, profile: &De
     let a = PatchLoader { images: x, positions, step: op.window.stride, window: Some(op.window), k_contiguous: true };
     let b = Dense { k_contiguous: true, cols: k };
     let (m, n) = (output.rows(), output.cols());
-    let epilogue = |kernel| op.epilogue.link(kernel, &inputs[2..], [m, n]);
-    Problem { size: [m, n, k], a: &a, b: &b, epilogue: &epilogue, parts: Parts::WHOLE, a_scale: 1 }.kernel(profile)
+    let epilogue = |kernel| op.epilogue.link(kernel, &inputs[2..], n);
+    Problem { size: [m, n, k], a: &a, b: &b, epilogue: &epilogue, parts: None, a_scale: 1 }.kernel(profile)
 }
 
 pub(super) fn transposed(op: &ConvTranspose2d, inputs: &[Shape], output: Shape, profile: &DeviceProfile) -> Kernel {
@@ -84,7 +94,7 @@ pub(super) fn transposed(op: &ConvTranspose2d, inputs: &[Shape], output: Shape, 
     let size = op.tuned_as(inputs).expect("it is a matmul");
     let a = PatchLoader { images: inputs[0], positions, step: 1, window: None, k_contiguous: true };
     let b = WeightLoader { cols: output.cols() };
-    let epilogue = |kernel| op.epilogue.link(kernel, &inputs[2..], [output.rows(), output.cols()]);
+    let epilogue = |kernel| op.epilogue.link(kernel, &inputs[2..], output.cols());
     let (common, tap_step) = (greatest_common_divisor(stride, dilation), tap_step(op.window));
     let inverse = (0..tap_step).find(|inverse| dilation / common * inverse % tap_step == 1 % tap_step);
     let phases = |kernel: Kernel| {
@@ -101,7 +111,7 @@ pub(super) fn transposed(op: &ConvTranspose2d, inputs: &[Shape], output: Shape, 
             .constant("HEIGHT", height)
             .constant("WIDTH", width)
     };
-    let parts = Parts { count: stride * stride, link: &phases };
+    let parts = Some(Parts { count: stride * stride, link: &phases });
     Problem { size, a: &a, b: &b, epilogue: &epilogue, parts, a_scale: batch }.kernel(profile)
 }
 
@@ -116,9 +126,9 @@ pub(super) fn weight_gradient(
     let a = Dense { k_contiguous: false, cols: y.cols() };
     let b = PatchLoader { images: x, positions, step: op.window.stride, window: Some(op.window), k_contiguous: false };
     let size = [y.cols(), output.len() / y.cols(), y.rows()];
-    let epilogue = |kernel| Epilogue::Store.link(kernel, &[], [size[0], size[1]]);
+    let epilogue = |kernel| Epilogue::Store.link(kernel, &[], size[1]);
     let a_scale = y.extents()[0];
-    Problem { size, a: &a, b: &b, epilogue: &epilogue, parts: Parts::WHOLE, a_scale }.kernel(profile)
+    Problem { size, a: &a, b: &b, epilogue: &epilogue, parts: None, a_scale }.kernel(profile)
 }
 
 /// Taps along an axis from one that reaches pixels of a phase to the next.

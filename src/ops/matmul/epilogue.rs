@@ -81,35 +81,48 @@ impl Epilogue {
         }
     }
 
-    /// Links what defines `epilogue`.
-    pub(in crate::ops) fn link(&self, mut kernel: Kernel, more: &[Shape], [m, n]: [usize; 2]) -> Kernel {
-        debug_assert!(m > 0 && n > 0);
+    /// Links what defines `epilogue`. Four columns are loaded and stored together where `n` is a multiple of four.
+    pub(in crate::ops) fn link(&self, kernel: Kernel, more: &[Shape], n: usize) -> Kernel {
+        let by_vec4 = n.is_multiple_of(4);
+        let store = |kernel: Kernel, binding: usize| {
+            let file = if by_vec4 { fragment!("gemm/store_c_vec4.wgsl") } else { fragment!("gemm/store_c.wgsl") };
+            kernel.link(file).binding("C", binding)
+        };
+        let input = if by_vec4 { fragment!("gemm/epilogue_input_vec4.wgsl") } else { fragment!("gemm/epilogue_input.wgsl") };
+        let activated = |kernel: Kernel, file: Fragment, activation: Activation, binding: usize| {
+            let kernel = kernel.link(file).link(input).link(activation.fragment()).link(fragment!("common/math.wgsl"));
+            store(kernel, binding)
+        };
         match *self {
-            Epilogue::Store => kernel.link(fragment!("gemm/epilogue_store.wgsl")),
-            Epilogue::BiasActivation(activation) => kernel
-                .link(fragment!("gemm/epilogue_bias_activation.wgsl"))
-                .link(activation.fragment())
-                .link(fragment!("common/math.wgsl")),
-            Epilogue::ActivationGradient(activation) => kernel
-                .link(fragment!("gemm/epilogue_activation_gradient.wgsl"))
-                .link(activation.fragment())
-                .link(fragment!("common/math.wgsl")),
+            Epilogue::Store => store(kernel.link(fragment!("gemm/epilogue_store.wgsl")), 3),
+            Epilogue::BiasActivation(activation) => {
+                activated(kernel, fragment!("gemm/epilogue_bias_activation.wgsl"), activation, 4)
+            }
+            Epilogue::ActivationGradient(activation) => {
+                activated(kernel, fragment!("gemm/epilogue_activation_gradient.wgsl"), activation, 4)
+            }
             Epilogue::Likelihood { score, activation, target } => {
-                kernel = kernel.link(fragment!("gemm/epilogue_likelihood.wgsl")).link(match score {
+                let kernel = activated(kernel, fragment!("gemm/epilogue_likelihood.wgsl"), activation, 5).link(match score {
                     Likelihood::BceLogits => fragment!("gemm/likelihood_bce_logits.wgsl"),
                     Likelihood::SquaredError => fragment!("gemm/likelihood_squared_error.wgsl"),
                 });
-                kernel = kernel.link(activation.fragment()).link(fragment!("common/math.wgsl"));
-                match target {
-                    Operand::Gathered(gather) => gather
-                        .link_rows(kernel.link(fragment!("gemm/target_gathered.wgsl")), more[1])
-                        .binding("DATA", 4),
-                    _ => kernel.link(fragment!("gemm/target_stored.wgsl")).link(fragment!("common/step.wgsl")),
+                match (target, by_vec4) {
+                    (Operand::Gathered(gather), _) => {
+                        let file = match by_vec4 {
+                            true => fragment!("gemm/target_gathered_vec4.wgsl"),
+                            false => fragment!("gemm/target_gathered.wgsl"),
+                        };
+                        gather.link_rows(kernel.link(file), more[1], by_vec4).binding("DATA", 4)
+                    }
+                    (Operand::Stored, true) => kernel.link(fragment!("gemm/target_stored_vec4.wgsl")),
+                    (Operand::Stored, false) => kernel.link(fragment!("gemm/target_stored.wgsl")),
                 }
+                .link(fragment!("common/step.wgsl"))
             }
             Epilogue::Posterior { stream, samples, weight } => {
-                kernel = Reparameterise { stream, samples }.link_noise(kernel.link(fragment!("gemm/epilogue_posterior.wgsl")));
-                kernel = kl::link_posterior(kernel, 2, n);
+                let kernel = kernel.link(fragment!("gemm/epilogue_posterior.wgsl"));
+                let kernel = Reparameterise { stream, samples }.link_noise(kernel);
+                let kernel = kl::link_posterior(kernel, 2, n);
                 weight.link(kernel)
             }
         }

@@ -11,7 +11,7 @@ pub use epilogue::{Epilogue, FOUR, Likelihood};
 pub use operand::Operand;
 
 use super::*;
-use crate::gemm::{Parts, Problem};
+use crate::gemm::Problem;
 use crate::compute::{Matrix, gemm, gemm_with_secondary, gemm_with_epilogue, scratch};
 
 /// The operand that is stored transposed.
@@ -175,14 +175,14 @@ impl Operation for Matmul {
         let (m, n, k) = self.extents(inputs[0], inputs[1]);
         let a = self.a.loader(inputs[0], self.transpose != Transpose::A);
         let b = self.b.loader(inputs[1], self.transpose == Transpose::B);
-        let epilogue = |kernel| self.epilogue.link(kernel, &inputs[2..], [m, n]);
+        let epilogue = |kernel| self.epilogue.link(kernel, &inputs[2..], n);
         // Differentiation makes gradients operand A: of an input's d_y W, and transposed of a weight's d_y^T x.
         let a_scale = match self.transpose {
             Transpose::B => 1,
             Transpose::Neither => m,
             Transpose::A => k,
         };
-        Problem { size: [m, n, k], a: &*a, b: &*b, epilogue: &epilogue, parts: Parts::WHOLE, a_scale }.kernel(profile)
+        Problem { size: [m, n, k], a: &*a, b: &*b, epilogue: &epilogue, parts: None, a_scale }.kernel(profile)
     }
 
     fn is_matmul(&self) -> bool {
@@ -202,7 +202,8 @@ impl Operation for Matmul {
     }
 
     fn cases() -> Vec<Case> {
-        let sizes = [[1, 1, 1], [63, 64, 65], [64, 63, 17], [65, 65, 64], [128, 40, 400], [16, 8, 31], [17, 9, 1], [3, 131, 67]];
+        // The last but one by vec4, with an edge in tiles of each size and slices of each depth; the last with k in parts.
+        let sizes = [[1, 1, 1], [63, 64, 65], [64, 63, 17], [65, 65, 64], [128, 40, 400], [16, 8, 31], [17, 9, 1], [3, 131, 67], [300, 132, 52], [8, 12, 4100]];
         let mut cases = Vec::new();
         for [m, n, k] in sizes {
             for (transpose, a, b) in [
@@ -213,8 +214,8 @@ impl Operation for Matmul {
                 cases.push(Case::new(Matmul::new(transpose), k, &[(a, Fill::Normal), (b, Fill::Normal)]));
             }
         }
-        let [m, n, k] = [65, 31, 37];
-        for activation in Activation::ALL {
+        let one_by_one = Activation::ALL.map(|activation| (activation, [65, 31, 37]));
+        for (activation, [m, n, k]) in one_by_one.into_iter().chain([(Activation::Tanh, [17, 36, 20])]) {
             for (epilogue, third) in
                 [(Epilogue::BiasActivation(activation), Shape::of([n])), (Epilogue::ActivationGradient(activation), Shape::new(m, n))]
             {

@@ -52,12 +52,18 @@ struct GatheredLoader {
 }
 
 impl Loader for GatheredLoader {
-    fn link(&self, kernel: Kernel, side: Side) -> Kernel {
-        let (file, binding) = match side {
-            Side::A => (fragment!("gemm/operand_a_gathered.wgsl"), 1),
-            Side::B => (fragment!("gemm/operand_b_gathered.wgsl"), 2),
+    fn link(&self, kernel: Kernel, side: Side, by_vec4: bool) -> Kernel {
+        let (file, load, binding) = match (side, by_vec4) {
+            (Side::A, false) => (fragment!("gemm/operand_a_gathered.wgsl"), fragment!("gemm/load_a_gathered.wgsl"), 1),
+            (Side::A, true) => (fragment!("gemm/operand_a_gathered.wgsl"), fragment!("gemm/load_a_gathered_vec4.wgsl"), 1),
+            (Side::B, false) => (fragment!("gemm/operand_b_gathered.wgsl"), fragment!("gemm/load_b_gathered.wgsl"), 2),
+            (Side::B, true) => (fragment!("gemm/operand_b_gathered.wgsl"), fragment!("gemm/load_b_gathered_vec4.wgsl"), 2),
         };
-        self.gather.link_rows(kernel.link(file), self.data).binding("DATA", binding)
+        self.gather.link_rows(kernel.link(file).link(load), self.data, by_vec4).binding("DATA", binding)
+    }
+
+    fn has_vec4s(&self) -> bool {
+        self.data.cols().is_multiple_of(4)
     }
 
     fn k_contiguous(&self) -> bool {

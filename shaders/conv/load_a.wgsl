@@ -1,0 +1,5 @@
+// a is patches, element by element.
+
+fn load_a(at: OffsetA) -> f32 {
+    return load_patch(at);
+}

@@ -1,0 +1,8 @@
+// Patches element by element, at the sum of the offsets of a row and of a column.
+
+@group(0) @binding(IMAGES) var<storage, read> images: array<f32>;
+
+fn load_patch(at: vec2<u32>) -> f32 {
+    let is_inside = is_in_image(at);
+    return select(0.0, images[select(0u, at.x, is_inside)], is_inside);
+}
