@@ -6,6 +6,14 @@
 
 use std::marker::PhantomData;
 
+/// Sets an environment variable, where this is the only thread of a Linux process; elsewhere nothing.
+pub(crate) fn set_variable(name: &str, value: &str) {
+    if std::fs::read_dir("/proc/self/task").is_ok_and(|threads| threads.count() == 1) {
+        // SAFETY: no other thread is there to read the environment meanwhile, nor could one be started but by this thread.
+        unsafe { std::env::set_var(name, value) };
+    }
+}
+
 /// Distances between the rows of a matrix in memory: row `(i * counts[0] + j) * counts[1] + l` begins
 /// `i * strides[0] + j * strides[1] + l * strides[2]` elements behind row 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -289,6 +289,20 @@ fn bench_tells_what_ran_where() {
 }
 
 #[test]
+fn no_line_is_printed_that_is_a_drivers() {
+    let folder = tempfile::tempdir().unwrap();
+    for session in [None, Some("")] {
+        let mut command = vae_gpu(folder.path());
+        command.arg("devices").env_remove("NODEVICE_SELECT").env_remove("MESA_VK_DEVICE_SELECT");
+        match session {
+            None => command.env_remove("XDG_RUNTIME_DIR"),
+            Some(path) => command.env("XDG_RUNTIME_DIR", path),
+        };
+        command.assert().success().stderr("");
+    }
+}
+
+#[test]
 fn bench_takes_a_turn_for_each_line_of_input() {
     let lines = bench_told(&["--turns"], "\n\n");
     let (object, turns) = lines.split_last().unwrap();

@@ -73,6 +73,7 @@ enum Command {
 /// Parses the process's arguments, runs the command, prints an error with its causes; 0, [`Error::exit_code`], or 1 where
 /// only standard output failed. The process has run since `started`.
 pub fn main(started: Instant) -> ExitCode {
+    crate::backend::gpu::without_device_select();
     let code = match Cli::try_parse() {
         Ok(cli) => run(cli, started),
         // A wrong command line, or the help or version that was asked for.

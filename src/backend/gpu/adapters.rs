@@ -135,6 +135,15 @@ pub(super) fn half_of(adapter: &wgpu::Adapter) -> Option<Half> {
     whole.then_some(Half { side: side as usize, subgroup: info.subgroup_max_size as usize })
 }
 
+/// Leaves out Mesa's Vulkan layer that puts devices in order, where there is no session whose screen it could ask: it would print an
+/// error for every instance. `MESA_VK_DEVICE_SELECT` keeps it. For the start of a process: it does nothing once there are threads.
+pub fn without_device_select() {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if !["XDG_RUNTIME_DIR", "MESA_VK_DEVICE_SELECT", "NODEVICE_SELECT"].into_iter().any(is_set) {
+        unchecked::set_variable("NODEVICE_SELECT", "1");
+    }
+}
+
 /// Every adapter that can run compute kernels, in a stable order.
 pub fn adapters() -> Vec<AdapterReport> {
     adapters_of(&instance(false)).iter().enumerate().map(|(index, adapter)| report(index, adapter)).collect()

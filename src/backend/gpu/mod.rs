@@ -12,7 +12,7 @@ mod program;
 mod session;
 mod times;
 
-pub use adapters::{AdapterReport, adapters};
+pub use adapters::{AdapterReport, adapters, without_device_select};
 pub use kernel::reflect;
 pub use session::GpuSession;
 pub(crate) use session::PendingRecord;
