@@ -1,4 +1,4 @@
-// c = activate(sum + bias[col]); the input is the bias [1, N]
+// c = activate(sum + bias[col]); the input is the bias [1, N], c [M, N]
 
 fn epilogue(row: u32, col: u32, sums: vec4<f32>) {
     let z = sums + load_input(col, col);

@@ -1,5 +1,5 @@
 // y = activate(sum + bias); c = d(mean loss) / d(sum + bias), and each row's loss in parts of four columns.
-// The input is the bias [1, N]; target_vec4(row, col) of [M, N], parts [M, ceil(N / 4)]
+// The input is the bias [1, N]; target_vec4(row, col) of [M, N], c [M, N], parts [M, ceil(N / 4)]
 
 @group(0) @binding(6) var<storage, read_write> parts: array<f32>;
 

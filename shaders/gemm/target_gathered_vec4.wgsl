@@ -1,4 +1,4 @@
-// The target [M, N] is a batch, read from the data set in vec4s. N is a multiple of values.
+// The target [M, N] is a batch, read from the data set in vec4s. N is a multiple of four.
 
 fn target_vec4(row: u32, col: u32) -> vec4<f32> {
     let values = source_vec4(gathered_row(row) * N + col);

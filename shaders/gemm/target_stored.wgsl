@@ -1,4 +1,4 @@
-// The target [M, N] is stored; elements are loaded one by one.
+// The target [M, N] is stored, loaded element by element.
 
 @group(0) @binding(4) var<storage, read> stored_target: array<f32>;
 

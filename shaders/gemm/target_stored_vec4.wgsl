@@ -1,4 +1,4 @@
-// The target [M, N] is stored; in vec4s. N is a multiple of values.
+// The target [M, N] is stored, loaded in vec4s. N is a multiple of four.
 
 @group(0) @binding(4) var<storage, read> stored_target: array<vec4<f32>>;
 
