@@ -11,7 +11,7 @@ use vae_gpu::backend::{Data, Device, Values};
 use vae_gpu::graph::{Graph, PARAMETERS, ParameterLayout};
 use vae_gpu::models::{Batches, Model, ModelConfig};
 use vae_gpu::ops::Gemm;
-use vae_gpu::ops::{Case, Fill, Op, Pixels, Transpose};
+use vae_gpu::ops::{Fill, Op, Pixels, Transpose};
 use vae_gpu::optim::Optimiser;
 use vae_gpu::plan::{Fusion, Options, compile};
 use vae_gpu::step::Step;
@@ -36,25 +36,11 @@ fn steps(rows: usize) -> Vec<Step> {
     vec![step; STEPS]
 }
 
-/// The largest case of each op and attribute.
-fn cases() -> Vec<Case> {
-    let mut largest: Vec<Case> = Vec::new();
-    let size = |case: &Case| case.inputs.iter().map(|(shape, _)| shape.len()).sum::<usize>();
-    for case in Op::cases() {
-        match largest.iter_mut().find(|known| known.op == case.op) {
-            Some(known) if size(known) >= size(&case) => {}
-            Some(known) => *known = case,
-            None => largest.push(case),
-        }
-    }
-    largest
-}
-
 fn kernels(criterion: &mut Criterion) {
     for (name, device) in devices() {
         let mut group = criterion.benchmark_group(name);
         group.sample_size(10).throughput(Throughput::Elements(STEPS as u64));
-        for case in cases() {
+        for case in Op::largest_cases() {
             let (graph, _, _) = Graph::of_case(&case).expect("a case is a graph");
             let len = case.inputs.first().map_or(0, |(shape, _)| shape.len());
             let bytes: Vec<u8> = (0..len).map(|i| (i * 31 % 251) as u8).collect();

@@ -29,8 +29,9 @@
 //! | [`plot`] | pictures out | models, devices | data, error, files |
 //! | [`config`] | the options of a run, each declared once | the loop | backend, data, error, models, ops, optim, rng |
 //! | [`train`] | the loop, checkpoints, the run folder | kernels, adapters, commands | all above but compute and unchecked |
+//! | [`conformance`] | whether a device computes what it must | how it does | backend, data, error, graph, models, ops, optim, plan, rng, step, tensor, train |
 //! | [`export`] | trained models in other tools' formats | devices | error, files, graph, models, ops, train |
-//! | [`cli`] | the commands | how anything is computed | backend, config, data, density, error, export, files, models, ops, plan, plot, train |
+//! | [`cli`] | the commands | how anything is computed | backend, config, conformance, data, density, error, export, files, models, ops, plan, plot, train |
 //!
 //! # Invariants, kept by `tests/architecture.rs`
 //!
@@ -86,6 +87,7 @@ pub mod backend;
 pub mod cli;
 mod compute;
 pub mod config;
+pub mod conformance;
 pub mod data;
 pub mod density;
 pub mod error;

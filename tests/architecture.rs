@@ -109,10 +109,28 @@ const EDGES: &[(&str, &[&str])] = &[
             "plot", "rng", "step", "tensor",
         ],
     ),
+    (
+        "conformance",
+        &["backend", "data", "error", "graph", "models", "ops", "optim", "plan", "rng", "step", "tensor", "train"],
+    ),
     ("export", &["error", "files", "graph", "models", "ops", "train"]),
     (
         "cli",
-        &["backend", "config", "data", "density", "error", "export", "files", "models", "ops", "plan", "plot", "train"],
+        &[
+            "backend",
+            "config",
+            "conformance",
+            "data",
+            "density",
+            "error",
+            "export",
+            "files",
+            "models",
+            "ops",
+            "plan",
+            "plot",
+            "train",
+        ],
     ),
 ];
 

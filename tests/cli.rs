@@ -314,14 +314,26 @@ fn bench_takes_a_turn_for_each_line_of_input() {
 }
 
 #[test]
-fn bench_times_every_dispatch_and_the_products_loops() {
-    let lines = bench(&["--kernels"]);
-    let (kernels, variants): (Vec<_>, Vec<_>) = lines.iter().partition(|line| line.get("dispatch").is_some());
+fn bench_times_every_dispatch() {
+    let kernels = bench(&["--kernels"]);
     assert_eq!(kernels.iter().filter(|line| line["op"] == "matmul").count(), 11);
     assert!(kernels.iter().all(|line| line["gflops"].is_number() == (line["op"] == "matmul")), "{kernels:?}");
     assert!(kernels.iter().all(|line| line["ms"].is_number() && line["gb_per_s"].is_number()), "{kernels:?}");
-    assert_eq!(variants.len(), 1);
-    assert_eq!(variants[0]["variant"], "panels");
+}
+
+#[test]
+fn bench_times_every_algorithm_on_a_product() {
+    let folder = tempfile::tempdir().unwrap();
+    let product = |size: &str| {
+        let args = ["bench", "--device", "cpu", "--seconds", "0.5", "--json", "--product", size];
+        vae_gpu(folder.path()).args(args).assert()
+    };
+    let output = product("33x20x7").success().get_output().stdout.clone();
+    let speed: serde_json::Value = serde_json::from_slice(&output).unwrap();
+    assert_eq!((&speed["variant"], &speed["product"]), (&"panels".into(), &serde_json::json!([33, 20, 7])));
+    for wrong in ["33x20", "0x1x1", "1x1x1x1", "70000x1x1", "axbxc"] {
+        product(wrong).code(2).stderr(predicate::str::contains("three sizes of 1 to 65536"));
+    }
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! Convolutions against the one sum that defines all three, in every algorithm, and the shapes that they refuse.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::common::cases::{on_gpu, reference, rows};
-use crate::common::{Tolerance, fill, gpu};
+use crate::common::cases::{reference, run};
+use crate::common::{Check, Tolerance, fill, gpu};
 use vae_gpu::backend::gpu::GpuOptions;
 use vae_gpu::graph::{Graph, ParameterLayout};
 use vae_gpu::ops::{
@@ -70,7 +70,7 @@ fn by_loops(case: &Case) -> Vec<f64> {
 #[test]
 fn references_are_the_sum_that_defines_them() {
     for case in cases() {
-        Tolerance { relative: 1e-12, absolute: 1e-12 }.check(&case.to_string(), &reference(&case, 1), &by_loops(&case));
+        Tolerance { relative: 1e-12, absolute: 1e-12 }.check(&case.to_string(), &reference(&case), &by_loops(&case));
     }
 }
 
@@ -83,7 +83,7 @@ fn algorithms_of_every_kind_compute_every_convolution() {
             let shapes: Vec<Shape> = case.inputs.iter().map(|(shape, _)| *shape).collect();
             let mut device = device.clone();
             device.set_tuning([(case.op.tuned_as(&shapes).unwrap(), algorithm)].into());
-            let got = on_gpu(&case, rows(&case), &device).unwrap();
+            let got = run(&case, &device).unwrap();
             let what = format!("{}: {case}", algorithm.name());
             Tolerance::rounding(case.terms).check(&what, &got, &by_loops(&case));
         }

@@ -2,7 +2,7 @@
 //! and a GPU noise and order, and losses up to rounding.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::common::{Tolerance, gpu};
+use crate::common::{Check, Tolerance, gpu};
 use std::path::Path;
 use vae_gpu::backend::Device;
 use vae_gpu::backend::cpu::Cpu;

@@ -4,8 +4,8 @@
 
 mod images;
 
-use crate::common::cases::{folded, on_gpu, reference, rows};
-use crate::common::{Tolerance, gpu, scalars};
+use crate::common::cases::{folded, reference, run};
+use crate::common::{Check, Tolerance, gpu, scalars};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use vae_gpu::backend::cpu::Cpu;
 use vae_gpu::backend::gpu::GpuOptions;
@@ -194,9 +194,9 @@ fn faults_in_an_op_are_reported() {
         let reported = cases.iter().any(|case| {
             let mut device = device.clone();
             device.set_tuning(products(case, variant));
-            match on_gpu(case, rows(case), &device) {
+            match run(case, &device) {
                 Ok(got) => {
-                    let wanted = reference(case, rows(case));
+                    let wanted = reference(case);
                     panics(|| Tolerance::rounding(case.terms).check(what, &got, &wanted))
                 }
                 Err(error) => error.to_string().contains("past its end"),

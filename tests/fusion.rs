@@ -2,7 +2,7 @@
 //! plan computes in f64, at sizes around every tile edge.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::common::{Tolerance, gpu, scalars};
+use crate::common::{Check, Tolerance, gpu, scalars};
 use vae_gpu::backend::cpu::{Cpu, CpuSession};
 use vae_gpu::backend::gpu::{Gpu, GpuOptions};
 use vae_gpu::backend::{Data, Device, Session, Values};

@@ -1,8 +1,8 @@
 //! The GEMM core takes an operand that it has never heard of: the patches of a convolution, defined here, in every algorithm.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::common::cases::{on_gpu, reference};
-use crate::common::{Tolerance, gpu};
+use crate::common::cases::{reference, run};
+use crate::common::{Check, Tolerance, gpu};
 use vae_gpu::backend::gpu::GpuOptions;
 use vae_gpu::gemm::{Algorithm, Dense, DeviceProfile, Loader, Problem, Side, TuningTable};
 use vae_gpu::graph::{Backward, NodeId};
@@ -135,12 +135,12 @@ fn patches_are_an_operand_of_every_algorithm() {
     for checks in [true, false] {
         let Some(device) = gpu(GpuOptions { checks, ..GpuOptions::default() }) else { return };
         for case in Convolution::cases() {
-            let wanted = reference(&case, 1);
+            let wanted = reference(&case);
             let (m, n, k) = (wanted.len() / case.inputs[1].0.rows(), case.inputs[1].0.rows(), case.inputs[1].0.cols());
             for algorithm in Algorithm::ALL {
                 let mut device = device.clone();
                 device.set_tuning(TuningTable::from([([m, n, k], algorithm)]));
-                let got = on_gpu(&case, 1, &device).unwrap();
+                let got = run(&case, &device).unwrap();
                 Tolerance::rounding(case.terms).check(&format!("{} of {case}", algorithm.name()), &got, &wanted);
             }
         }

@@ -2,7 +2,7 @@
 //! it has none.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::common::{Tolerance, a_step, gpu};
+use crate::common::{Check, Tolerance, a_step, gpu};
 use std::collections::HashMap;
 use vae_gpu::backend::cpu::{Cpu, interpret};
 use vae_gpu::backend::gpu::{Gpu, GpuOptions, adapters, reflect};

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::common::cases::{folded, on_gpu, reference, rows};
-use crate::common::{Tolerance, a_step, fill, gpu, scalars};
+use crate::common::cases::{folded, reference, run};
+use crate::common::{Check, Tolerance, a_step, fill, gpu, scalars};
 use vae_gpu::backend::cpu::CpuSession;
 use vae_gpu::backend::gpu::{GpuOptions, reflect};
 use vae_gpu::backend::{Device, Session};
@@ -123,8 +123,8 @@ fn every_kernel_agrees_with_its_reference() {
     {
         let Some(device) = gpu(options) else { return };
         for case in Op::cases().into_iter().chain([folded()]) {
-            let got = on_gpu(&case, rows(&case), &device).unwrap();
-            let wanted = reference(&case, rows(&case));
+            let got = run(&case, &device).unwrap();
+            let wanted = reference(&case);
             Tolerance::rounding(case.terms).check(&case.to_string(), &got, &wanted);
         }
     }
@@ -138,7 +138,7 @@ fn gemms_as_on_hardware_agree_with_their_reference() {
     for case in Op::cases() {
         let is_plain = matches!(case.op, Op::Matmul(Matmul { epilogue: Epilogue::Store, .. }));
         if is_plain || matches!(case.op, Op::Conv2dWeightGradient(_)) {
-            let (got, wanted) = (on_gpu(&case, rows(&case), &device).unwrap(), reference(&case, rows(&case)));
+            let (got, wanted) = (run(&case, &device).unwrap(), reference(&case));
             Tolerance::rounding(case.terms).check(&case.to_string(), &got, &wanted);
         }
     }
@@ -158,7 +158,7 @@ fn every_algorithm_computes_every_product() {
             let (m, n, k) = op.extents(case.inputs[0].0, case.inputs[1].0);
             let mut device = device.clone();
             device.set_tuning([([m, n, k], algorithm)].into());
-            let (got, wanted) = (on_gpu(&case, rows(&case), &device).unwrap(), product(op, &case));
+            let (got, wanted) = (run(&case, &device).unwrap(), product(op, &case));
             Tolerance::rounding(case.terms).check(&format!("{}: {case}", algorithm.name()), &got, &wanted);
         }
     }
@@ -168,7 +168,7 @@ fn every_algorithm_computes_every_product() {
 fn the_reference_of_a_product_is_three_loops() {
     for case in Op::cases() {
         let Op::Matmul(op) = &case.op else { continue };
-        let (got, wanted) = (reference(&case, rows(&case)), product(op, &case));
+        let (got, wanted) = (reference(&case), product(op, &case));
         Tolerance { relative: 1e-12, absolute: 1e-12 }.check(&case.to_string(), &got, &wanted);
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::common::{Tolerance, a_step, fill, inputs};
+use crate::common::{Check, Tolerance, a_step, fill, inputs};
 use vae_gpu::backend::Device;
 use vae_gpu::backend::cpu::{Cpu, interpret};
 use vae_gpu::backend::gpu::{Gpu, GpuOptions, wgpu};

@@ -5,6 +5,7 @@
 mod architecture;
 mod cli;
 mod common;
+mod conformance;
 mod convolution;
 mod crash;
 mod data;

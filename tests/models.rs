@@ -2,108 +2,20 @@
 //! what sets it apart.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::common::{Tolerance, a_step, gpu};
+use crate::common::{Check, Tolerance, a_step, gpu};
 use std::collections::HashMap;
 use vae_gpu::backend::cpu::{Cpu, CpuSession, interpret};
 use vae_gpu::backend::gpu::GpuOptions;
-use vae_gpu::backend::{Data, Device, ProgramId, Session, Values};
+use vae_gpu::backend::{Data, Device, Session, Values};
+use vae_gpu::conformance::{EXAMPLES, ROWS, batches, images, ten_steps};
 use vae_gpu::graph::{GRADIENTS, Graph, PARAMETERS, differentiate};
-use vae_gpu::models::{Batches, Deviation, Gradients, Initial, Layer, Loss, Model, ModelConfig, ModelKind, Output};
+use vae_gpu::models::{Batches, CASE_FEATURES, Gradients, Model, ModelConfig, ModelKind};
 use vae_gpu::ops::{
     Activation, BatchMean, Noise, Norm, OneHotRows, Order, Pixels, PowerSum, RepeatInterleave, SegmentSum, Transpose,
 };
-use vae_gpu::optim::{AdamW, Optimiser};
 use vae_gpu::plan::{Fusion, Options, compile};
 use vae_gpu::step::Step;
 use vae_gpu::tensor::{DType, Shape};
-
-const FEATURES: usize = 6;
-const EXAMPLES: usize = 9;
-const ROWS: usize = 4;
-
-/// Small models, each option at least once; smooth activations, so that a finite difference meets no corner.
-fn models() -> Vec<(&'static str, ModelConfig)> {
-    let base = ModelConfig {
-        encoder: Layer::dense(&[5], Activation::Tanh),
-        decoder: Layer::dense(&[4], Activation::Tanh),
-        latent: 3,
-        ..ModelConfig::vae(FEATURES)
-    };
-    let of = |model| ModelConfig { model, ..base.clone() };
-    let penalty = |text: &str| Some(text.parse().unwrap());
-    let (ae, iwae, gan) = (of(ModelKind::Ae), of(ModelKind::Iwae), of(ModelKind::Gan));
-    let layers = |text: &str| text.split(", ").map(|layer| layer.parse().unwrap()).collect::<Vec<Layer>>();
-    let convolutional = |model, encoder: &str| ModelConfig {
-        image: [3, 2, 1],
-        encoder: layers(encoder),
-        decoder: layers("dense 8, tanh, unflatten 4 2x1, silu, conv-transpose 2 k3 s2 p1 3x2, gelu, conv 1"),
-        ..of(model)
-    };
-    let normed = |model| ModelConfig {
-        decoder: layers("dense 8, tanh, unflatten 4 2x1, batch-norm, tanh, upsample bilinear 3x2, conv 1 k3"),
-        ..convolutional(
-            model,
-            "conv 3 k2 p1, batch-norm, tanh, res 4 tanh group-norm 2, avg-pool 2 s1, flatten, dense 4, tanh",
-        )
-    };
-    let contractive = of(ModelKind::Contractive);
-    vec![
-        ("vae bce", base.clone()),
-        ("vae mse softplus", ModelConfig { loss: Loss::Mse, deviation: Deviation::Softplus, ..base.clone() }),
-        ("vae gaussian", ModelConfig { loss: Loss::Gaussian, output: Output::Identity, ..base.clone() }),
-        ("vae free bits", ModelConfig { free_bits: 0.02, init: Initial::Glorot, ..base.clone() }),
-        ("iwae 1", iwae.clone()),
-        ("iwae 5", ModelConfig { samples: 5, ..iwae }),
-        ("ae", ae.clone()),
-        (
-            "ae l1 sigmoid",
-            ModelConfig { penalty: penalty("l1:0.3"), code_activation: Activation::Sigmoid, ..ae.clone() },
-        ),
-        (
-            "ae l2 mse no hidden",
-            ModelConfig { penalty: penalty("l2:0.3"), loss: Loss::Mse, encoder: vec![], decoder: vec![], ..ae },
-        ),
-        ("collapsed", ModelConfig { loss: Loss::Mse, ..of(ModelKind::Collapsed) }),
-        ("collapsed bce", of(ModelKind::Collapsed)),
-        ("contractive deep", ModelConfig { encoder: Layer::dense(&[5, 4], Activation::Tanh), ..contractive.clone() }),
-        (
-            "contractive sigmoid",
-            ModelConfig { encoder: vec![], code_activation: Activation::Sigmoid, contraction: 2.0, ..contractive },
-        ),
-        ("vae conv", convolutional(ModelKind::Vae, "conv 3 k2 p1, tanh, res 4 silu, flatten, dense 4, tanh")),
-        ("iwae conv", ModelConfig { samples: 3, ..convolutional(ModelKind::Iwae, "conv 3 s2, layer-norm, tanh") }),
-        (
-            "contractive conv",
-            convolutional(ModelKind::Contractive, "conv 3 k2 p1, tanh, avg-pool 2, flatten, dense 4, tanh"),
-        ),
-        ("collapsed conv", convolutional(ModelKind::Collapsed, "conv 3 d2 p2, gelu, upsample nearest 2, conv 2, silu")),
-        ("gan conv", convolutional(ModelKind::Gan, "conv 3 k2 p1, tanh")),
-        ("vae norm", normed(ModelKind::Vae)),
-        ("ae norm", normed(ModelKind::Ae)),
-        ("iwae norm", ModelConfig { samples: 3, ..normed(ModelKind::Iwae) }),
-        ("gan norm", normed(ModelKind::Gan)),
-        ("gan", gan.clone()),
-        ("gan l2", ModelConfig { penalty: penalty("l2:0.1"), output: Output::Identity, ..gan }),
-    ]
-}
-
-fn reals() -> Vec<f32> {
-    (0..FEATURES * EXAMPLES).map(|i| (i * 37 % 101) as f32 / 101.0).collect()
-}
-
-fn batches() -> Batches {
-    let (pixels, noise) = (Pixels::Grey, None);
-    Batches {
-        data: 0,
-        examples: EXAMPLES,
-        dtype: DType::F32,
-        rows: ROWS,
-        pixels,
-        noise,
-        augment: None,
-        streamed: false,
-    }
-}
 
 /// A step of three rows of four.
 fn still() -> Step {
@@ -111,14 +23,14 @@ fn still() -> Step {
 }
 
 fn session(model: &Model, data: &[f32]) -> CpuSession<f64> {
-    let data = Data { shape: Shape::new(EXAMPLES, FEATURES), values: Values::Reals(data) };
+    let data = Data { shape: Shape::new(EXAMPLES, CASE_FEATURES), values: Values::Reals(data) };
     CpuSession::new(model.layout(), &[data])
 }
 
 #[test]
 fn every_loss_has_the_gradient_that_finite_differences_have() {
-    let data = reals();
-    for (name, config) in models() {
+    let data = images();
+    for (name, config) in ModelConfig::cases() {
         let model = Model::new(config).unwrap();
         for (turn, Gradients { graph, .. }) in model.gradients(&batches()).unwrap().iter().enumerate() {
             let mut session = session(&model, &data);
@@ -165,12 +77,12 @@ fn every_loss_has_the_gradient_that_finite_differences_have() {
 
 #[test]
 fn a_plan_computes_what_its_bare_graph_does_fused_and_unfused() {
-    let data = reals();
-    for (name, config) in models() {
+    let data = images();
+    for (name, config) in ModelConfig::cases() {
         let model = Model::new(config).unwrap();
         for Gradients { graph, .. } in model.gradients(&batches()).unwrap() {
             let parameters: Vec<f64> = model.layout().initial(5).into_iter().map(f64::from).collect();
-            let resident = [Data { shape: Shape::new(EXAMPLES, FEATURES), values: Values::Reals(&data) }];
+            let resident = [Data { shape: Shape::new(EXAMPLES, CASE_FEATURES), values: Values::Reals(&data) }];
             let values = interpret::<f64>(&graph, &still(), &parameters, &resident, &HashMap::new()).unwrap();
             for fuse in [Fusion::None, Fusion::Epilogues, Fusion::All] {
                 let mut session = session(&model, &data);
@@ -189,44 +101,25 @@ fn a_plan_computes_what_its_bare_graph_does_fused_and_unfused() {
     }
 }
 
-/// Losses of ten steps, and all parameters after them.
-fn ten_steps(device: &dyn Device, config: &ModelConfig, data: &[f32], clip: Option<f64>) -> (Vec<f64>, Vec<f64>) {
-    let model = Model::new(config.clone()).unwrap();
-    let resident = Data { shape: Shape::new(EXAMPLES, FEATURES), values: Values::Reals(data) };
-    let mut session = device.session(model.layout(), &[resident]).unwrap();
-    session.write_arena(PARAMETERS, &model.layout().initial(5)).unwrap();
-    let optimiser = Optimiser { rule: AdamW { weight_decay: 0.1, ..AdamW::default() }, clip };
-    let graphs = model.training(&batches(), &optimiser).unwrap();
-    let load = |graph| session.load(compile(graph, Options::default()).unwrap()).unwrap();
-    let programs: Vec<ProgramId> = graphs.iter().map(load).collect();
-    let steps = (0..10).map(|index| {
-        let scalars = optimiser.scalars(1e-2, index + 1).with("beta", 0.625);
-        Step { index, scalars, ..a_step(if index % 3 == 2 { 1 } else { 4 }) }
-    });
-    let metrics = session.run(&programs, &steps.collect::<Vec<_>>()).unwrap();
-    let parameters = session.read_arena(PARAMETERS).unwrap();
-    (metrics.values().to_vec(), parameters.into_iter().map(f64::from).collect())
-}
-
 #[test]
 fn ten_steps_on_the_gpu_are_those_of_the_f64_reference() {
     let Some(device) = gpu(GpuOptions::default()) else { return };
-    let data = reals();
-    for (name, config) in models() {
+    for (name, config) in ModelConfig::cases() {
         for clip in [None, Some(0.05)] {
-            let (losses, parameters) = ten_steps(&device, &config, &data, clip);
-            let (wanted_losses, wanted_parameters) = ten_steps(&Cpu::<f64>::new(), &config, &data, clip);
+            let ten = |device: &dyn Device| ten_steps(device, &config, clip, Options::default(), 10).unwrap();
+            let (got, wanted) = (ten(&device), ten(&Cpu::<f64>::new()));
             // Losses of size 1 to 10 from f32; a step moves a parameter by at most about the rate, 1e-2.
-            Tolerance { relative: 2e-5, absolute: 2e-5 }.check(&format!("{name}: losses"), &losses, &wanted_losses);
+            let what = format!("{name}: losses");
+            Tolerance { relative: 2e-5, absolute: 2e-5 }.check(&what, &got.losses, &wanted.losses);
             let what = format!("{name}: parameters");
-            Tolerance { relative: 0.0, absolute: 5e-4 }.check(&what, &parameters, &wanted_parameters);
+            Tolerance { relative: 0.0, absolute: 5e-4 }.check(&what, &got.parameters, &wanted.parameters);
         }
     }
 }
 
 #[test]
 fn the_closed_form_of_the_jacobian_is_what_differentiation_gives() {
-    let data = reals();
+    let data = images();
     for code_activation in [
         Activation::Tanh,
         Activation::Sigmoid,
@@ -236,7 +129,7 @@ fn the_closed_form_of_the_jacobian_is_what_differentiation_gives() {
         Activation::Gelu,
     ] {
         // One layer: the model takes the closed form. The same by hand: a row of the batch for each latent, a unit seed.
-        let one_layer = ModelConfig { encoder: vec![], latent: 3, code_activation, ..ModelConfig::vae(FEATURES) };
+        let one_layer = ModelConfig { encoder: vec![], latent: 3, code_activation, ..ModelConfig::vae(CASE_FEATURES) };
         let model = Model::new(ModelConfig { model: ModelKind::Contractive, ..one_layer }).unwrap();
         let mut session = session(&model, &data);
         session.write_arena(PARAMETERS, &model.layout().initial(5)).unwrap();
@@ -245,7 +138,7 @@ fn the_closed_form_of_the_jacobian_is_what_differentiation_gives() {
         let closed = session.run(&[closed], &[still()]).unwrap()[0][2];
 
         let mut g = Graph::new(model.layout().clone());
-        let set = g.dataset(0, Shape::new(EXAMPLES, FEATURES), DType::F32);
+        let set = g.dataset(0, Shape::new(EXAMPLES, CASE_FEATURES), DType::F32);
         let x = g.gather(set, ROWS, Order::Stored, Pixels::Grey).unwrap();
         let x = g.apply(RepeatInterleave { count: 3 }.into(), &[x]).unwrap();
         let ids: Vec<_> = model.layout().ids().take(2).collect();
@@ -266,10 +159,10 @@ fn the_closed_form_of_the_jacobian_is_what_differentiation_gives() {
 
 #[test]
 fn iwae_with_one_sample_is_the_vae() {
-    let data = reals();
-    let base = models().swap_remove(0).1;
+    let base = ModelConfig::cases().swap_remove(0).1;
     let iwae = ModelConfig { model: ModelKind::Iwae, ..base.clone() };
-    let [vae, iwae] = [base, iwae].map(|config| ten_steps(&Cpu::<f64>::new(), &config, &data, None));
+    let [vae, iwae] =
+        [base, iwae].map(|config| ten_steps(&Cpu::<f64>::new(), &config, None, Options::default(), 10).unwrap());
     // a_step has a beta of 0.625, which iwae's one sample takes over: the command line refuses it.
     assert!(vae == iwae, "losses or parameters differ");
 }
@@ -295,8 +188,8 @@ fn bound(config: &ModelConfig, samples: usize, data: &[f32]) -> f64 {
 
 #[test]
 fn more_samples_tighten_the_bound() {
-    let data = reals();
-    let config = models().swap_remove(0).1;
+    let data = images();
+    let config = ModelConfig::cases().swap_remove(0).1;
     let [one, five, fifty] = [1, 5, 50].map(|samples| bound(&config, samples, &data));
     assert!(one < five && five < fifty, "{one} {five} {fifty}");
     assert!(fifty - one > 0.01, "{one} {fifty}: the posterior is too good to tell");
@@ -305,18 +198,18 @@ fn more_samples_tighten_the_bound() {
 #[test]
 fn importance_sampling_gives_the_log_likelihood_of_a_model_whose_integral_is_known() {
     // The decoder ignores z: log p(x) is then minus its cross-entropy, whatever the posterior.
-    let data = reals();
-    let config = ModelConfig { decoder: vec![], ..models().swap_remove(0).1 };
+    let data = images();
+    let config = ModelConfig { decoder: vec![], ..ModelConfig::cases().swap_remove(0).1 };
     let model = Model::new(config).unwrap();
     let mut arena = model.layout().initial(5);
     let named = |name: &str| model.layout().parameters().iter().find(|parameter| parameter.name == name).unwrap();
     let (weight, bias) = (named("decoder.0.weight"), named("decoder.0.bias"));
     arena[weight.offset..][..weight.shape.len()].fill(0.0);
-    let logits = arena[bias.offset..][..FEATURES].to_vec();
+    let logits = arena[bias.offset..][..CASE_FEATURES].to_vec();
     let mut session = session(&model, &data);
     session.write_arena(PARAMETERS, &arena).unwrap();
     let program = session.load(compile(&model.importance(2, 50).unwrap(), Options::default()).unwrap()).unwrap();
-    session.write_input(program, "x", &data[..2 * FEATURES]).unwrap();
+    session.write_input(program, "x", &data[..2 * CASE_FEATURES]).unwrap();
     session.write_input(program, "state", &vae_gpu::ops::LogSumExpUpdate::EMPTY.repeat(2)).unwrap();
     let steps: Vec<Step> = (0..64).map(|index| Step { index, ..still() }).collect();
     (0..10).for_each(|run| {
@@ -328,7 +221,7 @@ fn importance_sampling_gives_the_log_likelihood_of_a_model_whose_integral_is_kno
         let got = f64::from(state[0]) + f64::from(state[1]).ln() - 32_000_f64.ln();
         let wanted: f64 = logits
             .iter()
-            .zip(&data[row * FEATURES..])
+            .zip(&data[row * CASE_FEATURES..])
             .map(|(&l, &x)| f64::from(x * l) - f64::from(l).exp().ln_1p())
             .sum();
         // 32,000 weights whose deviation is about their mean: 1/sqrt(32000) = 0.006, times four.
@@ -338,8 +231,8 @@ fn importance_sampling_gives_the_log_likelihood_of_a_model_whose_integral_is_kno
 
 #[test]
 fn corruption_reaches_the_encoder_and_not_the_target() {
-    let data = reals();
-    let config = models().swap_remove(6).1;
+    let data = images();
+    let config = ModelConfig::cases().swap_remove(6).1;
     let model = Model::new(config).unwrap();
     let loss = |noise| {
         let mut session = session(&model, &data);
@@ -360,8 +253,8 @@ fn corruption_reaches_the_encoder_and_not_the_target() {
 
 #[test]
 fn running_statistics_move_in_the_phase_of_their_network_alone_and_evaluation_reads_them() {
-    let data = reals();
-    let (_, config) = models().into_iter().find(|(name, _)| *name == "gan norm").unwrap();
+    let data = images();
+    let (_, config) = ModelConfig::cases().into_iter().find(|(name, _)| *name == "gan norm").unwrap();
     let model = Model::new(config).unwrap();
     let start = model.layout().initial(5);
     let states: Vec<_> = model.layout().parameters().iter().filter(|parameter| !parameter.trained).collect();

@@ -2,7 +2,7 @@
 //! against batches without padding, running statistics over several steps, all on both back-ends.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::common::{Tolerance, gpu};
+use crate::common::{Check, Tolerance, gpu};
 use std::collections::BTreeMap;
 use vae_gpu::backend::Device;
 use vae_gpu::backend::cpu::Cpu;

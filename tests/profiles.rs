@@ -2,7 +2,7 @@
 //! another adapter's does not, and compiled kernels come back.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::common::{Tolerance, a_step, gpu};
+use crate::common::{Check, Tolerance, a_step, gpu};
 use assert_cmd::Command;
 use predicates::prelude::*;
 use std::path::{Path, PathBuf};

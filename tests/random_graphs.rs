@@ -4,7 +4,7 @@
 //! `VAE_GPU_GRAPHS=2000` tries as many graphs; `VAE_GPU_GRAPH=17` tries the one of that number and prints its plan.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::common::{Draws, Tolerance, gpu, tries};
+use crate::common::{Check, Draws, Tolerance, gpu, tries};
 use std::collections::BTreeMap;
 use vae_gpu::backend::gpu::{Gpu, GpuOptions};
 use vae_gpu::backend::{Data, Session, Values};

@@ -4,7 +4,7 @@
 //! `VAE_GPU_MODELS=400` tries as many; `VAE_GPU_MODEL=17` tries the one of that number.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::common::{Draws, Tolerance, gpu, tries};
+use crate::common::{Check, Draws, Tolerance, gpu, tries};
 use std::collections::BTreeMap;
 use vae_gpu::backend::cpu::{Cpu, interpret};
 use vae_gpu::backend::gpu::{Gpu, GpuOptions};

@@ -2,7 +2,7 @@
 //! 3 and 4 of the ladder; no adapter needed.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::common::{Tolerance, a_step, dataset, inputs};
+use crate::common::{Check, Tolerance, a_step, dataset, inputs};
 use std::collections::{HashMap, HashSet};
 use vae_gpu::backend::cpu::{CpuSession, interpret};
 use vae_gpu::backend::{Data, Session, Values};

@@ -2,7 +2,7 @@
 //! finite differences in f64, and its plan, fused and unfused, on the CPU and on a GPU, against the bare graph.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::common::{Tolerance, a_step, gpu};
+use crate::common::{Check, Tolerance, a_step, gpu};
 use std::collections::HashMap;
 use vae_gpu::backend::cpu::{CpuSession, interpret};
 use vae_gpu::backend::gpu::GpuOptions;

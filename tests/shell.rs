@@ -4,7 +4,7 @@
 use assert_cmd::Command;
 use predicates::prelude::*;
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "train",
     "sample",
     "reconstruct",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 17] = [
     "traverse",
     "export",
     "bench",
+    "check",
     "devices",
     "completions",
     "man",

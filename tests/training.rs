@@ -1,7 +1,7 @@
 //! Whole training steps: GPU against CPU. Rung 6 of the ladder.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::common::{Tolerance, gpu};
+use crate::common::{Check, Tolerance, gpu};
 use safetensors::SafeTensors;
 use vae_gpu::backend::gpu::GpuOptions;
 use vae_gpu::backend::{Device, ProgramId, cpu::Cpu};

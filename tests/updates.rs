@@ -2,7 +2,7 @@
 //! gradients that they read.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use crate::common::{Tolerance, a_step, scalars};
+use crate::common::{Check, Tolerance, a_step, scalars};
 use crate::sessions::{devices, written};
 use vae_gpu::backend::Device;
 use vae_gpu::graph::{GRADIENTS, Graph, Init, PARAMETERS, ParameterId, ParameterLayout, differentiate};

@@ -39,6 +39,7 @@ PACKAGES = ["mesa-vulkan-drivers", "mesa-drm-shim", "libvulkan-dev", "gcc", "lib
 BUILD_PACKAGES = ["bison", "dpkg-dev", "flex", "g++", "libdrm-dev", "libexpat1-dev", "meson", "ninja-build", "pkgconf",
                   "python3-mako", "python3-packaging", "python3-yaml", "xz-utils", "zlib1g-dev"]
 RELEASE = "trixie"
+ROOT = Path("/var/tmp/vae-gpu-sid")
 INTEL_SHIM = "/usr/local/lib/libintel_noop_drm_shim.so"
 NOTE = "Inference from compilers, no GPU ran: these are static figures, and what they mean for speed is to be measured."
 
@@ -263,7 +264,7 @@ def report(kernels: list[dict], names: list[str], versions: str) -> str:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--root", type=Path, default=Path("/var/tmp/vae-gpu-sid"), help="folder of the system with the drivers")
+    parser.add_argument("--root", type=Path, default=ROOT, help="folder of the system with the drivers")
     parser.add_argument("--spirv", type=Path, help="folder of kernels [default: `cargo bench --bench spirv` writes them]")
     parser.add_argument("--kernels", nargs="*", default=["*"], help="patterns of their names")
     parser.add_argument("--compilers", nargs="*", choices=list(COMPILERS), default=list(COMPILERS))

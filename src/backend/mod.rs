@@ -11,7 +11,7 @@ mod select;
 
 pub use gpu::AdapterReport;
 pub use profile::{CachedTuning, TunedKernel, TuningCache};
-pub use select::{DeviceChoice, Selected, adapters, auto_choice, select, select_precision};
+pub use select::{DeviceChoice, Selected, adapters, auto_choice, select, select_with};
 
 use crate::error::{Error, Result};
 use crate::graph::ParameterLayout;
@@ -290,6 +290,14 @@ pub trait Session {
 
     /// What went over the bus so far.
     fn counters(&self) -> Counters;
+
+    /// With [`gpu::GpuOptions::checks`]: whether all kernels kept to their buffers so far. There is nothing to check on the CPU.
+    ///
+    /// # Errors
+    /// [`Error::Device`] that names the buffer which a kernel wrote past.
+    fn check_guards(&mut self) -> Result<()> {
+        Ok(())
+    }
 
     /// Runs a step of one program, once to warm up and then `repeats` times (1 or more), and returns the seconds that each
     /// group of its dispatches took ([`Plan::groups`]), in the order of the plan: medians. On a GPU they come from its own clock, with a pass a

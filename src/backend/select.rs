@@ -69,23 +69,23 @@ impl Selected {
 /// [`Error::Usage`] where no adapter is what was asked for; the message lists those there are. Never another device
 /// instead. What [`TuningCache::find`] says of a profile.
 pub fn select(choice: &DeviceChoice, kept: &TuningCache) -> Result<Selected> {
-    select_precision(choice, kept, Precision::F32)
+    select_with(choice, kept, GpuOptions::default())
 }
 
-/// [`select`], for products of this precision.
+/// [`select`], where a GPU compiles kernels so.
 ///
 /// # Errors
-/// As [`select`], and [`Error::Usage`] where the device can't compute products so.
-pub fn select_precision(choice: &DeviceChoice, kept: &TuningCache, precision: Precision) -> Result<Selected> {
-    let selected = open(choice, kept, precision)?;
-    if precision == Precision::F16 && selected.device.adapter().driver.is_none() {
+/// As [`select`], and [`Error::Usage`] where the device can't compute products in this precision.
+pub fn select_with(choice: &DeviceChoice, kept: &TuningCache, options: GpuOptions) -> Result<Selected> {
+    let selected = open(choice, kept, options)?;
+    if options.precision == Precision::F16 && selected.device.adapter().driver.is_none() {
         let name = selected.device.name();
         return Err(Error::Usage(format!("--precision f16 is for GPUs with cooperative matrices: {name} has none")));
     }
     Ok(selected)
 }
 
-fn open(choice: &DeviceChoice, kept: &TuningCache, precision: Precision) -> Result<Selected> {
+fn open(choice: &DeviceChoice, kept: &TuningCache, options: GpuOptions) -> Result<Selected> {
     if *choice == DeviceChoice::Cpu {
         return Ok(Selected::cpu("it was asked for"));
     }
@@ -115,7 +115,7 @@ fn open(choice: &DeviceChoice, kept: &TuningCache, precision: Precision) -> Resu
         (_, false) => "it was asked for; it is a software adapter, no GPU",
     };
     let found = kept.find(&adapter.adapter())?;
-    let mut gpu = Gpu::open(adapter.index, GpuOptions { precision, ..GpuOptions::default() })?;
+    let mut gpu = Gpu::open(adapter.index, options)?;
     if let Some(folder) = kept.folder() {
         gpu.keep_pipelines(&folder);
     }

@@ -16,7 +16,7 @@ use crate::ops::{Algorithm, DeviceProfile};
 use crate::plan::{Fusion, Options, Plan, lower};
 use crate::train::RunFolder;
 use crate::train::bench::kernels::{self, KernelTime};
-use crate::train::bench::products::{COMPARED, VariantSpeed, variants};
+use crate::train::bench::products::{VariantSpeed, variants};
 use crate::train::bench::tune::{Tuning, tune};
 use crate::train::bench::{Measurement, WORKLOADS, Workload, measure, plans, work_plans};
 
@@ -40,16 +40,19 @@ pub(super) struct Bench {
     /// Seconds a work; --tune takes a fiftieth of it for each algorithm and size
     #[arg(long, value_name = "X", default_value_t = 10.0)]
     seconds: f64,
-    /// Print a JSON object a work (with --kernels: a kernel; with --tune: a product)
+    /// Print a JSON object a work (with --kernels: a kernel; with --product: an algorithm; with --tune: a product)
     #[arg(long)]
     json: bool,
     /// Measure a part, print its seconds a step, and wait for a line of input before the next, until input ends: for scripts
     /// that let programs take turns
     #[arg(long, requires_all = ["json", "work"], conflicts_with_all = ["kernels", "plan", "tune"])]
     turns: bool,
-    /// Time each dispatch of a step by itself, and each algorithm for a product of 512 x 512 x 512
+    /// Time each dispatch of a step by itself
     #[arg(long)]
     kernels: bool,
+    /// Time each algorithm on a product of M x K by K x N numbers, a fiftieth of the seconds each
+    #[arg(long, value_name = "MxNxK", value_parser = product, conflicts_with_all = ["kernels", "plan", "tune", "turns", "work"])]
+    product: Option<[usize; 3]>,
     /// Measure each algorithm on each matrix product of the works, or of a preset, a configuration or a run, and write the
     /// fastest ones to the adapter's profile, which later runs on it read; it takes minutes on a software adapter
     #[arg(long, conflicts_with_all = ["kernels", "no_fuse", "work"])]
@@ -92,7 +95,7 @@ impl Bench {
                 "cpu" => None,
                 "auto" => Some(("WebGPU's default limits".to_owned(), DeviceProfile::default())),
                 name => {
-                    let device = device_with(name, &TuningCache::of_user(), self.precision)?.device;
+                    let device = device_with(name, &TuningCache::of_user(), self.precision.into())?.device;
                     device.profile().map(|profile| (device.name(), profile.clone()))
                 }
             };
@@ -113,11 +116,14 @@ impl Bench {
             }
             return Ok(());
         }
-        let selected = device_with(&self.device, &TuningCache::of_user(), self.precision)?;
+        let selected = device_with(&self.device, &TuningCache::of_user(), self.precision.into())?;
         let options = options(&*selected.device, self.no_fuse);
         let startup = started.elapsed();
         if !self.json {
             say(format_args!("{}", device_line(&selected)));
+        }
+        if let Some(size) = self.product {
+            return self.product(size, &*selected.device);
         }
         if self.kernels {
             return self.kernels(&*selected.device, options);
@@ -146,7 +152,7 @@ impl Bench {
 
     fn tune(&self) -> Result<()> {
         let kept = self.profile.clone().map_or_else(TuningCache::of_user, TuningCache::File);
-        let selected = device_with(&self.device, &TuningCache::Nowhere, Precision::F32)?;
+        let selected = device_with(&self.device, &TuningCache::Nowhere, Precision::F32.into())?;
         let adapter = selected.device.adapter();
         if kept == TuningCache::Nowhere {
             kept.write(&adapter, &[])?; // says why it can't, before the work
@@ -216,13 +222,27 @@ impl Bench {
                 self.print(kernel, say_kernel)?;
             }
         }
+        Ok(())
+    }
+
+    fn product(&self, size: [usize; 3], device: &dyn Device) -> Result<()> {
         if !self.json {
-            say(format_args!("\n{:<14} {:>10} {:>8} {:>9}", times(COMPARED), "us", "GFLOP/s", "to naive"));
+            say(format_args!("{:<16} {:>10} {:>8} {:>9}", times(size), "us", "GFLOP/s", "to naive"));
         }
-        for speed in variants(device, (self.seconds / 10.0).max(0.1))? {
+        for speed in variants(size, device, self.seconds / 50.0)? {
             self.print(&speed, say_variant)?;
         }
         Ok(())
+    }
+}
+
+/// `MxNxK`, each of a size whose operands a program can count.
+fn product(text: &str) -> Result<[usize; 3], String> {
+    const MOST: usize = 1 << 16;
+    let sizes: Option<Vec<usize>> = text.split('x').map(|size| size.parse().ok()).collect();
+    match sizes.as_deref() {
+        Some(&[m, n, k]) if [m, n, k].iter().all(|size| (1..=MOST).contains(size)) => Ok([m, n, k]),
+        _ => Err(format!("it must be three sizes of 1 to {MOST}, as 4096x4096x4096")),
     }
 }
 
@@ -263,7 +283,7 @@ fn say_kernel(kernel: &KernelTime) {
 
 fn say_variant(speed: &VariantSpeed) {
     say(format_args!(
-        "{:<14} {:>10.1} {:>8.1} {:>9}",
+        "{:<16} {:>10.1} {:>8.1} {:>9}",
         speed.variant,
         1e3 * speed.ms,
         speed.gflops,

@@ -1,6 +1,7 @@
 //! The command line: one file a command, each of which parses, calls the library and tells what came of it.
 
 mod bench;
+mod check;
 mod compare;
 mod completions;
 mod decode;
@@ -31,7 +32,8 @@ use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 
-use crate::backend::{Device, DeviceChoice, Precision, Selected, TuningCache, select_precision};
+use crate::backend::gpu::GpuOptions;
+use crate::backend::{Device, DeviceChoice, Selected, TuningCache, select_with};
 use crate::error::{Error, Result};
 use crate::plan::{Fusion, Options};
 use output::say;
@@ -65,6 +67,7 @@ enum Command {
     Report(report::Report),
     Export(export::Export),
     Bench(bench::Bench),
+    Check(check::Check),
     Devices(devices::Devices),
     Completions(completions::Completions),
     Man(man::Man),
@@ -112,6 +115,7 @@ fn run(cli: Cli, started: Instant) -> u8 {
         Command::Report(command) => command.run(),
         Command::Export(command) => command.run(),
         Command::Bench(command) => command.run(started),
+        Command::Check(command) => command.run(),
         Command::Devices(command) => command.run(),
         Command::Completions(command) => command.run(),
         Command::Man(command) => command.run(),
@@ -156,13 +160,13 @@ fn options(device: &dyn Device, no_fuse: bool) -> Options {
 
 /// The device behind `--device`, with what is kept of it.
 fn device(choice: &str) -> Result<Selected> {
-    device_with(choice, &TuningCache::of_user(), Precision::F32)
+    device_with(choice, &TuningCache::of_user(), GpuOptions::default())
 }
 
-/// The device behind `--device`, with what is kept of it there, for products of this precision.
-fn device_with(choice: &str, kept: &TuningCache, precision: Precision) -> Result<Selected> {
+/// The device behind `--device`, with what is kept of it there; a GPU compiles kernels so.
+fn device_with(choice: &str, kept: &TuningCache, options: GpuOptions) -> Result<Selected> {
     let choice = choice.parse::<DeviceChoice>().unwrap_or_else(|_| DeviceChoice::Name(choice.to_owned()));
-    let selected = select_precision(&choice, kept, precision)?;
+    let selected = select_with(&choice, kept, options)?;
     if let Some(note) = &selected.note {
         let _ = writeln!(stderr(), "note: {note}"); // whoever does not read it misses nothing else
     }

@@ -79,7 +79,7 @@ impl Train {
             data.notes.push(note);
         }
         config.validate_data(&data)?;
-        let selected = device_with(&config.device, &TuningCache::of_user(), config.precision)?;
+        let selected = device_with(&config.device, &TuningCache::of_user(), config.precision.into())?;
         let options = options(&*selected.device, self.no_fuse);
         let mut trainer = Trainer::new(&config, &data, &*selected.device, options, from.as_ref())?;
         trainer.trace_steps(self.trace_steps);

@@ -7,6 +7,7 @@
 
 mod autoencoder;
 mod capability;
+mod case;
 mod config;
 mod graphs;
 mod layer;
@@ -14,6 +15,7 @@ mod network;
 mod pass;
 
 pub use capability::Capability;
+pub use case::CASE_FEATURES;
 pub use config::{Deviation, Initial, Loss, ModelConfig, Output, Penalty};
 pub use graphs::{Batches, Gradients, Model};
 pub use layer::{Layer, Normalisation, UpsampledSize};

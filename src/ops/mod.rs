@@ -224,6 +224,22 @@ registry! {
     custom: Custom;
 }
 
+impl Op {
+    /// The largest of [`Op::cases`] for each op and its attributes.
+    pub fn largest_cases() -> Vec<Case> {
+        let mut largest: Vec<Case> = Vec::new();
+        let size = |case: &Case| case.inputs.iter().map(|(shape, _)| shape.len()).sum::<usize>();
+        for case in Op::cases() {
+            match largest.iter_mut().find(|known| known.op == case.op) {
+                Some(known) if size(known) >= size(&case) => {}
+                Some(known) => *known = case,
+                None => largest.push(case),
+            }
+        }
+        largest
+    }
+}
+
 pub use adam::{DECAY, SECOND_SCALE, STEP_SIZE};
 pub use add_scaled::Factor;
 pub use augment::Augmentation;

@@ -41,6 +41,12 @@ pub struct GpuOptions {
     pub precision: Precision,
 }
 
+impl From<Precision> for GpuOptions {
+    fn from(precision: Precision) -> GpuOptions {
+        GpuOptions { precision, ..GpuOptions::default() }
+    }
+}
+
 /// An opened adapter.
 #[derive(Clone, Debug)]
 pub struct Gpu {

@@ -85,26 +85,6 @@ impl GpuSession {
         named(self.arenas.iter().map(|(known, arena)| (known.as_str(), arena)), name).cloned()
     }
 
-    /// With checks on: an error naming the buffer whose guard words a kernel overwrote.
-    pub fn check_guards(&mut self) -> Result<()> {
-        if !self.shared.options.checks {
-            return Ok(());
-        }
-        let mut buffers = self.arenas.clone();
-        for (p, program) in self.programs.iter().enumerate() {
-            let own = program.recording.buffers.iter().zip(&program.buffers).enumerate();
-            let own = own.filter(|(_, (buffer, _))| !matches!(buffer.role, Role::Arena(_) | Role::Dataset(_)));
-            buffers.extend(own.map(|(i, (_, buffer))| (format!("program {p} buffer %{i}"), buffer.clone())));
-        }
-        for (name, buffer) in buffers {
-            let words: Vec<u32> = self.download(&buffer, buffer.size() - GUARD, GUARD)?;
-            if let Some(at) = words.iter().position(|&word| word != GUARD_WORD) {
-                return Err(self.shared.error(format!("{name}: a kernel wrote {at} words past its end")));
-            }
-        }
-        Ok(())
-    }
-
     /// The buffer and range behind an input's or output's name.
     fn port(
         &self,
@@ -305,6 +285,25 @@ impl Session for GpuSession {
 
     fn counters(&self) -> Counters {
         self.counters
+    }
+
+    fn check_guards(&mut self) -> Result<()> {
+        if !self.shared.options.checks {
+            return Ok(());
+        }
+        let mut buffers = self.arenas.clone();
+        for (p, program) in self.programs.iter().enumerate() {
+            let own = program.recording.buffers.iter().zip(&program.buffers).enumerate();
+            let own = own.filter(|(_, (buffer, _))| !matches!(buffer.role, Role::Arena(_) | Role::Dataset(_)));
+            buffers.extend(own.map(|(i, (_, buffer))| (format!("program {p} buffer %{i}"), buffer.clone())));
+        }
+        for (name, buffer) in buffers {
+            let words: Vec<u32> = self.download(&buffer, buffer.size() - GUARD, GUARD)?;
+            if let Some(at) = words.iter().position(|&word| word != GUARD_WORD) {
+                return Err(self.shared.error(format!("{name}: a kernel wrote {at} words past its end")));
+            }
+        }
+        Ok(())
     }
 
     fn profile(&mut self, program: ProgramId, step: &Step, repeats: usize) -> Result<Vec<f64>> {

@@ -158,6 +158,22 @@ impl Ready {
     }
 }
 
+/// What each of a work's first steps records, one after another.
+///
+/// # Errors
+/// What the device fails with.
+pub fn first_losses(
+    work: &Workload,
+    data: &Dataset,
+    device: &dyn Device,
+    options: Options,
+    steps: usize,
+) -> Result<Vec<f64>> {
+    let (model, plans) = work_plans(work, data, options)?;
+    let mut ready = Ready::new(work, data, device, &model, plans)?;
+    Ok(ready.session.run(&ready.programs, &ready.steps[..steps])?.values().to_vec())
+}
+
 /// Measures a work in parts of about so many seconds, after one that does not count. `again` is told the seconds a step of
 /// each part, and says whether there is another. `startup` is how long the process has run until here, in which nothing was
 /// done but what any work needs.

@@ -84,10 +84,7 @@ impl Alone {
     }
 }
 
-/// `[m, n, k]` of the product that algorithms are compared on.
-pub const COMPARED: [usize; 3] = [512, 512, 512];
-
-/// How fast one algorithm computes a product of size [`COMPARED`].
+/// How fast one algorithm computes a product of one size.
 #[derive(Clone, Debug, Serialize)]
 pub struct VariantSpeed {
     /// `[m, n, k]`.
@@ -104,12 +101,12 @@ pub struct VariantSpeed {
     pub ratio_to_naive: Option<f64>,
 }
 
-/// Every algorithm for products on the device, for about so many seconds each.
+/// Every algorithm on the device for a product `[m, n, k]`, for about so many seconds each.
 ///
 /// # Errors
 /// What the device fails with.
-pub fn variants(device: &dyn Device, seconds: f64) -> Result<Vec<VariantSpeed>> {
-    let product = Gemm { size: COMPARED, transpose: Transpose::Neither };
+pub fn variants(size: [usize; 3], device: &dyn Device, seconds: f64) -> Result<Vec<VariantSpeed>> {
+    let product = Gemm { size, transpose: Transpose::Neither };
     let speed = |variant, device: &dyn Device| -> Result<VariantSpeed> {
         let taken = Alone::new(device, &[product])?.seconds(seconds)?;
         Ok(VariantSpeed {
@@ -157,7 +154,7 @@ mod tests {
 
     #[test]
     fn the_cpu_has_one_product() {
-        let speeds = variants(&Cpu::<f32>::new(), 0.01).unwrap();
+        let speeds = variants([30, 20, 10], &Cpu::<f32>::new(), 0.01).unwrap();
         assert_eq!(speeds.iter().map(|speed| speed.variant).collect::<Vec<_>>(), ["panels"]);
         assert!(speeds[0].gflops > 0.0 && speeds[0].ratio_to_naive.is_none(), "{speeds:?}");
     }

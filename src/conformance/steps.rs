@@ -1,0 +1,116 @@
+//! Ten steps of a small model on a device, beside the same in f64.
+
+use super::{Tolerance, a_step};
+use crate::backend::cpu::Cpu;
+use crate::backend::{Data, Device, ProgramId, Values};
+use crate::error::Result;
+use crate::graph::PARAMETERS;
+use crate::models::{BETA, Batches, CASE_FEATURES, Model, ModelConfig};
+use crate::ops::Pixels;
+use crate::optim::{AdamW, Optimiser};
+use crate::plan::{Options, compile};
+use crate::step::Step;
+use crate::tensor::{DType, Shape};
+
+/// Examples of [`images`].
+pub const EXAMPLES: usize = 9;
+/// Rows of a batch of [`batches`].
+pub const ROWS: usize = 4;
+const STEPS: u64 = 10;
+
+/// The images that the models of [`ModelConfig::cases`] are trained on.
+pub fn images() -> Vec<f32> {
+    (0..CASE_FEATURES * EXAMPLES).map(|i| (i * 37 % 101) as f32 / 101.0).collect()
+}
+
+/// Their batches.
+pub fn batches() -> Batches {
+    let (pixels, noise) = (Pixels::Grey, None);
+    Batches {
+        data: 0,
+        examples: EXAMPLES,
+        dtype: DType::F32,
+        rows: ROWS,
+        pixels,
+        noise,
+        augment: None,
+        streamed: false,
+    }
+}
+
+/// What steps of training leave.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trained {
+    /// What each step records, one after another.
+    pub losses: Vec<f64>,
+    /// The parameters after them.
+    pub parameters: Vec<f64>,
+}
+
+/// Trains a model of [`ModelConfig::cases`] for ten steps, so many a submission.
+///
+/// # Errors
+/// What the device fails with.
+pub fn ten_steps(
+    device: &dyn Device,
+    config: &ModelConfig,
+    clip: Option<f64>,
+    options: Options,
+    submission: usize,
+) -> Result<Trained> {
+    let model = Model::new(config.clone())?;
+    let images = images();
+    let resident = Data { shape: Shape::new(EXAMPLES, CASE_FEATURES), values: Values::Reals(&images) };
+    let mut session = device.session(model.layout(), &[resident])?;
+    session.write_arena(PARAMETERS, &model.layout().initial(5))?;
+    let optimiser = Optimiser { rule: AdamW { weight_decay: 0.1, ..AdamW::default() }, clip };
+    let graphs = model.training(&batches(), &optimiser)?;
+    let load = |graph| session.load(compile(graph, options)?);
+    let programs: Vec<ProgramId> = graphs.iter().map(load).collect::<Result<_>>()?;
+    let steps = (0..STEPS).map(|index| {
+        let scalars = optimiser.scalars(1e-2, index + 1).with(BETA, 0.625);
+        Step { index, scalars, ..a_step(if index % 3 == 2 { 1 } else { ROWS }) }
+    });
+    let mut losses = Vec::new();
+    for steps in steps.collect::<Vec<_>>().chunks(submission) {
+        losses.extend_from_slice(session.run(&programs, steps)?.values());
+    }
+    session.check_guards()?;
+    let parameters = session.read_arena(PARAMETERS)?.into_iter().map(f64::from).collect();
+    Ok(Trained { losses, parameters })
+}
+
+/// How much of its tolerance a device uses on ten fused steps, against unfused ones in f64.
+///
+/// # Errors
+/// What is wrong.
+pub(super) fn agreement(device: &dyn Device, config: &ModelConfig, clip: Option<f64>) -> Result<f64, String> {
+    let on = |device: &dyn Device| {
+        let options = Options { fuse: device.fusion() };
+        ten_steps(device, config, clip, options, STEPS as usize).map_err(|error| error.to_string())
+    };
+    let (got, wanted) = (on(device)?, on(&Cpu::<f64>::new())?);
+    // Losses of size 1 to 10 from f32; a step moves a parameter by at most about the rate, 1e-2.
+    let losses = Tolerance { relative: 2e-5, absolute: 2e-5 }.compare(&got.losses, &wanted.losses);
+    let parameters = Tolerance { relative: 0.0, absolute: 5e-4 }.compare(&got.parameters, &wanted.parameters);
+    let losses = losses.map_err(|why| format!("losses: {why}"))?;
+    Ok(losses.max(parameters.map_err(|why| format!("parameters: {why}"))?))
+}
+
+/// Whether ten steps leave the same bytes again, and one a submission.
+///
+/// # Errors
+/// What differs.
+pub(super) fn determinism(device: &dyn Device, config: &ModelConfig) -> Result<(), String> {
+    let run = |submission| {
+        let options = Options { fuse: device.fusion() };
+        ten_steps(device, config, None, options, submission).map_err(|error| error.to_string())
+    };
+    let first = run(STEPS as usize)?;
+    for (submission, what) in [(STEPS as usize, "the same steps again"), (1, "the same steps, one a submission")] {
+        if run(submission)? != first {
+            return Err(format!("{what} leave other losses or parameters"));
+        }
+    }
+    Ok(())
+}
