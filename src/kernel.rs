@@ -166,6 +166,11 @@ impl Kernel {
         self
     }
 
+    /// Links with `other` in place of the file `name`, where it links with that.
+    pub(crate) fn replace(&mut self, name: &str, other: &Fragment) {
+        self.fragments.iter_mut().filter(|fragment| fragment.name == name).for_each(|fragment| *fragment = *other);
+    }
+
     /// Sets the `override` constant `name`.
     pub fn constant(mut self, name: &'static str, value: usize) -> Kernel {
         self.constants.push((name, value as f64));

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod images;
+mod subgroups;
 
 use crate::common::cases::{folded, reference, run};
 use crate::common::{Check, Tolerance, gpu, scalars};

@@ -6,11 +6,13 @@ use std::collections::BTreeMap;
 
 use crate::common::cases::{folded, reference, run};
 use crate::common::{Check, Tolerance, a_step, fill, gpu, scalars};
-use vae_gpu::backend::cpu::CpuSession;
+use vae_gpu::backend::cpu::{Cpu, CpuSession};
 use vae_gpu::backend::gpu::{GpuOptions, reflect};
 use vae_gpu::backend::{Device, Session};
+use vae_gpu::conformance::ten_steps;
 use vae_gpu::graph::{Graph, Init, PARAMETERS, ParameterLayout};
-use vae_gpu::ops::{AdapterClass, Algorithm, Case, DECAY, DeviceProfile, Epilogue, Matmul, Op, Transpose};
+use vae_gpu::models::ModelConfig;
+use vae_gpu::ops::{AdapterClass, Algorithm, Case, DECAY, DeviceProfile, Epilogue, Matmul, Op, Subgroups, Transpose};
 use vae_gpu::optim::Optimiser;
 use vae_gpu::plan::recording::{Recording, Shader};
 use vae_gpu::plan::{Fusion, Options, Plan, compile, lower};
@@ -19,8 +21,10 @@ use vae_gpu::tensor::Shape;
 /// The linked kernels of every op's cases, by each algorithm where it is a product, and of whole training steps.
 fn shaders() -> Vec<(Shader, BTreeMap<String, f64>)> {
     let mut plans: Vec<(Plan, Vec<DeviceProfile>)> = Vec::new();
-    let eights = DeviceProfile { subgroups_of_eight: true, ..DeviceProfile::new(AdapterClass::Software) };
-    let profiles = [DeviceProfile::new(AdapterClass::Wide), DeviceProfile::new(AdapterClass::Software), eights.clone()];
+    let eights = DeviceProfile { subgroups: Subgroups::OfEight, ..DeviceProfile::new(AdapterClass::Software) };
+    let any = DeviceProfile { subgroups: Subgroups::OfAnySize, ..DeviceProfile::new(AdapterClass::Wide) };
+    let profiles =
+        [DeviceProfile::new(AdapterClass::Wide), any, DeviceProfile::new(AdapterClass::Software), eights.clone()];
     for case in Op::cases() {
         let (graph, _, _) = Graph::of_case(&case).unwrap();
         let mut all = profiles.to_vec();
@@ -64,13 +68,15 @@ fn every_kernel_translates_to_spirv_msl_and_hlsl() {
     let shaders = shaders();
     for (Shader { name, source, .. }, constants) in &shaders {
         let (module, _) = reflect(name, source).unwrap();
-        // No kernel needs a capability, but for the algorithm that is chosen only where subgroups are.
+        // No kernel needs a capability, but for what is chosen only where subgroups are.
         let subgroups = source.contains("subgroup_invocation_id");
         let capabilities = if subgroups { Capabilities::SUBGROUP } else { Capabilities::empty() };
         let mut validator = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities);
         if subgroups {
             validator.subgroup_stages(ShaderStages::COMPUTE);
-            validator.subgroup_operations(SubgroupOperationSet::BASIC | SubgroupOperationSet::BALLOT);
+            validator.subgroup_operations(
+                SubgroupOperationSet::BASIC | SubgroupOperationSet::BALLOT | SubgroupOperationSet::ARITHMETIC,
+            );
         }
         let info = validator.validate(&module).unwrap_or_else(|e| panic!("{name}: {e:?}"));
         let constants = constants.clone().into_iter().collect();
@@ -127,6 +133,33 @@ fn every_kernel_agrees_with_its_reference() {
             let wanted = reference(&case);
             Tolerance::rounding(case.terms).check(&case.to_string(), &got, &wanted);
         }
+    }
+}
+
+/// Reductions add by subgroups on hardware that has them; here on whatever adapter has them.
+#[test]
+fn reductions_by_subgroups_agree_with_their_reference() {
+    let Some(mut device) = gpu(GpuOptions { checks: true, ..GpuOptions::default() }) else { return };
+    if device.profile().unwrap().subgroups == Subgroups::None {
+        return eprintln!("SKIPPED: no subgroups that can add");
+    }
+    device.change_profile(|profile| profile.subgroups = Subgroups::OfAnySize);
+    let mut linked = 0;
+    for case in Op::cases() {
+        let plan = compile(&Graph::of_case(&case).unwrap().0, Options { fuse: Fusion::None }).unwrap();
+        let recording = lower(&plan, device.profile().unwrap()).unwrap();
+        if recording.shaders.iter().any(|shader| shader.source.contains("subgroupAdd")) {
+            let (got, wanted) = (run(&case, &device).unwrap(), reference(&case));
+            Tolerance::rounding(case.terms).check(&case.to_string(), &got, &wanted);
+            linked += 1;
+        }
+    }
+    assert!(linked > 100, "{linked} cases");
+    // Small ops ride with products, whose workgroups are larger.
+    for (name, config) in ModelConfig::cases().into_iter().filter(|(name, _)| name.contains("norm")) {
+        let ten = |device: &dyn Device| ten_steps(device, &config, None, Options::default(), 10).unwrap();
+        let (got, wanted) = (ten(&device), ten(&Cpu::<f64>::new()));
+        Tolerance { relative: 2e-5, absolute: 2e-5 }.check(name, &got.losses, &wanted.losses);
     }
 }
 

@@ -6,7 +6,7 @@ use crate::fusion::small;
 use vae_gpu::backend::gpu::{Gpu, GpuOptions};
 use vae_gpu::backend::{Data, Device, Session, Values};
 use vae_gpu::graph::{GRADIENTS, Graph, PARAMETERS};
-use vae_gpu::ops::{AdapterClass, DeviceProfile};
+use vae_gpu::ops::{AdapterClass, DeviceProfile, Subgroups};
 use vae_gpu::plan::recording::{Buffer, Role};
 use vae_gpu::plan::{Fusion, Options, Recording, compile, lower};
 use vae_gpu::rng::Permutation;
@@ -30,7 +30,7 @@ fn the_recording_of_a_small_step_is_the_known_one() {
 
 #[test]
 fn a_recording_is_read_as_it_was_written() {
-    let profile = DeviceProfile { subgroups_of_eight: true, ..DeviceProfile::new(AdapterClass::Software) };
+    let profile = DeviceProfile { subgroups: Subgroups::OfEight, ..DeviceProfile::new(AdapterClass::Software) };
     for written in small(Some(1.0)).map(|graph| recording(&graph, &profile)) {
         let read = Recording::from_json(&written.to_json().unwrap()).unwrap();
         // A file's kernels are checked when they run.

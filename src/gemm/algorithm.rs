@@ -1,6 +1,6 @@
 //! The algorithms that compute a GEMM on a GPU, and the one place where one is chosen.
 
-use super::{AdapterClass, DeviceProfile, Reads};
+use super::{AdapterClass, DeviceProfile, Reads, Subgroups};
 use crate::kernel::{Entry, Fragment, Grid, Kernel, fragment};
 use serde::{Deserialize, Serialize};
 
@@ -43,7 +43,7 @@ impl Algorithm {
 
     /// Whether an adapter can run it.
     pub fn runs_on(self, profile: &DeviceProfile) -> bool {
-        self != Algorithm::Subgroups || profile.subgroups_of_eight
+        self != Algorithm::Subgroups || profile.subgroups == Subgroups::OfEight
     }
 
     /// The algorithm for `count` GEMMs of `size` = `[m, n, k]`: the tuned one, where the profile has it and the adapter can
@@ -57,7 +57,9 @@ impl Algorithm {
         match profile.tuning.get(&size) {
             Some(&variant) if variant.runs_on(profile) => variant,
             // Mesa 22.3 does not finish compiling the subgroup kernel of m = n = k = 1 with a gathered operand.
-            _ if profile.software() && profile.subgroups_of_eight && size != [1; 3] => Algorithm::Subgroups,
+            _ if profile.software() && profile.subgroups == Subgroups::OfEight && size != [1; 3] => {
+                Algorithm::Subgroups
+            }
             _ if profile.software() => Algorithm::Registers,
             _ => {
                 let enough = |found: &&Algorithm| found.groups(m, n, count) >= profile.workgroups_wanted();
@@ -258,7 +260,8 @@ mod tests {
             let profile = DeviceProfile::new(class);
             assert_eq!(sizes.map(|size| Algorithm::choose(&profile, size, 1)), wanted, "{class:?}");
         }
-        let eights = DeviceProfile { subgroups_of_eight: true, ..DeviceProfile::new(AdapterClass::Software) };
+        let eights =
+            DeviceProfile { subgroups: super::Subgroups::OfEight, ..DeviceProfile::new(AdapterClass::Software) };
         assert_eq!(sizes.map(|size| Algorithm::choose(&eights, size, 1)), [Subgroups; 5]);
         assert_eq!(Algorithm::choose(&eights, [1; 3], 1), Registers);
     }

@@ -16,7 +16,7 @@ mod profile;
 
 pub use algorithm::Algorithm;
 pub use half::Half;
-pub use profile::{AdapterClass, DeviceProfile, STORAGE_BUFFERS, TuningTable};
+pub use profile::{AdapterClass, DeviceProfile, STORAGE_BUFFERS, Subgroups, TuningTable};
 
 use crate::kernel::{Kernel, Scratch, fragment};
 

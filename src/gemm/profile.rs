@@ -20,13 +20,24 @@ pub enum AdapterClass {
     Software,
 }
 
+/// What kernels may do within subgroups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subgroups {
+    /// Nothing.
+    None,
+    /// Exchange values; every subgroup has eight invocations, all of them.
+    OfEight,
+    /// Add, whatever the size.
+    OfAnySize,
+}
+
 /// What lowering may depend on; never on a timing of the run itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceProfile {
     /// What kind of processor it is.
     pub class: AdapterClass,
-    /// Kernels may exchange values within subgroups, which have eight invocations, all of them.
-    pub subgroups_of_eight: bool,
+    /// What kernels may do within subgroups.
+    pub subgroups: Subgroups,
     /// Storage buffers that a dispatch may bind.
     pub storage_buffers: usize,
     /// Whether independent ops share a dispatch. Off on software adapters, where a dispatch is nearly free and branches
@@ -69,7 +80,7 @@ impl DeviceProfile {
     pub const fn new(class: AdapterClass) -> DeviceProfile {
         DeviceProfile {
             class,
-            subgroups_of_eight: false,
+            subgroups: Subgroups::None,
             storage_buffers: STORAGE_BUFFERS,
             shares: !matches!(class, AdapterClass::Software),
             tuning: TuningTable::new(),

@@ -10,7 +10,7 @@ mod case;
 mod numbers;
 mod window2d;
 
-pub use crate::gemm::{AdapterClass, Algorithm, DeviceProfile, Half, STORAGE_BUFFERS, TuningTable};
+pub use crate::gemm::{AdapterClass, Algorithm, DeviceProfile, Half, STORAGE_BUFFERS, Subgroups, TuningTable};
 pub use crate::kernel::{ELEMENTWISE, Entry, Fragment, Grid, Kernel, MIN_WORKGROUP, REDUCTION, Scratch, Table};
 pub use backward::{Backward, NodeId, Nodes};
 pub use case::{Case, Fill};

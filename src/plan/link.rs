@@ -55,6 +55,12 @@ pub fn link(members: &[Member]) -> Result<Linked> {
     if entry != Entry::Main {
         text.add_common(match entry {
             Entry::RunSubgroup => &fragment!("common/main_subgroup.wgsl"),
+            _ if members
+                .iter()
+                .any(|member| member.kernel.fragments.contains(&fragment!("common/tree_subgroups.wgsl"))) =>
+            {
+                &fragment!("common/main_subgroups.wgsl")
+            }
             _ => &fragment!("common/main.wgsl"),
         });
         text.constants.insert("WORKGROUP".to_owned(), workgroup as f64);

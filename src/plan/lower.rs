@@ -4,7 +4,7 @@ use super::link::{Linked, Member, link};
 use super::recording::{Binding, Buffer, Dispatch, Port, Recording, Role, Shader};
 use super::{BufferId, BufferView, Plan};
 use crate::error::{Result, graph_error};
-use crate::ops::{DeviceProfile, Entry, Grid, Kernel, Op, Table};
+use crate::ops::{DeviceProfile, Entry, Grid, Kernel, Op, Subgroups, Table, fragment};
 use crate::step::MAX_STEPS;
 use crate::tensor::DType;
 
@@ -36,6 +36,9 @@ pub(crate) fn lower_changed(plan: &Plan, profile: &DeviceProfile, change: impl F
             let scratch = kernel.scratch.take().map(|scratch| (lowering.scratch(scratch.words, behind.len()), scratch));
             let mut prepare = |mut kernel: Kernel, writes: bool| -> Result<Member> {
                 number_scalars(&mut kernel, plan)?;
+                if profile.subgroups == Subgroups::OfAnySize {
+                    kernel.replace("common/tree.wgsl", &fragment!("common/tree_subgroups.wgsl"));
+                }
                 change(&mut kernel);
                 let mut bindings = bindings.clone();
                 if let Some(mut table) = kernel.table.take() {

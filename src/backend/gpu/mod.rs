@@ -19,7 +19,7 @@ pub(crate) use session::PendingRecord;
 pub use wgpu;
 
 use super::*;
-use crate::ops::{AdapterClass, DeviceProfile, Half};
+use crate::ops::{AdapterClass, DeviceProfile, Half, Subgroups};
 use crate::unchecked;
 use adapters::{HALF_FEATURES, adapters_of, class_of, cooperative, driver, half_of, instance, kind, report};
 use pipelines::Pipelines;
@@ -169,10 +169,16 @@ impl Gpu {
         let info = device.adapter_info();
         let driver = driver(&info);
         let name = format!("{} ({}, {:?}, {driver})", info.name, kind(&info), info.backend);
-        let subgroups_of_eight = device.features().contains(wgpu::Features::SUBGROUP)
-            && (info.subgroup_min_size, info.subgroup_max_size) == (8, 8);
+        let class = class_of(&info);
+        // A software adapter has no use for sums by subgroups: its barriers are no slower.
+        let subgroups = match (info.subgroup_min_size, info.subgroup_max_size) {
+            _ if !device.features().contains(wgpu::Features::SUBGROUP) => Subgroups::None,
+            (8, 8) => Subgroups::OfEight,
+            _ if class == AdapterClass::Software => Subgroups::None,
+            _ => Subgroups::OfAnySize,
+        };
         let storage_buffers = device.limits().max_storage_buffers_per_shader_stage as usize;
-        let profile = DeviceProfile { subgroups_of_eight, storage_buffers, ..DeviceProfile::new(class_of(&info)) };
+        let profile = DeviceProfile { subgroups, storage_buffers, ..DeviceProfile::new(class) };
         let pipelines_key = match device.features().contains(wgpu::Features::PIPELINE_CACHE) {
             true => wgpu::util::pipeline_cache_key(&info),
             false => None,
