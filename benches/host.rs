@@ -8,7 +8,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use vae_gpu::backend::gpu::{Gpu, GpuOptions, wgpu};
 use vae_gpu::backend::{Data, Device, Values};
 use vae_gpu::models::{Batches, Model, ModelConfig};
-use vae_gpu::ops::{Adam, AdapterClass, Pixels};
+use vae_gpu::ops::{AdapterClass, Pixels};
 use vae_gpu::optim::Optimiser;
 use vae_gpu::plan::{Fusion, Options, compile};
 use vae_gpu::step::Step;
