@@ -106,7 +106,7 @@ impl Product {
     }
 }
 
-/// Sizes around the edges of tiles and slices; the last three have tiles enough for large ones.
+/// Sizes around the edges of tiles and slices; three of tiles enough for large ones; one of a k that is shared out.
 #[test]
 fn sums_of_products_are_those_of_f32() {
     let Some(device) = half(true) else { return };
