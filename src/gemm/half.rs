@@ -13,8 +13,9 @@
 //!
 //! **Shapes.** naga 30's WGSL has matrices of 8x8 and of 16x16 alone: Intel's 8x8x16 and 8x16x16 can't be written, and adapters
 //! with only these are refused. wgpu 30 can't ask for a size of subgroups. Where an adapter has several, a workgroup has as many
-//! invocations as four of the largest; should subgroups be smaller, the first four of them multiply. There is no fall-back to
-//! f16 without cooperative matrices: with operands stored in f32 it would round them and save nothing.
+//! invocations as four of the largest; should subgroups be smaller, the first four of them multiply. Metal is refused: wgpu says
+//! 4 to 64 of it, and slices of 8x8 have no vec4 for each invocation of four subgroups of 64. There is no fall-back to f16
+//! without cooperative matrices: with operands stored in f32 it would round them and save nothing.
 
 use super::DeviceProfile;
 use crate::kernel::{Entry, Grid, Kernel, fragment};
@@ -91,7 +92,8 @@ mod tests {
 
     #[test]
     fn workgroups_hold_four_of_the_largest_subgroups() {
-        // lavapipe's, Apple's, NVIDIA's, AMD's of 32 to 64; an invocation would load eight vec4s; half a vec4; more than 256 invocations.
+        // lavapipe's; of 32; NVIDIA's; AMD's of 32 to 64. An invocation would load eight vec4s; half a vec4, as wgpu describes Metal; more
+        // than 256 invocations.
         let fits = [(8, 8), (8, 32), (16, 32), (16, 64), (16, 16), (8, 64), (16, 128)];
         let found = fits.map(|(side, subgroup)| Half::new(side, subgroup).is_some());
         assert_eq!(found, [true, true, true, true, false, false, false]);
