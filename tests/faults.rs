@@ -21,7 +21,7 @@ use vae_gpu::step::Step;
 use vae_gpu::tensor::{DType, Shape};
 
 /// A change to a kernel before it is linked.
-type Fault = fn(&mut Kernel);
+pub(crate) type Fault = fn(&mut Kernel);
 
 /// Changes a number of the kernel.
 fn shift(kernel: &mut Kernel, name: &str, by: f64) {
@@ -29,7 +29,7 @@ fn shift(kernel: &mut Kernel, name: &str, by: f64) {
 }
 
 /// Changes the text of a fragment, where the kernel links with it.
-fn edit(kernel: &mut Kernel, name: &str, from: &str, to: &str) {
+pub(crate) fn edit(kernel: &mut Kernel, name: &str, from: &str, to: &str) {
     for Fragment { source, .. } in kernel.fragments.iter_mut().filter(|fragment| fragment.name == name) {
         let (before, _) = source.split_once(from).unwrap_or_else(|| panic!("{name} has no {from:?}"));
         assert!(!before.rsplit('\n').next().unwrap().contains("//"), "{name} has {from:?} in a comment");
@@ -37,7 +37,8 @@ fn edit(kernel: &mut Kernel, name: &str, from: &str, to: &str) {
     }
 }
 
-fn panics(check: impl FnOnce()) -> bool {
+/// Whether a check panics.
+pub(crate) fn panics(check: impl FnOnce()) -> bool {
     catch_unwind(AssertUnwindSafe(check)).is_err()
 }
 

@@ -115,7 +115,7 @@ impl Operation for Convolution {
         let k = inputs[1].cols();
         let (a, b) = (Patches(*self), Dense { k_contiguous: true, cols: k });
         let epilogue = |kernel: Kernel| kernel.link(Fragment { name: "store.wgsl", source: STORE });
-        Problem { size: [output.rows(), output.cols(), k], a: &a, b: &b, epilogue: &epilogue, parts: None, a_scale: 1 }
+        Problem { size: [output.rows(), output.cols(), k], a: &a, b: &b, epilogue: &epilogue, parts: None }
             .kernel(profile)
     }
 

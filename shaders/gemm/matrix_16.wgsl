@@ -3,4 +3,4 @@
 const SIDE = 16u;
 alias MatrixA = coop_mat16x16<f16, A>;
 alias MatrixB = coop_mat16x16<f16, B>;
-alias Sums = coop_mat16x16<f32, C>;
+alias Matrix = coop_mat16x16<f32, C>;

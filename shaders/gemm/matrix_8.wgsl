@@ -3,4 +3,4 @@
 const SIDE = 8u;
 alias MatrixA = coop_mat8x8<f16, A>;
 alias MatrixB = coop_mat8x8<f16, B>;
-alias Sums = coop_mat8x8<f32, C>;
+alias Matrix = coop_mat8x8<f32, C>;

@@ -7,19 +7,11 @@
 override TILE_M: u32;
 override TILE_N: u32;
 override TILE_K: u32;
-override A_K_CONTIGUOUS: bool;
-override B_K_CONTIGUOUS: bool;
 
 // Quads of a that an invocation loads: 1 or 2.
 override QUADS_A: u32 = TILE_M * TILE_K / 4u / WORKGROUP;
 override STRIDE_A: u32 = TILE_M + 4u;
 override STRIDE_B: u32 = TILE_N + 4u;
-
-// Four elements, or zeros where the operand does not hold them. Zeros are selected when staging: here that would wait for the load.
-struct Quad {
-    values: vec4<f32>,
-    is_held: bool,
-}
 
 // A quad's first k and first row (column) within the slice of a tile of so many rows (columns).
 fn slot(quad: u32, k_contiguous: bool, tile: u32) -> vec2<u32> {

@@ -120,6 +120,7 @@ impl Algorithm {
         match self.staged() {
             Some(Staged { tile, depth, thread }) => kernel
                 .link(fragment!("gemm/stage.wgsl"))
+                .link(fragment!("gemm/quad.wgsl"))
                 .link(fragment!("gemm/tile.wgsl"))
                 .link(fragment!("common/tiles.wgsl"))
                 .link(match thread {

@@ -19,6 +19,7 @@ pub use half::Half;
 pub use profile::{AdapterClass, DeviceProfile, STORAGE_BUFFERS, Subgroups, TuningTable};
 
 use crate::kernel::{Kernel, Scratch, fragment};
+use half::SubgroupTile;
 
 /// An operand's place in a product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,8 +101,6 @@ pub struct Problem<'p> {
     pub epilogue: &'p dyn Fn(Kernel) -> Kernel,
     /// GEMMs of this size that a dispatch computes, where it is not one.
     pub parts: Option<Parts<'p>>,
-    /// What A is multiplied by before it is rounded to f16, about: a gradient of a mean over many examples is small.
-    pub a_scale: usize,
 }
 
 /// Least k of a part on software adapters, where a long k is shared out among workgroups: adding the parts is then little beside
@@ -111,7 +110,7 @@ const PART_MIN_K: usize = 2048;
 const HARDWARE_PART_MIN_K: usize = 512;
 /// Workgroups that hardware gets even of a short k, from four slices on: half of a large GPU.
 const LEAST_WORKGROUPS: usize = 64;
-/// Least k of a part then: a slice of [`Algorithm::Split`].
+/// Least k of a part then: a slice of [`Algorithm::Split`], and of cooperative matrices of 16x16.
 const SLICE: usize = 32;
 /// Most k of a part: Mesa's software drivers end a loop after 65,535 rounds, and leave all that comes behind it out.
 const PART_MAX_K: usize = 32_768;
@@ -148,7 +147,10 @@ impl Problem<'_> {
         if self.parts.is_some() {
             return k;
         }
-        let groups = Algorithm::Split.groups(m, n, 1);
+        let groups = match profile.half {
+            Some(half) => half.groups(SubgroupTile::TwoByTwo, m, n, 1),
+            None => Algorithm::Split.groups(m, n, 1),
+        };
         let fit = (PARTS_MAX_WORDS / (m * n.next_multiple_of(4))).max(1);
         let parts = match profile.software() {
             true => profile.parts(groups, k, (k / PART_MIN_K).min(fit), PART_MAX_K),
@@ -165,7 +167,10 @@ impl Problem<'_> {
     fn main(&self, profile: &DeviceProfile, parts: &Parts<'_>) -> Kernel {
         let [m, n, _] = self.size;
         let (kernel, reads) = match profile.half {
-            Some(half) => (half.kernel(m, n, parts.count, self.a_scale), Reads::Elements),
+            Some(half) => {
+                let tile = half.choose(profile, self.size, parts.count);
+                (half.kernel(tile, m, n, parts.count), Reads::Quads)
+            }
             None => {
                 let algorithm = Algorithm::choose(profile, self.size, parts.count);
                 (algorithm.kernel(m, n, parts.count), algorithm.reads())

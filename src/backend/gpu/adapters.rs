@@ -76,6 +76,7 @@ pub(super) fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
         ("timestamp queries".to_owned(), has(wgpu::Features::TIMESTAMP_QUERY)),
         ("f16 shaders".to_owned(), has(wgpu::Features::SHADER_F16)),
         ("cooperative matrices".to_owned(), cooperative(adapter)),
+        ("--precision f16".to_owned(), if half_of(adapter).is_some() { "yes" } else { "no" }.to_owned()),
         ("subgroup".to_owned(), format!("{} to {}", info.subgroup_min_size, info.subgroup_max_size)),
         ("compiled kernels kept".to_owned(), has(wgpu::Features::PIPELINE_CACHE)),
     ];
@@ -121,18 +122,18 @@ pub(super) fn class_of(info: &wgpu::AdapterInfo) -> AdapterClass {
 pub(super) const HALF_FEATURES: wgpu::Features =
     wgpu::Features::SHADER_F16.union(wgpu::Features::SUBGROUP).union(wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX);
 
-/// The largest matrices for products in f16, where the adapter has any and its subgroups have one size.
+/// The largest matrices for products in f16, of those that a kernel fits.
 pub(super) fn half_of(adapter: &wgpu::Adapter) -> Option<Half> {
-    let info = adapter.get_info();
-    let whole = info.subgroup_min_size == info.subgroup_max_size && adapter.features().contains(HALF_FEATURES);
     let fits = |found: &wgpu::CooperativeMatrixProperties, side: u32| {
         (found.m_size, found.n_size, found.k_size) == (side, side, side)
             && found.ab_type == wgpu::CooperativeScalarType::F16
             && found.cr_type == wgpu::CooperativeScalarType::F32
     };
     let listed = adapter.cooperative_matrix_properties();
-    let side = [16, 8].into_iter().find(|&side| listed.iter().any(|found| fits(found, side)))?;
-    whole.then_some(Half { side: side as usize, subgroup: info.subgroup_max_size as usize })
+    let has = |side: &u32| listed.iter().any(|found| fits(found, *side));
+    let largest = adapter.get_info().subgroup_max_size as usize;
+    let half = [16, 8].into_iter().filter(has).find_map(|side| Half::new(side as usize, largest))?;
+    adapter.features().contains(HALF_FEATURES).then_some(half)
 }
 
 /// Leaves out Mesa's Vulkan layer that puts devices in order, where there is no session whose screen it could ask: it would print an

@@ -85,7 +85,7 @@ impl Gpu {
         let limits = adapter.limits();
         // WebGPU's defaults suffice for every kernel; the sizes of buffers go up to what the adapter has, and so do the buffers of
         // a dispatch, up to what ops that share one can use.
-        let required_limits = wgpu::Limits {
+        let mut required_limits = wgpu::Limits {
             max_storage_buffers_per_shader_stage: limits.max_storage_buffers_per_shader_stage.min(MAX_STORAGE_BUFFERS),
             max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
             max_buffer_size: limits.max_buffer_size,
@@ -96,14 +96,20 @@ impl Gpu {
         let (mut half, mut experimental_features) = (None, wgpu::ExperimentalFeatures::disabled());
         if options.precision == Precision::F16 {
             half = Some(half_of(adapter).ok_or_else(|| {
+                let subgroups = adapter.get_info();
                 Error::Usage(format!(
-                    "--precision f16: {} can't: it must have f16 shaders, subgroups of one size, and cooperative matrices \
-                     of 16x16x16 or 8x8x8 f16 into f32; of these it has: {}",
+                    "--precision f16: {} can't: it must have f16 shaders and cooperative matrices of 16x16x16 f16 into f32 on \
+                     subgroups of at most 32 or 64 invocations, or of 8x8x8 on at most 8, 16 or 32; it has {}f16 shaders, \
+                     cooperative matrices: {}, subgroups of {} to {}",
                     report.name,
-                    cooperative(adapter)
+                    if adapter.features().contains(wgpu::Features::SHADER_F16) { "" } else { "no " },
+                    cooperative(adapter),
+                    subgroups.subgroup_min_size,
+                    subgroups.subgroup_max_size,
                 ))
             })?);
             features |= HALF_FEATURES;
+            required_limits.max_compute_workgroup_storage_size = limits.max_compute_workgroup_storage_size;
             experimental_features = unchecked::experimental();
         }
         let descriptor = wgpu::DeviceDescriptor {

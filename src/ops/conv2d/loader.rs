@@ -83,13 +83,12 @@ pub(super) fn forward(op: &Conv2d, inputs: &[Shape], output: Shape, profile: &De
     let b = Dense { k_contiguous: true, cols: k };
     let (m, n) = (output.rows(), output.cols());
     let epilogue = |kernel| op.epilogue.link(kernel, &inputs[2..], n);
-    Problem { size: [m, n, k], a: &a, b: &b, epilogue: &epilogue, parts: None, a_scale: 1 }.kernel(profile)
+    Problem { size: [m, n, k], a: &a, b: &b, epilogue: &epilogue, parts: None }.kernel(profile)
 }
 
 pub(super) fn transposed(op: &ConvTranspose2d, inputs: &[Shape], output: Shape, profile: &DeviceProfile) -> Kernel {
     let Window2d { kernel: side, stride, padding, dilation } = op.window;
     let [height, width] = op.size;
-    let batch = inputs[0].extents()[0];
     let positions = op.size.map(|extent| extent.div_ceil(stride));
     let size = op.tuned_as(inputs).expect("it is a matmul");
     let a = PatchLoader { images: inputs[0], positions, step: 1, window: None, k_contiguous: true };
@@ -112,7 +111,7 @@ pub(super) fn transposed(op: &ConvTranspose2d, inputs: &[Shape], output: Shape, 
             .constant("WIDTH", width)
     };
     let parts = Some(Parts { count: stride * stride, link: &phases });
-    Problem { size, a: &a, b: &b, epilogue: &epilogue, parts, a_scale: batch }.kernel(profile)
+    Problem { size, a: &a, b: &b, epilogue: &epilogue, parts }.kernel(profile)
 }
 
 pub(super) fn weight_gradient(
@@ -127,8 +126,7 @@ pub(super) fn weight_gradient(
     let b = PatchLoader { images: x, positions, step: op.window.stride, window: Some(op.window), k_contiguous: false };
     let size = [y.cols(), output.len() / y.cols(), y.rows()];
     let epilogue = |kernel| Epilogue::Store.link(kernel, &[], size[1]);
-    let a_scale = y.extents()[0];
-    Problem { size, a: &a, b: &b, epilogue: &epilogue, parts: None, a_scale }.kernel(profile)
+    Problem { size, a: &a, b: &b, epilogue: &epilogue, parts: None }.kernel(profile)
 }
 
 /// Taps along an axis from one that reaches pixels of a phase to the next.

@@ -176,13 +176,7 @@ impl Operation for Matmul {
         let a = self.a.loader(inputs[0], self.transpose != Transpose::A);
         let b = self.b.loader(inputs[1], self.transpose == Transpose::B);
         let epilogue = |kernel| self.epilogue.link(kernel, &inputs[2..], n);
-        // Differentiation makes gradients operand A: of an input's d_y W, and transposed of a weight's d_y^T x.
-        let a_scale = match self.transpose {
-            Transpose::B => 1,
-            Transpose::Neither => m,
-            Transpose::A => k,
-        };
-        Problem { size: [m, n, k], a: &*a, b: &*b, epilogue: &epilogue, parts: None, a_scale }.kernel(profile)
+        Problem { size: [m, n, k], a: &*a, b: &*b, epilogue: &epilogue, parts: None }.kernel(profile)
     }
 
     fn is_matmul(&self) -> bool {
