@@ -39,7 +39,7 @@ fn failed(checks: &[Outcome], part: Part) -> BTreeSet<&str> {
 fn what_is_broken_is_reported_and_nothing_else() {
     let Some(device) = gpu(GpuOptions { fault: Some(broken), ..GpuOptions::default() }) else { return };
     let mut seen = 0;
-    let checks = check(&Subject { device: &device, checked: None }, true, |_| seen += 1);
+    let checks = check(&Subject { device: &device, checked: None, half: None }, true, |_| seen += 1);
     assert_eq!(seen, checks.len());
     assert_eq!(failed(&checks, Part::Op), ["scale"].into());
     assert_eq!(failed(&checks, Part::Algorithm), ["square-8x8", "tiled-8x8"].into());
@@ -54,7 +54,7 @@ fn what_is_broken_is_reported_and_nothing_else() {
 fn a_lost_device_ends_the_suite() {
     let Some(device) = gpu(GpuOptions::default()) else { return };
     device.lose();
-    let checks = check(&Subject { device: &device, checked: None }, true, |_| {});
+    let checks = check(&Subject { device: &device, checked: None, half: None }, true, |_| {});
     let [only] = &checks[..] else { panic!("{checks:?}") };
     let last = only.failures.last().unwrap();
     assert!(last.contains("nothing runs any more, so nothing else was tried"), "{last}");
@@ -63,7 +63,7 @@ fn a_lost_device_ends_the_suite() {
 #[test]
 fn the_cpu_path_conforms() {
     let cpu = Cpu::<f32>::new();
-    let checks = check(&Subject { device: &cpu as &dyn Device, checked: None }, true, |_| {});
+    let checks = check(&Subject { device: &cpu as &dyn Device, checked: None, half: None }, true, |_| {});
     let failures: Vec<&String> = checks.iter().flat_map(|check| &check.failures).collect();
     assert!(failures.is_empty(), "{failures:?}");
     // Nothing on the CPU chooses between algorithms.

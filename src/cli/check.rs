@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{device_line, device_with, say, thousands};
 use crate::backend::gpu::GpuOptions;
-use crate::backend::{TuningCache, adapters};
+use crate::backend::{Precision, TuningCache, adapters};
 use crate::conformance::{Outcome, Subject, check};
 use crate::error::{Error, Result};
 use crate::files::{check_target, write_atomic};
@@ -58,19 +58,23 @@ impl Check {
         if let (Some(file), false) = (&self.json, to_stdout) {
             check_target(file)?;
         }
-        let open = |checks| {
-            let options = GpuOptions { checks, ..GpuOptions::default() };
-            device_with(&self.device, &TuningCache::Nowhere, options)
-        };
-        let selected = open(false)?;
+        let open = |options| device_with(&self.device, &TuningCache::Nowhere, options);
+        let selected = open(GpuOptions::default())?;
         let adapter = selected.device.adapter();
         // Checks are injected into a GPU's kernels; the CPU has no driver, and none to inject.
-        let checked = if adapter.driver.is_some() { Some(open(true)?.device) } else { None };
+        let is_gpu = adapter.driver.is_some();
+        let checked =
+            if is_gpu { Some(open(GpuOptions { checks: true, ..GpuOptions::default() })?.device) } else { None };
+        let half = match is_gpu.then(|| open(Precision::F16.into())) {
+            // The usage error of a device that has no products in f16.
+            None | Some(Err(Error::Usage(_))) => None,
+            Some(opened) => Some(opened?.device),
+        };
         if !to_stdout {
             say(format_args!("{}", device_line(&selected)));
             say(format_args!("{:<12} {:<32} {:>6} {:>13} {:>8}", "part", "name", "cases", "of tolerance", "seconds"));
         }
-        let subject = Subject { device: &*selected.device, checked: checked.as_deref() };
+        let subject = Subject { device: &*selected.device, checked: checked.as_deref(), half: half.as_deref() };
         let checks = check(&subject, self.quick, |check| {
             if !to_stdout {
                 say_check(check);

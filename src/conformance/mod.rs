@@ -104,6 +104,8 @@ pub struct Subject<'a> {
     pub device: &'a dyn Device,
     /// The same with injected bounds checks, poisoned buffers and guard words, where it is a GPU: `GpuOptions::checks`.
     pub checked: Option<&'a dyn Device>,
+    /// The same with products in f16, where it has them: [`Precision::F16`](crate::backend::Precision::F16).
+    pub half: Option<&'a dyn Device>,
 }
 
 /// The largest value that is tried, of what a binding may hold.
@@ -117,6 +119,7 @@ pub fn check(subject: &Subject<'_>, quick: bool, mut seen: impl FnMut(&Outcome))
     let products = products(quick);
     let checks = ops(subject, quick)
         .chain(algorithms(subject, &products))
+        .chain(subject.half.map(|device| half(device, &products)))
         .chain(models(subject, quick))
         .chain(limits(subject))
         .chain(works(subject, quick));
@@ -185,6 +188,18 @@ fn algorithms<'a>(subject: &'a Subject<'_>, products: &'a [Product]) -> impl Ite
         }
         Some(check)
     })
+}
+
+/// Every product in f16.
+fn half(device: &dyn Device, products: &[Product]) -> Outcome {
+    let mut check = Outcome::new(Part::Algorithm, "cooperative matrices, f16");
+    for (case, _, wanted) in products {
+        check.compare(&case.to_string(), || {
+            let got = run(case, device).map_err(|error| error.to_string())?;
+            Tolerance::halves(case.terms).compare(&got, wanted.as_ref()?)
+        });
+    }
+    check
 }
 
 /// Each small model: ten steps against f64, and the same bytes every time.

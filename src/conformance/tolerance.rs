@@ -19,6 +19,14 @@ impl Tolerance {
         Tolerance { relative: 24.0 * unit, absolute: (terms as f64 + 8.0) * unit }
     }
 
+    /// Rounding of a sum of `terms` products of two numbers of size about 1, each rounded to f16 first, by at most 2^-11 of itself.
+    /// A product is then off by at most 2^-10 of itself, and their sum, as roundings are independent, by a standard deviation of
+    /// `2^-10 sqrt(2 terms / 6)`; this is five of them, with what f32 adds.
+    pub fn halves(terms: usize) -> Tolerance {
+        let Tolerance { relative, absolute } = Tolerance::rounding(terms);
+        Tolerance { relative, absolute: absolute + 5.0 / 1024.0 * (terms as f64 / 3.0).sqrt() }
+    }
+
     /// [`Tolerance::rounding`] of sums whose terms are of the size of the largest of these values.
     pub fn rounding_among(terms: usize, values: &[f64]) -> Tolerance {
         let size = values.iter().fold(1.0_f64, |most, value| most.max(value.abs()));
