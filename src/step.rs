@@ -8,15 +8,19 @@
 //! is `shaders/common/step.wgsl`; a test reflects both and compares every offset.
 
 use crate::error::{Result, graph_error};
+use serde::{Serialize, Serializer};
 
 /// Steps a submission may have at most: rows of the metrics ring and of the uniform buffer.
 pub const MAX_STEPS: usize = 64;
+
+/// Bytes from one step's row to the next: WebGPU's default alignment of dynamic uniform offsets.
+pub const ROW_BYTES: u64 = 256;
 
 /// Scalars that a step may have at most.
 pub const MAX_SCALARS: usize = 8;
 
 /// One step's values, as the host computes them.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Step {
     /// Number of the step since the run began, from 0; the last two words of every Philox counter.
     pub index: u64,
@@ -57,6 +61,13 @@ impl Scalars {
         // In one order, so that equal scalars compare equal.
         self.named.sort_by_key(|named| named.map_or((true, ""), |(name, _)| (false, name)));
         self
+    }
+}
+
+/// A map from names to values.
+impl Serialize for Scalars {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.collect_map(self.named.iter().flatten().copied())
     }
 }
 

@@ -55,6 +55,7 @@ fn a_damaged_recording_is_refused() {
         ("\"offset\":0", "\"offset\":18446744073709551612", "no range"),
         ("\"bytes\":", "\"bytes\":99999999", "no range"),
         ("\"metrics\":[\"loss\",", "\"metrics\":[", "metrics ring"),
+        ("\"slot\":20", "\"slot\":24", "its steps are"),
         ("\"source\":", "\"text\":", "text"),
         ("\"dispatches\"", "\"colour\"", "colour"),
         ("{", "[", "damaged"),

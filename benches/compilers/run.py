@@ -8,7 +8,7 @@ the compilers say; what they mean for speed is inference from compilers, no GPU 
 
 The drivers are Debian sid's, in a system of their own in --root, which is made once: two minutes, 1.1 GB. Intel's shim is in
 no package; it is built there from Mesa's source (another two minutes, 0.5 GB), unless --compilers leaves dg2 out or
---intel-shim names a finished one. `cargo bench --bench spirv` writes the kernels; spirv.rs says which. They all
+--intel-shim names a finished one. `cargo bench --bench shaders -- --spirv FOLDER` writes the kernels; shaders.rs says which. They all
 compile within a minute. --spirv takes a folder of kernels that are written already, --kernels some of them:
 
     python3 benches/compilers/run.py --spirv /tmp/spirv --kernels 'tiled-*' 'split-*' --compilers rdna3 ada
@@ -265,7 +265,7 @@ def report(kernels: list[dict], names: list[str], versions: str) -> str:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", type=Path, default=ROOT, help="folder of the system with the drivers")
-    parser.add_argument("--spirv", type=Path, help="folder of kernels [default: `cargo bench --bench spirv` writes them]")
+    parser.add_argument("--spirv", type=Path, help="folder of kernels [default: `cargo bench --bench shaders` writes them]")
     parser.add_argument("--kernels", nargs="*", default=["*"], help="patterns of their names")
     parser.add_argument("--compilers", nargs="*", choices=list(COMPILERS), default=list(COMPILERS))
     parser.add_argument("--intel-shim", help="a finished libintel_noop_drm_shim.so [default: built]")
@@ -289,7 +289,7 @@ def main() -> int:
     folder = args.spirv
     if folder is None:
         folder = Path(tempfile.mkdtemp())
-        command = ["cargo", "bench", "--bench", "spirv", "--", "--folder", str(folder)]
+        command = ["cargo", "bench", "--bench", "shaders", "--", "--spirv", str(folder)]
         subprocess.run(command, cwd=REPOSITORY, check=True, stdout=sys.stderr)
     kernels = []
     for kernel in json.loads((folder / "kernels.json").read_text()):

@@ -1,12 +1,9 @@
-//! Writes GEMM kernels as SPIR-V, as wgpu hands them to a Vulkan driver, for `run.py` beside this file.
-//!
-//! `cargo bench --bench spirv -- --folder FOLDER`, or nothing happens. Written are every algorithm at five products
-//! (`tiled-forward.spv`), and what the rule chooses for hardware on the works of `vae-gpu bench`
-//! (`chosen-apple-conv-64-03-split.spv`); `kernels.json` says what each is.
+//! GEMM kernels as SPIR-V, as wgpu hands them to a Vulkan driver, for `run.py` beside this file: every algorithm at five
+//! products (`tiled-forward.spv`), and what the rule chooses for hardware on the works of `vae-gpu bench`
+//! (`chosen-apple-conv-64-03-split.spv`).
 
 use std::collections::BTreeMap;
-use std::error::Error;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use naga::back::{pipeline_constants::process_overrides, spv};
 use naga::proc::{BoundsCheckPolicies, BoundsCheckPolicy};
@@ -22,20 +19,11 @@ use vae_gpu::plan::{Fusion, Options, Recording, compile, lower};
 use vae_gpu::tensor::Shape;
 use vae_gpu::train::bench::{WORKLOADS, work_plans};
 
-type Result<T> = std::result::Result<T, Box<dyn Error>>;
+use crate::Result;
 
-fn main() -> Result<()> {
-    // A word behind `cargo bench` is a filter of benches.
-    let mut words = std::env::args().skip_while(|word| word != "--folder").skip(1);
-    let Some(folder) = words.next().map(PathBuf::from) else {
-        println!("cargo bench --bench spirv -- --folder FOLDER writes GEMM kernels as SPIR-V");
-        return Ok(());
-    };
-    std::fs::create_dir_all(&folder)?;
-    let kernels = [by_algorithm(&folder)?, chosen(&folder)?].concat();
-    std::fs::write(folder.join("kernels.json"), serde_json::to_string_pretty(&kernels)?)?;
-    println!("{} kernels in {}", kernels.len(), folder.display());
-    Ok(())
+/// Writes them; what `kernels.json` says of each.
+pub(crate) fn write(folder: &Path) -> Result<Vec<Value>> {
+    Ok([by_algorithm(folder)?, chosen(folder)?].concat())
 }
 
 /// Classes of hardware.
@@ -78,7 +66,7 @@ fn by_algorithm(folder: &Path) -> Result<Vec<Value>> {
             let (graph, _, _) = Graph::of_case(&case)?;
             let recording = lower(&compile(&graph, Options { fuse: Fusion::None })?, &profile)?;
             let name = format!("{}-{product}", algorithm.name());
-            written.push(write(folder, &name, &CLASSES, &recording, 0)?);
+            written.push(write_kernel(folder, &name, &CLASSES, &recording, 0)?);
         }
     }
     Ok(written)
@@ -105,7 +93,7 @@ fn chosen(folder: &Path) -> Result<Vec<Value>> {
                     number += 1;
                     let (of, algorithms) = (format!("{class:?}").to_lowercase(), algorithms(&shader.name));
                     let name = format!("chosen-{of}-{}-{number:02}-{algorithms}", work.name);
-                    written.push(write(folder, &name, &[class], &recording, at)?);
+                    written.push(write_kernel(folder, &name, &[class], &recording, at)?);
                 }
             }
         }
@@ -125,7 +113,13 @@ fn algorithms(files: &str) -> String {
 }
 
 /// Writes the kernel of a dispatch; what `kernels.json` says of it.
-fn write(folder: &Path, name: &str, classes: &[AdapterClass], recording: &Recording, at: usize) -> Result<Value> {
+fn write_kernel(
+    folder: &Path,
+    name: &str,
+    classes: &[AdapterClass],
+    recording: &Recording,
+    at: usize,
+) -> Result<Value> {
     let dispatch = &recording.dispatches[at];
     let shader = &recording.shaders[dispatch.shader];
     let words = translate(&shader.name, &shader.source, &dispatch.constants)?;

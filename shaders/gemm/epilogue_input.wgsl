@@ -3,9 +3,12 @@
 @group(0) @binding(3) var<storage, read> epilogue_input: array<f32>;
 
 fn load_input(at: u32, col: u32) -> vec4<f32> {
-    var values: vec4<f32>;
-    for (var i = 0u; i < min(4u, N - col); i = i + 1u) {
-        values[i] = epilogue_input[at + i];
-    }
-    return values;
+    // Behind the last column it is loaded again, and used for nothing. FXC refuses some loops that write an index into a vector.
+    let last = min(3u, N - 1u - col);
+    return vec4<f32>(
+        epilogue_input[at],
+        epilogue_input[at + min(1u, last)],
+        epilogue_input[at + min(2u, last)],
+        epilogue_input[at + last],
+    );
 }

@@ -19,7 +19,8 @@ fn run(group: u32, lane: u32) {
         for (var k = ks.x; k < ks.y; k = k + 1u) {
             sum = sum + load_a(from_a + a_k(k)) * load_b(from_b + b_k(k));
         }
-        sums[c] = sum;
+        // FXC unrolls loops around a written index into a vector, or refuses.
+        sums = select(sums, vec4<f32>(sum), vec4<u32>(0u, 1u, 2u, 3u) == vec4<u32>(c));
     }
     finish(row, first, sums);
 }

@@ -3,18 +3,18 @@
 
 const BAND = 8u;
 
-// A workgroup's part, and its tile's first row and column; tiles past the last one have rows past the last one.
+// A workgroup's part, and its tile's first row and column; tiles past the last one have rows past the last one. Without a second
+// return: FXC takes what such a function returns for no workgroup's own, and refuses barriers that depend on it.
 fn tile_of(group: u32) -> vec3<u32> {
     let tiles_across = (N + TILE_N - 1u) / TILE_N;
     let tiles_down = (M + TILE_M - 1u) / TILE_M;
     let tiles = tiles_down * tiles_across;
     let part = part_of(group, tiles);
-    let tile = group - part * tiles;
-    if (tile >= tiles) {
-        return vec3<u32>(part, M, 0u);
-    }
+    let own = group - part * tiles;
+    let tile = min(own, tiles - 1u);
     let band = tile / (BAND * tiles_across);
     let within = tile % (BAND * tiles_across);
     let height = min(BAND, tiles_down - band * BAND);
-    return vec3<u32>(part, TILE_M * (band * BAND + within % height), TILE_N * (within / height));
+    let row = TILE_M * (band * BAND + within % height);
+    return vec3<u32>(part, select(M, row, own < tiles), TILE_N * (within / height));
 }

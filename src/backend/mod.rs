@@ -109,7 +109,7 @@ impl<'a> Values<'a> {
     }
 
     /// Their bytes, as a GPU has them.
-    fn as_bytes(&self) -> &'a [u8] {
+    pub fn as_bytes(&self) -> &'a [u8] {
         match self {
             Values::Bytes(bytes) => bytes,
             Values::Reals(reals) => bytemuck::cast_slice(reals),

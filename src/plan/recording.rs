@@ -7,11 +7,12 @@
 
 use super::lower::MAX_WORKGROUPS;
 use crate::error::{Error, Result};
-use crate::step::{MAX_SCALARS, MAX_STEPS};
+use crate::step::{MAX_SCALARS, MAX_STEPS, PackedStep, ROW_BYTES};
 use crate::tensor::DType;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::mem::offset_of;
 
 /// What a buffer holds, which decides who owns it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +104,41 @@ pub struct Port {
     pub binding: Binding,
 }
 
+/// Layout of the steps' buffer: a row a step, of [`PackedStep`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StepLayout {
+    /// Rows: the most steps of a submission.
+    pub rows: usize,
+    /// Bytes from one row to the next.
+    pub row_bytes: u64,
+    /// Bytes of a row that a dispatch binds.
+    pub bound_bytes: u64,
+    /// Bytes before each field of a row. All are u32 but the scalars, which are f32.
+    pub offsets: BTreeMap<String, usize>,
+}
+
+impl Default for StepLayout {
+    /// The one layout there is.
+    fn default() -> StepLayout {
+        let offsets = [
+            ("index", offset_of!(PackedStep, index)),
+            ("first", offset_of!(PackedStep, first)),
+            ("rows", offset_of!(PackedStep, rows)),
+            ("seed", offset_of!(PackedStep, seed)),
+            ("slot", offset_of!(PackedStep, slot)),
+            ("order", offset_of!(PackedStep, order)),
+            ("scalars", offset_of!(PackedStep, scalars)),
+        ];
+        StepLayout {
+            rows: MAX_STEPS,
+            row_bytes: ROW_BYTES,
+            bound_bytes: size_of::<PackedStep>() as u64,
+            offsets: offsets.map(|(name, offset)| (name.to_owned(), offset)).into(),
+        }
+    }
+}
+
 /// A plan, lowered for a device.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -115,9 +151,11 @@ pub struct Recording {
     pub prologue: Vec<Dispatch>,
     /// What is run a step, in order.
     pub dispatches: Vec<Dispatch>,
+    /// Layout of the steps' buffer.
+    pub step: StepLayout,
     /// Names of the step's scalars that kernels read, in the order in which a row of the steps' buffer has them.
     pub scalars: Vec<String>,
-    /// Names of the columns of the metrics ring.
+    /// Names of the columns of the metrics ring, of f32. A step's row is its `slot`, from 0 in each submission.
     pub metrics: Vec<String>,
     /// Values that the host may write before a run.
     pub inputs: Vec<Port>,
@@ -146,6 +184,10 @@ impl Recording {
 
     /// Checks that it fits itself.
     pub(crate) fn check(&self) -> Result<()> {
+        if self.step != StepLayout::default() {
+            let (found, known) = (&self.step, StepLayout::default());
+            return Err(damaged(&format!("its steps are {found:?}: they must be {known:?}")));
+        }
         if self.scalars.len() > MAX_SCALARS {
             let count = self.scalars.len();
             return Err(damaged(&format!("it has {count} scalars: a step has at most {MAX_SCALARS}")));

@@ -4,11 +4,8 @@ use super::buffers::{GUARD, storage};
 use super::kernel::{Pipeline, PipelineKey, build};
 use super::*;
 use crate::plan::recording::{Binding, Dispatch, Recording, Role};
-use crate::step::PackedStep;
+use crate::step::{PackedStep, ROW_BYTES};
 use std::time::Instant;
-
-/// Bytes from one step's row to the next: WebGPU's default alignment of dynamic uniform offsets.
-pub(super) const ROW: u64 = 256;
 
 /// A recording on a device.
 #[derive(Debug)]
@@ -35,7 +32,7 @@ pub(super) struct Encoded {
 impl Encoded {
     /// Puts it into a pass, with the step of this row of the uniform buffer.
     pub(super) fn encode(&self, pass: &mut wgpu::ComputePass<'_>, slot: usize) {
-        self.encode_at(pass, &[slot as u32 * ROW as u32]);
+        self.encode_at(pass, &[slot as u32 * ROW_BYTES as u32]);
     }
 
     /// Puts it into a pass, with all steps.
@@ -185,7 +182,7 @@ impl GpuSession {
             let buffers = self.buffers(&recording)?;
             let rows = self.shared.device.create_buffer(&wgpu::BufferDescriptor {
                 label: Some("steps"),
-                size: ROW * MAX_STEPS as u64,
+                size: ROW_BYTES * MAX_STEPS as u64,
                 usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
                 mapped_at_creation: false,
             });

@@ -7,12 +7,12 @@
 
 use super::buffers::{GUARD, GUARD_WORD, PendingReadback, map, staging, storage, upload};
 use super::kernel::{Pipeline, PipelineKey};
-use super::program::{Encoded, Program, ROW};
+use super::program::{Encoded, Program};
 use super::*;
 use crate::graph::PARAMETERS;
 use crate::plan::recording::{Binding, Port, Recording, Role};
 use crate::plan::{Pool, lower_changed};
-use crate::step::PackedStep;
+use crate::step::{PackedStep, ROW_BYTES};
 
 /// A model on a GPU.
 #[derive(Debug)]
@@ -133,8 +133,8 @@ impl GpuSession {
     /// Steps to the program's uniform buffer, one a row.
     pub(super) fn write_rows(&mut self, program: ProgramId, steps: &[Step]) -> Result<()> {
         let Program { recording, rows: buffer, .. } = &self.programs[program.0];
-        let mut rows = vec![0_u8; ROW as usize * steps.len()];
-        for (slot, (row, step)) in rows.chunks_mut(ROW as usize).zip(steps).enumerate() {
+        let mut rows = vec![0_u8; ROW_BYTES as usize * steps.len()];
+        for (slot, (row, step)) in rows.chunks_mut(ROW_BYTES as usize).zip(steps).enumerate() {
             step.check(&recording.scalars)?;
             let packed = Step { slot: slot as u32, ..*step }.pack(&recording.scalars);
             row[..size_of::<PackedStep>()].copy_from_slice(bytemuck::bytes_of(&packed));

@@ -122,6 +122,13 @@ pub fn work_plans(work: &Workload, data: &Dataset, options: Options) -> Result<(
     plans(&work.config(), data, options)
 }
 
+/// The steps of the work's first epoch on this data, of whole batches only, so that every step is the same work.
+pub fn work_steps(work: &Workload, data: &Dataset) -> Vec<Step> {
+    let config = work.config();
+    let count = data.train.count() / config.batch_size * config.batch_size;
+    training_steps(&config, count as u32, 0, 0)
+}
+
 /// The plans of a configuration's training step on this data, which is resident.
 ///
 /// # Errors
@@ -150,11 +157,7 @@ impl Ready {
         let mut session = device.session(model.layout(), &[data.train.resident()])?;
         let programs = plans.into_iter().map(|plan| session.load(plan)).collect::<Result<Vec<_>>>()?;
         session.write_arena(PARAMETERS, &model.layout().initial(0))?;
-        // Whole batches only, so that every step is the same work.
-        let config = work.config();
-        let count = data.train.count() / config.batch_size * config.batch_size;
-        let steps = training_steps(&config, count as u32, 0, 0);
-        Ok(Ready { session, programs, steps })
+        Ok(Ready { session, programs, steps: work_steps(work, data) })
     }
 }
 

@@ -1,0 +1,187 @@
+// Runs recordings (src/plan/recording.rs) on a WebGPU device, in a browser or in Node. Nothing is chosen here: kernels, buffers and
+// dispatches are the file's.
+//
+//   const session = new Session(device, [images]);          // resident data sets, typed arrays
+//   const program = await session.load(await response.json());
+//   session.write("parameters", values);                    // an arena; all 0 until written
+//   const metrics = await session.run([program], steps);    // an array a step: the programs' columns side by side
+//
+// A step is what Step of src/step.rs is: {index, first, rows, seed, order: [8 words], scalars: {name: value}}.
+
+const { STORAGE, UNIFORM, COPY_SRC, COPY_DST, MAP_READ } = globalThis.GPUBufferUsage;
+
+// One model on a device: the arenas and data sets that its programs share.
+export class Session {
+  #device;
+  #datasets;
+  #arenas = new Map();
+
+  constructor(device, datasets = []) {
+    this.#device = device;
+    this.#datasets = datasets.map((values) => {
+      const buffer = this.#storage(Math.ceil(values.byteLength / 4) * 4);
+      const padded = new Uint8Array(buffer.size);
+      padded.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+      device.queue.writeBuffer(buffer, 0, padded);
+      return buffer;
+    });
+  }
+
+  // Makes a program of a parsed recording.
+  async load(recording) {
+    const { step } = recording;
+    const buffers = recording.buffers.map((buffer) => this.#buffer(buffer));
+    const usage = UNIFORM | STORAGE | COPY_DST;
+    const rows = this.#device.createBuffer({ size: step.rows * step.row_bytes, usage });
+    const ready = async (dispatch, once) => {
+      const shader = recording.shaders[dispatch.shader];
+      const writes = dispatch.bindings.map((binding) => binding.writes);
+      const pipeline = await makePipeline(this.#device, { ...shader, constants: dispatch.constants, writes, once });
+      const resource = ({ buffer, offset, bytes }) => ({ buffer: buffers[buffer], offset, size: bytes });
+      const resources = [{ buffer: rows, size: once ? rows.size : step.bound_bytes }, ...dispatch.bindings.map(resource)];
+      const entries = resources.map((resource, binding) => ({ binding, resource }));
+      const group = this.#device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
+      return { pipeline, group, workgroups: dispatch.workgroups };
+    };
+    const prologue = await Promise.all(recording.prologue.map((dispatch) => ready(dispatch, true)));
+    const dispatches = await Promise.all(recording.dispatches.map((dispatch) => ready(dispatch, false)));
+    const ring = recording.buffers.findIndex((buffer) => buffer.role === "metrics");
+    return { recording, buffers, rows, prologue, dispatches, ring: buffers[ring] };
+  }
+
+  // Writes an arena's first values, from a Float32Array.
+  write(arena, values) {
+    this.#device.queue.writeBuffer(this.#arena(arena), 0, values);
+  }
+
+  // Reads an arena, after all steps that were run.
+  async read(arena) {
+    const buffer = this.#arena(arena);
+    return this.#download([{ buffer, bytes: buffer.size }], this.#device.createCommandEncoder());
+  }
+
+  // Runs the programs, one after another, for each step, all in one submission.
+  async run(programs, steps) {
+    for (const { recording, rows } of programs) {
+      if (steps.length > recording.step.rows) {
+        throw new Error(`${steps.length} steps: a submission has at most ${recording.step.rows}`);
+      }
+      this.#device.queue.writeBuffer(rows, 0, packSteps(recording, steps));
+    }
+    const encoder = this.#device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    const encode = ({ pipeline, group, workgroups }, offsets) => {
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, group, offsets);
+      pass.dispatchWorkgroups(...workgroups);
+    };
+    for (const { prologue } of programs) {
+      prologue.forEach((dispatch) => encode(dispatch, []));
+    }
+    for (const slot of steps.keys()) {
+      for (const { recording, dispatches } of programs) {
+        dispatches.forEach((dispatch) => encode(dispatch, [slot * recording.step.row_bytes]));
+      }
+    }
+    pass.end();
+    const recorded = programs.filter((program) => program.ring);
+    const widths = recorded.map((program) => program.recording.metrics.length);
+    const rings = recorded.map(({ ring }, at) => ({ buffer: ring, bytes: 4 * steps.length * widths[at] }));
+    const values = await this.#download(rings, encoder);
+    const rows = steps.map(() => []);
+    let start = 0;
+    for (const width of widths) {
+      for (const row of rows) {
+        row.push(...values.subarray(start, start + width));
+        start += width;
+      }
+    }
+    return rows;
+  }
+
+  // The buffer behind a recording's description: one of the session, or a new one of the program.
+  #buffer({ role, bytes }) {
+    if (role.arena === undefined && role.dataset === undefined) {
+      return this.#storage(bytes);
+    }
+    const buffer = role.arena === undefined ? this.#datasets[role.dataset] : this.#arena(role.arena, bytes);
+    if (buffer?.size !== bytes) {
+      throw new Error(`${JSON.stringify(role)} of the recording has ${bytes} bytes, of the session ${buffer?.size ?? 0}`);
+    }
+    return buffer;
+  }
+
+  #arena(name, bytes) {
+    if (!this.#arenas.has(name)) {
+      if (bytes === undefined) {
+        throw new Error(`${name} is an arena of no loaded program; there are ${[...this.#arenas.keys()].join(", ")}`);
+      }
+      this.#arenas.set(name, this.#storage(bytes));
+    }
+    return this.#arenas.get(name);
+  }
+
+  #storage(size) {
+    return this.#device.createBuffer({ size, usage: STORAGE | COPY_SRC | COPY_DST });
+  }
+
+  // Submits what is encoded, then reads the starts of buffers as f32, one after another.
+  async #download(parts, encoder) {
+    const size = parts.reduce((sum, { bytes }) => sum + bytes, 0);
+    const staging = this.#device.createBuffer({ size: Math.max(size, 4), usage: COPY_DST | MAP_READ });
+    let at = 0;
+    for (const { buffer, bytes } of parts) {
+      encoder.copyBufferToBuffer(buffer, 0, staging, at, bytes);
+      at += bytes;
+    }
+    this.#device.queue.submit([encoder.finish()]);
+    await staging.mapAsync(globalThis.GPUMapMode.READ);
+    const values = new Float32Array(staging.getMappedRange().slice(0, size));
+    staging.destroy();
+    return values;
+  }
+}
+
+// Compiles a kernel: its WGSL, the values of its `override` constants, and whether it writes bindings 1, 2, ...; `once` kernels, of the
+// prologue, read all steps. Throws with the compiler's first message and its line.
+export async function makePipeline(device, { name, source, constants, writes, once }) {
+  // WGSL asks for it; naga, which the crate uses, refuses the line.
+  const code = source.includes("subgroup_invocation_id") ? `enable subgroups;\n${source}` : source;
+  const module = device.createShaderModule({ label: name, code });
+  const { messages } = await module.getCompilationInfo();
+  const error = messages.find((message) => message.type === "error");
+  if (error) {
+    throw new Error(`${error.message}: ${code.split("\n")[error.lineNum - 1]}`);
+  }
+  const visibility = globalThis.GPUShaderStage.COMPUTE;
+  const step = once ? { type: "read-only-storage" } : { type: "uniform", hasDynamicOffset: true };
+  const storage = writes.map((writable) => ({ type: writable ? "storage" : "read-only-storage" }));
+  const entries = [step, ...storage].map((buffer, binding) => ({ binding, visibility, buffer }));
+  const layout = device.createPipelineLayout({ bindGroupLayouts: [device.createBindGroupLayout({ entries })] });
+  return device.createComputePipelineAsync({ label: name, layout, compute: { module, entryPoint: "main", constants } });
+}
+
+// The steps' buffer: a row a step.
+export function packSteps({ step: layout, scalars }, steps) {
+  const packed = new DataView(new ArrayBuffer(steps.length * layout.row_bytes));
+  steps.forEach((step, slot) => {
+    const missing = scalars.find((name) => !(name in step.scalars));
+    if (missing) {
+      throw new Error(`step ${step.index} has no scalar ${missing}, which its program reads`);
+    }
+    const words = {
+      index: [step.index % 2 ** 32, Math.floor(step.index / 2 ** 32)],
+      first: [step.first],
+      rows: [step.rows],
+      seed: [step.seed],
+      slot: [slot],
+      order: step.order,
+    };
+    const at = (field, word) => slot * layout.row_bytes + layout.offsets[field] + 4 * word;
+    for (const [field, values] of Object.entries(words)) {
+      values.forEach((value, word) => packed.setUint32(at(field, word), value, true));
+    }
+    scalars.forEach((name, word) => packed.setFloat32(at("scalars", word), step.scalars[name], true));
+  });
+  return packed.buffer;
+}
