@@ -1,6 +1,6 @@
 //! GEMM kernels as SPIR-V, as wgpu hands them to a Vulkan driver, for `run.py` beside this file: every algorithm at five
-//! products (`tiled-forward.spv`), and what the rule chooses for hardware on the works of `vae-gpu bench`
-//! (`chosen-apple-conv-64-03-split.spv`).
+//! products (`tiled-forward.spv`), what the rule chooses for hardware on the works of `vae-gpu bench`
+//! (`chosen-apple-conv-64-03-split.spv`), and a reduction by either of the ways to add (`sums-tree.spv`, `sums-subgroups.spv`).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 use vae_gpu::backend::gpu::reflect;
 use vae_gpu::graph::Graph;
 use vae_gpu::ops::{
-    Activation, AdapterClass, Algorithm, Case, Conv2d, DeviceProfile, Epilogue, Fill, Matmul, Transpose, TuningTable,
-    Window2d,
+    Activation, AdapterClass, Algorithm, BceLogits, Case, Conv2d, DeviceProfile, Epilogue, Fill, Matmul, Subgroups,
+    Transpose, TuningTable, Window2d,
 };
 use vae_gpu::plan::{Fusion, Options, Recording, compile, lower};
 use vae_gpu::tensor::Shape;
@@ -23,15 +23,15 @@ use crate::Result;
 
 /// Writes them; what `kernels.json` says of each.
 pub(crate) fn write(folder: &Path) -> Result<Vec<Value>> {
-    Ok([by_algorithm(folder)?, chosen(folder)?].concat())
+    Ok([by_algorithm(folder)?, chosen(folder)?, reductions(folder)?].concat())
 }
 
 /// Classes of hardware.
 const CLASSES: [AdapterClass; 3] = [AdapterClass::Wide, AdapterClass::Apple, AdapterClass::Intel];
 
-/// A GPU that binds as many storage buffers a dispatch as most do, and as many as we ask for.
+/// A GPU that binds as many storage buffers a dispatch as most do, and as many as we ask for; its subgroups add.
 fn hardware(class: AdapterClass) -> DeviceProfile {
-    DeviceProfile { storage_buffers: 16, ..DeviceProfile::new(class) }
+    DeviceProfile { storage_buffers: 16, subgroups: Subgroups::OfAnySize, ..DeviceProfile::new(class) }
 }
 
 /// Products of the standard model and of a wide one, and a convolution: conv-64's second, of images of 32x32.
@@ -99,6 +99,17 @@ fn chosen(folder: &Path) -> Result<Vec<Value>> {
         }
     }
     Ok(written)
+}
+
+/// A loss of 128 images of 784 pixels, a row a workgroup.
+fn reductions(folder: &Path) -> Result<Vec<Value>> {
+    let case = Case::new(BceLogits, 1, &[([128, 784], Fill::Normal), ([128, 784], Fill::Unit)]);
+    let plan = compile(&Graph::of_case(&case)?.0, Options { fuse: Fusion::None })?;
+    let by = |(name, subgroups): (&str, Subgroups)| {
+        let profile = DeviceProfile { subgroups, ..hardware(AdapterClass::Wide) };
+        write_kernel(folder, name, &CLASSES, &lower(&plan, &profile)?, 0)
+    };
+    [("sums-tree", Subgroups::None), ("sums-subgroups", Subgroups::OfAnySize)].into_iter().map(by).collect()
 }
 
 /// The kernels that share a dispatch, by their first files and thread tiles, where they belong to a GEMM:
