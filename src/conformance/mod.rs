@@ -6,7 +6,7 @@
 //! named values with their reason ([`Tolerance`]).
 //!
 //! Read for this part: the WebGPU conformance suite, which states for every built-in function an error that it derives, and
-//! PyTorch's OpInfo, one description of an op that correctness, gradients and speed share, as [`Case`](crate::ops::Case) is here.
+//! PyTorch's OpInfo, one description of an op that correctness, gradients and speed share, as [`Case`] is here.
 
 mod op;
 mod steps;
