@@ -34,7 +34,6 @@ pack() {
   local main
   main=$(cargo test --release --locked --no-run --test main --message-format=json |
     sed -n 's/.*"executable":"\([^"]*\/main-[^"]*\)".*/\1/p' | tail -n 1)
-  local folder
   folder=$(mktemp -d)
   trap 'rm -rf "$folder"' EXIT
   strip -s -o "$folder/vae-gpu" target/release/vae-gpu
