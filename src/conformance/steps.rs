@@ -80,16 +80,20 @@ pub fn ten_steps(
     Ok(Trained { losses, parameters })
 }
 
-/// How much of its tolerance a device uses on ten fused steps, against unfused ones in f64.
+/// How much of its tolerance a device uses on ten steps that are planned so, against the CPU's in f64.
 ///
 /// # Errors
 /// What is wrong.
-pub(super) fn agreement(device: &dyn Device, config: &ModelConfig, clip: Option<f64>) -> Result<f64, String> {
-    let on = |device: &dyn Device| {
-        let options = Options { fuse: device.fusion() };
+pub fn ten_steps_agree(
+    device: &dyn Device,
+    config: &ModelConfig,
+    clip: Option<f64>,
+    options: Options,
+) -> Result<f64, String> {
+    let on = |device: &dyn Device, options| {
         ten_steps(device, config, clip, options, STEPS as usize).map_err(|error| error.to_string())
     };
-    let (got, wanted) = (on(device)?, on(&Cpu::<f64>::new())?);
+    let (got, wanted) = (on(device, options)?, on(&Cpu::<f64>::new(), Options::default())?);
     // Losses of size 1 to 10 from f32; a step moves a parameter by at most about the rate, 1e-2.
     let losses = Tolerance { relative: 2e-5, absolute: 2e-5 }.compare(&got.losses, &wanted.losses);
     let parameters = Tolerance { relative: 0.0, absolute: 5e-4 }.compare(&got.parameters, &wanted.parameters);
