@@ -46,7 +46,7 @@ fn host(criterion: &mut Criterion) {
     let bytes = vec![0; EXAMPLES * 784];
     let data = Data { shape: Shape::new(EXAMPLES, 784), values: Values::Bytes(&bytes) };
     let mut session = device.session(model.layout(), &[data]).expect("nothing is too large for it");
-    let plan = |graph| compile(graph, Options { fuse: Fusion::All }).expect("the graph has a plan");
+    let plan = |graph| compile(graph, Options::new(Fusion::All)).expect("the graph has a plan");
     let programs: Vec<_> = graphs.iter().map(|graph| session.load(plan(graph)).expect("the plan loads")).collect();
     let steps =
         vec![

@@ -137,10 +137,11 @@ fn train_step(criterion: &mut Criterion) {
     let bytes: Vec<u8> = (0..examples * 784).map(|i| (i * 31 % 251) as u8).collect();
     for (name, device) in devices() {
         let data = Data { shape: Shape::new(examples, 784), values: Values::Bytes(&bytes) };
-        for (name_of, fuse) in [("fused", device.fusion()), ("unfused", Fusion::None)] {
+        for (name_of, fuse) in [("fused", device.options().fuse), ("unfused", Fusion::None)] {
             let mut session = device.session(model.layout(), &[data]).expect("a session opens");
             session.write_arena(PARAMETERS, &model.layout().initial(0)).expect("parameters are written");
-            let load = |graph| session.load(compile(graph, Options { fuse }).expect("it compiles")).expect("it loads");
+            let load =
+                |graph| session.load(compile(graph, Options::new(fuse)).expect("it compiles")).expect("it loads");
             let programs: Vec<_> = graphs.iter().map(load).collect();
             let steps = steps(batch);
             let mut group = criterion.benchmark_group(format!("{name}/train_step"));

@@ -5,7 +5,7 @@ use vae_gpu::backend::{Data, DeviceChoice, TuningCache, Values, select};
 use vae_gpu::graph::{Graph, Init, PARAMETERS, ParameterLayout, differentiate};
 use vae_gpu::ops::{BatchMean, Constant, Order, Pixels, SquaredError, Transpose};
 use vae_gpu::optim::Optimiser;
-use vae_gpu::plan::{Options, compile};
+use vae_gpu::plan::compile;
 use vae_gpu::rng::{Draw, Permutation, Stream};
 use vae_gpu::step::Step;
 use vae_gpu::tensor::{DType, Shape};
@@ -45,7 +45,7 @@ fn main() -> vae_gpu::Result<()> {
     println!("{}", device.name());
     let mut programs = Vec::new();
     for graph in [g, update] {
-        let plan = compile(&graph, Options { fuse: device.fusion() })?;
+        let plan = compile(&graph, device.options())?;
         println!("{plan}");
         programs.push(session.load(plan)?);
     }

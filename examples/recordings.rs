@@ -50,7 +50,7 @@ fn main() -> Result<()> {
 fn write(work: &Workload, folder: &Path) -> Result<usize> {
     let mut data = work.dataset()?;
     data.train = data.train.take_first(IMAGES);
-    let (model, plans) = work_plans(work, &data, Options { fuse: Fusion::All })?;
+    let (model, plans) = work_plans(work, &data, Options::new(Fusion::All))?;
     let steps = work_steps(work, &data);
 
     let mut recordings = BTreeMap::new();

@@ -4,7 +4,6 @@ use vae_gpu::backend::{DeviceChoice, TuningCache, select};
 use vae_gpu::config::TrainConfig;
 use vae_gpu::data::Dataset;
 use vae_gpu::graph::PARAMETERS;
-use vae_gpu::plan::Options;
 use vae_gpu::rng::{Draw, Stream};
 use vae_gpu::train::{Trainer, generate::Decoder};
 
@@ -15,7 +14,7 @@ fn main() -> vae_gpu::Result<()> {
     let selected = select(&DeviceChoice::Auto, &TuningCache::Nowhere)?;
     let device = selected.device;
     println!("{}: {}", device.name(), selected.why);
-    let options = Options { fuse: device.fusion() };
+    let options = device.options();
     let mut trainer = Trainer::new(&config, &data, &*device, options, None)?;
     while let Some(line) = trainer.run_epoch(&mut ())? {
         println!(

@@ -108,6 +108,23 @@ pub const REDUCTION: usize = 64;
 /// The least invocations that a workgroup has.
 pub const MIN_WORKGROUP: usize = 8;
 
+/// Files that read or write a value of f32, and those that do the same where it is stored in half precision.
+const HALVES: [[Fragment; 2]; 11] = [
+    [fragment!("gemm/load_a.wgsl"), fragment!("gemm/load_a_half.wgsl")],
+    [fragment!("gemm/load_a_vec4.wgsl"), fragment!("gemm/load_a_vec4_half.wgsl")],
+    [fragment!("gemm/load_b.wgsl"), fragment!("gemm/load_b_half.wgsl")],
+    [fragment!("gemm/load_b_vec4.wgsl"), fragment!("gemm/load_b_vec4_half.wgsl")],
+    [fragment!("conv/load_patch.wgsl"), fragment!("conv/load_patch_half.wgsl")],
+    [fragment!("conv/load_patch_vec4.wgsl"), fragment!("conv/load_patch_vec4_half.wgsl")],
+    [fragment!("gemm/epilogue_input.wgsl"), fragment!("gemm/epilogue_input_half.wgsl")],
+    [fragment!("gemm/epilogue_input_vec4.wgsl"), fragment!("gemm/epilogue_input_vec4_half.wgsl")],
+    [fragment!("gemm/store_c_vec4.wgsl"), fragment!("gemm/store_c_vec4_half.wgsl")],
+    [fragment!("elementwise/load_x.wgsl"), fragment!("elementwise/load_x_half.wgsl")],
+    [fragment!("elementwise/store_y.wgsl"), fragment!("elementwise/store_y_half.wgsl")],
+];
+/// Values that an invocation of the last of these stores.
+const HALVES_STORED: usize = 4;
+
 impl Kernel {
     /// A kernel of these files, whose `run` (or `main`) sees workgroups of this size.
     pub fn new(fragments: Vec<Fragment>, entry: Entry, workgroup: usize, grid: Grid) -> Kernel {
@@ -128,6 +145,16 @@ impl Kernel {
     pub fn elementwise(element: Fragment, count: usize) -> Kernel {
         let fragments = vec![element, fragment!("elementwise/run.wgsl")];
         Kernel::new(fragments, Entry::Run, ELEMENTWISE, Grid::Elements(count)).constant("COUNT", count)
+    }
+
+    /// Links what defines `load_x(at)`, an element of the first input.
+    pub fn loading_x(self) -> Kernel {
+        self.link(fragment!("elementwise/load_x.wgsl"))
+    }
+
+    /// A kernel whose `value(i)`, for each `i < count`, goes to the output behind so many inputs.
+    pub fn of_values(value: Fragment, count: usize, inputs: usize) -> Kernel {
+        Kernel::elementwise(value, count).link(fragment!("elementwise/store_y.wgsl")).binding("Y", inputs + 1)
     }
 
     /// A kernel that gives `store(row, total)` the sum of `summand(row, i)` over `i < length(row)`, for each `row < rows`.
@@ -169,6 +196,35 @@ impl Kernel {
     /// Links with `other` in place of the file `name`, where it links with that.
     pub(crate) fn replace(&mut self, name: &str, other: &Fragment) {
         self.fragments.iter_mut().filter(|fragment| fragment.name == name).for_each(|fragment| *fragment = *other);
+    }
+
+    /// Reads or writes the value at this binding in half precision; false where it has no file that does.
+    pub(crate) fn in_half(&mut self, binding: usize) -> bool {
+        let mut found = self.scratch.as_mut().is_some_and(|scratch| scratch.then.in_half(binding));
+        let bound = format!("@binding({binding})");
+        for at in 0..self.fragments.len() {
+            let of_value =
+                |[single, _]: &&[Fragment; 2]| *single == self.fragments[at] && self.text(single).contains(&bound);
+            let Some([single, half]) = HALVES.iter().find(of_value) else { continue };
+            self.fragments[at] = *half;
+            if single.name == "elementwise/store_y.wgsl" {
+                self.divide_elements(HALVES_STORED);
+            }
+            found = true;
+        }
+        let halves = fragment!("common/halves.wgsl");
+        if found && !self.fragments.contains(&halves) {
+            self.fragments.push(halves);
+        }
+        found
+    }
+
+    /// Lets an invocation of an elementwise kernel do the work of so many.
+    fn divide_elements(&mut self, by: usize) {
+        let Grid::Elements(count) = &mut self.grid else { unreachable!("it is elementwise") };
+        *count /= by;
+        let count = *count as f64;
+        self.constants.iter_mut().filter(|(name, _)| *name == "COUNT").for_each(|(_, value)| *value = count);
     }
 
     /// Sets the `override` constant `name`.

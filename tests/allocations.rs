@@ -23,7 +23,7 @@ fn a_step_allocates_nothing() {
     let work = Workload { name: "small", config: "hidden = [70]\nlatent = 40\nbatch-size = 130", image: None };
     let data = Dataset::synthetic(Synthetic::Uniform, 1300, 784, 0);
     for fuse in [Fusion::Epilogues, Fusion::None] {
-        let (model, plans) = work_plans(&work, &data, Options { fuse }).unwrap();
+        let (model, plans) = work_plans(&work, &data, Options::new(fuse)).unwrap();
         let mut session = Cpu::<f32>::new().session(model.layout(), &[data.train.resident()]).unwrap();
         let programs: Vec<_> = plans.into_iter().map(|plan| session.load(plan).unwrap()).collect();
         session.write_arena(PARAMETERS, &model.layout().initial(0)).unwrap();

@@ -40,7 +40,7 @@ fn wrong_flags_are_named() {
         (&["--penalty", "l3:1"], "l1:WEIGHT"),
         (&["--contraction=-1"], "--contraction"),
         (&["--loss", "bce", "--output", "identity"], "--output"),
-        (&["--precision", "f16", "--device", "cpu"], "--precision f16 is for GPUs with cooperative matrices"),
+        (&["--precision", "f16", "--device", "cpu"], "--precision f16 is for GPUs"),
         (&["--data", "uniform:9x6", "--batch-size", "9", "--augment", "shift:6"], "its images are 1x6"),
         (&["--data", "uniform:0x4"], "uniform:"),
         (&["--data", "normal:100x4", "--scale", "none"], "in [0, 1]"),

@@ -39,7 +39,7 @@ fn train(device: &dyn Device, fuse: Fusion, path: &Path, config: &TrainConfig, r
     let from = resume.then(|| Checkpoint::load(&last).unwrap());
     let run = if resume { RunFolder::open(path) } else { RunFolder::create(path, config) }.unwrap();
     let data = data();
-    let mut trainer = Trainer::new(config, &data, device, Options { fuse }, from.as_ref()).unwrap();
+    let mut trainer = Trainer::new(config, &data, device, Options::new(fuse), from.as_ref()).unwrap();
     trainer.run(&run, &mut ()).unwrap();
     assert_eq!(RunFolder::open(path).unwrap().metrics().unwrap().len() as u64, config.epochs);
     std::fs::read(last).unwrap()
@@ -48,7 +48,7 @@ fn train(device: &dyn Device, fuse: Fusion, path: &Path, config: &TrainConfig, r
 /// Each model, fused and not: two runs, and one that was resumed after its first epoch.
 fn equal_runs_leave_equal_bytes(device: &dyn Device) {
     for &model in ModelKind::ALL {
-        for fuse in [Fusion::None, device.fusion()] {
+        for fuse in [Fusion::None, device.options().fuse] {
             let folder = tempfile::tempdir().unwrap();
             let run = |name: &str, epochs, resume| {
                 train(device, fuse, &folder.path().join(name), &config(model, epochs), resume)
@@ -105,7 +105,7 @@ fn a_thousand_steps_on_the_gpu_have_the_losses_of_the_cpu() {
     let losses = |device: &dyn Device| -> Vec<TracedStep> {
         let folder = tempfile::tempdir().unwrap();
         let run = RunFolder::create(&folder.path().join("run"), &config).unwrap();
-        let mut trainer = Trainer::new(&config, &data, device, Options { fuse: device.fusion() }, None).unwrap();
+        let mut trainer = Trainer::new(&config, &data, device, device.options(), None).unwrap();
         trainer.trace_steps(1000);
         trainer.run(&run, &mut ()).unwrap();
         trainer.trace().to_vec()
@@ -131,12 +131,12 @@ fn steps_are_counted_past_32_bits() {
     let go_on = |device: &dyn Device, first: u64| {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run");
-        train(device, device.fusion(), &path, &begun, false);
+        train(device, device.options().fuse, &path, &begun, false);
         let run = RunFolder::open(&path).unwrap();
         let mut checkpoint = Checkpoint::load(&run.checkpoint("last")).unwrap();
         checkpoint.header.state.step = first;
         let data = data();
-        let options = Options { fuse: device.fusion() };
+        let options = device.options();
         let mut trainer = Trainer::new(&config, &data, device, options, Some(&checkpoint)).unwrap();
         trainer.trace_steps(u64::MAX);
         trainer.run(&run, &mut ()).unwrap();

@@ -57,7 +57,7 @@ fn a_run_whose_device_is_lost_goes_on_from_its_last_checkpoint_on_the_cpu() {
     let last = Checkpoint::load(&run.checkpoint("last")).unwrap();
     assert_eq!(last.header.state.epoch, 1);
     let cpu = Cpu::<f32>::new();
-    let mut trainer = Trainer::new(&config, &data, &cpu, Options { fuse: cpu.fusion() }, Some(&last)).unwrap();
+    let mut trainer = Trainer::new(&config, &data, &cpu, cpu.options(), Some(&last)).unwrap();
     trainer.run(&run, &mut ()).unwrap();
     let epochs: Vec<u64> = run.metrics().unwrap().iter().map(|line| line.epoch).collect();
     assert_eq!(epochs, [1, 2, 3, 4]);

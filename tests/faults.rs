@@ -253,7 +253,7 @@ fn two_steps(device: &dyn Device, small: Small, fuse: Fusion, change: Change) ->
     let mut session = device.session(model.layout(), &[data]).unwrap();
     session.write_arena(PARAMETERS, &model.layout().initial(1)).unwrap();
     let load = |graph| {
-        let mut plan = compile(graph, Options { fuse }).unwrap();
+        let mut plan = compile(graph, Options::new(fuse)).unwrap();
         change(&mut plan);
         session.load(plan).unwrap()
     };

@@ -85,7 +85,7 @@ fn step(size: Size) -> Step {
 /// The gradients of one step, and what it recorded.
 fn one_step(session: &mut dyn Session, model: &Model, graph: &Graph, size: Size, fuse: Fusion) -> (Vec<f64>, Vec<f64>) {
     session.write_arena(PARAMETERS, &model.layout().initial(1)).unwrap();
-    let program = session.load(compile(graph, Options { fuse }).unwrap()).unwrap();
+    let program = session.load(compile(graph, Options::new(fuse)).unwrap()).unwrap();
     let metrics = session.run(&[program], &[step(size)]).unwrap()[0].to_vec();
     let gradients = session.read_arena(GRADIENTS).unwrap().into_iter().map(f64::from).collect();
     (gradients, metrics)
@@ -114,7 +114,7 @@ fn a_step_of_the_standard_model_is_ten_dispatches() {
     for loss in [Loss::Bce, Loss::Mse] {
         let model = model(size, loss);
         let graph = training(&model, size, DType::U8, Pixels::Grey);
-        let plan = compile(&graph, Options { fuse: Fusion::All }).unwrap();
+        let plan = compile(&graph, Options::new(Fusion::All)).unwrap();
         assert_eq!(plan.groups().count(), 9, "{plan}");
         // The pairs, with a bias's gradient each, and the two stages of the record with two of them.
         let shared: Vec<usize> = plan.groups().map(<[_]>::len).collect();
@@ -159,7 +159,7 @@ fn an_activation_that_keeps_its_argument_is_not_scored_in_an_epilogue() {
     for (activation, built) in Activation::ALL.into_iter().flat_map(|one| [(one, true), (one, false)]) {
         let graph = scored_layer(activation, built);
         let [unfused, fused] = [Fusion::None, Fusion::All].map(|fuse| {
-            let plan = compile(&graph, Options { fuse }).unwrap();
+            let plan = compile(&graph, Options::new(fuse)).unwrap();
             let scores = |dispatch: &Dispatch| match &dispatch.op {
                 Op::Matmul(op) => matches!(op.epilogue, Epilogue::Likelihood { .. }),
                 _ => false,
@@ -186,7 +186,7 @@ fn drawn_pixels_are_written_once() {
     let size = SIZES[0];
     let drawn = Pixels::Bernoulli(vae_gpu::rng::Stream::Pixels);
     let graph = training(&model(size, Loss::Bce), size, DType::U8, drawn);
-    let plan = compile(&graph, Options { fuse: Fusion::All }).unwrap();
+    let plan = compile(&graph, Options::new(Fusion::All)).unwrap();
     let gathers = plan.dispatches.iter().filter(|dispatch| matches!(dispatch.op, Op::Gather(_))).count();
     assert_eq!((gathers, plan.groups().count()), (1, 10), "{plan}");
 }

@@ -9,7 +9,7 @@ use crate::common::{Check, Tolerance, a_step, fill, gpu, scalars};
 use vae_gpu::backend::cpu::CpuSession;
 use vae_gpu::backend::gpu::{GpuOptions, reflect};
 use vae_gpu::backend::{Device, Session};
-use vae_gpu::conformance::ten_steps_agree;
+use vae_gpu::conformance::{plan_in_half, ten_steps_agree};
 use vae_gpu::graph::{Graph, Init, PARAMETERS, ParameterLayout};
 use vae_gpu::models::ModelConfig;
 use vae_gpu::ops::{AdapterClass, Algorithm, Case, DECAY, DeviceProfile, Epilogue, Matmul, Op, Subgroups, Transpose};
@@ -33,7 +33,8 @@ fn shaders() -> Vec<(Shader, BTreeMap<String, f64>)> {
             let by = |algorithm| DeviceProfile { tuning: [(size, algorithm)].into(), ..eights.clone() };
             all.extend(Algorithm::ALL.map(by));
         }
-        plans.push((compile(&graph, Options { fuse: Fusion::None }).unwrap(), all));
+        plans.extend(plan_in_half(&case).unwrap().map(|plan| (plan, all.clone())));
+        plans.push((compile(&graph, Options::new(Fusion::None)).unwrap(), all));
     }
     for fuse in [Fusion::None, Fusion::All] {
         for clip in [None, Some(1.0)] {
@@ -42,7 +43,7 @@ fn shaders() -> Vec<(Shader, BTreeMap<String, f64>)> {
             });
             let all: Vec<DeviceProfile> = all.collect();
             for graph in crate::fusion::small(clip) {
-                plans.push((compile(&graph, Options { fuse }).unwrap(), all.clone()));
+                plans.push((compile(&graph, Options::new(fuse)).unwrap(), all.clone()));
             }
         }
     }
@@ -70,7 +71,13 @@ fn every_kernel_translates_to_spirv_msl_and_hlsl() {
         let (module, _) = reflect(name, source).unwrap();
         // No kernel needs a capability, but for what is chosen only where subgroups are.
         let subgroups = source.contains("subgroup_invocation_id");
-        let capabilities = if subgroups { Capabilities::SUBGROUP } else { Capabilities::empty() };
+        // Unpacking halves is WGSL's own; naga asks for it since OpenGL lacks it.
+        let halves = if source.contains("unpack2x16float") {
+            Capabilities::SHADER_FLOAT16_IN_FLOAT32
+        } else {
+            Capabilities::empty()
+        };
+        let capabilities = halves | if subgroups { Capabilities::SUBGROUP } else { Capabilities::empty() };
         let mut validator = naga::valid::Validator::new(naga::valid::ValidationFlags::all(), capabilities);
         if subgroups {
             validator.subgroup_stages(ShaderStages::COMPUTE);
@@ -138,7 +145,7 @@ fn reductions_by_subgroups_agree_with_their_reference() {
     device.change_profile(|profile| profile.subgroups = Subgroups::OfAnySize);
     let mut linked = 0;
     for case in Op::cases() {
-        let plan = compile(&Graph::of_case(&case).unwrap().0, Options { fuse: Fusion::None }).unwrap();
+        let plan = compile(&Graph::of_case(&case).unwrap().0, Options::new(Fusion::None)).unwrap();
         let recording = lower(&plan, device.profile().unwrap()).unwrap();
         if recording.shaders.iter().any(|shader| shader.source.contains("subgroupAdd")) {
             let (got, wanted) = (run(&case, &device).unwrap(), reference(&case));

@@ -35,6 +35,7 @@ mod second_derivative;
 mod sessions;
 mod shapes;
 mod shell;
+mod storage;
 mod streaming;
 mod training;
 mod updates;

@@ -87,7 +87,7 @@ fn a_plan_computes_what_its_bare_graph_does_fused_and_unfused() {
             for fuse in [Fusion::None, Fusion::Epilogues, Fusion::All] {
                 let mut session = session(&model, &data);
                 session.write_arena(PARAMETERS, &model.layout().initial(5)).unwrap();
-                let program = session.load(compile(&graph, Options { fuse }).unwrap()).unwrap();
+                let program = session.load(compile(&graph, Options::new(fuse)).unwrap()).unwrap();
                 session.run(&[program], &[still()]).unwrap();
                 for (id, node) in graph.gradients() {
                     let parameter = model.layout().get(*id);

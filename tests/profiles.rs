@@ -48,7 +48,7 @@ fn a_profile_is_read_when_the_device_is_opened() {
         let path = kept.write(&device.adapter(), &choices(variant)).unwrap();
         let selected = opened(&kept);
         assert!(selected.why.contains(&path.display().to_string()), "{}", selected.why);
-        assert_eq!(selected.note, None);
+        assert_eq!(selected.notes, [""; 0]);
         Tolerance::rounding(30).check(variant.name(), &product(&*selected.device), &wanted);
     }
 }
@@ -77,7 +77,7 @@ fn another_adapters_profile_is_noted_and_not_used() {
     kept.write(&other, &choices(Algorithm::Naive)).unwrap();
     let selected = opened(&kept);
     assert!(!selected.why.contains("products as"), "{}", selected.why);
-    let note = selected.note.unwrap();
+    let [note] = &selected.notes[..] else { panic!("{:?}", selected.notes) };
     assert!(note.contains("mine.toml is not used: it was measured with adapter \"another\""), "{note}");
 }
 

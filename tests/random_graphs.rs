@@ -249,7 +249,7 @@ fn on_gpu(
     for (at, &id) in outputs.iter().enumerate() {
         graph.output(&format!("out{at}"), id);
     }
-    let plan = compile(&graph, Options { fuse }).unwrap();
+    let plan = compile(&graph, Options::new(fuse)).unwrap();
     if print {
         println!("{fuse:?}\n{plan}");
     }

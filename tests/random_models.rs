@@ -202,7 +202,7 @@ impl Random {
     fn loops(&self) -> TuningTable {
         let mut products = TuningTable::new();
         for graph in self.graphs() {
-            for dispatch in compile(&graph, Options { fuse: Fusion::None }).unwrap().dispatches {
+            for dispatch in compile(&graph, Options::new(Fusion::None)).unwrap().dispatches {
                 let inputs: Vec<Shape> = dispatch.inputs.iter().map(|view| view.shape).collect();
                 if let Some(size) = dispatch.op.tuned_as(&inputs) {
                     let next = self.products[products.len() % self.products.len()];
@@ -236,7 +236,7 @@ impl Random {
         let layout = self.model.layout();
         let mut session = device.session(layout, &self.data()).unwrap();
         session.write_arena(PARAMETERS, &self.start).unwrap();
-        let load = |graph| session.load(compile(graph, Options { fuse }).unwrap()).unwrap();
+        let load = |graph| session.load(compile(graph, Options::new(fuse)).unwrap()).unwrap();
         let programs: Vec<ProgramId> = self.graphs().iter().map(load).collect();
         let metrics = session.run(&programs, &[self.step]).unwrap()[0].to_vec();
         let mut left = BTreeMap::from([("metrics".to_owned(), metrics)]);

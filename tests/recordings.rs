@@ -17,7 +17,7 @@ const EXAMPLES: usize = 70;
 const FEATURES: usize = 65;
 
 fn recording(graph: &Graph, profile: &DeviceProfile) -> Recording {
-    lower(&compile(graph, Options { fuse: Fusion::All }).unwrap(), profile).unwrap()
+    lower(&compile(graph, Options::new(Fusion::All)).unwrap(), profile).unwrap()
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn a_damaged_recording_is_refused() {
 
 #[test]
 fn a_plan_that_does_not_fit_its_ops_is_not_lowered() {
-    let mut plan = compile(&small(None)[0], Options { fuse: Fusion::All }).unwrap();
+    let mut plan = compile(&small(None)[0], Options::new(Fusion::All)).unwrap();
     plan.dispatches[0].outputs[0].shape = Shape::new(1000, 63);
     let error = lower(&plan, &DeviceProfile::default()).unwrap_err().to_string();
     assert!(error.contains("matmul: the plan's output is [1000, 63], of these inputs it must be [17, 63]"), "{error}");
@@ -85,7 +85,7 @@ fn trained(device: &Gpu, graphs: &[Graph; 2], recordings: Option<[Recording; 2]>
     let programs = match recordings {
         Some(recordings) => recordings.map(|recording| session.load_recording(recording).unwrap()),
         None => {
-            graphs.each_ref().map(|graph| session.load(compile(graph, Options { fuse: Fusion::All }).unwrap()).unwrap())
+            graphs.each_ref().map(|graph| session.load(compile(graph, Options::new(Fusion::All)).unwrap()).unwrap())
         }
     };
     let order = Permutation::new(3, 0, EXAMPLES as u32).keys();

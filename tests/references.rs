@@ -336,7 +336,7 @@ fn fusion_removes_dispatches() {
     };
     let graph = training(config, batches(9, 4));
     let [unfused, ends, all] =
-        [Fusion::None, Fusion::Epilogues, Fusion::All].map(|fuse| compile(&graph, Options { fuse }).unwrap());
+        [Fusion::None, Fusion::Epilogues, Fusion::All].map(|fuse| compile(&graph, Options::new(fuse)).unwrap());
     // Three products and a bias gradient a layer but for the first's input gradient; the record's two stages; the draw; the batch.
     let ops = 6 * 4 - 1 + 2 + 1;
     assert_eq!([ends.dispatches.len(), all.dispatches.len()], [ops + 1, ops], "{ends}\n{all}");
@@ -382,6 +382,6 @@ fn a_data_set_is_read_as_it_is_stored() {
 #[test]
 fn the_default_training_plan_is_the_recorded_one() {
     let graph = training(ModelConfig::vae(784), batches(60_000, 128));
-    let options = Options { fuse: Fusion::All };
+    let options = Options::new(Fusion::All);
     insta::assert_snapshot!(compile(&graph, options).unwrap());
 }

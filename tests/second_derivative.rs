@@ -132,7 +132,7 @@ fn a_squared_jacobian_is_differentiated_again() {
 /// The plan's outputs on this session, against the bare graph's.
 fn check_plan(penalty: &Penalty, session: &mut dyn Session, fuse: Fusion, tolerance: Tolerance) {
     let values = values();
-    let program = session.load(compile(&penalty.graph, Options { fuse }).unwrap()).unwrap();
+    let program = session.load(compile(&penalty.graph, Options::new(fuse)).unwrap()).unwrap();
     for (name, list) in &values {
         let list: Vec<f32> = list.iter().map(|&value| value as f32).collect();
         session.write_input(program, name, &list).unwrap();

@@ -189,7 +189,7 @@ fn a_record_of_another_batch_is_not_fused() {
     let one = g.apply(Constant::new(1.0, Shape::SCALAR).into(), &[]).unwrap();
     let d_w = differentiate(&mut g, loss, one, &[w]).unwrap()[0];
     g.output("d_w", d_w);
-    let plan = compile(&g, Options { fuse: Fusion::All }).unwrap();
+    let plan = compile(&g, Options::new(Fusion::All)).unwrap();
     let ops: Vec<&str> = plan.dispatches.iter().map(|dispatch| dispatch.op.name()).collect();
     assert!(ops.contains(&"partial_mean") && ops.contains(&"record"), "{plan}");
 }

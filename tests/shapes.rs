@@ -67,7 +67,7 @@ fn a_data_set_of_halves_gives_what_its_reals_give() {
                 let stored = g.gather(data, 4, Order::Shuffled, Pixels::Grey).unwrap();
                 g.output("stored", stored);
                 let mut session = device.session(g.layout(), &[Data { shape, values }]).unwrap();
-                let program = session.load(compile(&g, Options { fuse }).unwrap()).unwrap();
+                let program = session.load(compile(&g, Options::new(fuse)).unwrap()).unwrap();
                 session.write_input(program, "w", &[0.5; 15]).unwrap();
                 session.run(&[program], &[a_step(4)]).unwrap();
                 ["grey", "threshold", "stored"].map(|name| session.read_output(program, name).unwrap())

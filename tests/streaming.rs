@@ -35,7 +35,7 @@ fn dataset(reals: bool) -> Dataset {
 /// The checkpoint's bytes and the losses of a run, and whether its data were streamed.
 fn train(device: &dyn Device, data: &Dataset, config: &TrainConfig, folder: &Path) -> (Vec<u8>, Vec<f64>, bool) {
     let run = RunFolder::create(folder, config).unwrap();
-    let options = Options { fuse: device.fusion() };
+    let options = device.options();
     let mut trainer = Trainer::new(config, data, device, options, None).unwrap();
     let streamed = trainer.is_streamed();
     trainer.run(&run, &mut ()).unwrap();

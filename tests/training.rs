@@ -72,7 +72,7 @@ impl Run {
             streamed: false,
         };
         let graphs = model.training(&batches, optimiser).unwrap();
-        let load = |graph| session.load(compile(graph, Options { fuse }).unwrap()).unwrap();
+        let load = |graph| session.load(compile(graph, Options::new(fuse)).unwrap()).unwrap();
         let programs: Vec<ProgramId> = graphs.iter().map(load).collect();
         let epoch = count.div_ceil(rows);
         let steps: Vec<Step> = (0..10_u32)

@@ -170,7 +170,7 @@ fn gradients_that_others_read_or_that_are_leaves_are_stored() {
     ids.into_iter().zip(gradients).for_each(|(id, gradient)| graph.store_gradient(id, gradient).unwrap());
     for device in devices() {
         let mut session = device.session(&layout, &[]).unwrap();
-        let program = session.load(compile(&graph, Options { fuse: device.fusion() }).unwrap()).unwrap();
+        let program = session.load(compile(&graph, device.options()).unwrap()).unwrap();
         session.write_input(program, "seed", &[1.0, -2.0, 3.0, 4.0, 5.0, 6.0]).unwrap();
         session.run(&[program], &[Step::default()]).unwrap();
         let arena = session.read_arena(GRADIENTS).unwrap();

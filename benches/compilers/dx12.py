@@ -30,7 +30,7 @@ FXC_DLL = REPOSITORY / "tests/dawn/node_modules/webgpu/dist/win32-x64/d3dcompile
 # Debian's wine64 has it there, and on the path only by the package wine.
 WINE = shutil.which("wine64") or "/usr/lib/wine/wine64"
 MINGW = "x86_64-w64-mingw32-gcc"
-# Seconds that FXC may take for a kernel.
+# Seconds that FXC may take for a kernel, and Wine to begin.
 PATIENCE = 60
 
 
@@ -106,7 +106,7 @@ def by_fxc(folder: Path, kernels: list[dict]) -> list[str | None]:
         command = [WINE, str(program), f"Z:{FXC_DLL}"]
         try:
             done = subprocess.run(command, input=lines, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE,
-                                  timeout=PATIENCE * len(part))
+                                  timeout=PATIENCE * (1 + len(part)))
             text = done.stdout
         except subprocess.TimeoutExpired as error:
             text = (error.stdout or b"").decode()

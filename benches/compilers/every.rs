@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Value, json};
 use vae_gpu::config::{PRESETS, TrainConfig};
+use vae_gpu::conformance::plan_in_half;
 use vae_gpu::data::{Dataset, ImageSize};
 use vae_gpu::graph::Graph;
 use vae_gpu::ops::{AdapterClass, Algorithm, DeviceProfile, Op, STORAGE_BUFFERS, Subgroups};
@@ -67,8 +68,11 @@ fn every(classes: &[AdapterClass], storage_buffers: usize, all_sizes: bool) -> R
     profiles.push(DeviceProfile { subgroups: Subgroups::OfAnySize, ..profile(&AdapterClass::Wide) });
     let mut kernels = Kernels::default();
     for fuse in [Fusion::All, Fusion::None] {
-        for plan in workload_plans(fuse)? {
-            profiles.iter().try_for_each(|profile| kernels.add(&plan, profile, true))?;
+        for plan in workload_plans(Options { half: true, ..Options::new(fuse) })?
+            .iter()
+            .chain(&workload_plans(Options::new(fuse))?)
+        {
+            profiles.iter().try_for_each(|profile| kernels.add(plan, profile, true))?;
         }
         for plan in preset_plans(fuse)? {
             profiles.iter().try_for_each(|profile| kernels.add(&plan, profile, all_sizes))?;
@@ -76,8 +80,10 @@ fn every(classes: &[AdapterClass], storage_buffers: usize, all_sizes: bool) -> R
     }
     for case in Op::cases() {
         let (graph, _, _) = Graph::of_case(&case)?;
-        let plan = compile(&graph, Options { fuse: Fusion::None })?;
-        profiles.iter().try_for_each(|profile| kernels.add(&plan, profile, all_sizes))?;
+        let plan = compile(&graph, Options::new(Fusion::None))?;
+        for plan in plan_in_half(&case)?.iter().chain([&plan]) {
+            profiles.iter().try_for_each(|profile| kernels.add(plan, profile, all_sizes))?;
+        }
         let inputs: Vec<Shape> = case.inputs.iter().map(|(shape, _)| *shape).collect();
         let Some(size) = case.op.tuned_as(&inputs) else { continue };
         for class in [AdapterClass::Wide, AdapterClass::Software] {
@@ -91,10 +97,10 @@ fn every(classes: &[AdapterClass], storage_buffers: usize, all_sizes: bool) -> R
 }
 
 /// The training steps of all workloads.
-fn workload_plans(fuse: Fusion) -> Result<Vec<Plan>> {
+fn workload_plans(options: Options) -> Result<Vec<Plan>> {
     let mut found = Vec::new();
     for work in &WORKLOADS {
-        found.extend(work_plans(work, &work.dataset()?, Options { fuse })?.1);
+        found.extend(work_plans(work, &work.dataset()?, options)?.1);
     }
     Ok(found)
 }
@@ -104,7 +110,7 @@ fn preset_plans(fuse: Fusion) -> Result<Vec<Plan>> {
     let mut found = Vec::new();
     for (name, text) in PRESETS {
         let config = TrainConfig::layered([text.parse()?])?;
-        found.extend(plans(&config, &dataset(name, &config)?, Options { fuse })?.1);
+        found.extend(plans(&config, &dataset(name, &config)?, Options::new(fuse))?.1);
     }
     Ok(found)
 }

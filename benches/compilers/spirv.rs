@@ -64,7 +64,7 @@ fn by_algorithm(folder: &Path) -> Result<Vec<Value>> {
             let profile =
                 DeviceProfile { tuning: TuningTable::from([(size, algorithm)]), ..hardware(AdapterClass::Wide) };
             let (graph, _, _) = Graph::of_case(&case)?;
-            let recording = lower(&compile(&graph, Options { fuse: Fusion::None })?, &profile)?;
+            let recording = lower(&compile(&graph, Options::new(Fusion::None))?, &profile)?;
             let name = format!("{}-{product}", algorithm.name());
             written.push(write_kernel(folder, &name, &CLASSES, &recording, 0)?);
         }
@@ -79,9 +79,9 @@ fn chosen(folder: &Path) -> Result<Vec<Value>> {
     for class in CLASSES {
         let mut seen: Vec<(String, BTreeMap<String, f64>)> = Vec::new();
         for work in &WORKLOADS {
-            let (_, plans) = work_plans(work, &work.dataset()?, Options { fuse: Fusion::All })?;
+            let plans = |half| work_plans(work, &work.dataset()?, Options { half, ..Options::new(Fusion::All) });
             let mut number = 0;
-            for plan in plans {
+            for plan in plans(false)?.1.into_iter().chain(plans(true)?.1) {
                 let recording = lower(&plan, &hardware(class))?;
                 for (at, dispatch) in recording.dispatches.iter().enumerate() {
                     let shader = &recording.shaders[dispatch.shader];
@@ -104,7 +104,7 @@ fn chosen(folder: &Path) -> Result<Vec<Value>> {
 /// A loss of 128 images of 784 pixels, a row a workgroup.
 fn reductions(folder: &Path) -> Result<Vec<Value>> {
     let case = Case::new(BceLogits, 1, &[([128, 784], Fill::Normal), ([128, 784], Fill::Unit)]);
-    let plan = compile(&Graph::of_case(&case)?.0, Options { fuse: Fusion::None })?;
+    let plan = compile(&Graph::of_case(&case)?.0, Options::new(Fusion::None))?;
     let by = |(name, subgroups): (&str, Subgroups)| {
         let profile = DeviceProfile { subgroups, ..hardware(AdapterClass::Wide) };
         write_kernel(folder, name, &CLASSES, &lower(&plan, &profile)?, 0)

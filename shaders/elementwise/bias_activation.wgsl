@@ -3,10 +3,8 @@
 
 override COLS: u32;
 
-@group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> bias: array<f32>;
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;
 
-fn element(i: u32) {
-    y[i] = activate(x[i] + bias[i % COLS]);
+fn value(i: u32) -> f32 {
+    return activate(load_x(i) + bias[i % COLS]);
 }

@@ -6,7 +6,6 @@ override PIXELS: u32;
 override CHANNELS: u32;
 override EPSILON: f32;
 
-@group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> statistics: array<f32>;
 @group(0) @binding(3) var<storage, read> scale: array<f32>;
 @group(0) @binding(4) var<storage, read> d_y: array<f32>;
@@ -18,7 +17,7 @@ fn element(i: u32) {
     let image = i / (CHANNELS * PIXELS);
     let at = 2u * statistic_of(image, c);
     let inverse = 1.0 / sqrt(statistics[at + 1u] + EPSILON);
-    let normalised = (x[i] - statistics[at]) * inverse;
+    let normalised = (load_x(i) - statistics[at]) * inverse;
     let d = (scale[c] * d_y[i] - terms[at] - normalised * terms[at + 1u]) * inverse;
     d_x[i] = select(0.0, d, image < counted());
 }

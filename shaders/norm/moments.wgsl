@@ -4,7 +4,6 @@
 override IMAGES: u32;
 override CHANNELS: u32;
 
-@group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(PAIRS) var<storage, read_write> moments: array<f32>;
 
 fn run(group: u32, lane: u32) {
@@ -17,12 +16,12 @@ fn run(group: u32, lane: u32) {
     let pixels = select(0u, count, row < IMAGES * PARTS && c < CHANNELS);
     var sum = 0.0;
     for (var p = lane / WIDTH; p < pixels; p = p + WORKGROUP / WIDTH) {
-        sum = sum + x[first + p * CHANNELS];
+        sum = sum + load_x(first + p * CHANNELS);
     }
     let mean = column_sum(lane, sum) / f32(count);
     sum = 0.0;
     for (var p = lane / WIDTH; p < pixels; p = p + WORKGROUP / WIDTH) {
-        let off = x[first + p * CHANNELS] - mean;
+        let off = load_x(first + p * CHANNELS) - mean;
         sum = sum + off * off;
     }
     let variance = column_sum(lane, sum) / f32(count);

@@ -4,7 +4,6 @@
 override CHANNELS: u32;
 override EPSILON: f32;
 
-@group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> statistics: array<f32>;
 @group(0) @binding(3) var<storage, read> d_y: array<f32>;
 @group(0) @binding(PAIRS) var<storage, read_write> sums: array<f32>;
@@ -24,7 +23,7 @@ fn run(group: u32, lane: u32) {
     for (var p = lane / WIDTH; p < pixels; p = p + WORKGROUP / WIDTH) {
         let d = d_y[first + p * CHANNELS];
         sum = sum + d;
-        products = products + d * (x[first + p * CHANNELS] - mean);
+        products = products + d * (load_x(first + p * CHANNELS) - mean);
     }
     sum = column_sum(lane, sum);
     products = column_sum(lane, products);

@@ -1,10 +1,7 @@
 // y[n, oy, ox, c] = sum_{ky, kx} x[n, pixel(oy, ky), pixel(ox, kx), c] / KERNEL^2, 0 outside the image
 // One invocation an element of y.
 
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
-
-fn element(i: u32) {
+fn value(i: u32) -> f32 {
     let c = i % CHANNELS;
     let ox = i / CHANNELS % OUT_WIDTH;
     let oy = i / (CHANNELS * OUT_WIDTH) % OUT_HEIGHT;
@@ -15,9 +12,9 @@ fn element(i: u32) {
             let row = pixel(oy, ky);
             let col = pixel(ox, kx);
             if (row < HEIGHT && col < WIDTH) {
-                sum = sum + x[element_of(image, row, col, c)];
+                sum = sum + load_x(element_of(image, row, col, c));
             }
         }
     }
-    y[i] = sum / f32(KERNEL * KERNEL);
+    return sum / f32(KERNEL * KERNEL);
 }

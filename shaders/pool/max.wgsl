@@ -1,10 +1,7 @@
 // y[n, oy, ox, c] = max_{ky, kx} x[n, pixel(oy, ky), pixel(ox, kx), c], of what lies in the image
 // One invocation an element of y.
 
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
-
-fn element(i: u32) {
+fn value(i: u32) -> f32 {
     let c = i % CHANNELS;
     let ox = i / CHANNELS % OUT_WIDTH;
     let oy = i / (CHANNELS * OUT_WIDTH) % OUT_HEIGHT;
@@ -15,11 +12,11 @@ fn element(i: u32) {
             let row = pixel(oy, ky);
             let col = pixel(ox, kx);
             if (row < HEIGHT && col < WIDTH) {
-                let value = x[element_of(image, row, col, c)];
+                let other = load_x(element_of(image, row, col, c));
                 // What is not a number is kept.
-                most = select(most, value, value > most || value != value);
+                most = select(most, other, other > most || other != other);
             }
         }
     }
-    y[i] = most;
+    return most;
 }

@@ -1,7 +1,6 @@
 // d_x[n, y, x, c] = sum d_y[n, oy, ox, c] over the windows whose maximum the element is: the first one, row by row
 // One invocation an element of d_x.
 
-@group(0) @binding(1) var<storage, read> x: array<f32>;
 @group(0) @binding(2) var<storage, read> d_y: array<f32>;
 @group(0) @binding(3) var<storage, read_write> d_x: array<f32>;
 
@@ -27,14 +26,14 @@ fn element(i: u32) {
 
 // Whether the window at (oy, ox) has no element as large before (row, col) and no larger one behind it.
 fn is_first_maximum(image: u32, oy: u32, ox: u32, row: u32, col: u32, c: u32) -> bool {
-    let own = x[element_of(image, row, col, c)];
+    let own = load_x(element_of(image, row, col, c));
     var first = true;
     for (var ky = 0u; ky < KERNEL; ky = ky + 1u) {
         for (var kx = 0u; kx < KERNEL; kx = kx + 1u) {
             let other_row = pixel(oy, ky);
             let other_col = pixel(ox, kx);
             if (other_row < HEIGHT && other_col < WIDTH) {
-                let other = x[element_of(image, other_row, other_col, c)];
+                let other = load_x(element_of(image, other_row, other_col, c));
                 let is_before = other_row < row || (other_row == row && other_col < col);
                 first = first && !(other > own || (is_before && other == own));
             }

@@ -7,22 +7,19 @@ override CHANNELS: u32;
 override OUT_HEIGHT: u32;
 override OUT_WIDTH: u32;
 
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> y: array<f32>;
-
-fn element(i: u32) {
+fn value(i: u32) -> f32 {
     let c = i % CHANNELS;
     let rows = taps_of(i / (CHANNELS * OUT_WIDTH) % OUT_HEIGHT, HEIGHT, OUT_HEIGHT);
     let cols = taps_of(i / CHANNELS % OUT_WIDTH, WIDTH, OUT_WIDTH);
     let image = i / (CHANNELS * OUT_WIDTH * OUT_HEIGHT) * HEIGHT;
     let above = row_at(image + rows.first, cols, c);
     let below = row_at(image + rows.second, cols, c);
-    y[i] = (1.0 - rows.weight) * above + rows.weight * below;
+    return (1.0 - rows.weight) * above + rows.weight * below;
 }
 
 // Between two elements of a row.
 fn row_at(row: u32, cols: Taps, c: u32) -> f32 {
-    let left = x[(row * WIDTH + cols.first) * CHANNELS + c];
-    let right = x[(row * WIDTH + cols.second) * CHANNELS + c];
+    let left = load_x((row * WIDTH + cols.first) * CHANNELS + c);
+    let right = load_x((row * WIDTH + cols.second) * CHANNELS + c);
     return (1.0 - cols.weight) * left + cols.weight * right;
 }

@@ -16,7 +16,7 @@ pub use select::{DeviceChoice, Selected, adapters, auto_choice, select, select_w
 use crate::error::{Error, Result};
 use crate::graph::ParameterLayout;
 use crate::ops::{DeviceProfile, Real, TuningTable};
-use crate::plan::{BufferView, Fusion, Plan};
+use crate::plan::{BufferView, Fusion, Options, Plan};
 pub use crate::step::MAX_STEPS;
 use crate::step::Step;
 use crate::tensor::{DType, Shape};
@@ -148,9 +148,9 @@ pub trait Device {
     /// Its name, for people: "cpu (2 threads)", "NVIDIA H200 (Vulkan, driver 580.1)".
     fn name(&self) -> String;
 
-    /// Which ops are fused into matmuls in plans that this device runs many times.
-    fn fusion(&self) -> Fusion {
-        Fusion::All
+    /// How plans are compiled that this device runs many times.
+    fn options(&self) -> Options {
+        Options::new(Fusion::All)
     }
 
     /// What it computes on.
@@ -177,14 +177,15 @@ pub trait Device {
     fn session(&self, layout: &ParameterLayout, data: &[Data<'_>]) -> Result<Box<dyn Session>>;
 }
 
-/// Precision of matmuls; everything else is f32.
+/// Precision of activations and of products; everything else is f32: data, weights, gradients, sums, what an optimiser keeps.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Precision {
     /// 32-bit floats
     #[default]
     F32,
-    /// Factors in 16-bit floats, sums in 32-bit ones, on adapters with cooperative matrices
+    /// GPUs only: activations stored in 16-bit floats, and factors of products rounded to them where the adapter has
+    /// cooperative matrices that a kernel fits
     F16,
 }
 

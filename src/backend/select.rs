@@ -54,12 +54,12 @@ pub struct Selected {
     /// Why, for people.
     pub why: String,
     /// What else people should know: a profile that is not used, and why.
-    pub note: Option<String>,
+    pub notes: Vec<String>,
 }
 
 impl Selected {
     fn cpu(why: impl Into<String>) -> Selected {
-        Selected { device: Box::new(Cpu::<f32>::new()), why: why.into(), note: None }
+        Selected { device: Box::new(Cpu::<f32>::new()), why: why.into(), notes: Vec::new() }
     }
 }
 
@@ -75,12 +75,12 @@ pub fn select(choice: &DeviceChoice, kept: &TuningCache) -> Result<Selected> {
 /// [`select`], where a GPU compiles kernels so.
 ///
 /// # Errors
-/// As [`select`], and [`Error::Usage`] where the device can't compute products in this precision.
+/// As [`select`], and [`Error::Usage`] where the device is the CPU, in [`Precision::F16`].
 pub fn select_with(choice: &DeviceChoice, kept: &TuningCache, options: GpuOptions) -> Result<Selected> {
     let selected = open(choice, kept, options)?;
     if options.precision == Precision::F16 && selected.device.adapter().driver.is_none() {
         let name = selected.device.name();
-        return Err(Error::Usage(format!("--precision f16 is for GPUs with cooperative matrices: {name} has none")));
+        return Err(Error::Usage(format!("--precision f16 is for GPUs: the device is {name}")));
     }
     Ok(selected)
 }
@@ -119,16 +119,20 @@ fn open(choice: &DeviceChoice, kept: &TuningCache, options: GpuOptions) -> Resul
     if let Some(folder) = kept.folder() {
         gpu.keep_pipelines(&folder);
     }
-    let (mut why, mut note) = (why.to_owned(), None);
+    let (mut why, mut notes) = (why.to_owned(), Vec::new());
     match found {
         CachedTuning::Nothing => {}
         CachedTuning::Profile { path, tuning } => {
             gpu.set_tuning(tuning);
             why += &format!("; products as {} says", path.display());
         }
-        CachedTuning::Unused { path, why } => note = Some(format!("profile {} is not used: {why}", path.display())),
+        CachedTuning::Unused { path, why } => notes.push(format!("profile {} is not used: {why}", path.display())),
     }
-    Ok(Selected { device: Box::new(gpu), why, note })
+    if options.precision == Precision::F16 && gpu.profile().is_some_and(|profile| profile.half.is_none()) {
+        let but = "only activations are in f16, products are in f32";
+        notes.push(format!("{but}: {} has no cooperative matrices that a kernel fits", adapter.name));
+    }
+    Ok(Selected { device: Box::new(gpu), why, notes })
 }
 
 /// Every adapter.

@@ -7,7 +7,6 @@ use clap::Args;
 use serde::Serialize;
 
 use super::{device_line, device_with, options, say, thousands};
-use crate::backend::cpu::Cpu;
 use crate::backend::{Device, Precision, TuningCache};
 use crate::config::{PRESETS, TrainConfig, preset};
 use crate::error::{Error, Result};
@@ -73,7 +72,7 @@ pub(super) struct Bench {
     /// Print the plans (a GPU's; the CPU's with --device cpu) and what they are lowered to, and measure nothing
     #[arg(long, conflicts_with_all = ["json", "kernels", "tune"])]
     plan: bool,
-    /// What products are computed in
+    /// What activations are stored and products computed in
     #[arg(long, value_enum, default_value_t = Precision::F32)]
     precision: Precision,
     /// Run each op by itself instead of fused ones
@@ -91,21 +90,20 @@ impl Bench {
         }
         if self.plan {
             // Those of a GPU, unless the CPU is named; they are lowered for the adapter that is named, or for no one.
-            let lowered_for = match self.device.as_str() {
-                "cpu" => None,
-                "auto" => Some(("WebGPU's default limits".to_owned(), DeviceProfile::default())),
+            let (options, lowered_for) = match self.device.as_str() {
+                "auto" => {
+                    let fuse = if self.no_fuse { Fusion::None } else { Fusion::All };
+                    let lowered_for = ("WebGPU's default limits".to_owned(), DeviceProfile::default());
+                    (Options { half: self.precision == Precision::F16, ..Options::new(fuse) }, Some(lowered_for))
+                }
                 name => {
                     let device = device_with(name, &TuningCache::of_user(), self.precision.into())?.device;
-                    device.profile().map(|profile| (device.name(), profile.clone()))
+                    let lowered_for = device.profile().map(|profile| (device.name(), profile.clone()));
+                    (options(&*device, self.no_fuse), lowered_for)
                 }
             };
-            let fuse = match (self.no_fuse, self.device.as_str()) {
-                (true, _) => Fusion::None,
-                (false, "cpu") => Cpu::<f32>::new().fusion(),
-                (false, _) => Fusion::All,
-            };
             for work in self.works() {
-                let (_, plans) = work_plans(work, &work.dataset()?, Options { fuse })?;
+                let (_, plans) = work_plans(work, &work.dataset()?, options)?;
                 for (plan, half) in plans.iter().zip(["gradients", "update"]) {
                     say(format_args!("{}, {half}\n{plan}\n", work.name));
                     if let Some((whose, profile)) = &lowered_for {

@@ -65,11 +65,7 @@ impl Check {
         let is_gpu = adapter.driver.is_some();
         let checked =
             if is_gpu { Some(open(GpuOptions { checks: true, ..GpuOptions::default() })?.device) } else { None };
-        let half = match is_gpu.then(|| open(Precision::F16.into())) {
-            // The usage error of a device that has no products in f16.
-            None | Some(Err(Error::Usage(_))) => None,
-            Some(opened) => Some(opened?.device),
-        };
+        let half = if is_gpu { Some(open(Precision::F16.into())?.device) } else { None };
         if !to_stdout {
             say(format_args!("{}", device_line(&selected)));
             say(format_args!("{:<12} {:<32} {:>6} {:>13} {:>8}", "part", "name", "cases", "of tolerance", "seconds"));

@@ -155,7 +155,8 @@ fn told(error: &Error) -> String {
 
 /// How plans that run many times are compiled for a device.
 fn options(device: &dyn Device, no_fuse: bool) -> Options {
-    Options { fuse: if no_fuse { Fusion::None } else { device.fusion() } }
+    let options = device.options();
+    Options { fuse: if no_fuse { Fusion::None } else { options.fuse }, ..options }
 }
 
 /// The device behind `--device`, with what is kept of it.
@@ -167,7 +168,7 @@ fn device(choice: &str) -> Result<Selected> {
 fn device_with(choice: &str, kept: &TuningCache, options: GpuOptions) -> Result<Selected> {
     let choice = choice.parse::<DeviceChoice>().unwrap_or_else(|_| DeviceChoice::Name(choice.to_owned()));
     let selected = select_with(&choice, kept, options)?;
-    if let Some(note) = &selected.note {
+    for note in &selected.notes {
         let _ = writeln!(stderr(), "note: {note}"); // whoever does not read it misses nothing else
     }
     Ok(selected)

@@ -156,7 +156,7 @@ options! {
     resident_limit: Option<u64> = None,
         parsed::<u64>("MIB").unset("what the device allows, 2048 in memory")
             .checked(|c| if_given(c.resident_limit, at_least_one)).may_change();
-    /// Precision of matrix multiplications.
+    /// Precision of activations and matrix multiplications.
     precision: Precision = Precision::F32, choice::<Precision>("PRECISION").trains();
     /// Device: auto, cpu, gpu, or an adapter's index or name as `vae-gpu devices` lists them.
     device: String = "auto".to_owned(), parsed::<String>("DEVICE").may_change();

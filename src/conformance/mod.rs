@@ -12,7 +12,7 @@ mod op;
 mod steps;
 mod tolerance;
 
-pub use op::{a_step, agreement, dataset, fill, folded, inputs, reference, rows, run};
+pub use op::{a_step, agreement, agreement_in_half, dataset, fill, folded, inputs, plan_in_half, reference, rows, run};
 pub use steps::{EXAMPLES, ROWS, Trained, batches, images, ten_steps, ten_steps_agree};
 pub use tolerance::Tolerance;
 
@@ -25,7 +25,6 @@ use crate::backend::Device;
 use crate::backend::cpu::Cpu;
 use crate::models::ModelConfig;
 use crate::ops::{Algorithm, Case, Epilogue, Matmul, Op};
-use crate::plan::Options;
 use crate::tensor::Shape;
 use crate::train::bench::{WORKLOADS, Workload, first_losses};
 
@@ -103,7 +102,8 @@ pub struct Subject<'a> {
     pub device: &'a dyn Device,
     /// The same with injected bounds checks, poisoned buffers and guard words, where it is a GPU: `GpuOptions::checks`.
     pub checked: Option<&'a dyn Device>,
-    /// The same with products in f16, where it has them: [`Precision::F16`](crate::backend::Precision::F16).
+    /// The same with activations in half precision, and products in f16 where it has cooperative matrices, where it is a GPU:
+    /// [`Precision::F16`](crate::backend::Precision::F16).
     pub half: Option<&'a dyn Device>,
 }
 
@@ -118,7 +118,7 @@ pub fn check(subject: &Subject<'_>, quick: bool, mut seen: impl FnMut(&Outcome))
     let products = products(quick);
     let checks = ops(subject, quick)
         .chain(algorithms(subject, &products))
-        .chain(subject.half.map(|device| half(device, &products)))
+        .chain(subject.half.filter(|half| multiplies_halves(*half)).map(|device| half(device, &products)))
         .chain(models(subject, quick))
         .chain(limits(subject))
         .chain(works(subject, quick));
@@ -156,6 +156,9 @@ fn ops<'a>(subject: &'a Subject<'_>, quick: bool) -> impl Iterator<Item = Outcom
                 let Some(device) = device else { continue };
                 check.compare(&format!("{case}{how}"), || agreement(&case, wanted.as_ref()?, device));
             }
+            if let Some(used) = subject.half.and_then(|device| agreement_in_half(&case, device).transpose()) {
+                check.compare(&format!("{case}, in half precision"), || used);
+            }
         }
         check
     })
@@ -189,6 +192,11 @@ fn algorithms<'a>(subject: &'a Subject<'_>, products: &'a [Product]) -> impl Ite
     })
 }
 
+/// Whether a device has cooperative matrices.
+fn multiplies_halves(device: &dyn Device) -> bool {
+    device.profile().is_some_and(|profile| profile.half.is_some())
+}
+
 /// Every product in f16.
 fn half(device: &dyn Device, products: &[Product]) -> Outcome {
     let mut check = Outcome::new(Part::Algorithm, "cooperative matrices, f16");
@@ -203,12 +211,15 @@ fn half(device: &dyn Device, products: &[Product]) -> Outcome {
 
 /// Each small model: ten steps against f64, and the same bytes every time.
 fn models<'a>(subject: &'a Subject<'_>, quick: bool) -> impl Iterator<Item = Outcome> + 'a {
-    let options = Options { fuse: subject.device.fusion() };
+    let options = subject.device.options();
     ModelConfig::cases().into_iter().flat_map(move |(name, config)| {
         let mut model = Outcome::new(Part::Model, name);
         for clip in [None, Some(0.05)].into_iter().take(if quick { 1 } else { 2 }) {
             let what = clip.map_or("ten steps".to_owned(), |clip| format!("ten steps, gradients clipped at {clip}"));
             model.compare(&what, || ten_steps_agree(subject.device, &config, clip, options));
+        }
+        if let Some(device) = subject.half {
+            model.compare("ten steps in half precision", || ten_steps_agree(device, &config, None, device.options()));
         }
         let mut determinism = Outcome::new(Part::Determinism, name);
         determinism.compare("ten steps", || steps::determinism(subject.device, &config).map(|()| 0.0));
@@ -253,7 +264,7 @@ fn works<'a>(subject: &'a Subject<'_>, quick: bool) -> impl Iterator<Item = Outc
 fn work_agreement(work: &Workload, device: &dyn Device) -> Result<f64, String> {
     let data = work.dataset().map_err(|error| error.to_string())?;
     let losses = |device: &dyn Device| {
-        let options = Options { fuse: device.fusion() };
+        let options = device.options();
         first_losses(work, &data, device, options, WORK_STEPS).map_err(|error| error.to_string())
     };
     let (near, wanted) = (losses(&Cpu::<f32>::new())?, losses(&Cpu::<f64>::new())?);

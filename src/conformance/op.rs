@@ -3,16 +3,16 @@
 use std::collections::HashMap;
 
 use super::Tolerance;
-use crate::backend::cpu::interpret;
+use crate::backend::cpu::{Cpu, interpret};
 use crate::backend::{Data, Device};
 use crate::data::{ImageSize, Images, Values};
 use crate::error::Result;
-use crate::graph::Graph;
-use crate::ops::{Case, DECAY, Factor, Fill, SECOND_SCALE, STEP_SIZE, Scale};
-use crate::plan::{Fusion, Options, compile};
+use crate::graph::{Graph, Node, Source};
+use crate::ops::{Activate, Activation, Case, DECAY, Factor, Fill, SECOND_SCALE, STEP_SIZE, Scale};
+use crate::plan::{Fusion, Options, Plan, compile};
 use crate::rng::{Draw, Stream};
 use crate::step::Step;
-use crate::tensor::Shape;
+use crate::tensor::{DType, Shape};
 use crate::train::ModelInput;
 
 /// A step with every value set to something that is not its default.
@@ -86,10 +86,15 @@ pub fn reference(case: &Case) -> Result<Vec<f64>> {
 /// What the device fails with; with injected checks, where a kernel wrote past the end of a buffer.
 pub fn run(case: &Case, device: &dyn Device) -> Result<Vec<f64>> {
     let (graph, _, _) = Graph::of_case(case)?;
+    run_plan(case, compile(&graph, Options::new(Fusion::None))?, device)
+}
+
+/// The output of a plan for a case's inputs.
+fn run_plan(case: &Case, plan: Plan, device: &dyn Device) -> Result<Vec<f64>> {
     let held = dataset(case);
     let data: Vec<Data<'_>> = held.iter().map(ModelInput::resident).collect();
-    let mut session = device.session(graph.layout(), &data)?;
-    let program = session.load(compile(&graph, Options { fuse: Fusion::None })?)?;
+    let mut session = device.session(&plan.layout, &data)?;
+    let program = session.load(plan)?;
     for (name, values) in inputs(case) {
         let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
         session.write_input(program, &name, &values)?;
@@ -106,6 +111,46 @@ pub fn run(case: &Case, device: &dyn Device) -> Result<Vec<f64>> {
 pub fn agreement(case: &Case, wanted: &[f64], device: &dyn Device) -> Result<f64, String> {
     let got = run(case, device).map_err(|error| error.to_string())?;
     Tolerance::rounding(case.terms).compare(&got, wanted)
+}
+
+/// A case whose op takes inputs, and leaves its value, in half precision wherever it can: copies lie before it and behind it. None
+/// where it can nowhere.
+///
+/// # Errors
+/// [`Error::Graph`](crate::Error::Graph) where the case is none of its op.
+pub fn plan_in_half(case: &Case) -> Result<Option<Plan>> {
+    let (graph, inputs, output) = Graph::of_case(case)?;
+    let copy = |graph: &mut Graph, value| graph.apply(Activate { activation: Activation::Identity }.into(), &[value]);
+    let mut wrapped = Graph::new(graph.layout().clone());
+    let mut taken = Vec::new();
+    for (at, &input) in inputs.iter().enumerate() {
+        let Node { source, shape, dtype, .. } = graph.node(input);
+        let input = match source {
+            Source::Dataset(index) => wrapped.dataset(*index, *shape, *dtype),
+            _ => wrapped.input(&format!("in{at}"), *shape),
+        };
+        taken.push(if case.op.loads_half(at) { copy(&mut wrapped, input)? } else { input });
+    }
+    let value = wrapped.apply(case.op.clone(), &taken)?;
+    let value = if case.op.is_activation() { copy(&mut wrapped, value)? } else { value };
+    debug_assert_eq!(wrapped.shape(value), graph.shape(output));
+    wrapped.output("out", value);
+    let plan = compile(&wrapped, Options { half: true, ..Options::new(Fusion::None) })?;
+    let any = plan.dispatches.iter().flat_map(|dispatch| &dispatch.outputs).any(|view| view.dtype == DType::F16);
+    Ok(any.then_some(plan))
+}
+
+/// How much of its tolerance a device uses on a case in half precision; none where its op does nothing so.
+///
+/// # Errors
+/// What is wrong.
+pub fn agreement_in_half(case: &Case, device: &dyn Device) -> Result<Option<f64>, String> {
+    let Some(plan) = plan_in_half(case).map_err(|error| error.to_string())? else { return Ok(None) };
+    let on = |device: &dyn Device| run_plan(case, plan.clone(), device).map_err(|error| error.to_string());
+    let products = case.op.is_matmul() && device.profile().is_some_and(|profile| profile.half.is_some());
+    let tolerance = if products { Tolerance::halves(case.terms) } else { Tolerance::rounding(case.terms) };
+    let tolerance = if case.op.is_activation() { tolerance.stored_as_half() } else { tolerance };
+    tolerance.compare(&on(device)?, &on(&Cpu::<f64>::new())?).map(Some)
 }
 
 /// What every device runs that runs anything.
@@ -134,7 +179,7 @@ pub(super) fn sums_of_a_large_value(bytes: u64, device: &dyn Device) -> Result<(
     let sums = graph.apply(crate::ops::SumRows.into(), &[large])?;
     graph.output("sums", sums);
     let mut session = device.session(graph.layout(), &[])?;
-    let program = session.load(compile(&graph, Options { fuse: Fusion::None })?)?;
+    let program = session.load(compile(&graph, Options::new(Fusion::None))?)?;
     session.write_input(program, "x", &row)?;
     session.run(&[program], &[a_step(1)])?;
     let got = session.read_output(program, "sums")?.into_iter().map(f64::from).collect();

@@ -27,6 +27,13 @@ impl Tolerance {
         Tolerance { relative, absolute: absolute + 5.0 / 1024.0 * (terms as f64 / 3.0).sqrt() }
     }
 
+    /// The same where the value is then stored in half precision: two numbers that differ by less may be rounded apart, by 2^-10 of
+    /// themselves, or by 2^-14 where one of them becomes 0.
+    pub fn stored_as_half(self) -> Tolerance {
+        let unit = f64::from(half::f16::EPSILON);
+        Tolerance { relative: self.relative + unit, absolute: self.absolute + unit / 16.0 }
+    }
+
     /// [`Tolerance::rounding`] of sums whose terms are of the size of the largest of these values.
     pub fn rounding_among(terms: usize, values: &[f64]) -> Tolerance {
         let size = values.iter().fold(1.0_f64, |most, value| most.max(value.abs()));

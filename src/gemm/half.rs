@@ -1,6 +1,7 @@
 //! GEMM on cooperative matrices: operands in f16, sums in f32, a subgroup a matrix.
 //!
-//! Everything else stays f32: weights, activations, gradients and Adam's moments are rounded only on their way into a product.
+//! Weights, gradients and Adam's moments are rounded only on their way into a product; activations are stored in f16
+//! (`plan/storage.rs`). Everything else is f32.
 //!
 //! **Scaling.** f16 ends at 65504, has fewer digits below 6e-5 and nothing below 6e-8, and gradients of a mean over a batch are
 //! small. Mixed precision (Micikevicius et al. 2018, PyTorch's `GradScaler`) stores gradients in f16: it multiplies the loss by a
@@ -14,8 +15,8 @@
 //! **Shapes.** naga 30's WGSL has matrices of 8x8 and of 16x16 alone: Intel's 8x8x16 and 8x16x16 can't be written, and adapters
 //! with only these are refused. wgpu 30 can't ask for a size of subgroups. Where an adapter has several, a workgroup has as many
 //! invocations as four of the largest; should subgroups be smaller, the first four of them multiply. Metal is refused: wgpu says
-//! 4 to 64 of it, and slices of 8x8 have no vec4 for each invocation of four subgroups of 64. There is no fall-back to f16
-//! without cooperative matrices: with operands stored in f32 it would round them and save nothing.
+//! 4 to 64 of it, and slices of 8x8 have no vec4 for each invocation of four subgroups of 64. Without
+//! cooperative matrices products are in f32, of activations in f16.
 
 use super::DeviceProfile;
 use crate::kernel::{Entry, Grid, Kernel, fragment};
@@ -82,6 +83,14 @@ impl Half {
     pub(super) fn groups(self, tile: SubgroupTile, m: usize, n: usize, count: usize) -> usize {
         let side = 2 * tile as usize * self.side;
         count * m.div_ceil(side) * n.div_ceil(side)
+    }
+}
+
+/// What a subgroup multiplies: `16x16x16`.
+impl std::fmt::Display for Half {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let side = self.side;
+        write!(f, "{side}x{side}x{side}")
     }
 }
 

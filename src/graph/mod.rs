@@ -324,6 +324,11 @@ impl Graph {
         self.nodes[id.0] = Node { source: Source::Secondary, inputs: vec![main], shape, dtype: DType::F32 };
     }
 
+    /// Stores a value so. For the planner.
+    pub(crate) fn store_as(&mut self, id: NodeId, dtype: DType) {
+        self.nodes[id.0].dtype = dtype;
+    }
+
     /// Lets whatever reads `old` read `new`. For the planner's fusion.
     pub(crate) fn redirect(&mut self, old: NodeId, new: NodeId) {
         for input in self.nodes.iter_mut().flat_map(|node| &mut node.inputs) {

@@ -39,9 +39,18 @@ impl Operation for Activate {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::elementwise(fragment!("elementwise/activate.wgsl"), output.len())
+        Kernel::of_values(fragment!("elementwise/activate.wgsl"), output.len(), 1)
+            .loading_x()
             .link(self.activation.fragment())
             .link(fragment!("common/math.wgsl"))
+    }
+
+    fn is_activation(&self) -> bool {
+        true
+    }
+
+    fn loads_half(&self, input: usize) -> bool {
+        input == 0
     }
 
     fn cases() -> Vec<Case> {
@@ -52,6 +61,7 @@ impl Operation for Activate {
                 (Shape::new(63, 65), Fill::Wide),
                 (Shape::of([2, 5, 7, 31]), Fill::Normal),
                 (Shape::of([129]), Fill::Normal),
+                (Shape::of([3, 5, 1, 12]), Fill::Normal),
             ] {
                 cases.push(Case::new(Activate { activation }, 4, &[(shape, fill)]));
             }

@@ -215,10 +215,19 @@ impl Operation for BiasActivation {
     }
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        Kernel::elementwise(fragment!("elementwise/bias_activation.wgsl"), output.len())
+        Kernel::of_values(fragment!("elementwise/bias_activation.wgsl"), output.len(), 2)
+            .loading_x()
             .link(self.activation.fragment())
             .link(fragment!("common/math.wgsl"))
             .constant("COLS", output.cols())
+    }
+
+    fn is_activation(&self) -> bool {
+        true
+    }
+
+    fn loads_half(&self, input: usize) -> bool {
+        input == 0
     }
 
     fn cases() -> Vec<Case> {
@@ -270,14 +279,19 @@ impl Operation for ActivationGradient {
 
     fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
         Kernel::elementwise(fragment!("elementwise/activation_gradient.wgsl"), output.len())
+            .loading_x()
             .link(self.activation.fragment())
             .link(fragment!("common/math.wgsl"))
+    }
+
+    fn loads_half(&self, input: usize) -> bool {
+        input == 0
     }
 
     fn cases() -> Vec<Case> {
         let mut cases = Vec::new();
         for activation in Activation::ALL {
-            for size in [[1, 1], [63, 65], [127, 129]] {
+            for size in [[1, 1], [63, 65], [127, 129], [9, 36]] {
                 let inputs = [(size, activation.kept_fill()), (size, Fill::Normal)];
                 cases.push(Case::new(ActivationGradient { activation }, 4, &inputs));
             }

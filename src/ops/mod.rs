@@ -105,6 +105,16 @@ pub trait Operation: Debug + Sized {
         false
     }
 
+    /// Whether its value is an activation of a network's, which its kernel can store in half precision.
+    fn is_activation(&self) -> bool {
+        false
+    }
+
+    /// Whether its kernel can load this input where that is stored in half precision.
+    fn loads_half(&self, _input: usize) -> bool {
+        false
+    }
+
     /// [`Operation::NAME`].
     fn name(&self) -> &'static str {
         Self::NAME
@@ -171,6 +181,14 @@ macro_rules! registry {
             /// See [`Operation::may_share`].
             pub fn may_share(&self) -> bool {
                 match self { $($(Op::$op(op) => op.may_share()),+),+ }
+            }
+            /// See [`Operation::is_activation`].
+            pub fn is_activation(&self) -> bool {
+                match self { $($(Op::$op(op) => op.is_activation()),+),+ }
+            }
+            /// See [`Operation::loads_half`].
+            pub fn loads_half(&self, input: usize) -> bool {
+                match self { $($(Op::$op(op) => op.loads_half(input)),+),+ }
             }
             /// See [`Operation::reads`].
             pub fn reads(&self) -> DType {

@@ -62,7 +62,15 @@ impl Operation for Pool {
             Pooling::Average => fragment!("pool/average.wgsl"),
             Pooling::Max => fragment!("pool/max.wgsl"),
         };
-        Extents::of(self.window, inputs[0]).link(Kernel::elementwise(element, output.len()))
+        Extents::of(self.window, inputs[0]).link(Kernel::of_values(element, output.len(), 1).loading_x())
+    }
+
+    fn is_activation(&self) -> bool {
+        true
+    }
+
+    fn loads_half(&self, input: usize) -> bool {
+        input == 0
     }
 
     fn cases() -> Vec<Case> {
@@ -189,8 +197,12 @@ impl Operation for MaxPoolGradient {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        let kernel = Kernel::elementwise(fragment!("pool/max_gradient.wgsl"), output.len());
+        let kernel = Kernel::elementwise(fragment!("pool/max_gradient.wgsl"), output.len()).loading_x();
         Extents::of(self.window, inputs[0]).link(kernel)
+    }
+
+    fn loads_half(&self, input: usize) -> bool {
+        input == 0
     }
 
     fn cases() -> Vec<Case> {

@@ -93,7 +93,16 @@ impl Operation for Resize {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        link(Kernel::elementwise(fragment!("resize/resize.wgsl"), output.len()), self.mode, inputs[0], output)
+        let kernel = Kernel::of_values(fragment!("resize/resize.wgsl"), output.len(), 1).loading_x();
+        link(kernel, self.mode, inputs[0], output)
+    }
+
+    fn is_activation(&self) -> bool {
+        true
+    }
+
+    fn loads_half(&self, input: usize) -> bool {
+        input == 0
     }
 
     fn cases() -> Vec<Case> {

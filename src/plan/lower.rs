@@ -33,6 +33,13 @@ pub(crate) fn lower_changed(plan: &Plan, profile: &DeviceProfile, change: impl F
             let read = dispatch.inputs.iter().map(|view| lowering.binding(view, false));
             let written = dispatch.outputs.iter().map(|view| lowering.binding(view, true));
             let bindings: Vec<Binding> = read.chain(written).collect();
+            let mut halves = dispatch.inputs.iter().chain(&dispatch.outputs).zip(1..).filter(|(view, _)| is_half(view));
+            if let Some((view, _)) = halves.find(|&(_, binding)| !kernel.in_half(binding)) {
+                return graph_error(format!(
+                    "{}: its kernel can't take {view:?} in half precision",
+                    dispatch.op.name()
+                ));
+            }
             let scratch = kernel.scratch.take().map(|scratch| (lowering.scratch(scratch.words, behind.len()), scratch));
             let mut prepare = |mut kernel: Kernel, writes: bool| -> Result<Member> {
                 number_scalars(&mut kernel, plan)?;
@@ -72,6 +79,11 @@ pub(crate) fn lower_changed(plan: &Plan, profile: &DeviceProfile, change: impl F
         }
     }
     Ok(lowering.recording)
+}
+
+/// Whether a value is an activation in half precision; ops know how their data sets are stored.
+fn is_half(view: &BufferView) -> bool {
+    view.dtype == DType::F16 && !matches!(view.buffer, BufferId::Dataset(_))
 }
 
 /// Checks that a dispatch's views fit its op's rule: kernels make their indices from these shapes.

@@ -1,7 +1,7 @@
 //! Planning: a graph becomes a list of dispatches over buffers. Pure data, printable; knows no device.
 //!
-//! [`compile`] leaves out what nothing needs, fuses (`fuse.rs`), groups independent ops (`schedule.rs`), and gives
-//! every value a buffer view. Parameters, their gradients and what an optimiser keeps live in arenas of one layout,
+//! [`compile`] leaves out what nothing needs, fuses (`fuse.rs`), chooses how values are stored (`storage.rs`), groups independent
+//! ops (`schedule.rs`), and gives every value a buffer view. Parameters, their gradients and what an optimiser keeps live in arenas of one layout,
 //! each known by its name; activations share slots by lifetime, the smallest that is large enough. An output never
 //! shares a buffer with an input of the same dispatch: WebGPU forbids it even at disjoint offsets.
 //!
@@ -16,6 +16,7 @@ mod pool;
 pub mod recording;
 mod schedule;
 mod show;
+mod storage;
 
 pub use lower::lower;
 pub(crate) use lower::lower_changed;
@@ -120,6 +121,15 @@ pub enum Fusion {
 pub struct Options {
     /// Which ops are fused into matmuls.
     pub fuse: Fusion,
+    /// Whether activations are stored in half precision where ops can. The CPU rounds them so, and saves no memory.
+    pub half: bool,
+}
+
+impl Options {
+    /// Fused so; everything is stored in f32.
+    pub fn new(fuse: Fusion) -> Options {
+        Options { fuse, ..Options::default() }
+    }
 }
 
 /// Makes a plan of what the graph's outputs and effects need.
@@ -132,6 +142,9 @@ pub fn compile(graph: &Graph, options: Options) -> Result<Plan> {
     check::copy_shared_gradients(&mut graph)?;
     check::check(&graph, &live(&graph))?;
     fuse::fuse(&mut graph, options.fuse);
+    if options.half {
+        storage::halve(&mut graph);
+    }
     let live = live(&graph);
     let groups = schedule::groups(&graph, &live, options.fuse);
     let last_use = last_uses(&graph, &groups);

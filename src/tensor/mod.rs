@@ -100,7 +100,7 @@ impl fmt::Debug for Shape {
 pub enum DType {
     /// Floating point: f32 on a GPU; f32 or f64 on the CPU.
     F32,
-    /// Half-precision floating point, two to a word on a GPU; only data sets are stored so.
+    /// Half-precision floating point, two to a word on a GPU: data sets, and activations where a plan says so.
     F16,
     /// Unsigned words.
     U32,

@@ -45,7 +45,7 @@ pub(super) const IN_OPS: [InOp; 32] = [
         edit(kernel, "norm/over_batch.wgsl", "min(step.rows * SAMPLES, IMAGES)", "IMAGES");
     }),
     ("a variance around 0", "moments", None, |kernel| {
-        edit(kernel, "norm/moments.wgsl", "* CHANNELS] - mean", "* CHANNELS]");
+        edit(kernel, "norm/moments.wgsl", "* CHANNELS) - mean", "* CHANNELS)");
     }),
     ("the last part of an image as many pixels as the others", "moments", None, |kernel| {
         edit(kernel, "norm/parts.wgsl", "min(PART_PIXELS, PIXELS - part * PART_PIXELS)", "PART_PIXELS");
@@ -84,7 +84,12 @@ pub(super) const IN_OPS: [InOp; 32] = [
     }),
     ("a mean of what lies in the image alone", "pool", None, |kernel| {
         edit(kernel, "pool/average.wgsl", "var sum = 0.0;", "var sum = 0.0;\n    var count = 0.0;");
-        edit(kernel, "pool/average.wgsl", "sum = sum + x", "count = count + 1.0;\n                sum = sum + x");
+        edit(
+            kernel,
+            "pool/average.wgsl",
+            "sum = sum + load_x",
+            "count = count + 1.0;\n                sum = sum + load_x",
+        );
         edit(kernel, "pool/average.wgsl", "f32(KERNEL * KERNEL)", "count");
     }),
     ("each of equal maxima", "max_pool_gradient", None, |kernel| {

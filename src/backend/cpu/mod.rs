@@ -33,8 +33,8 @@ impl<T: Real> Device for Cpu<T> {
     }
 
     /// Epilogues only: operands are packed, so a fused gather would be materialised anyway.
-    fn fusion(&self) -> Fusion {
-        Fusion::Epilogues
+    fn options(&self) -> Options {
+        Options::new(Fusion::Epilogues)
     }
 
     fn adapter(&self) -> Adapter {
@@ -175,6 +175,11 @@ impl<T: Real> CpuSession<T> {
                 Effect::UpdateElements(_) => self.update(step, dispatch, &inputs, &mut outputs),
                 _ => dispatch.op.reference(step, &inputs, &mut outputs),
             }
+            for (values, view) in outputs.iter_mut().zip(&dispatch.outputs) {
+                if view.dtype == DType::F16 {
+                    round_to_half(values);
+                }
+            }
             drop((inputs, outputs));
             for (id, values) in taken {
                 *self.buffer_mut(program, id) = values;
@@ -186,7 +191,9 @@ impl<T: Real> CpuSession<T> {
 
     /// Where each of a plan's local buffers is, new ones made where needed.
     fn place_locals(&mut self, plan: &Plan) -> Vec<usize> {
-        // A value takes a place of its own size on the CPU, whatever it is stored as.
+        // An element takes a whole T, whatever it is stored as on a GPU: of half precision twice as many fit a slot.
+        let halves = plan.dispatches.iter().flat_map(|dispatch| &dispatch.outputs).any(|view| view.dtype == DType::F16);
+        let element = if halves { DType::F16.bytes() } else { DType::F32.bytes() };
         let new = |locals: &mut Vec<AlignedVec<T>>, bytes: usize| {
             let len = bytes / DType::F32.bytes();
             // Not a number until written: a dispatch that reads what no other wrote shows at once.
@@ -194,7 +201,8 @@ impl<T: Real> CpuSession<T> {
             locals.len() - 1
         };
         let shared = plan.shared_locals();
-        let sizes: Vec<u64> = shared.iter().map(|&local| plan.locals[local] as u64).collect();
+        let size_of = |local: usize| plan.locals[local] / element * DType::F32.bytes();
+        let sizes: Vec<u64> = shared.iter().map(|&local| size_of(local) as u64).collect();
         let assigned = self.pool.assign(&sizes);
         for &size in &self.pool.sizes()[self.pooled.len()..] {
             self.pooled.push(new(&mut self.locals, size as usize));
@@ -203,8 +211,8 @@ impl<T: Real> CpuSession<T> {
         shared.iter().zip(assigned).for_each(|(&local, at)| places[local] = Some(self.pooled[at]));
         places
             .into_iter()
-            .zip(&plan.locals)
-            .map(|(place, &bytes)| place.unwrap_or_else(|| new(&mut self.locals, bytes)))
+            .enumerate()
+            .map(|(local, place)| place.unwrap_or_else(|| new(&mut self.locals, size_of(local))))
             .collect()
     }
 
@@ -240,6 +248,20 @@ impl<T: Real> CpuSession<T> {
                 View { shape: view.shape, values, bytes: &[] }
             }
         }
+    }
+}
+
+/// What a GPU loads of values that it stores in half precision, as `shaders/common/halves.wgsl` rounds them.
+fn round_to_half<T: Real>(values: &mut [T]) {
+    for value in values {
+        let single = value.to_real64() as f32;
+        let rounded = half::f16::from_f32(single).to_f64();
+        let kept = match single {
+            _ if single.is_nan() => f64::INFINITY,
+            _ if single.abs() < half::f16::MIN_POSITIVE.to_f32() => 0.0,
+            _ => rounded,
+        };
+        *value = T::from_f64(kept.copysign(f64::from(single)));
     }
 }
 

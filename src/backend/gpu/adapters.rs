@@ -76,7 +76,10 @@ pub(super) fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
         ("timestamp queries".to_owned(), has(wgpu::Features::TIMESTAMP_QUERY)),
         ("f16 shaders".to_owned(), has(wgpu::Features::SHADER_F16)),
         ("cooperative matrices".to_owned(), cooperative(adapter)),
-        ("--precision f16".to_owned(), if half_of(adapter).is_some() { "yes" } else { "no" }.to_owned()),
+        (
+            "--precision f16".to_owned(),
+            half_of(adapter).map_or_else(|| "activations".to_owned(), |half| format!("activations, products ({half})")),
+        ),
         ("subgroup".to_owned(), format!("{} to {}", info.subgroup_min_size, info.subgroup_max_size)),
         ("compiled kernels kept".to_owned(), has(wgpu::Features::PIPELINE_CACHE)),
     ];

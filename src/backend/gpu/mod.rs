@@ -21,7 +21,7 @@ pub use wgpu;
 use super::*;
 use crate::ops::{AdapterClass, DeviceProfile, Half, Subgroups};
 use crate::unchecked;
-use adapters::{HALF_FEATURES, adapters_of, class_of, cooperative, driver, half_of, instance, kind, report};
+use adapters::{HALF_FEATURES, adapters_of, class_of, driver, half_of, instance, kind, report};
 use pipelines::Pipelines;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -37,7 +37,7 @@ pub struct GpuOptions {
     pub checks: bool,
     /// Breaks kernels before they are linked: how tests show that a broken one is reported.
     pub fault: Option<fn(&mut crate::ops::Kernel)>,
-    /// Precision of matmuls.
+    /// Precision of activations and products.
     pub precision: Precision,
 }
 
@@ -95,26 +95,16 @@ impl Gpu {
             & (wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::PIPELINE_CACHE | wgpu::Features::SUBGROUP);
         let (mut half, mut experimental_features) = (None, wgpu::ExperimentalFeatures::disabled());
         if options.precision == Precision::F16 {
-            half = Some(half_of(adapter).ok_or_else(|| {
-                let subgroups = adapter.get_info();
-                Error::Usage(format!(
-                    "--precision f16: {} can't: it must have f16 shaders and cooperative matrices of 16x16x16 f16 into f32 on \
-                     subgroups of at most 32 or 64 invocations, or of 8x8x8 on at most 8, 16 or 32; it has {}f16 shaders, \
-                     cooperative matrices: {}, subgroups of {} to {}",
-                    report.name,
-                    if adapter.features().contains(wgpu::Features::SHADER_F16) { "" } else { "no " },
-                    cooperative(adapter),
-                    subgroups.subgroup_min_size,
-                    subgroups.subgroup_max_size,
-                ))
-            })?);
+            half = half_of(adapter);
+        }
+        if half.is_some() {
             features |= HALF_FEATURES;
             required_limits.max_compute_workgroup_storage_size = limits.max_compute_workgroup_storage_size;
             experimental_features = unchecked::experimental();
         }
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("vae-gpu"),
-            // No kernel needs a feature, but products in f16. Where the adapter has them, `Session::profile` reads its clock,
+            // No kernel needs a feature, but products on cooperative matrices. Where the adapter has them, `Session::profile` reads its clock,
             // compiled kernels are kept on disk, and an algorithm for products may use subgroups.
             required_features: features,
             experimental_features,
@@ -153,17 +143,15 @@ impl Gpu {
     /// `TIMESTAMP_QUERY` [`Session::profile`] works, with `PIPELINE_CACHE` [`Gpu::keep_pipelines`], with `SUBGROUP`
     /// [`Algorithm::Subgroups`](crate::ops::Algorithm) where it fits.
     ///
+    /// In [`Precision::F16`] its products are in f32: wgpu tells of cooperative matrices before a device is made alone.
+    ///
     /// The host's handler of uncaptured errors stays in place. What wgpu reports while a session or a program is made
     /// comes back as an [`Error::Device`]; an error in a later submission goes to that handler. Waiting for a result
     /// polls the device, so callbacks of the host's own submissions may run meanwhile.
     ///
     /// # Errors
-    /// [`Error::Device`] that names a limit which is too low, what it is and what is needed; [`Error::Usage`] for products
-    /// in f16, whose matrices wgpu tells of an adapter alone.
+    /// [`Error::Device`] that names a limit which is too low, what it is and what is needed.
     pub fn on(device: wgpu::Device, queue: wgpu::Queue, options: GpuOptions) -> Result<Gpu> {
-        if options.precision == Precision::F16 {
-            return Err(Error::Usage("products in f16 need a device that is opened here: Gpu::open".to_owned()));
-        }
         let gpu = Gpu::of(device, queue, options);
         match lacking(&gpu.shared.device.limits()) {
             Some(reason) => Err(gpu.shared.error(reason)),
@@ -306,6 +294,10 @@ impl Device for Gpu {
             device.set_tuning(tuning);
             Box::new(device) as Box<dyn Device>
         })
+    }
+
+    fn options(&self) -> Options {
+        Options { half: self.shared.options.precision == Precision::F16, ..Options::new(Fusion::All) }
     }
 
     fn profile(&self) -> Option<&DeviceProfile> {

@@ -168,6 +168,14 @@ impl Operation for Conv2d {
         vec![Gemm { size, transpose: Transpose::B }]
     }
 
+    fn is_activation(&self) -> bool {
+        self.epilogue.is_activation()
+    }
+
+    fn loads_half(&self, input: usize) -> bool {
+        input == 0 || (input > 1 && self.epilogue.loads_half())
+    }
+
     fn cases() -> Vec<Case> {
         let mut cases = Vec::new();
         for Sizes { window, batch, size: [height, width], channels: [inner, out] } in sizes() {
@@ -291,6 +299,14 @@ impl Operation for ConvTranspose2d {
         Some([y[0] * pixels, w.cols(), loader::most_taps(self.window).pow(2) * y[3]])
     }
 
+    fn is_activation(&self) -> bool {
+        self.epilogue.is_activation()
+    }
+
+    fn loads_half(&self, input: usize) -> bool {
+        input == 0 || (input > 1 && self.epilogue.loads_half())
+    }
+
     fn cases() -> Vec<Case> {
         let mut cases = Vec::new();
         for Sizes { window, batch, size, channels: [inner, out] } in sizes() {
@@ -355,6 +371,10 @@ impl Operation for Conv2dWeightGradient {
         let (y, x) = (inputs[0], inputs[1]);
         let size = [y.cols(), self.window.kernel.pow(2) * x.cols(), y.rows()];
         vec![Gemm { size, transpose: Transpose::A }]
+    }
+
+    fn loads_half(&self, _: usize) -> bool {
+        true
     }
 
     fn cases() -> Vec<Case> {

@@ -81,6 +81,16 @@ impl Epilogue {
         }
     }
 
+    /// Whether the value is an activation, which kernels can store in half precision.
+    pub(in crate::ops) fn is_activation(&self) -> bool {
+        matches!(self, Epilogue::BiasActivation(_))
+    }
+
+    /// Whether kernels can load its input in half precision.
+    pub(in crate::ops) fn loads_half(&self) -> bool {
+        matches!(self, Epilogue::ActivationGradient(_))
+    }
+
     /// Links what defines `epilogue`. Four columns are loaded and stored together where `n` is a multiple of four.
     pub(in crate::ops) fn link(&self, kernel: Kernel, more: &[Shape], n: usize) -> Kernel {
         let by_vec4 = n.is_multiple_of(4);

@@ -195,6 +195,18 @@ impl Operation for Matmul {
         }
     }
 
+    fn is_activation(&self) -> bool {
+        self.epilogue.is_activation()
+    }
+
+    fn loads_half(&self, input: usize) -> bool {
+        match input {
+            0 => self.a == Operand::Stored,
+            1 => self.b == Operand::Stored,
+            _ => self.epilogue.loads_half(),
+        }
+    }
+
     fn cases() -> Vec<Case> {
         // The last but one by vec4, with an edge in tiles of each size and slices of each depth; the last with k in parts.
         let sizes = [[1, 1, 1], [63, 64, 65], [64, 63, 17], [65, 65, 64], [128, 40, 400], [16, 8, 31], [17, 9, 1], [3, 131, 67], [300, 132, 52], [8, 12, 4100]];

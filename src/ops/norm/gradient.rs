@@ -1,7 +1,7 @@
 //! The gradients of normalisation. With `g = scale d_y` and `x_hat` the normalised x, and means over what shares statistics,
 //! `d_x = (g - mean(g) - x_hat mean(g x_hat)) / sqrt(variance + epsilon)` (Ioffe and Szegedy 2015, section 3).
 
-use super::normalise::{check, elementwise};
+use super::normalise::{check, of_elements};
 use super::statistics::add;
 use super::*;
 
@@ -65,8 +65,12 @@ impl Operation for NormSums {
         let images = Images::of(Self::NAME, inputs[0]).expect("the shape rule allowed it");
         let merge = Kernel::elementwise(fragment!("norm/sums_of_parts.wgsl"), images.pairs_shape().len());
         let merge = merge.constant("COLS", 2 * images.channels);
-        let kernel = images.pairs(fragment!("norm/sums.wgsl"), 3, merge, profile);
+        let kernel = images.pairs(fragment!("norm/sums.wgsl"), 3, merge, profile).loading_x();
         epsilon(self.over.link(kernel, images.count), self.epsilon)
+    }
+
+    fn loads_half(&self, input: usize) -> bool {
+        input == 0
     }
 
     fn cases() -> Vec<Case> {
@@ -305,7 +309,12 @@ impl Operation for NormGradient {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        elementwise(fragment!("norm/gradient.wgsl"), self.over, self.epsilon, inputs[0], output)
+        let kernel = Kernel::elementwise(fragment!("norm/gradient.wgsl"), output.len()).loading_x();
+        of_elements(kernel, self.over, self.epsilon, inputs[0])
+    }
+
+    fn loads_half(&self, input: usize) -> bool {
+        input == 0
     }
 
     fn cases() -> Vec<Case> {
@@ -368,7 +377,8 @@ impl Operation for NormScaledGradient {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        elementwise(fragment!("norm/scaled_gradient.wgsl"), self.over, self.epsilon, inputs[2], output)
+        let kernel = Kernel::elementwise(fragment!("norm/scaled_gradient.wgsl"), output.len());
+        of_elements(kernel, self.over, self.epsilon, inputs[2])
     }
 
     fn cases() -> Vec<Case> {

@@ -80,7 +80,16 @@ impl Operation for Normalise {
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
-        elementwise(fragment!("norm/normalise.wgsl"), self.over, self.epsilon, inputs[0], output)
+        let kernel = Kernel::of_values(fragment!("norm/normalise.wgsl"), output.len(), inputs.len()).loading_x();
+        of_elements(kernel, self.over, self.epsilon, inputs[0])
+    }
+
+    fn is_activation(&self) -> bool {
+        true
+    }
+
+    fn loads_half(&self, input: usize) -> bool {
+        input == 0
     }
 
     fn cases() -> Vec<Case> {
@@ -105,11 +114,9 @@ pub(super) fn check(name: &str, over: Over, [x, statistics, scale]: [Shape; 3]) 
     Ok(images)
 }
 
-/// A kernel with an invocation for each element of the images.
-pub(super) fn elementwise(element: Fragment, over: Over, by: f64, x: Shape, output: Shape) -> Kernel {
+/// Gives an elementwise kernel what it asks of these images.
+pub(super) fn of_elements(kernel: Kernel, over: Over, by: f64, x: Shape) -> Kernel {
     let images = Images::of(Normalise::NAME, x).expect("the shape rule allowed it");
-    let kernel = Kernel::elementwise(element, output.len())
-        .constant("PIXELS", images.pixels)
-        .constant("CHANNELS", images.channels);
+    let kernel = kernel.constant("PIXELS", images.pixels).constant("CHANNELS", images.channels);
     epsilon(over.link(kernel, images.count), by)
 }

@@ -42,7 +42,11 @@ impl Operation for Moments {
         let images = Images::of(Self::NAME, inputs[0]).expect("the shape rule allowed it");
         let merge = Kernel::elementwise(fragment!("norm/moments_of_parts.wgsl"), images.count * images.channels);
         let merge = merge.constant("CHANNELS", images.channels);
-        images.pairs(fragment!("norm/moments.wgsl"), 1, merge, profile).constant("IMAGES", images.count)
+        images.pairs(fragment!("norm/moments.wgsl"), 1, merge, profile).loading_x().constant("IMAGES", images.count)
+    }
+
+    fn loads_half(&self, input: usize) -> bool {
+        input == 0
     }
 
     fn cases() -> Vec<Case> {

@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn bytes_are_those_that_must_move() {
         let data = Dataset::synthetic(Synthetic::Uniform, 64, 16, 0);
-        let (model, plans) = work_plans(&TINY, &data, Options { fuse: crate::plan::Fusion::None }).unwrap();
+        let (model, plans) = work_plans(&TINY, &data, Options::new(crate::plan::Fusion::None)).unwrap();
         let named = |name| move |dispatch: &&Dispatch| dispatch.op.name() == name;
         let of = |name| plans.iter().find_map(|plan| plan.dispatches.iter().find(named(name))).map(bytes).unwrap();
         // x [16, 16] w^T [16, 8] -> [16, 8].
@@ -159,7 +159,7 @@ mod tests {
     #[test]
     fn a_product_reads_of_the_data_what_it_gathers() {
         let data = Dataset::synthetic(Synthetic::Uniform, 64, 16, 0);
-        let (_, mut plans) = work_plans(&TINY, &data, Options { fuse: crate::plan::Fusion::All }).unwrap();
+        let (_, mut plans) = work_plans(&TINY, &data, Options::new(crate::plan::Fusion::All)).unwrap();
         let plan = plans.remove(0);
         let gathering = &plan.dispatches[0];
         assert!(matches!(gathering.inputs[0].buffer, BufferId::Dataset(0)), "{gathering:?}");
