@@ -9,7 +9,8 @@ use vae_gpu::backend::gpu::{Gpu, GpuOptions};
 use vae_gpu::backend::{Device, cpu::Cpu};
 use vae_gpu::graph::PARAMETERS;
 use vae_gpu::models::{Model, ModelConfig};
-use vae_gpu::train::{Checkpoint, generate::Sampler};
+use vae_gpu::train::Checkpoint;
+use vae_gpu::train::generate::{LatentSource, Sampler};
 use vae_gpu::{Error, Result};
 
 /// What the host does anyway.
@@ -41,7 +42,7 @@ fn main() -> Result<()> {
     let draw = |device: &dyn Device| -> Result<Vec<f32>> {
         let mut session = device.session(model.layout(), &[])?;
         session.write_arena(PARAMETERS, &parameters)?;
-        let sampler = Sampler::load(&mut *session, &model, 16, device.options())?;
+        let sampler = Sampler::load(&mut *session, &model, 16, LatentSource::Prior, device.options())?;
         sampler.draw(&mut *session, 16, 7, |_| {
             Err(Error::Usage("this example draws from models with a prior: vae, iwae, gan".to_owned()))
         })

@@ -123,6 +123,8 @@ fn every_command_works_on_every_model() {
         run(&["traverse", "run", "--steps", "3"]).success();
         if model == "gan" {
             run(&["eval", "run"]).code(2).stderr(predicate::str::contains("gan can't be evaluated"));
+            let refused = "--from mixture does not belong to --model gan";
+            run(&["sample", "run", "--from", "mixture"]).code(2).stderr(predicate::str::contains(refused));
             for command in ["encode", "interpolate", "reconstruct"] {
                 run(&[command, "run"]).code(2).stderr(predicate::str::contains("gan has no encoder"));
             }
@@ -134,6 +136,23 @@ fn every_command_works_on_every_model() {
         let result: serde_json::Value = serde_json::from_slice(&output).unwrap();
         assert_eq!(result["log_likelihood"].is_number(), variational, "{model}: {result}");
         assert!(result["mse"].as_f64().unwrap() > 0.0 && result["images"] == 64, "{result}");
+        let sources = result["sources"].as_array().unwrap();
+        let names: Vec<&str> = sources.iter().map(|fit| fit["from"].as_str().unwrap()).collect();
+        assert_eq!(names, ["prior", "gaussian", "mixture"][usize::from(!variational)..]);
+        let nearest =
+            sources.iter().max_by(|a, b| a["log_density"].as_f64().partial_cmp(&b["log_density"].as_f64()).unwrap());
+        assert_eq!(result["sample_from"], nearest.unwrap()["from"]);
+        let from =
+            |source: &str| run(&["sample", "run", "-n", "3", "--from", source, "--npy", &format!("{source}.npy")]);
+        from("gaussian").success().stdout(predicate::str::contains("samples-gaussian-seed0.png"));
+        from("mixture").success();
+        let drawn =
+            ["gaussian", "mixture"].map(|source| std::fs::read(folder.path().join(format!("{source}.npy"))).unwrap());
+        assert_ne!(drawn[0], drawn[1]);
+        match variational {
+            true => from("prior").success(),
+            false => from("prior").code(2).stderr(predicate::str::contains("has no prior")),
+        };
         run(&["encode", "run", "--out", "codes.npy"]).success();
         assert!(shape("codes.npy").starts_with("(64, 2"), "{}", shape("codes.npy"));
         assert_eq!(folder.path().join("codes.deviation.npy").exists(), variational);

@@ -90,7 +90,7 @@ fn evaluation_is_the_same_streamed() {
     let mut evaluate = |limit| {
         config.resident_limit = limit;
         let (parameters, images) = (&checkpoint.parameters[..], &data.test);
-        let request = Request { model: &model, parameters, config: &config, images, samples: 2 };
+        let request = Request { model: &model, parameters, config: &config, images, samples: 2, densities: &[] };
         request.run(&device, Options::default(), |_| {}).unwrap()
     };
     assert_eq!(evaluate(None), evaluate(Some(1)));

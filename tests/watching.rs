@@ -373,8 +373,9 @@ fn pictures(page: &str) -> usize {
 #[test]
 fn a_report_holds_all_and_needs_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    // Loss, its two terms, reconstructions, samples, the latent map where there is one, traversals.
-    for (model, latent, expected) in [("vae", "2", 7), ("vae", "3", 6), ("ae", "3", 5), ("gan", "3", 3)] {
+    // Loss, its two terms, reconstructions, samples (and of a prior's model those of its codes' density), the latent map where there is one,
+    // traversals.
+    for (model, latent, expected) in [("vae", "2", 8), ("vae", "3", 7), ("ae", "3", 5), ("gan", "3", 3)] {
         let name = format!("{model}&'{latent}");
         train(folder.path(), &["--out", &name, "--epochs", "2", "--latent", latent, "--model", model]);
         let out = stdout(vae_gpu(folder.path(), &["report", &name, "--device", "cpu"]));

@@ -9,11 +9,14 @@ use super::{device, say};
 use crate::error::{Error, Result};
 use crate::files::{check_target, write_atomic};
 use crate::plan::Options;
+use crate::train::aggregate::SourceFit;
 use crate::train::evaluate::{Evaluation, Request};
 
 /// Evaluate a trained model on the test set or on other data, in nats an image
 ///
-/// The bound, its two terms, the importance-sampled log-likelihood (Burda et al. 2016), active units, squared error.
+/// The bound, its two terms, the importance-sampled log-likelihood (Burda et al. 2016), active units, squared error; and the mean
+/// log-density of a draw from each image's posterior by what latents can be drawn from: the nearer to the codes that lies, the more the
+/// samples look like reconstructions.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: vae-gpu eval --samples 5000 --json eval.json")]
 pub(super) struct Eval {
@@ -55,6 +58,7 @@ impl Eval {
             config: &config,
             images,
             samples: self.samples as usize,
+            densities: &found.densities(&*selected.device, !to_stdout),
         };
         let bar = super::progress::bar(images.count() as u64, "log-likelihood");
         let done = request.run(&*selected.device, Options::default(), |images| bar.set_position(images as u64));
@@ -77,19 +81,19 @@ impl Eval {
 
 fn table(evaluation: &Evaluation) {
     for (name, value) in rows(evaluation) {
-        say(format_args!("{name:<15} {value}"));
+        say(format_args!("{name:<20} {value}"));
     }
 }
 
 /// Names and values for people.
-pub(super) fn rows(evaluation: &Evaluation) -> [(&'static str, String); 8] {
+pub(super) fn rows(evaluation: &Evaluation) -> Vec<(String, String)> {
     let Evaluation { images, samples, active_units, latent, mse, .. } = evaluation;
     let number = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
     let likelihood = match (evaluation.log_likelihood, evaluation.log_likelihood_error, samples) {
         (Some(mean), Some(error), Some(samples)) => format!("{mean:.3} ± {error:.3}  ({samples} samples an image)"),
         _ => "-".to_owned(),
     };
-    [
+    let figures = [
         ("images", images.to_string()),
         ("loss", number(Some(evaluation.loss))),
         ("ELBO", number(evaluation.elbo)),
@@ -98,5 +102,12 @@ pub(super) fn rows(evaluation: &Evaluation) -> [(&'static str, String); 8] {
         ("log-likelihood", likelihood),
         ("active units", format!("{active_units} of {latent}")),
         ("squared error", format!("{mse:.6} a pixel")),
-    ]
+    ];
+    let nearest = evaluation.sample_from;
+    let sources = evaluation.sources.iter().map(|SourceFit { from, log_density, error }| {
+        let which = if nearest == Some(*from) { ", the nearest: sample --from " } else { "" };
+        let name = if which.is_empty() { "" } else { from.name() };
+        (format!("codes by {}", from.name()), format!("{log_density:.3} ± {error:.3} nats{which}{name}"))
+    });
+    figures.map(|(name, value)| (name.to_owned(), value)).into_iter().chain(sources).collect()
 }

@@ -4,24 +4,24 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::source::{Found, Source};
+use super::source::Source;
 use super::{say, square};
 use crate::backend::Session;
 use crate::data::npy;
-use crate::density::{Density, DensityKind};
-use crate::error::{Error, Result};
+use crate::density::DensityKind;
+use crate::error::Result;
 use crate::files::check_target;
 use crate::plan::Options;
-use crate::train::generate::Sampler;
-use crate::train::{density, image_grid};
+use crate::train::generate::{LatentSource, Sampler};
+use crate::train::image_grid;
 
 /// Images that are decoded at a time.
 const ROWS: usize = 256;
 
 /// Draw images from a trained model
 ///
-/// Latents are drawn from the model's prior N(0, I); of a model without one from a density fitted to the training codes
-/// (Ghosh et al. 2020).
+/// Latents are drawn from the model's prior N(0, I), or from a density that is fitted to the codes of the training set and kept beside
+/// the checkpoint (Ghosh et al. 2020). `vae-gpu eval` tells which of them lies nearest to the codes.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: vae-gpu sample -n 64 --seed 7 --out digits.png")]
 pub(super) struct Sample {
@@ -33,10 +33,10 @@ pub(super) struct Sample {
     /// Seed of the draws, below 2^32
     #[arg(long, value_name = "N", default_value_t = 0)]
     seed: u32,
-    /// What latents are drawn from, for a model without a prior
-    #[arg(long, value_enum, default_value_t = DensityKind::Mixture)]
-    density: DensityKind,
-    /// The picture [default: RUN/figures/samples-seedN.png]
+    /// What latents are drawn from [default: the prior, or the mixture where the model has none]
+    #[arg(long, value_name = "SOURCE", value_enum)]
+    from: Option<LatentSource>,
+    /// The picture [default: RUN/figures/samples-seedN.png, with the name of a source that is not the default]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Write the images as an array [N, values] of f32 too, on the data's own scale
@@ -47,13 +47,19 @@ pub(super) struct Sample {
 impl Sample {
     pub(super) fn run(self) -> Result<()> {
         let found = self.source.find()?;
-        let out = self.out.clone().unwrap_or_else(|| found.figure(&format!("samples-seed{}.png", self.seed)));
+        let default = LatentSource::of(&found.model);
+        let from = self.from.unwrap_or(default);
+        from.check(&found.model)?;
+        let of = if from == default { String::new() } else { format!("{}-", from.name()) };
+        let out = self.out.clone().unwrap_or_else(|| found.figure(&format!("samples-{of}seed{}.png", self.seed)));
         [Some(&out), self.npy.as_ref()].into_iter().flatten().try_for_each(|file| check_target(file))?;
         let (selected, mut session) = self.source.session(&found)?;
         found.say(&selected);
         let count = self.count as usize;
-        let sampler = Sampler::load(&mut *session, &found.model, ROWS.min(count), Options::default())?;
-        let fitted = |session: &mut dyn Session| self.fitted(&found, session);
+        let sampler = Sampler::load(&mut *session, &found.model, ROWS.min(count), from, Options::default())?;
+        // Asked for by what is no prior alone.
+        let kind = from.density().unwrap_or(DensityKind::Mixture);
+        let fitted = |session: &mut dyn Session| found.density(session, kind, true);
         let images = sampler.draw(&mut *session, count, self.seed, fitted)?; // [count, features]
         let header = &found.checkpoint.header;
         let columns = square(count);
@@ -64,26 +70,5 @@ impl Sample {
             say(format_args!("{}", file.display()));
         }
         Ok(())
-    }
-
-    /// The density beside the checkpoint, or one fitted now and kept there.
-    fn fitted(&self, found: &Found, session: &mut dyn Session) -> Result<Density> {
-        let (path, identity) = (density::path(&found.path, self.density), found.checkpoint.identity());
-        let latent = found.checkpoint.header.model.latent;
-        if path.exists()
-            && let Some(density) = Density::load(&path, &identity)?
-        {
-            if density.latent() != latent {
-                let reason = format!("its codes have {} values, the model's {latent}: must be equal", density.latent());
-                return Err(Error::format(&path, reason));
-            }
-            return Ok(density);
-        }
-        say(format_args!("fitting the density of the training codes: {}", path.display()));
-        let (config, data) = found.data(None)?;
-        let codes = density::codes(session, &found.model, &config, &data.train, Options::default())?;
-        let density = Density::fit(self.density, &codes, latent, config.seed)?;
-        density.save(&path, &identity)?;
-        Ok(density)
     }
 }

@@ -1,17 +1,21 @@
 //! Which trained model a command works with: of a run, or of a file.
 
+use std::fmt;
 use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 
 use super::{RUNS, device, device_line, say};
-use crate::backend::{Selected, Session};
+use crate::backend::{Device, Selected, Session};
 use crate::config::TrainConfig;
 use crate::data::{DataSource, Dataset, Examples, Images, Set, report_examples};
+use crate::density::{Density, DensityKind};
 use crate::error::{Error, Result};
 use crate::models::Model;
-use crate::train::{Checkpoint, RunFolder, newest_run};
+use crate::plan::Options;
+use crate::train::generate::LatentSource;
+use crate::train::{Checkpoint, RunFolder, density, newest_run};
 
 #[derive(Debug, Args)]
 pub(super) struct Source {
@@ -142,17 +146,50 @@ impl Found {
         Ok((config, examples))
     }
 
+    /// Every density of the model's codes, as [`Found::density`]; none where the training data can't be read any more, which is said.
+    pub(super) fn densities(&self, device: &dyn Device, to_stdout: bool) -> Vec<(LatentSource, Density)> {
+        let all = || -> Result<Vec<_>> {
+            let mut session = self.checkpoint.session(device, &self.model)?;
+            let sources = [LatentSource::Gaussian, LatentSource::Mixture];
+            let kinds = sources.into_iter().filter_map(|source| Some((source, source.density()?)));
+            kinds.map(|(source, kind)| Ok((source, self.density(&mut *session, kind, to_stdout)?))).collect()
+        };
+        all().unwrap_or_else(|error| {
+            say_to(to_stdout, format_args!("how near the prior is to the codes is left out: {error}"));
+            Vec::new()
+        })
+    }
+
+    /// The density beside the checkpoint, or one fitted now to the training codes and kept there; fitting is said on standard output,
+    /// or else on standard error.
+    ///
+    /// # Errors
+    /// Where the file is damaged, the training data can't be read, or the device fails.
+    pub(super) fn density(&self, session: &mut dyn Session, kind: DensityKind, to_stdout: bool) -> Result<Density> {
+        let (path, identity) = (density::path(&self.path, kind), self.checkpoint.identity());
+        let latent = self.checkpoint.header.model.latent;
+        if path.exists()
+            && let Some(density) = Density::load(&path, &identity)?
+        {
+            if density.latent() != latent {
+                let reason = format!("its codes have {} values, the model's {latent}: must be equal", density.latent());
+                return Err(Error::format(&path, reason));
+            }
+            return Ok(density);
+        }
+        say_to(to_stdout, format_args!("fitting the density of the training codes: {}", path.display()));
+        let (config, data) = self.data(None)?;
+        let codes = density::draws(session, &self.model, &config, &data.train, Options::default())?;
+        let density = Density::fit(kind, &codes, latent, config.seed)?;
+        density.save(&path, &identity)?;
+        Ok(density)
+    }
+
     /// `data: ...`, a line for what was read and one for each note; to standard error where standard output is for others.
     pub(super) fn say_examples(&self, examples: &Examples, to_stdout: bool) -> Result<()> {
         let said = report_examples(&examples.images, &self.checkpoint.header.schema)?;
         let lines = std::iter::once(format!("{}, {said}", examples.name)).chain(examples.notes.iter().cloned());
-        for line in lines {
-            if to_stdout {
-                say(format_args!("data: {line}"));
-            } else {
-                let _ = writeln!(stderr(), "data: {line}"); // whoever does not read it misses nothing else
-            }
-        }
+        lines.for_each(|line| say_to(to_stdout, format_args!("data: {line}")));
         Ok(())
     }
 
@@ -169,6 +206,14 @@ impl Found {
         say(format_args!("{}", device_line(selected)));
         say(format_args!("checkpoint: {}, epoch {}", self.path.display(), self.checkpoint.header.state.epoch));
     }
+}
+
+/// A line for people: on standard error where standard output is for others.
+pub(super) fn say_to(stdout: bool, line: fmt::Arguments<'_>) {
+    if stdout {
+        return say(line);
+    }
+    let _ = writeln!(stderr(), "{line}"); // whoever does not read it misses nothing else
 }
 
 /// Image `index` is one of `count`, or the option that named it is wrong.

@@ -1,11 +1,14 @@
 //! The density of a model's training codes, kept beside its checkpoint: `best.gaussian.safetensors` and so on.
 //!
-//! A model without a prior is sampled from it (Ghosh et al. 2020). It is fitted when training ends, and again by whoever
-//! needs it where the file is missing or belongs to another state of the model.
+//! Any model that has an encoder can be sampled from it, one without a prior must be (Ghosh et al. 2020): its density is fitted when
+//! training ends. Others are fitted by whoever needs them where the file is missing or belongs to another state of the model.
+//!
+//! Where codes have noise the density is that of draws from the posteriors, one an image, not of their means: decoders know the
+//! draws, which together are the aggregate posterior that the prior stands for (Tomczak and Welling 2018, section 2).
 
 use std::path::{Path, PathBuf};
 
-use super::generate::{Encoder, Programs};
+use super::generate::{Codes, Encoder, Programs};
 use super::{Checkpoint, RunFolder};
 use crate::backend::Session;
 use crate::config::TrainConfig;
@@ -15,9 +18,12 @@ use crate::error::Result;
 use crate::graph::PARAMETERS;
 use crate::models::Model;
 use crate::plan::Options;
+use crate::rng::{Draw, Stream};
 
 /// Images that are encoded at a time.
 const ROWS: usize = 500;
+/// The step of the draws: one that no evaluation has.
+const DRAWN: u64 = u64::MAX;
 
 /// The file beside a checkpoint.
 pub fn path(checkpoint: &Path, kind: DensityKind) -> PathBuf {
@@ -40,6 +46,31 @@ pub fn codes(
 ) -> Result<Vec<f32>> {
     let encoder = load(session, model, images, options)?;
     Ok(encoder.apply_to(session, images, config.binarise)?.means)
+}
+
+/// A draw from the posterior of each image, or its code where that has no noise: `[count, latent]`. The draw of image `i` depends
+/// on the configuration's seed and `i` alone.
+///
+/// # Errors
+/// As [`codes`].
+pub fn draws(
+    session: &mut dyn Session,
+    model: &Model,
+    config: &TrainConfig,
+    images: &Images,
+    options: Options,
+) -> Result<Vec<f32>> {
+    let encoder = load(session, model, images, options)?;
+    let Codes { mut means, deviations } = encoder.apply_to(session, images, config.binarise)?;
+    let Some(deviations) = deviations else { return Ok(means) };
+    let draw = Draw { seed: config.seed, stream: Stream::EvaluationPosterior, step: DRAWN };
+    let latent = model.config().latent;
+    let mut eps = vec![0.0; latent];
+    for (i, (code, deviations)) in means.chunks_mut(latent).zip(deviations.chunks(latent)).enumerate() {
+        draw.normals(i as u32, &mut eps);
+        code.iter_mut().zip(deviations).zip(&eps).for_each(|((z, deviation), eps)| *z += deviation * eps);
+    }
+    Ok(means)
 }
 
 /// Loads the program that [`codes`] runs.
@@ -70,7 +101,7 @@ pub(super) fn fit_all(
         let checkpoint = Checkpoint::load(&path_of)?;
         let identity = checkpoint.identity();
         session.write_arena(PARAMETERS, &checkpoint.parameters)?;
-        let codes = codes(session, model, config, images, options)?;
+        let codes = draws(session, model, config, images, options)?;
         for kind in [DensityKind::Gaussian, DensityKind::Mixture] {
             let density = Density::fit(kind, &codes, model.config().latent, config.seed)?;
             density.save(&path(&path_of, kind), &identity)?;

@@ -4,9 +4,10 @@ use std::ops::ControlFlow;
 
 use serde::Serialize;
 
+use super::aggregate::{self, SourceFit};
 use super::data_loader::{DataLoader, First};
-use super::density::codes;
-use super::generate::Reconstructor;
+use super::density::{codes, draws};
+use super::generate::{LatentSource, Reconstructor};
 use super::metrics::Terms;
 use super::queue::Queue;
 use super::schedule::{batches, evaluation_steps};
@@ -14,6 +15,7 @@ use super::{Losses, ModelInput};
 use crate::backend::{Device, Session};
 use crate::config::TrainConfig;
 use crate::data::Images;
+use crate::density::Density;
 use crate::error::{Error, Result};
 use crate::graph::PARAMETERS;
 use crate::models::{Capability, Model};
@@ -58,6 +60,10 @@ pub struct Evaluation {
     pub latent: usize,
     /// Mean squared error a pixel of images decoded from their codes.
     pub mse: f64,
+    /// How well sources of latents know the codes; none where no density was given.
+    pub sources: Vec<SourceFit>,
+    /// The nearest of them: `sample --from`.
+    pub sample_from: Option<LatentSource>,
 }
 
 /// A model and the images to evaluate it on.
@@ -73,6 +79,8 @@ pub struct Request<'a> {
     pub images: &'a Images,
     /// Posterior samples an image of the log-likelihood; 0 leaves it out.
     pub samples: usize,
+    /// Densities of training codes that are compared with the prior; none leave that out.
+    pub densities: &'a [(LatentSource, Density)],
 }
 
 impl Request<'_> {
@@ -107,6 +115,10 @@ impl Request<'_> {
         let normalised = model.config().loss.is_likelihood();
         let codes = codes(session, model, config, images, options)?;
         let mse = self.mse(session, options)?;
+        let sources = match self.densities {
+            [] => Vec::new(),
+            densities => aggregate::fits(model, &draws(session, model, config, images, options)?, densities),
+        };
         let likelihoods = match variational && normalised && self.samples > 0 {
             true => Some(self.log_likelihoods(session, &of_samples, options, &mut progress)?),
             false => None,
@@ -125,6 +137,8 @@ impl Request<'_> {
             active_units: active_units(&codes, model.config().latent),
             latent: model.config().latent,
             mse,
+            sample_from: aggregate::nearest(&sources).map(|fit| fit.from),
+            sources,
         })
     }
 
@@ -187,7 +201,8 @@ impl Request<'_> {
     }
 }
 
-fn mean_and_error(values: &[f64]) -> (f64, f64) {
+/// The mean, and its standard error.
+pub(super) fn mean_and_error(values: &[f64]) -> (f64, f64) {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();

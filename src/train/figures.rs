@@ -1,7 +1,7 @@
 //! The pictures of a run: drawn anew while it goes on for its folder and for TensorBoard, and again for a report.
 
 use super::ModelInput;
-use super::generate::{Encoder, Programs, Reconstructor, Sampler};
+use super::generate::{Encoder, LatentSource, Programs, Reconstructor, Sampler};
 use super::run::EpochMetrics;
 use crate::backend::Session;
 use crate::config::TrainConfig;
@@ -79,7 +79,7 @@ impl Figures {
         data: &Dataset,
         options: Options,
     ) -> Result<Figures> {
-        let sampler = Sampler::load(programs, model, SAMPLES, options)?;
+        let sampler = Sampler::load(programs, model, SAMPLES, LatentSource::of(model), options)?;
         let rows = |limit: usize| limit.min(data.held_out().count());
         let mut reconstructor = None;
         let mut encoder = None;

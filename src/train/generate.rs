@@ -4,7 +4,7 @@ use super::ModelInput;
 use crate::backend::{ProgramId, Session};
 use crate::config::Binarise;
 use crate::data::Images;
-use crate::density::Density;
+use crate::density::{Density, DensityKind};
 use crate::error::Result;
 use crate::graph::Graph;
 use crate::models::{Capability, Model};
@@ -200,6 +200,55 @@ impl Reconstructor {
     }
 }
 
+/// What latents are drawn from.
+///
+/// The codes of images lie where the prior does only as far as training brought them there: a density fitted to them makes what
+/// decoders know better (Ghosh et al. 2020; Dai and Wipf 2019 of VAEs).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum LatentSource {
+    /// The model's prior N(0, I)
+    Prior,
+    /// A Gaussian fitted to codes of the training set
+    Gaussian,
+    /// A mixture of ten Gaussians fitted to them
+    Mixture,
+}
+
+impl LatentSource {
+    /// The prior where the model has one, else the mixture.
+    pub fn of(model: &Model) -> LatentSource {
+        if model.has(Capability::Prior) { LatentSource::Prior } else { LatentSource::Mixture }
+    }
+
+    /// Its name, as options have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            LatentSource::Prior => "prior",
+            LatentSource::Gaussian => "gaussian",
+            LatentSource::Mixture => "mixture",
+        }
+    }
+
+    /// The density that it is; none of the prior, which is not fitted.
+    pub fn density(self) -> Option<DensityKind> {
+        match self {
+            LatentSource::Prior => None,
+            LatentSource::Gaussian => Some(DensityKind::Gaussian),
+            LatentSource::Mixture => Some(DensityKind::Mixture),
+        }
+    }
+
+    /// Checks that a model has it.
+    ///
+    /// # Errors
+    /// [`Error::Usage`](crate::Error::Usage) where the model has no prior, or no codes to fit a density to.
+    pub fn check(self, model: &Model) -> Result<()> {
+        let needs = if self == LatentSource::Prior { Capability::Prior } else { Capability::Encoder };
+        model.config().model.check_option(&format!("from {}", self.name()), needs)
+    }
+}
+
 /// Draws images: from the prior, or from a density fitted to codes.
 #[derive(Clone, Debug)]
 pub enum Sampler {
@@ -218,14 +267,16 @@ impl Sampler {
     /// Loads the program, for `rows` images at a time.
     ///
     /// # Errors
-    /// Those of [`compile`] and [`Session::load`].
+    /// Those of [`LatentSource::check`], [`compile`] and [`Session::load`].
     pub fn load<P: Programs + ?Sized>(
         programs: &mut P,
         model: &Model,
         rows: usize,
+        source: LatentSource,
         options: Options,
     ) -> Result<Sampler> {
-        if model.has(Capability::Prior) {
+        source.check(model)?;
+        if source == LatentSource::Prior {
             let program = programs.add(compile(&model.sampling(rows)?, options)?)?;
             return Ok(Sampler::Prior { program, rows });
         }
@@ -233,7 +284,7 @@ impl Sampler {
     }
 
     /// The first `count` images of a seed: `[count, features]` in the data's range. Image `i` does not depend on `count`.
-    /// `density` is asked where the model has no prior, and only there.
+    /// `density` is asked where latents are not drawn from the prior, and only there.
     ///
     /// # Errors
     /// Where the device fails, or the density can't be had.

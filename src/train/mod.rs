@@ -3,6 +3,7 @@
 //! A [`Trainer`] holds a model on a device and knows where its training stands; [`Trainer::run`] brings it to the
 //! configured epoch and keeps a [`RunFolder`] up to date. It prints nothing: an [`Observer`] hears of progress.
 
+pub mod aggregate;
 pub mod bench;
 pub mod checkpoint;
 mod data_loader;

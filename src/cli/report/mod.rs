@@ -8,10 +8,11 @@ use clap::Args;
 
 use super::source::{Found, Source};
 use super::traverse::{code_moments, traversed};
-use super::{eval, say, thousands};
+use super::{eval, say, square, thousands};
 use crate::backend::{Device, Session};
 use crate::config::TrainConfig;
 use crate::data::{DataSource, Dataset};
+use crate::density::DensityKind;
 use crate::error::{Error, Result};
 use crate::files::{check_target, write_atomic};
 use crate::models::{Capability, Model};
@@ -20,7 +21,7 @@ use crate::plot::Picture;
 use crate::train::EpochMetrics;
 use crate::train::evaluate::{Evaluation, Request};
 use crate::train::figures::{Figure, Figures, term_curves};
-use crate::train::generate::Decoder;
+use crate::train::generate::{Decoder, LatentSource, Sampler};
 use crate::train::image_grid;
 use crate::train::summary::Run;
 use page::{Page, Row, Section};
@@ -29,6 +30,8 @@ use page::{Page, Row, Section};
 const DIMENSIONS: usize = 20;
 const STEPS: usize = 11;
 const RANGE: f64 = 3.0;
+/// Images of latents drawn from the codes' density, as many as of the prior.
+const SAMPLES: usize = 100;
 
 /// Write a page about a run: its options, curves, reconstructions, samples, latent, evaluation and times
 ///
@@ -75,6 +78,9 @@ impl Report {
             sections.push(evaluated(evaluation, &data, &selected.device.name()));
         }
         sections.extend(pictures(figures, &config));
+        if config.model.has(Capability::Prior) && config.model.has(Capability::Encoder) {
+            sections.push(of_mixture(&found, &mut *session, &config)?);
+        }
         sections.push(traversals);
         sections.push(times(&run));
         sections.push(data_section(&data)?);
@@ -87,7 +93,8 @@ impl Report {
 
     fn evaluate(&self, found: &Found, config: &TrainConfig, data: &Dataset, device: &dyn Device) -> Result<Evaluation> {
         let (model, parameters, images) = (&found.model, found.checkpoint.parameters.as_slice(), &data.test);
-        let request = Request { model, parameters, config, images, samples: self.samples as usize };
+        let densities = &found.densities(device, true);
+        let request = Request { model, parameters, config, images, samples: self.samples as usize, densities };
         let bar = super::progress::bar(images.count() as u64, "log-likelihood");
         let done = request.run(device, Options::default(), |images| bar.set_position(images as u64));
         bar.finish_and_clear();
@@ -183,6 +190,18 @@ fn pictures(figures: Vec<Figure>, config: &TrainConfig) -> Vec<Section> {
         Some(Section::pictures(title, note, vec![(title.to_owned(), picture)]))
     };
     figures.into_iter().filter_map(section).collect()
+}
+
+/// Images of latents that are drawn from where the codes lie.
+fn of_mixture(found: &Found, session: &mut dyn Session, config: &TrainConfig) -> Result<Section> {
+    let sampler = Sampler::load(session, &found.model, SAMPLES, LatentSource::Mixture, Options::default())?;
+    let density = |session: &mut dyn Session| found.density(session, DensityKind::Mixture, true);
+    let images = sampler.draw(session, SAMPLES, config.seed, density)?; // [SAMPLES, features]
+    let header = &found.checkpoint.header;
+    let picture = image_grid(header.model.output, &images, header.size(), square(SAMPLES))?;
+    let note =
+        "Images of latents drawn from ten Gaussians that were fitted to draws from the posteriors of training images.";
+    Ok(Section::pictures("Samples of the codes' density", note, vec![("samples of a mixture".to_owned(), picture)]))
 }
 
 fn traversals(found: &Found, session: &mut dyn Session, config: &TrainConfig, data: &Dataset) -> Result<Section> {
