@@ -25,13 +25,14 @@
 //! | [`optim`] | optimisers: updates of parameters, graphs over named arenas | models, plans | error, graph, ops, step |
 //! | [`models`] | architectures: builder calls on a graph | kernels, plans, devices | error, graph, ops, optim, rng, tensor |
 //! | [`data`] | data sets in | models, devices | error, files, rng, tensor |
+//! | [`fidelity`] | how near generated examples are to real ones | models, images | compute, error, rng |
 //! | [`density`] | Gaussians fitted to codes, to sample from | models | compute, error, files, rng |
 //! | [`plot`] | pictures out | models, devices | data, error, files |
 //! | [`config`] | the options of a run, each declared once | the loop | backend, data, error, models, ops, optim, rng |
 //! | [`train`] | the loop, checkpoints, the run folder | kernels, adapters, commands | all above but compute and unchecked |
 //! | [`conformance`] | whether a device computes what it must | how it does | backend, data, error, graph, models, ops, optim, plan, rng, step, tensor, train |
 //! | [`export`] | trained models in other tools' formats | devices | error, files, graph, models, ops, train |
-//! | [`cli`] | the commands | how anything is computed | backend, config, conformance, data, density, error, export, files, models, ops, plan, plot, train |
+//! | [`cli`] | the commands | how anything is computed | backend, config, conformance, data, density, error, export, fidelity, files, models, ops, plan, plot, train |
 //!
 //! # Invariants, kept by `tests/architecture.rs`
 //!
@@ -92,6 +93,7 @@ pub mod data;
 pub mod density;
 pub mod error;
 pub mod export;
+pub mod fidelity;
 pub mod files;
 pub mod gemm;
 pub mod graph;

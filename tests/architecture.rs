@@ -99,14 +99,15 @@ const EDGES: &[(&str, &[&str])] = &[
     ("optim", &["error", "graph", "ops", "step"]),
     ("models", &["error", "graph", "ops", "optim", "rng", "tensor"]),
     ("data", &["error", "files", "rng", "tensor"]),
+    ("fidelity", &["compute", "error", "rng"]),
     ("density", &["compute", "error", "files", "rng"]),
     ("plot", &["data", "error", "files"]),
     ("config", &["backend", "data", "error", "models", "ops", "optim", "rng"]),
     (
         "train",
         &[
-            "backend", "config", "data", "density", "error", "files", "graph", "models", "ops", "optim", "plan",
-            "plot", "rng", "step", "tensor",
+            "backend", "config", "data", "density", "error", "fidelity", "files", "graph", "models", "ops", "optim",
+            "plan", "plot", "rng", "step", "tensor",
         ],
     ),
     (
@@ -124,6 +125,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "density",
             "error",
             "export",
+            "fidelity",
             "files",
             "models",
             "ops",

@@ -15,6 +15,7 @@ mod export;
 mod faults;
 mod fusion;
 mod gemm;
+mod generations;
 mod half;
 mod hostile;
 mod images;

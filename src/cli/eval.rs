@@ -3,14 +3,20 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use serde::Serialize;
 
-use super::source::{Asked, Source};
-use super::{device, say};
+use super::source::{Asked, Found, Source};
+use super::{device, generations, say};
+use crate::backend::Device;
+use crate::config::TrainConfig;
+use crate::data::Images;
 use crate::error::{Error, Result};
 use crate::files::{check_target, write_atomic};
+use crate::models::Capability;
 use crate::plan::Options;
 use crate::train::aggregate::SourceFit;
 use crate::train::evaluate::{Evaluation, Request};
+use crate::train::generations::Generations;
 
 /// Evaluate a trained model on the test set or on other data, in nats an image
 ///
@@ -30,6 +36,8 @@ pub(super) struct Eval {
     images: Option<u32>,
     #[command(flatten)]
     asked: Asked,
+    #[command(flatten)]
+    generated: generations::Asked,
     /// Write the result as a JSON object too; - prints it in place of the table
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -42,6 +50,7 @@ impl Eval {
         if let (Some(file), false) = (&self.json, to_stdout) {
             check_target(file)?;
         }
+        self.generated.check(&found)?;
         let (config, mut examples) = found.examples(&self.asked)?;
         if let Some(count) = self.images {
             examples.images = examples.images.take_first(count as usize);
@@ -52,37 +61,60 @@ impl Eval {
             found.say(&selected);
         }
         found.say_examples(&examples, !to_stdout)?;
-        let request = Request {
-            model: &found.model,
-            parameters: &found.checkpoint.parameters,
-            config: &config,
-            images,
-            samples: self.samples as usize,
-            densities: &found.densities(&*selected.device, !to_stdout),
+        // Samples of a model without codes or a bound can still be measured.
+        let evaluation = match found.model.has(Capability::Encoder) || !self.generated.any() {
+            true => Some(self.evaluate(&found, &config, images, &*selected.device, !to_stdout)?),
+            false => None,
         };
-        let bar = super::progress::bar(images.count() as u64, "log-likelihood");
-        let done = request.run(&*selected.device, Options::default(), |images| bar.set_position(images as u64));
-        bar.finish_and_clear();
-        let evaluation = done?;
-        let json = serde_json::to_string_pretty(&evaluation)
+        let generations = self.generated.measure(&found, &*selected.device, &config, images, !to_stdout)?;
+        let result = Evaluated { evaluation: evaluation.as_ref(), generations: generations.as_ref() };
+        let json = serde_json::to_string_pretty(&result)
             .map_err(|error| Error::Usage(format!("the result can't be written as JSON: {error}")))?;
-        match &self.json {
-            Some(_) if to_stdout => say(format_args!("{json}")),
-            Some(file) => {
-                table(&evaluation);
-                write_atomic(file, json.as_bytes())?;
-                say(format_args!("{}", file.display()));
-            }
-            None => table(&evaluation),
+        if to_stdout {
+            say(format_args!("{json}"));
+            return Ok(());
+        }
+        let of_model = evaluation.iter().flat_map(rows);
+        for (name, value) in of_model.chain(generations.iter().flat_map(generations::rows)) {
+            say(format_args!("{name:<20} {value}"));
+        }
+        if let Some(file) = &self.json {
+            write_atomic(file, json.as_bytes())?;
+            say(format_args!("{}", file.display()));
         }
         Ok(())
     }
+
+    fn evaluate(
+        &self,
+        found: &Found,
+        config: &TrainConfig,
+        images: &Images,
+        device: &dyn Device,
+        to_stdout: bool,
+    ) -> Result<Evaluation> {
+        let request = Request {
+            model: &found.model,
+            parameters: &found.checkpoint.parameters,
+            config,
+            images,
+            samples: self.samples as usize,
+            densities: &found.densities(device, to_stdout),
+        };
+        let bar = super::progress::bar(images.count() as u64, "log-likelihood");
+        let done = request.run(device, Options::default(), |images| bar.set_position(images as u64));
+        bar.finish_and_clear();
+        done
+    }
 }
 
-fn table(evaluation: &Evaluation) {
-    for (name, value) in rows(evaluation) {
-        say(format_args!("{name:<20} {value}"));
-    }
+/// What `--json` has: the evaluation's fields, and those of samples under a name of their own.
+#[derive(Serialize)]
+struct Evaluated<'a> {
+    #[serde(flatten)]
+    evaluation: Option<&'a Evaluation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    generations: Option<&'a Generations>,
 }
 
 /// Names and values for people.

@@ -10,6 +10,7 @@ mod encode;
 mod eval;
 mod export;
 mod flags;
+mod generations;
 mod interpolate;
 mod interrupt;
 mod man;

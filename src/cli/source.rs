@@ -12,7 +12,7 @@ use crate::config::TrainConfig;
 use crate::data::{DataSource, Dataset, Examples, Images, Set, report_examples};
 use crate::density::{Density, DensityKind};
 use crate::error::{Error, Result};
-use crate::models::Model;
+use crate::models::{Capability, Model};
 use crate::plan::Options;
 use crate::train::generate::LatentSource;
 use crate::train::{Checkpoint, RunFolder, density, newest_run};
@@ -148,6 +148,9 @@ impl Found {
 
     /// Every density of the model's codes, as [`Found::density`]; none where the training data can't be read any more, which is said.
     pub(super) fn densities(&self, device: &dyn Device, to_stdout: bool) -> Vec<(LatentSource, Density)> {
+        if !self.model.has(Capability::Encoder) {
+            return Vec::new();
+        }
         let all = || -> Result<Vec<_>> {
             let mut session = self.checkpoint.session(device, &self.model)?;
             let sources = [LatentSource::Gaussian, LatentSource::Mixture];

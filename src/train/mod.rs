@@ -15,6 +15,7 @@ pub mod evaluate;
 pub mod figures;
 mod fit;
 pub mod generate;
+pub mod generations;
 pub mod metrics;
 mod observer;
 mod queue;

@@ -251,9 +251,9 @@ impl Shared {
         use wgpu::ErrorFilter::{Internal, OutOfMemory, Validation};
         let scopes = [OutOfMemory, Validation, Internal].map(|filter| self.device.push_error_scope(filter));
         let made = make();
-        // All are popped, the last one pushed first.
+        // All are popped, the last one pushed first. What there is no memory for is invalid wherever it is used: that is no error of ours.
         let errors: Vec<_> = scopes.into_iter().rev().map(|scope| pollster::block_on(scope.pop())).collect();
-        match errors.into_iter().flatten().next() {
+        match errors.into_iter().rev().flatten().next() {
             Some(error) => Err(self.error(describe(&error))),
             None => made,
         }
