@@ -10,6 +10,7 @@ use vae_gpu::backend::cpu::Cpu;
 use vae_gpu::config::TrainConfig;
 use vae_gpu::data::{ImageSize, Images, Values, npy};
 use vae_gpu::models::{Model, ModelConfig};
+use vae_gpu::rng::{Draw, Stream};
 use vae_gpu::train::generate::LatentSource;
 use vae_gpu::train::generations::{Generated, Generations};
 
@@ -97,7 +98,8 @@ fn features_are_read_and_wrong_options_named() {
 #[test]
 fn copies_are_found() {
     let pixels = |first: usize, count: usize| {
-        let value = |i: usize| (((first * 64 + i) as u32).wrapping_mul(2_654_435_761) >> 19) as u8;
+        let draw = Draw { seed: 1, stream: Stream::Synthetic, step: first as u64 };
+        let value = |i: usize| (draw.bits(0, i as u32) >> 24) as u8;
         Images::new(ImageSize::grey(8, 8), Values::Bytes((0..count * 64).map(value).collect()))
     };
     let (training, real) = (pixels(0, 1200), pixels(5000, 100));
