@@ -31,6 +31,7 @@ mod random_models;
 mod recordings;
 mod references;
 mod rng;
+mod score;
 mod second_derivative;
 mod sessions;
 mod shapes;
