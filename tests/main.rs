@@ -32,6 +32,7 @@ mod random_models;
 mod recordings;
 mod references;
 mod rng;
+mod score;
 mod second_derivative;
 mod sessions;
 mod shapes;

@@ -4,11 +4,12 @@
 use assert_cmd::Command;
 use predicates::prelude::*;
 
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 19] = [
     "train",
     "sample",
     "reconstruct",
     "eval",
+    "score",
     "encode",
     "decode",
     "interpolate",

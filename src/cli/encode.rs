@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 
+use super::examples::write_examples;
 use super::say;
 use super::source::{Asked, Source};
-use crate::data::{Images, npy};
-use crate::error::{Error, Result};
-use crate::files::{check_target, write_atomic};
+use crate::data::npy;
+use crate::error::Result;
+use crate::files::check_target;
 use crate::plan::Options;
 use crate::train::generate::Encoder;
 
@@ -56,24 +57,8 @@ impl Encode {
         let labels: Vec<f32> = images.labels.iter().map(|label| label.map_or(f32::NAN, |label| label as f32)).collect();
         write(&self.out.with_extension("labels.npy"), 1, &labels)?;
         let file = self.out.with_extension("examples.csv");
-        write_atomic(
-            &file,
-            &table(images, &found.checkpoint.header.schema.classes).map_err(Error::io("encoding", &file))?,
-        )?;
+        write_examples(&file, &examples, [], |_| [])?;
         say(format_args!("{}", file.display()));
         Ok(())
     }
-}
-
-/// A line for each image.
-fn table(images: &Images, classes: &[String]) -> std::io::Result<Vec<u8>> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(["example", "file", "label", "class"])?;
-    for (at, label) in images.labels.iter().enumerate() {
-        let name = label.and_then(|label| classes.get(label as usize)).map_or("", String::as_str);
-        let (at, file) = (at.to_string(), images.names.get(at).map_or("", String::as_str));
-        let label = label.map_or(String::new(), |label| label.to_string());
-        writer.write_record([&at, file, &label, name])?;
-    }
-    writer.into_inner().map_err(|error| error.into_error())
 }

@@ -8,6 +8,7 @@ mod decode;
 mod devices;
 mod encode;
 mod eval;
+mod examples;
 mod export;
 mod flags;
 mod generations;
@@ -20,6 +21,7 @@ mod reconstruct;
 mod report;
 mod runs;
 mod sample;
+mod score;
 mod source;
 mod table;
 mod train;
@@ -59,6 +61,7 @@ enum Command {
     Sample(sample::Sample),
     Reconstruct(reconstruct::Reconstruct),
     Eval(eval::Eval),
+    Score(score::Score),
     Encode(encode::Encode),
     Decode(decode::Decode),
     Interpolate(interpolate::Interpolate),
@@ -107,6 +110,7 @@ fn run(cli: Cli, started: Instant) -> u8 {
         Command::Sample(command) => command.run(),
         Command::Reconstruct(command) => command.run(),
         Command::Eval(command) => command.run(),
+        Command::Score(command) => command.run(),
         Command::Encode(command) => command.run(),
         Command::Decode(command) => command.run(),
         Command::Interpolate(command) => command.run(),

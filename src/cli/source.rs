@@ -9,7 +9,7 @@ use clap::Args;
 use super::{RUNS, device, device_line, say};
 use crate::backend::{Device, Selected, Session};
 use crate::config::TrainConfig;
-use crate::data::{DataSource, Dataset, Examples, Images, Set, report_examples};
+use crate::data::{DataSource, Dataset, Examples, Images, Reading, Set, report_examples};
 use crate::density::{Density, DensityKind};
 use crate::error::{Error, Result};
 use crate::models::{Capability, Model};
@@ -44,6 +44,26 @@ pub(super) struct Asked {
     /// Which of them [default: the test set; all, where other data have none]
     #[arg(long, value_enum)]
     pub(super) set: Option<Set>,
+}
+
+/// Which classes are read, where a run was trained on some alone (`--classes`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taken {
+    /// Those that it was trained on.
+    Trained,
+    /// All; those that the model does not know have no number.
+    All,
+    /// All, with numbers for each.
+    Named,
+}
+
+impl Taken {
+    /// What is said where a run was trained on these classes alone, and all are read.
+    fn note(self, trained: &[String]) -> Option<String> {
+        let differ = self != Taken::Trained && !trained.is_empty();
+        differ
+            .then(|| format!("the model was trained with --classes {} alone: all classes are read", trained.join(",")))
+    }
 }
 
 /// A checkpoint, and the run it is of.
@@ -108,15 +128,28 @@ impl Found {
     /// The run's configuration, and its data or those named instead, as sets to train on and to test. They are read as the
     /// model's own were: on its scale, with its classes and columns.
     pub(super) fn data(&self, other: Option<&DataSource>) -> Result<(TrainConfig, Dataset)> {
+        self.data_of(other, other.map_or(Taken::Trained, |_| Taken::All))
+    }
+
+    fn data_of(&self, other: Option<&DataSource>, taken: Taken) -> Result<(TrainConfig, Dataset)> {
         let mut config = self.config()?;
         if let Some(other) = other {
             // With its own test set, or its own part for testing.
             config = TrainConfig { data: Some(other.clone()), test_data: None, split: None, ..config };
         }
+        let trained = config.classes.clone();
         let header = &self.checkpoint.header;
-        let mut data = config.reading(Some(&header.schema)).read(config.data.as_ref())?;
-        if other.is_none() && data.fingerprint()? != header.data {
-            data.notes.push(format!("these are not the data that the model was trained on, which had {}", header.data));
+        let mut data = self.reading(&mut config, taken).read(config.data.as_ref())?;
+        data.notes.extend(taken.note(&trained));
+        if other.is_none() {
+            let fingerprint = match taken == Taken::Trained || trained.is_empty() {
+                true => data.fingerprint()?,
+                false => data.of_classes(&trained)?.fingerprint()?,
+            };
+            if fingerprint != header.data {
+                let reason = format!("these are not the data that the model was trained on, which had {}", header.data);
+                data.notes.push(reason);
+            }
         }
         for (what, images) in data.sets() {
             config.check_range(&data.name, what, images)?;
@@ -124,12 +157,30 @@ impl Found {
         Ok((config, data))
     }
 
+    /// How the model's data are read, in this configuration.
+    fn reading(&self, config: &mut TrainConfig, taken: Taken) -> Reading {
+        if taken != Taken::Trained {
+            config.classes.clear();
+        }
+        let reading = config.reading(Some(&self.checkpoint.header.schema));
+        Reading { new_classes: taken == Taken::Named, ..reading }
+    }
+
     /// The run's configuration, and examples of its data or of those named instead: of the set asked for, else the test set,
-    /// or all where other data have none.
+    /// or all where other data have none. Of the run's data the classes that it was trained on, of others all.
     pub(super) fn examples(&self, asked: &Asked) -> Result<(TrainConfig, Examples)> {
+        self.examples_of(asked, asked.data.as_ref().map_or(Taken::Trained, |_| Taken::All))
+    }
+
+    /// The same of all classes, those among them that the model does not know.
+    pub(super) fn examples_of_all_classes(&self, asked: &Asked) -> Result<(TrainConfig, Examples)> {
+        self.examples_of(asked, Taken::Named)
+    }
+
+    fn examples_of(&self, asked: &Asked, taken: Taken) -> Result<(TrainConfig, Examples)> {
         let Some(other) = &asked.data else {
-            let (config, data) = self.data(None)?;
-            let Dataset { name, train, validation, test, notes, .. } = data;
+            let (config, data) = self.data_of(None, taken)?;
+            let Dataset { name, train, validation, test, table, schema, notes } = data;
             let images = match asked.set.unwrap_or(Set::Test) {
                 Set::Train => train,
                 Set::Test => test,
@@ -138,10 +189,12 @@ impl Found {
                 }
                 Set::All => Images::joined([Some(train), validation, Some(test)].into_iter().flatten().collect()),
             };
-            return Ok((config, Examples { name, images, notes }));
+            return Ok((config, Examples { name, images, classes: schema.classes, table, notes }));
         };
-        let config = self.config()?;
-        let examples = config.reading(Some(&self.checkpoint.header.schema)).read_set(Some(other), asked.set)?;
+        let mut config = self.config()?;
+        let note = taken.note(&config.classes);
+        let mut examples = self.reading(&mut config, taken).read_set(Some(other), asked.set)?;
+        examples.notes.extend(note);
         config.check_range(&examples.name, "its", &examples.images)?;
         Ok((config, examples))
     }

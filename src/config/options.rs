@@ -147,6 +147,9 @@ options! {
     /// A table's columns to leave out, by name or number from 0, as a list: id,4.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     drop_columns: Vec<String> = Vec::new(), list("COLUMNS");
+    /// Train and test on these classes alone, by name or number as a list: 1,7. The split is that of all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    classes: Vec<String> = Vec::new(), list("CLASSES").unset("all").measures();
     /// Leave out images that can't be read and examples that are not finite.
     drop_bad: bool = false, switch();
     /// Scaling of the data's values; undone in arrays that are written.

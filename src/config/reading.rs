@@ -31,7 +31,9 @@ impl TrainConfig {
             scale: self.scale,
             probabilities: self.takes_probabilities(),
             in_memory: self.resident_limit.map(|mebibytes| mebibytes.saturating_mul(1 << 20)),
+            classes: self.classes.clone(),
             known: known.cloned(),
+            new_classes: false,
         }
     }
 

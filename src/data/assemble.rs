@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::channels::Channels;
-use super::labels::{Classes, Labels};
+use super::classes;
+use super::labels::{Classes, Labels, Numbering};
 use super::notes::{counted, digits, quoted};
 use super::numbers::Numbers;
 use super::picture::WHITE_REAL;
@@ -77,6 +78,15 @@ pub(super) fn assemble(
             match_white(part, &form, notes)
         })
         .collect::<Result<_>>()?;
+    let sets: Vec<(&Labels, usize)> = parts.iter().map(|part| (&part.raw.labels, part.raw.count())).collect();
+    let numbering = if reading.new_classes { Numbering::Extended(&form.classes) } else { Numbering::of(&form.classes) };
+    let classes = Classes::number(&sets, numbering, notes);
+    // Before the scale, which is that of what is trained on.
+    let (parts, classes) = match reading.classes.as_slice() {
+        [] => (parts, classes),
+        wanted => classes::take(parts, classes, wanted, notes)?,
+    };
+    let form = Schema { classes: classes.names, ..form };
     let columns = if table { form.size.features() } else { 1 };
     let schema = match &reading.known {
         Some(_) => {
@@ -99,9 +109,6 @@ pub(super) fn assemble(
             schema
         }
     };
-    let sets: Vec<(&Labels, usize)> = parts.iter().map(|part| (&part.raw.labels, part.raw.count())).collect();
-    let classes = Classes::number(&sets, &schema.classes, notes);
-    let schema = Schema { classes: classes.names, ..schema };
     for part in parts.iter().filter(|part| part.set != Set::Train || reading.known.is_some()) {
         say_of_clipping(part, &schema, notes)?;
     }
@@ -119,7 +126,7 @@ pub(super) fn assemble(
 }
 
 /// `training example`, `example`.
-fn noun(set: Set) -> &'static str {
+pub(super) fn noun(set: Set) -> &'static str {
     match set {
         Set::All => "example",
         Set::Train => "training example",

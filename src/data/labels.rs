@@ -27,6 +27,43 @@ pub(super) struct Classes {
     pub(super) of: Vec<Vec<Option<u32>>>,
 }
 
+/// How classes get their numbers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Numbering<'a> {
+    /// In their order.
+    New,
+    /// As a model knows them; others have none.
+    Known(&'a [String]),
+    /// As a model knows them; others follow in their order.
+    Extended(&'a [String]),
+}
+
+impl<'a> Numbering<'a> {
+    /// That of a model which knows these classes.
+    pub(super) fn of(known: &'a [String]) -> Numbering<'a> {
+        if known.is_empty() { Numbering::New } else { Numbering::Known(known) }
+    }
+
+    fn names(self, named: &[Vec<Option<String>>]) -> Vec<String> {
+        let named = named.iter().flatten().flatten();
+        match self {
+            Numbering::New | Numbering::Extended([]) => order(named),
+            Numbering::Known(known) => known.to_vec(),
+            Numbering::Extended(known) => {
+                let new: BTreeSet<&String> = named.filter(|name| !known.contains(name)).collect();
+                known.iter().chain(new).cloned().collect()
+            }
+        }
+    }
+
+    fn known(self) -> &'a [String] {
+        match self {
+            Numbering::New => &[],
+            Numbering::Known(known) | Numbering::Extended(known) => known,
+        }
+    }
+}
+
 impl Labels {
     pub(super) fn select(&self, positions: &[usize]) -> Labels {
         match self {
@@ -71,16 +108,18 @@ impl Labels {
 }
 
 impl Classes {
-    /// Numbers the labels of sets of these sizes: as `known` does, where a model knows classes, else anew.
-    pub(super) fn number(sets: &[(&Labels, usize)], known: &[String], notes: &mut Vec<String>) -> Classes {
+    /// Numbers the labels of sets of these sizes.
+    pub(super) fn number(sets: &[(&Labels, usize)], numbering: Numbering<'_>, notes: &mut Vec<String>) -> Classes {
+        let known = numbering.known();
         if sets.iter().any(|(labels, _)| labels.are_real()) {
             notes.push("labels that are not whole numbers are no classes: examples have none".to_owned());
             return Classes { names: known.to_vec(), of: sets.iter().map(|&(_, count)| vec![None; count]).collect() };
         }
         let named: Vec<Vec<Option<String>>> = sets.iter().map(|(labels, count)| labels.names(*count)).collect();
-        let names = if known.is_empty() { order(named.iter().flatten().flatten()) } else { known.to_vec() };
+        let names = numbering.names(&named);
         let numbers: HashMap<&str, u32> = names.iter().zip(0..).map(|(name, number)| (name.as_str(), number)).collect();
-        let mut unknown = named.iter().flatten().flatten().filter(|name| !numbers.contains_key(name.as_str()));
+        let is_known = |name: &str| numbers.get(name).is_some_and(|&number| (number as usize) < known.len());
+        let mut unknown = named.iter().flatten().flatten().filter(|name| !known.is_empty() && !is_known(name));
         if let Some(first) = unknown.next() {
             let count = 1 + unknown.count();
             notes.push(format!("{count} labels are of classes that the model does not know, {first:?} among them"));
@@ -124,7 +163,7 @@ mod tests {
         let sets: Vec<_> = sets.iter().map(|&labels| (labels, count(labels))).collect();
         let known: Vec<String> = known.iter().map(|&name| name.to_owned()).collect();
         let mut notes = Vec::new();
-        (Classes::number(&sets, &known, &mut notes), notes)
+        (Classes::number(&sets, Numbering::of(&known), &mut notes), notes)
     }
 
     #[test]
@@ -156,6 +195,18 @@ mod tests {
         let (classes, notes) = numbered(&[&texts(&["bee", "wasp", ""])], &["ant", "bee"]);
         assert_eq!(classes.of, [vec![Some(1), None, None]]);
         assert!(notes[0].contains("1 labels") && notes[0].contains("\"wasp\""), "{notes:?}");
+    }
+
+    #[test]
+    fn new_classes_may_follow_the_known_ones() {
+        let (labels, known, mut notes) =
+            (texts(&["bee", "wasp", "", "ape"]), ["ant", "bee"].map(str::to_owned), Vec::new());
+        let classes = Classes::number(&[(&labels, 4)], Numbering::Extended(&known), &mut notes);
+        assert_eq!(classes.names, ["ant", "bee", "ape", "wasp"]);
+        assert_eq!(classes.of, [vec![Some(1), Some(3), None, Some(2)]]);
+        assert!(notes[0].contains("2 labels") && notes[0].contains("\"wasp\""), "{notes:?}");
+        let anew = Classes::number(&[(&labels, 4)], Numbering::Extended(&[]), &mut Vec::new());
+        assert_eq!(anew.names, ["ape", "bee", "wasp"]);
     }
 
     #[test]

@@ -15,12 +15,13 @@
 //! | `table`, `header` | `.csv` and `.tsv` |
 //! | `npy`, `arrays`, `stored`, `element` | NumPy's files, in memory or in pieces |
 //! | `idx`, `idx_files`, `mnist` | MNIST and its family |
-//! | `reading`, `assemble`, `labels`, `scale`, `channels` | from what was found to sets in one form |
+//! | `reading`, `assemble`, `labels`, `classes`, `scale`, `channels` | from what was found to sets in one form |
 //! | `schema`, `report`, `notes` | what is kept, and what is said |
 
 mod arrays;
 mod assemble;
 mod channels;
+mod classes;
 mod element;
 mod folder;
 mod header;
@@ -45,6 +46,7 @@ mod table;
 
 pub use channels::Channels;
 use channels::luma;
+pub use classes::class_numbers;
 pub use header::Header;
 pub use picture::Background;
 pub use reading::{Examples, Reading, Set};

@@ -50,8 +50,13 @@ pub struct Reading {
     pub probabilities: bool,
     /// Bytes that an array may have in memory: a larger `.npy` file is read in pieces. 2 GiB where it is not said.
     pub in_memory: Option<u64>,
+    /// The classes that are taken, by name or number; all, also examples without a label, where none is named. A split comes
+    /// before, so that it is the same whatever is taken.
+    pub classes: Vec<String>,
     /// What a trained model knows of its data: these are read as those were.
     pub known: Option<Schema>,
+    /// Whether classes that the trained model does not know get numbers, behind those that it knows.
+    pub new_classes: bool,
 }
 
 /// Which examples of a source.
@@ -113,6 +118,10 @@ pub struct Examples {
     pub name: String,
     /// The examples, in the source's order.
     pub images: Images,
+    /// The names of their classes by number.
+    pub classes: Vec<String>,
+    /// Whether columns are quantities of their own: a table's, not an image's.
+    pub table: bool,
     /// What was left out, converted or clipped, in words.
     pub notes: Vec<String>,
 }
@@ -201,9 +210,9 @@ impl Reading {
             ));
         }
         let parts = wanted.into_iter().map(|part| self.finite(part, &mut found.notes)).collect::<Result<Vec<_>>>()?;
-        let (images, _) = assemble(self, parts, found.table, &mut found.notes)?;
+        let (images, schema) = assemble(self, parts, found.table, &mut found.notes)?;
         let images = Images::joined(images);
-        Ok(Examples { name: found.name, images, notes: found.notes })
+        Ok(Examples { name: found.name, images, classes: schema.classes, table: found.table, notes: found.notes })
     }
 
     /// The test set that another source is, or has.

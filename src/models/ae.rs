@@ -63,6 +63,10 @@ impl Family for Ae {
         self.networks.decode(g, z)
     }
 
+    fn reconstruction(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<Option<NodeId>> {
+        self.networks.reconstruction(g, z, x)
+    }
+
     fn output_bias(&self) -> ParameterId {
         self.networks.decoder().last_bias()
     }

@@ -56,9 +56,9 @@ impl Autoencoder {
         }
     }
 
-    /// The score, where it is a normalised negative log-likelihood.
-    pub(super) fn likelihood(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<Option<NodeId>> {
-        self.loss.is_likelihood().then(|| self.reconstruction_loss(g, z, x, &mut Pass::evaluation())).transpose()
+    /// [`super::Family::reconstruction`].
+    pub(super) fn reconstruction(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<Option<NodeId>> {
+        self.reconstruction_loss(g, z, x, &mut Pass::evaluation()).map(Some)
     }
 
     /// The decoder's mean for `z`: `[rows, features]`.

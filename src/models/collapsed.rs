@@ -19,6 +19,8 @@ use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
 use crate::ops::{Constant, Factor, Norm, PowerSum, Scale};
 use crate::tensor::Shape;
 
+const HALF: Factor = Factor::Constant(0.5);
+
 /// The autoencoder's networks.
 #[derive(Clone, Debug)]
 pub(super) struct Collapsed {
@@ -36,6 +38,16 @@ impl Collapsed {
     }
 }
 
+impl Collapsed {
+    /// A squared error counts half: it is `-log p(x | z)` of unit variance then, but for a constant.
+    fn halved(&self, g: &mut Graph, score: NodeId) -> Result<NodeId> {
+        match self.loss {
+            Loss::Mse => g.apply(Scale { factor: HALF }.into(), &[score]),
+            Loss::Bce | Loss::Gaussian => Ok(score),
+        }
+    }
+}
+
 impl Family for Collapsed {
     fn terms(&self) -> &'static [&'static str] {
         &["loss", "recon", "prior"]
@@ -45,16 +57,12 @@ impl Family for Collapsed {
         let z = self.ae.code(g, batch.input, pass)?; // [rows, latent]
         let scores = self.ae.networks.reconstruction_loss(g, z, batch.target, pass)?; // [rows, 1]
         let score = mean(g, scores)?;
-        let half = Factor::Constant(0.5);
-        let recon = match self.loss {
-            Loss::Mse => g.apply(Scale { factor: half }.into(), &[score])?,
-            Loss::Bce | Loss::Gaussian => score,
-        };
+        let recon = self.halved(g, score)?;
         let squares = g.apply(PowerSum { norm: Norm::L2 }.into(), &[z])?; // [rows, 1]
         let square = mean(g, squares)?;
         let normaliser = Constant::new(0.5 * self.latent as f64 * (2.0 * PI).ln(), Shape::SCALAR);
         let normaliser = g.apply(normaliser.into(), &[])?;
-        let prior = g.add_scaled(normaliser, square, half)?; // -log p(z)
+        let prior = g.add_scaled(normaliser, square, HALF)?; // -log p(z)
         Ok(vec![g.add_scaled(recon, prior, Factor::Constant(1.0))?, recon, prior])
     }
 
@@ -64,6 +72,11 @@ impl Family for Collapsed {
 
     fn decode(&self, g: &mut Graph, z: NodeId) -> Result<NodeId> {
         self.ae.decode(g, z)
+    }
+
+    fn reconstruction(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<Option<NodeId>> {
+        let scores = self.ae.networks.reconstruction_loss(g, z, x, &mut Pass::evaluation())?; // [rows, 1]
+        self.halved(g, scores).map(Some)
     }
 
     fn output_bias(&self) -> ParameterId {

@@ -91,6 +91,10 @@ impl Family for Contractive {
         self.ae.decode(g, z)
     }
 
+    fn reconstruction(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<Option<NodeId>> {
+        self.ae.networks.reconstruction(g, z, x)
+    }
+
     fn output_bias(&self) -> ParameterId {
         self.ae.output_bias()
     }

@@ -5,8 +5,8 @@ use super::{Batch, Capability, Family, ModelConfig};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout, differentiate};
 use crate::ops::{
-    Augment, Constant, Corrupt, Factor, LogSumExpUpdate, MonteCarloKl, Noise, Normal, Order, Pixels, Reparameterise,
-    RepeatInterleave, Scale,
+    Augment, Constant, Corrupt, Factor, Kl, LogSumExpUpdate, MonteCarloKl, Noise, Normal, Order, Pixels,
+    Reparameterise, RepeatInterleave, Scale, SegmentSum,
 };
 use crate::optim::Optimiser;
 use crate::rng::Stream;
@@ -252,22 +252,55 @@ impl Model {
             let models = Capability::Posterior.models();
             Error::Usage(format!("{what}: it needs one of {models}, with bce or gaussian"))
         };
+        if !self.has(Capability::Posterior) || !self.config.loss.is_likelihood() {
+            return Err(refused());
+        }
         let mut g = Graph::new(self.layout.clone());
         let state = g.input("state", Shape::new(rows, 2));
         let x = g.input("x", Shape::new(rows, self.config.features()));
         let code = self.family.encode(&mut g, x)?.ok_or_else(|| self.no_encoder())?;
         let posterior = code.posterior.ok_or_else(refused)?; // [rows, 2 latent]
-        let repeat = RepeatInterleave { count: samples };
-        let posteriors = g.apply(repeat.into(), &[posterior])?; // [rows samples, 2 latent]
-        let targets = g.apply(repeat.into(), &[x])?; // [rows samples, features]
-        let z = g.apply(Reparameterise { stream: Stream::Importance, samples }.into(), &[posteriors])?;
-        let scores = self.family.likelihood(&mut g, z, targets)?.ok_or_else(refused)?; // [rows samples, 1]
+        let Drawn { z, posteriors, targets } = drawn(&mut g, posterior, x, Stream::Importance, samples)?;
+        let scores = self.reconstruction_terms(&mut g, z, targets)?; // [rows samples, 1]
         let divergences = g.apply(MonteCarloKl.into(), &[posteriors, z])?; // [rows samples, 1]
         let negative = g.add_scaled(scores, divergences, Factor::Constant(1.0))?;
         let weights = g.apply(Scale { factor: Factor::Constant(-1.0) }.into(), &[negative])?; // log w
         g.update(LogSumExpUpdate { samples }, &[state, weights])?;
         g.output("state", state);
         Ok(g)
+    }
+
+    /// The terms of each example's score, in the data set's own order: output `reconstruction` `[rows, 1]`, the loss's
+    /// reconstruction term decoded from the code or the posterior's mean; with `samples` draws of the posterior the sum of
+    /// their terms. Output `kl` `[rows, 1]` in closed form (Kingma and Welling 2014, appendix B) where there is a posterior.
+    /// The draws of step `i` are those of index `i`.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where the model has no encoder, or draws are asked of one without a posterior.
+    pub fn scores(&self, batches: &Batches, samples: Option<usize>) -> Result<Graph> {
+        let mut g = Graph::new(self.layout.clone());
+        let x = self.gather(&mut g, batches, Order::Stored, evaluated(batches.pixels))?; // [rows, features]
+        let code = self.family.encode(&mut g, x)?.ok_or_else(|| self.no_encoder())?;
+        let reconstruction = match samples {
+            None => self.reconstruction_terms(&mut g, code.mean, x)?, // [rows, 1]
+            Some(samples) => {
+                let posterior = code.posterior.ok_or_else(|| self.no_posterior())?; // [rows, 2 latent]
+                let stream = Stream::EvaluationPosterior;
+                let Drawn { z, targets, .. } = drawn(&mut g, posterior, x, stream, samples)?;
+                let terms = self.reconstruction_terms(&mut g, z, targets)?; // [rows samples, 1]
+                g.apply(SegmentSum { count: samples }.into(), &[terms])? // [rows, 1]
+            }
+        };
+        g.output("reconstruction", reconstruction);
+        if let Some(posterior) = code.posterior {
+            let kl = g.apply(Kl.into(), &[posterior])?; // [rows, 1]
+            g.output("kl", kl);
+        }
+        Ok(g)
+    }
+
+    fn reconstruction_terms(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<NodeId> {
+        self.family.reconstruction(g, z, x)?.ok_or_else(|| self.no_encoder())
     }
 
     fn gather(&self, g: &mut Graph, batches: &Batches, order: Order, pixels: Pixels) -> Result<NodeId> {
@@ -277,11 +310,35 @@ impl Model {
         g.gather(data, rows, order, pixels)
     }
 
+    fn no_posterior(&self) -> Error {
+        let (name, others) = (self.config.model.name(), Capability::Posterior.models());
+        Error::Usage(format!("{name} has no posterior: it must be one of {others}"))
+    }
+
     fn no_encoder(&self) -> Error {
         let name = self.config.model.name();
         let others = Capability::Encoder.models();
         Error::Usage(format!("{name} has no encoder: it must be one of {others}"))
     }
+}
+
+/// Draws of a posterior, those of an example one after another.
+struct Drawn {
+    /// The draws, `[rows samples, latent]`.
+    z: NodeId,
+    /// The posterior of each, `[rows samples, 2 latent]`.
+    posteriors: NodeId,
+    /// The image of each, `[rows samples, features]`.
+    targets: NodeId,
+}
+
+/// `samples` draws for each row of a posterior `[rows, 2 latent]` of images `x` `[rows, features]`.
+fn drawn(g: &mut Graph, posterior: NodeId, x: NodeId, stream: Stream, samples: usize) -> Result<Drawn> {
+    let repeat = RepeatInterleave { count: samples };
+    let posteriors = g.apply(repeat.into(), &[posterior])?;
+    let targets = g.apply(repeat.into(), &[x])?;
+    let z = g.apply(Reparameterise { stream, samples }.into(), &[posteriors])?;
+    Ok(Drawn { z, posteriors, targets })
 }
 
 /// Binary pixels are drawn from a stream of their own while nothing learns.

@@ -79,8 +79,8 @@ impl Family for Iwae {
         self.vae.decode(g, z)
     }
 
-    fn likelihood(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<Option<NodeId>> {
-        self.vae.likelihood(g, z, x)
+    fn reconstruction(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<Option<NodeId>> {
+        self.vae.reconstruction(g, z, x)
     }
 
     fn output_bias(&self) -> ParameterId {

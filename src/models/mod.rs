@@ -151,8 +151,9 @@ pub(crate) trait Family: Debug + Send + Sync {
         Ok(None)
     }
 
-    /// `-log p(x | z)` in nats, `[rows, 1]`; none where the model has no normalised likelihood and posterior.
-    fn likelihood(&self, _g: &mut Graph, _z: NodeId, _x: NodeId) -> Result<Option<NodeId>> {
+    /// The loss's reconstruction term by example, `[rows, 1]`, of `x` `[rows, features]` decoded from `z` `[rows, latent]`:
+    /// `-log p(x | z)` in nats where the loss is a likelihood. None where the model has no encoder.
+    fn reconstruction(&self, _g: &mut Graph, _z: NodeId, _x: NodeId) -> Result<Option<NodeId>> {
         Ok(None)
     }
 

@@ -88,8 +88,8 @@ impl Family for Vae {
         self.networks.decode(g, z)
     }
 
-    fn likelihood(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<Option<NodeId>> {
-        self.networks.likelihood(g, z, x)
+    fn reconstruction(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<Option<NodeId>> {
+        self.networks.reconstruction(g, z, x)
     }
 
     fn output_bias(&self) -> ParameterId {

@@ -7,6 +7,7 @@
 mod axis;
 mod canvas;
 mod curves;
+mod error_map;
 mod grid;
 mod latent;
 
@@ -14,6 +15,7 @@ use std::io::Cursor;
 use std::path::Path;
 
 pub use curves::{Curve, loss_curve};
+pub use error_map::{error_map, squared_errors};
 pub use grid::{grid, grid_scaled, reconstructions};
 use image::{DynamicImage, ImageFormat};
 pub use latent::latent_map;

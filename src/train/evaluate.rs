@@ -1,16 +1,15 @@
 //! Evaluation of a trained model on a test set: ELBO, importance-sampled log-likelihood, active units.
 
-use std::ops::ControlFlow;
-
 use serde::Serialize;
 
 use super::aggregate::{self, SourceFit};
 use super::data_loader::{DataLoader, First};
 use super::density::{codes, draws};
 use super::generate::{LatentSource, Reconstructor};
+use super::importance::IMPORTANCE_ROWS;
 use super::metrics::Terms;
 use super::queue::Queue;
-use super::schedule::{batches, evaluation_steps};
+use super::schedule::evaluation_steps;
 use super::{Losses, ModelInput};
 use crate::backend::{Device, Session};
 use crate::config::TrainConfig;
@@ -19,16 +18,12 @@ use crate::density::Density;
 use crate::error::{Error, Result};
 use crate::graph::PARAMETERS;
 use crate::models::{Capability, Model};
-use crate::ops::{LogSumExpUpdate, Order};
+use crate::ops::Order;
 use crate::plan::{Options, compile};
 use crate::step::Step;
 
 /// Images that are evaluated at a time; their draws do not depend on it.
-const ROWS: usize = 100;
-/// Images whose log-likelihood is sampled at a time, and at most so many samples of each a step: a batch that fits a
-/// CPU's cache and fills a GPU.
-const IMPORTANCE_ROWS: usize = 20;
-const IMPORTANCE_SAMPLES: usize = 50;
+pub(super) const ROWS: usize = 100;
 /// A latent dimension is active where the variance of its posterior mean over images is above this (Burda et al. 2016,
 /// section 5.2).
 const ACTIVE: f64 = 0.01;
@@ -123,6 +118,10 @@ impl Request<'_> {
             true => Some(self.log_likelihoods(session, &of_samples, options, &mut progress)?),
             false => None,
         };
+        let not_finite = |all: &Vec<f64>| all.iter().position(|value| !value.is_finite()).map(|at| (at, all[at]));
+        if let Some((at, value)) = likelihoods.as_ref().and_then(not_finite) {
+            return Err(Error::NonFinite(format!("the log-likelihood of test image {at} is {value}")));
+        }
         let (mean, error) = likelihoods.as_deref().map(mean_and_error).unzip();
         Ok(Evaluation {
             model: kind.name(),
@@ -162,42 +161,6 @@ impl Request<'_> {
             sum += shown.iter().zip(&decoded).map(|(x, y)| f64::from(x - y).powi(2)).sum::<f64>();
         }
         Ok(sum / (count * self.images.features()) as f64)
-    }
-
-    /// `log 1/S sum_s p(x, z_s) / q(z_s | x)` of each image.
-    fn log_likelihoods(
-        &self,
-        session: &mut dyn Session,
-        loader: &DataLoader<'_>,
-        options: Options,
-        progress: &mut impl FnMut(usize),
-    ) -> Result<Vec<f64>> {
-        let of = loader.batches(self.config.pixels());
-        let count = self.images.count();
-        let at_once = (1..=IMPORTANCE_SAMPLES).rev().find(|k| self.samples.is_multiple_of(*k)).unwrap_or(1);
-        let examples = session.load(compile(&self.model.examples(&of)?, options)?)?;
-        let importance = session.load(compile(&self.model.importance(of.rows, at_once)?, options)?)?;
-        let mut queue = Queue::default();
-        let mut all = Vec::with_capacity(count);
-        for (first, rows) in batches(count as u32, of.rows) {
-            let step = Step { first, rows, seed: self.config.seed, ..Step::default() };
-            loader.upload(session, &[step])?;
-            session.run(&[examples], &[step])?;
-            let x = session.read_output(examples, "x")?;
-            session.write_input(importance, "x", &x)?;
-            session.write_input(importance, "state", &LogSumExpUpdate::EMPTY.repeat(of.rows))?;
-            let steps: Vec<Step> =
-                (0..self.samples / at_once).map(|index| Step { index: index as u64, ..step }).collect();
-            queue.run(session, None, &[importance], &steps, |_, _| Ok(ControlFlow::Continue(())))?;
-            let state = session.read_output(importance, "state")?; // [rows, 2]
-            let of_state = |&[max, sum]: &[f32; 2]| f64::from(max) + f64::from(sum).ln() - (self.samples as f64).ln();
-            all.extend(state.as_chunks::<2>().0[..rows as usize].iter().map(of_state));
-            progress(all.len());
-        }
-        match all.iter().position(|value| !value.is_finite()) {
-            None => Ok(all),
-            Some(at) => Err(Error::NonFinite(format!("the log-likelihood of test image {at} is {}", all[at]))),
-        }
     }
 }
 
