@@ -11,6 +11,7 @@ mod crash;
 mod data;
 mod determinism;
 mod device;
+mod doctor;
 mod export;
 mod faults;
 mod fusion;

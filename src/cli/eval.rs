@@ -15,6 +15,7 @@ use crate::files::{check_target, write_atomic};
 use crate::models::Capability;
 use crate::plan::Options;
 use crate::train::aggregate::SourceFit;
+use crate::train::doctor;
 use crate::train::evaluate::{Evaluation, Request};
 use crate::train::generations::Generations;
 
@@ -73,6 +74,10 @@ impl Eval {
         if to_stdout {
             say(format_args!("{json}"));
             return Ok(());
+        }
+        if let Some(finding) = evaluation.as_ref().and_then(|evaluation| doctor::of_codes(&evaluation.kl_by_dimension))
+        {
+            say(format_args!("doctor: {finding}"));
         }
         let of_model = evaluation.iter().flat_map(rows);
         for (name, value) in of_model.chain(generations.iter().flat_map(generations::rows)) {

@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::interrupt::Interrupt;
 use super::{say, thousands};
+use crate::train::doctor::Finding;
 use crate::train::{EpochMetrics, Losses, Observer};
 
 /// Plain lines are at least this far apart.
@@ -99,6 +100,10 @@ impl Observer for Progress {
 
     fn stopped_early(&mut self, epoch: u64, best: u64) {
         say(format_args!("stopped after epoch {epoch}: the test loss was lowest after epoch {best}"));
+    }
+
+    fn found(&mut self, finding: &Finding) {
+        say(format_args!("doctor: {finding}"));
     }
 
     fn fitting_density(&mut self) {

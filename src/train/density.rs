@@ -33,26 +33,25 @@ pub fn path(checkpoint: &Path, kind: DensityKind) -> PathBuf {
     })
 }
 
-/// The codes of all images, `[count, latent]`, with the parameters that the session holds.
+/// The posteriors of all images, or their codes, with the parameters that the session holds.
 ///
 /// # Errors
 /// Where the device fails, or the model has no encoder.
-pub fn codes(
+pub fn posteriors(
     session: &mut dyn Session,
     model: &Model,
     config: &TrainConfig,
     images: &Images,
     options: Options,
-) -> Result<Vec<f32>> {
-    let encoder = load(session, model, images, options)?;
-    Ok(encoder.apply_to(session, images, config.binarise)?.means)
+) -> Result<Codes> {
+    load(session, model, images, options)?.apply_to(session, images, config.binarise)
 }
 
 /// A draw from the posterior of each image, or its code where that has no noise: `[count, latent]`. The draw of image `i` depends
 /// on the configuration's seed and `i` alone.
 ///
 /// # Errors
-/// As [`codes`].
+/// As [`posteriors`].
 pub fn draws(
     session: &mut dyn Session,
     model: &Model,
@@ -60,8 +59,7 @@ pub fn draws(
     images: &Images,
     options: Options,
 ) -> Result<Vec<f32>> {
-    let encoder = load(session, model, images, options)?;
-    let Codes { mut means, deviations } = encoder.apply_to(session, images, config.binarise)?;
+    let Codes { mut means, deviations } = posteriors(session, model, config, images, options)?;
     let Some(deviations) = deviations else { return Ok(means) };
     let draw = Draw { seed: config.seed, stream: Stream::EvaluationPosterior, step: DRAWN };
     let latent = model.config().latent;
@@ -73,7 +71,7 @@ pub fn draws(
     Ok(means)
 }
 
-/// Loads the program that [`codes`] runs.
+/// Loads the program that [`posteriors`] runs.
 pub(super) fn load<P: Programs + ?Sized>(
     programs: &mut P,
     model: &Model,

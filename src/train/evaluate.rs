@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::aggregate::{self, SourceFit};
 use super::data_loader::{DataLoader, First};
-use super::density::{codes, draws};
+use super::density::{draws, posteriors};
+use super::doctor;
 use super::generate::{LatentSource, Reconstructor};
 use super::importance::IMPORTANCE_ROWS;
 use super::metrics::Terms;
@@ -53,6 +54,8 @@ pub struct Evaluation {
     pub active_units: usize,
     /// Latent dimensions.
     pub latent: usize,
+    /// Divergence of each latent dimension's posteriors from the prior; empty where a code has no noise.
+    pub kl_by_dimension: Vec<f64>,
     /// Mean squared error a pixel of images decoded from their codes.
     pub mse: f64,
     /// How well sources of latents know the codes; none where no density was given.
@@ -108,7 +111,8 @@ impl Request<'_> {
         };
         let variational = kind.has(Capability::Posterior);
         let normalised = model.config().loss.is_likelihood();
-        let codes = codes(session, model, config, images, options)?;
+        let codes = posteriors(session, model, config, images, options)?;
+        let kl_by_dimension = doctor::kl_by_dimension(&codes, model.config().latent);
         let mse = self.mse(session, options)?;
         let sources = match self.densities {
             [] => Vec::new(),
@@ -133,8 +137,9 @@ impl Request<'_> {
             log_likelihood: mean,
             log_likelihood_error: error,
             samples: mean.map(|_| self.samples),
-            active_units: active_units(&codes, model.config().latent),
+            active_units: active_units(&codes.means, model.config().latent),
             latent: model.config().latent,
+            kl_by_dimension,
             mse,
             sample_from: aggregate::nearest(&sources).map(|fit| fit.from),
             sources,

@@ -9,6 +9,7 @@ pub mod checkpoint;
 mod data_loader;
 pub mod density;
 mod diagnose;
+pub mod doctor;
 mod drawing;
 mod epoch;
 pub mod evaluate;
@@ -52,13 +53,18 @@ use crate::optim::Optimiser;
 use crate::plan::{Options, compile};
 use checkpoint::{Header, TrainingState};
 use data_loader::DataLoader;
+use doctor::Finding;
 use drawing::Drawing;
 use epoch::Epoch;
 use figures::Figures;
+use generate::Encoder;
 use metrics::Terms;
 use queue::Queue;
 use schedule::batches;
 use tensorboard::EventFile;
+
+/// Held-out images whose codes are looked at in the end.
+const LOOKED_AT: usize = 1000;
 
 /// A step's losses, as traced.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -230,7 +236,7 @@ impl<'d> Trainer<'d> {
     /// [`Error::NonFinite`] where a loss is not finite, with the first value that was not: what the folder held after the
     /// last epoch stays. Else what the device or the file system fails with.
     pub fn run(&mut self, folder: &RunFolder, observer: &mut dyn Observer) -> Result<Ended> {
-        let (mut ended, mut drawing) = (Ended::Done, Drawing::begin());
+        let (mut ended, mut drawing, mut told) = (Ended::Done, Drawing::begin(), Vec::new());
         let mut lines = folder.metrics()?;
         lines.retain(|line| line.epoch <= self.epoch());
         let mut events = EventFile::begin(folder, self.epoch())?;
@@ -249,6 +255,12 @@ impl<'d> Trainer<'d> {
             folder.append(&line)?;
             events.losses(&line)?; // before the checkpoint, so that no epoch it counts is missing where a process is killed
             lines.push(line.clone());
+            for finding in doctor::of_losses(&self.config, &lines) {
+                if !told.contains(&finding.name) {
+                    told.push(finding.name);
+                    observer.found(&finding);
+                }
+            }
             if !self.trace.is_empty() {
                 let path = folder.path().join("steps.jsonl");
                 crate::files::write_atomic(&path, metrics::json_lines(&path, &self.trace)?.as_bytes())?;
@@ -263,11 +275,25 @@ impl<'d> Trainer<'d> {
                 return Ok(Ended::Stopped { step: line.step, epoch: line.epoch + 1 });
             }
         }
+        let variance = doctor::of_variance(&self.model, &self.session.read_arena(PARAMETERS)?);
+        self.collapse()?.iter().chain(&variance).for_each(|finding| observer.found(finding));
         if !self.model.has(Capability::Prior) {
             observer.fitting_density();
             density::fit_all(&mut *self.session, folder, &self.model, &self.config, &self.data.train, self.options)?;
         }
         Ok(ended)
+    }
+
+    /// Whether the codes of some held-out images hold anything.
+    fn collapse(&mut self) -> Result<Option<Finding>> {
+        if !self.model.has(Capability::Posterior) {
+            return Ok(None);
+        }
+        let images = self.data.held_out();
+        let shown = images.shown(0..images.count().min(LOOKED_AT), self.config.binarise)?;
+        let encoder = Encoder::load(&mut *self.session, &self.model, LOOKED_AT.min(images.count()), self.options)?;
+        let codes = encoder.apply(&mut *self.session, &shown)?;
+        Ok(doctor::of_codes(&doctor::kl_by_dimension(&codes, self.config.latent)))
     }
 
     /// Where a run stands that has waited long enough for a better test loss.

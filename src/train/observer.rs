@@ -1,5 +1,6 @@
 //! What a run tells while it goes on, and how it ended.
 
+use super::doctor::Finding;
 use super::{EpochMetrics, Losses};
 
 /// What hears of a run's progress.
@@ -27,6 +28,11 @@ pub trait Observer {
     /// Asked after each submission: whether to stop there, where a resumed run goes on.
     fn wants_to_stop(&mut self) -> bool {
         false
+    }
+
+    /// Something ails the run: heard once of each.
+    fn found(&mut self, finding: &Finding) {
+        let _ = finding;
     }
 
     /// The last epoch is done, and a density is fitted to the codes of a model without a prior.

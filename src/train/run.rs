@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 /// A line of `metrics.jsonl`. Losses are means over images, in nats where the model's likelihood is; counts are the epoch's
 /// training alone, without evaluation.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the names are the documentation: they are the file's keys")]
 pub struct EpochMetrics {
     pub epoch: u64,

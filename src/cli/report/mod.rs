@@ -19,6 +19,7 @@ use crate::models::{Capability, Model};
 use crate::plan::Options;
 use crate::plot::Picture;
 use crate::train::EpochMetrics;
+use crate::train::doctor::{self, Finding};
 use crate::train::evaluate::{Evaluation, Request};
 use crate::train::figures::{Figure, Figures, term_curves};
 use crate::train::generate::{Decoder, LatentSource, Sampler};
@@ -74,8 +75,15 @@ impl Report {
             false => None,
         };
         let mut sections = vec![losses(&run), curves(&run, &figures)?];
+        let findings = findings(&run, &found, evaluation.as_ref());
+        if !findings.is_empty() {
+            let rows =
+                findings.iter().map(|finding| Row::new(finding.name, format!("{}; {}", finding.seen, finding.remedy)));
+            sections.insert(0, Section::table("What ails this run", "And what mends it.", rows.collect()));
+        }
         if let Some(evaluation) = &evaluation {
             sections.push(evaluated(evaluation, &data, &selected.device.name()));
+            sections.extend(dimensions(&evaluation.kl_by_dimension));
         }
         sections.extend(pictures(figures, &config));
         if config.model.has(Capability::Prior) && config.model.has(Capability::Encoder) {
@@ -175,6 +183,22 @@ fn evaluated(evaluation: &Evaluation, data: &Dataset, device: &str) -> Section {
     let note = format!("On the test set of {}, computed on {device}; nats an image.", data.name);
     let rows = eval::rows(evaluation).into_iter().filter(|(_, value)| value != "-");
     Section::table("Evaluation", note, rows.map(|(name, value)| Row::new(name, value)).collect())
+}
+
+/// What the run's losses and the best epoch's codes tell.
+fn findings(run: &Run, found: &Found, evaluation: Option<&Evaluation>) -> Vec<Finding> {
+    let of_codes = evaluation.and_then(|evaluation| doctor::of_codes(&evaluation.kl_by_dimension));
+    let of_variance = doctor::of_variance(&found.model, &found.checkpoint.parameters);
+    doctor::of_losses(&run.config, &run.epochs).into_iter().chain(of_codes).chain(of_variance).collect()
+}
+
+/// The divergence of each latent dimension, the largest first.
+fn dimensions(kl: &[f64]) -> Option<Section> {
+    let mut order: Vec<usize> = (0..kl.len()).collect();
+    order.sort_by(|&a, &b| kl[b].total_cmp(&kl[a]));
+    let rows: Vec<Row> = order.iter().map(|&at| Row::new(at.to_string(), format!("{:.3}", kl[at]))).collect();
+    let note = "Nats an image by latent dimension, from 0: how much of an image each holds.";
+    (!rows.is_empty()).then(|| Section::table("KL by dimension", note, rows))
 }
 
 /// Images that the model makes: a section for each figure but the loss.
