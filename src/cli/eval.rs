@@ -75,10 +75,9 @@ impl Eval {
             say(format_args!("{json}"));
             return Ok(());
         }
-        if let Some(finding) = evaluation.as_ref().and_then(|evaluation| doctor::of_codes(&evaluation.kl_by_dimension))
-        {
-            say(format_args!("doctor: {finding}"));
-        }
+        let of_codes = evaluation.as_ref().and_then(|evaluation| doctor::of_codes(&evaluation.kl_by_dimension));
+        let of_variance = doctor::of_variance(&found.model, &found.checkpoint.parameters);
+        of_codes.iter().chain(&of_variance).for_each(|finding| say(format_args!("doctor: {finding}")));
         let of_model = evaluation.iter().flat_map(rows);
         for (name, value) in of_model.chain(generations.iter().flat_map(generations::rows)) {
             say(format_args!("{name:<20} {value}"));
