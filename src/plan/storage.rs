@@ -1,6 +1,6 @@
 //! Storage: which values are kept in half precision, with [`Options::half`](super::Options).
 //!
-//! Activations are, what a network's layers pass on: they are most of what a training step writes and reads again, and lie near one.
+//! Those are activations, what the layers of a network pass on: most of what a training step writes and reads again, and near one.
 //! Their readers compute in f32. Gradients stay f32, whose range they need: f16 has nothing below 6e-8. So there is no loss to scale,
 //! unlike in mixed precision of Micikevicius et al. 2018, where gradients are f16 too. What is larger than 65504 becomes an
 //! infinity.
