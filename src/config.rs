@@ -128,7 +128,7 @@ impl TrainConfig {
     }
 
     architecture! {
-        latent, code_activation, loss, output, deviation, init, samples, free_bits, penalty, contraction
+        latent, code_activation, loss, variance, output, deviation, init, samples, free_bits, penalty, contraction
     }
 
     /// Preprocessing of training pixels.

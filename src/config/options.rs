@@ -12,7 +12,7 @@ use super::{BetaSchedule, Binarise, ConvNorm, ImageSide, LayerList, RateSchedule
 use crate::backend::Precision;
 use crate::data::{Background, Channels, DataSource, Header, Scale};
 use crate::models::Capability::{Encoder, RankingLoss, WeightedKl};
-use crate::models::{Deviation, Initial, Loss, ModelConfig, ModelKind, Output, Penalty};
+use crate::models::{Deviation, Initial, Loss, ModelConfig, ModelKind, Output, Penalty, Variance};
 use crate::ops::{Activation, Adam, Augmentation, Noise};
 
 macro_rules! options {
@@ -75,6 +75,8 @@ options! {
     code_activation: Activation = vae().code_activation, activation();
     /// Reconstruction loss.
     loss: Loss = vae().loss, choice::<Loss>("LOSS").measures();
+    /// Variance of the decoder of --loss gaussian.
+    variance: Variance = vae().variance, choice::<Variance>("VARIANCE").measures();
     /// Range of the decoder's output, where the loss does not read logits.
     output: Output = vae().output, choice::<Output>("OUTPUT");
     /// Parameterisation of the posterior's standard deviation.

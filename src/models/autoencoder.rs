@@ -1,19 +1,21 @@
 //! The networks of all autoencoders: encoder, decoder, and the reconstruction loss.
 
-use super::config::{Loss, ModelConfig};
+use super::config::{Loss, ModelConfig, Variance};
 use super::network::Network;
 use super::pass::Pass;
 use crate::error::Result;
 use crate::graph::{Graph, Init, NodeId, ParameterId, ParameterLayout};
-use crate::ops::{Activation, BatchMean, BceLogits, Gaussian, SquaredError};
+use crate::ops::{Activation, BatchMean, BceLogits, Gaussian, OptimalLogvar, SegmentSum, SquaredError};
 use crate::tensor::Shape;
 
-/// Encoder, decoder, and for [`Loss::Gaussian`] the learned log-variance `decoder.logvar` `[1, 1]`, which begins at 0.
+/// Encoder, decoder, and for [`Loss::Gaussian`] the log-variance `decoder.logvar` `[1, 1]`, which begins at 0: trained, or with
+/// [`Variance::Optimal`] state that follows the batches' best.
 #[derive(Clone, Debug)]
 pub(super) struct Autoencoder {
     encoder: Network,
     decoder: Network,
     logvar: Option<ParameterId>,
+    variance: Variance,
     loss: Loss,
     output: Activation,
     features: usize,
@@ -22,11 +24,15 @@ pub(super) struct Autoencoder {
 impl Autoencoder {
     /// Declares it with `code` columns at the encoder's end.
     pub(super) fn declare(config: &ModelConfig, layout: &mut ParameterLayout, code: usize) -> Autoencoder {
-        let ModelConfig { init, loss, .. } = *config;
+        let ModelConfig { init, loss, variance, .. } = *config;
         let encoder = Network::declare(layout, &config.encoder("encoder", code), init);
         let decoder = Network::declare(layout, &config.decoder("decoder"), init);
-        let logvar = (loss == Loss::Gaussian).then(|| layout.declare("decoder.logvar", Shape::SCALAR, Init::Zero));
-        Autoencoder { encoder, decoder, logvar, loss, output: config.output.activation(), features: config.features() }
+        let logvar = (loss == Loss::Gaussian).then(|| match variance {
+            Variance::Learned => layout.declare("decoder.logvar", Shape::SCALAR, Init::Zero),
+            Variance::Optimal => layout.declare_state("decoder.logvar", Shape::SCALAR, Init::Zero),
+        });
+        let (output, features) = (config.output.activation(), config.features());
+        Autoencoder { encoder, decoder, logvar, variance, loss, output, features }
     }
 
     /// The encoder.
@@ -49,7 +55,14 @@ impl Autoencoder {
         let squares = g.apply(SquaredError.into(), &[y, x])?; // [rows, 1]
         match self.logvar {
             Some(logvar) => {
-                let logvar = g.parameter(logvar);
+                let logvar = match (self.variance, pass.examples()) {
+                    (Variance::Optimal, Some(examples)) => {
+                        let optimal = self.optimal(g, squares, examples)?;
+                        pass.follow(logvar, optimal);
+                        optimal
+                    }
+                    _ => g.parameter(logvar),
+                };
                 g.apply(Gaussian { features: self.features }.into(), &[squares, logvar])
             }
             None => Ok(squares),
@@ -59,6 +72,17 @@ impl Autoencoder {
     /// [`super::Family::reconstruction`].
     pub(super) fn reconstruction(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<Option<NodeId>> {
         self.reconstruction_loss(g, z, x, &mut Pass::evaluation()).map(Some)
+    }
+
+    /// The best log-variance of a batch's squared errors, `[examples samples, 1]`.
+    fn optimal(&self, g: &mut Graph, squares: NodeId, examples: usize) -> Result<NodeId> {
+        let samples = g.shape(squares).rows() / examples;
+        let of_examples = match samples {
+            1 => squares,
+            count => g.apply(SegmentSum { count }.into(), &[squares])?,
+        };
+        let mean = mean(g, of_examples)?;
+        g.apply(OptimalLogvar { elements: samples * self.features }.into(), &[mean])
     }
 
     /// The decoder's mean for `z`: `[rows, features]`.

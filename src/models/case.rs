@@ -1,6 +1,6 @@
 //! Small models to test devices and gradients by.
 
-use super::{Deviation, Initial, Layer, Loss, ModelConfig, ModelKind, Output};
+use super::{Deviation, Initial, Layer, Loss, ModelConfig, ModelKind, Output, Variance};
 use crate::ops::Activation;
 
 /// Features of the models of [`ModelConfig::cases`].
@@ -37,6 +37,15 @@ impl ModelConfig {
             ("vae bce", base.clone()),
             ("vae mse softplus", ModelConfig { loss: Loss::Mse, deviation: Deviation::Softplus, ..base.clone() }),
             ("vae gaussian", ModelConfig { loss: Loss::Gaussian, output: Output::Identity, ..base.clone() }),
+            (
+                "vae gaussian optimal",
+                ModelConfig {
+                    loss: Loss::Gaussian,
+                    variance: Variance::Optimal,
+                    output: Output::Identity,
+                    ..base.clone()
+                },
+            ),
             ("vae free bits", ModelConfig { free_bits: 0.02, init: Initial::Glorot, ..base.clone() }),
             ("iwae 1", iwae.clone()),
             ("iwae 5", ModelConfig { samples: 5, ..iwae }),
@@ -60,6 +69,10 @@ impl ModelConfig {
                 ModelConfig { encoder: vec![], code_activation: Activation::Sigmoid, contraction: 2.0, ..contractive },
             ),
             ("vae conv", convolutional(ModelKind::Vae, "conv 3 k2 p1, tanh, res 4 silu, flatten, dense 4, tanh")),
+            (
+                "iwae gaussian optimal",
+                ModelConfig { loss: Loss::Gaussian, variance: Variance::Optimal, samples: 3, ..of(ModelKind::Iwae) },
+            ),
             ("iwae conv", ModelConfig { samples: 3, ..convolutional(ModelKind::Iwae, "conv 3 s2, layer-norm, tanh") }),
             (
                 "contractive conv",

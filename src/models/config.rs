@@ -20,7 +20,7 @@ pub enum Loss {
     Bce,
     /// Squared error of the decoder's output, summed over pixels (half of it for `collapsed`)
     Mse,
-    /// Negative log-likelihood, in nats, of a Gaussian whose one variance is learned
+    /// Negative log-likelihood, in nats, of a Gaussian of one variance, see --variance
     Gaussian,
 }
 
@@ -58,6 +58,17 @@ pub enum Deviation {
     Logvar,
     /// The deviation of the posterior before a softplus
     Softplus,
+}
+
+/// The variance of a Gaussian decoder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Variance {
+    /// Learned with the weights
+    #[default]
+    Learned,
+    /// The best of each batch in training, and their moving average in evaluation: no beta to tune (Rybkin et al. 2021)
+    Optimal,
 }
 
 /// Initialisation of weights.
@@ -125,6 +136,9 @@ pub struct ModelConfig {
     pub code_activation: Activation,
     /// Reconstruction loss.
     pub loss: Loss,
+    /// The variance of the decoder of [`Loss::Gaussian`].
+    #[serde(default)]
+    pub variance: Variance,
     /// Range of the decoder's output.
     pub output: Output,
     /// Parameterisation of the posterior's standard deviation.
@@ -166,6 +180,7 @@ impl ModelConfig {
             latent: 20,
             code_activation: Activation::Identity,
             loss: Loss::Bce,
+            variance: Variance::Learned,
             output: Output::Sigmoid,
             deviation: Deviation::Logvar,
             init: Initial::Linear,
@@ -218,6 +233,9 @@ impl ModelConfig {
         }
         if self.loss == Loss::Bce && self.output == Output::Identity && self.model.has(Capability::Encoder) {
             return bad("--output", &"identity", "sigmoid with --loss bce, which reads probabilities");
+        }
+        if self.variance != Variance::Learned && self.loss != Loss::Gaussian {
+            return bad("--variance", &"optimal", "learned, or with --loss gaussian: other losses have none");
         }
         self.belongs()
     }

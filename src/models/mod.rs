@@ -16,7 +16,7 @@ mod pass;
 
 pub use capability::Capability;
 pub use case::CASE_FEATURES;
-pub use config::{Deviation, Initial, Loss, ModelConfig, Output, Penalty};
+pub use config::{Deviation, Initial, Loss, ModelConfig, Output, Penalty, Variance};
 pub use graphs::{Batches, Gradients, Model};
 pub use layer::{Layer, Normalisation, UpsampledSize};
 

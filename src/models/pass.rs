@@ -5,10 +5,10 @@
 
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId};
-use crate::ops::UpdateRunning;
+use crate::ops::{MovingAverage, UpdateRunning};
 use crate::tensor::Shape;
 
-/// The weight of a batch in running statistics; PyTorch's default.
+/// The weight of a batch in state that follows; PyTorch's default of running statistics.
 const MOMENTUM: f64 = 0.1;
 
 /// A pass through networks.
@@ -18,6 +18,8 @@ pub(crate) struct Pass {
     examples: Option<usize>,
     /// Statistics of the batch, in the order in which they were taken, for each running mean and variance.
     seen: Vec<Seen>,
+    /// State, and the values of the step that it follows.
+    followed: Vec<(ParameterId, NodeId)>,
 }
 
 #[derive(Debug)]
@@ -35,12 +37,12 @@ impl Pass {
 
     /// A pass in training, with so many examples.
     pub(super) fn training(examples: usize) -> Pass {
-        Pass { examples: Some(examples), seen: Vec::new() }
+        Pass { examples: Some(examples), ..Pass::default() }
     }
 
     /// The same pass through networks whose running statistics are not to move.
     pub(super) fn frozen(&self) -> Pass {
-        Pass { examples: self.examples, seen: Vec::new() }
+        Pass { examples: self.examples, ..Pass::default() }
     }
 
     /// Examples of the batch whose statistics count; none in evaluation.
@@ -58,8 +60,17 @@ impl Pass {
         }
     }
 
-    /// Adds the updates of running statistics.
+    /// Lets state follow a value of the step.
+    pub(super) fn follow(&mut self, state: ParameterId, value: NodeId) {
+        self.followed.push((state, value));
+    }
+
+    /// Adds the updates of running statistics, and of other state that follows.
     pub(super) fn finish(self, g: &mut Graph) -> Result<()> {
+        for (state, value) in self.followed {
+            let state = g.parameter(state);
+            g.update(MovingAverage { momentum: MOMENTUM }, &[state, value])?;
+        }
         self.seen.into_iter().try_for_each(|Seen { running, op, statistics }| {
             let mut inputs: Vec<NodeId> = running.iter().map(|&id| g.parameter(id)).collect();
             inputs.extend(statistics);

@@ -1,5 +1,5 @@
-//! The likelihood of a Gaussian whose one variance is learned with the weights (Rybkin, Daniilidis and Levine 2021,
-//! "Simple and effective VAE training with calibrated decoders": the sigma-VAE).
+//! The likelihood of a Gaussian with one variance (Rybkin, Daniilidis and Levine 2021, "Simple and effective VAE training with
+//! calibrated decoders": the sigma-VAE): learned with the weights, or the best of each batch, [`OptimalLogvar`].
 //!
 //! There is no mask here: rows that do not count have d = 0 from [`BatchMean`].
 
@@ -50,6 +50,84 @@ impl Operation for Gaussian {
                 Case::new(Gaussian { features }, 2 + features, &[([batch, 1], Fill::Unit), ([1, 1], Fill::Normal)])
             })
             .to_vec()
+    }
+}
+
+/// The log-variance by which [`Gaussian`] of a batch is least: `y = log max(x / elements, 1e-12)` of the batch's mean squared error x
+/// `[1, 1]`, a sum over so many elements (Rybkin et al., equation 6); value `[1, 1]`.
+///
+/// Of a mean of [`Gaussian`] the derivative with respect to this variance is 0, as there it is least; of an importance-weighted bound it
+/// is not.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OptimalLogvar {
+    /// Elements behind each squared error.
+    pub elements: usize,
+}
+
+/// The least variance: of pixels that are off by a millionth.
+const LEAST_VARIANCE: f64 = 1e-12;
+
+impl Operation for OptimalLogvar {
+    const NAME: &'static str = "optimal_logvar";
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        let [mean] = arity(Self::NAME, inputs)?;
+        same(Self::NAME, ["the mean squared error", "a scalar"], mean, Shape::SCALAR)
+    }
+
+    fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
+        let variance = inputs[0].values[0] / T::from_f64(self.elements as f64);
+        outputs[0][0] = variance.max(T::from_f64(LEAST_VARIANCE)).ln();
+    }
+
+    fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
+        let (x, d_y, elements) = (back.inputs[0], back.d_output, self.elements);
+        Ok(vec![Some(back.apply(OptimalLogvarGradient { elements }, &[x, d_y])?)])
+    }
+
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
+        Kernel::elementwise(fragment!("loss/optimal_logvar.wgsl"), output.len()).constant("ELEMENTS", self.elements)
+    }
+
+    fn cases() -> Vec<Case> {
+        [1, 784].map(|elements| Case::new(OptimalLogvar { elements }, 4, &[([1, 1], Fill::Unit)])).to_vec()
+    }
+}
+
+/// `d_x = d_y / x`, 0 where x is too small for its variance: inputs x and d_y, value d_x, all `[1, 1]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct OptimalLogvarGradient {
+    /// Elements behind each squared error; the forward op's.
+    pub elements: usize,
+}
+
+impl Operation for OptimalLogvarGradient {
+    const NAME: &'static str = "optimal_logvar_gradient";
+
+    fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
+        let [mean, d_y] = arity(Self::NAME, inputs)?;
+        same(Self::NAME, ["the mean squared error", "a scalar"], mean, Shape::SCALAR)?;
+        same(Self::NAME, ["d_y", "a scalar"], d_y, Shape::SCALAR)
+    }
+
+    fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
+        let (x, d_y) = (inputs[0].values[0], inputs[1].values[0]);
+        let is_above = x / T::from_f64(self.elements as f64) > T::from_f64(LEAST_VARIANCE);
+        outputs[0][0] = if is_above { d_y / x } else { T::zero() };
+    }
+
+    fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
+        back.none(Self::NAME, "its second derivative is not implemented")
+    }
+
+    fn kernel(&self, _: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
+        let file = fragment!("loss/optimal_logvar_gradient.wgsl");
+        Kernel::elementwise(file, output.len()).constant("ELEMENTS", self.elements)
+    }
+
+    fn cases() -> Vec<Case> {
+        let inputs = [([1, 1], Fill::Unit), ([1, 1], Fill::Normal)];
+        [1, 784].map(|elements| Case::new(OptimalLogvarGradient { elements }, 4, &inputs)).to_vec()
     }
 }
 

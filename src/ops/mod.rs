@@ -221,7 +221,9 @@ registry! {
     importance_bound: ImportanceBound, ImportanceBoundGradient;
     bce_logits: BceLogits, BceLogitsGradient;
     squared_error: SquaredError, SquaredErrorGradient;
-    gaussian: Gaussian, GaussianErrorGradient, GaussianVarianceGradient;
+    gaussian: Gaussian, GaussianErrorGradient, GaussianVarianceGradient, OptimalLogvar,
+        OptimalLogvarGradient;
+    moving_average: MovingAverage;
     batch_mean: BatchMean, BatchMeanGradient;
     add_scaled: AddScaled, Scale;
     pool: Pool, AveragePoolGradient, MaxPoolGradient;
