@@ -7,12 +7,12 @@ use std::time::Instant;
 use clap::Args;
 use serde::Serialize;
 
+use super::json::Json;
 use super::{device_line, device_with, say, thousands};
 use crate::backend::gpu::GpuOptions;
 use crate::backend::{Precision, TuningCache, adapters};
 use crate::conformance::{Outcome, Subject, check};
 use crate::error::{Error, Result};
-use crate::files::{check_target, write_atomic};
 
 /// Failures of one name that are told; the JSON has all.
 const TOLD: usize = 3;
@@ -54,10 +54,8 @@ struct Report {
 impl Check {
     pub(super) fn run(self) -> Result<()> {
         let began = Instant::now();
-        let to_stdout = self.json.as_deref().is_some_and(|file| file.as_os_str() == "-");
-        if let (Some(file), false) = (&self.json, to_stdout) {
-            check_target(file)?;
-        }
+        let json = Json::new(self.json.as_deref())?;
+        let to_stdout = json.is_stdout();
         let open = |options| device_with(&self.device, &TuningCache::Nowhere, options);
         let selected = open(GpuOptions::default())?;
         let adapter = selected.device.adapter();
@@ -84,20 +82,13 @@ impl Check {
         if !to_stdout {
             say(format_args!("{verdict}, in {seconds:.1} s"));
         }
-        if let Some(file) = &self.json {
+        if self.json.is_some() {
             let found = adapters().into_iter().find(|found| found.adapter() == adapter);
             let facts = found.map(|found| found.facts.into_iter().collect()).unwrap_or_default();
             let (version, quick, device) = (env!("CARGO_PKG_VERSION"), self.quick, device.clone());
             let (adapter, driver) = (adapter.name, adapter.driver);
             let report = Report { version, device, adapter, driver, facts, quick, cases, failed, seconds, checks };
-            let json = serde_json::to_string_pretty(&report)
-                .map_err(|error| Error::Usage(format!("the result can't be written as JSON: {error}")))?;
-            if to_stdout {
-                say(format_args!("{json}"));
-            } else {
-                write_atomic(file, json.as_bytes())?;
-                say(format_args!("{}", file.display()));
-            }
+            json.write(&report)?;
         }
         if failed > 0 {
             return Err(Error::device(device, format!("{verdict}; what it computes can't be relied on")));

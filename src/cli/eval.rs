@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
+use super::json::Json;
 use super::source::{Asked, Found, Source};
 use super::{device, generations, say};
 use crate::backend::Device;
 use crate::config::TrainConfig;
 use crate::data::Images;
-use crate::error::{Error, Result};
-use crate::files::{check_target, write_atomic};
+use crate::error::Result;
 use crate::models::Capability;
 use crate::plan::Options;
 use crate::train::aggregate::SourceFit;
@@ -47,10 +47,8 @@ pub(super) struct Eval {
 impl Eval {
     pub(super) fn run(self) -> Result<()> {
         let found = self.source.find()?;
-        let to_stdout = self.json.as_deref().is_some_and(|file| file.as_os_str() == "-");
-        if let (Some(file), false) = (&self.json, to_stdout) {
-            check_target(file)?;
-        }
+        let json = Json::new(self.json.as_deref())?;
+        let to_stdout = json.is_stdout();
         self.generated.check(&found)?;
         let (config, mut examples) = found.examples(&self.asked)?;
         if let Some(count) = self.images {
@@ -69,11 +67,8 @@ impl Eval {
         };
         let generations = self.generated.measure(&found, &*selected.device, &config, images, !to_stdout)?;
         let result = Evaluated { evaluation: evaluation.as_ref(), generations: generations.as_ref() };
-        let json = serde_json::to_string_pretty(&result)
-            .map_err(|error| Error::Usage(format!("the result can't be written as JSON: {error}")))?;
         if to_stdout {
-            say(format_args!("{json}"));
-            return Ok(());
+            return json.write(&result);
         }
         let of_codes = evaluation.as_ref().and_then(|evaluation| doctor::of_codes(&evaluation.kl_by_dimension));
         let of_variance = doctor::of_variance(&found.model, &found.checkpoint.parameters);
@@ -82,11 +77,7 @@ impl Eval {
         for (name, value) in of_model.chain(generations.iter().flat_map(generations::rows)) {
             say(format_args!("{name:<20} {value}"));
         }
-        if let Some(file) = &self.json {
-            write_atomic(file, json.as_bytes())?;
-            say(format_args!("{}", file.display()));
-        }
-        Ok(())
+        json.write(&result)
     }
 
     fn evaluate(

@@ -14,6 +14,7 @@ mod flags;
 mod generations;
 mod interpolate;
 mod interrupt;
+mod json;
 mod man;
 mod output;
 mod progress;

@@ -8,7 +8,6 @@ use super::source::Source;
 use super::{say, square};
 use crate::backend::Session;
 use crate::data::npy;
-use crate::density::DensityKind;
 use crate::error::Result;
 use crate::files::check_target;
 use crate::plan::Options;
@@ -57,9 +56,7 @@ impl Sample {
         found.say(&selected);
         let count = self.count as usize;
         let sampler = Sampler::load(&mut *session, &found.model, ROWS.min(count), from, Options::default())?;
-        // Asked for by what is no prior alone.
-        let kind = from.density().unwrap_or(DensityKind::Mixture);
-        let fitted = |session: &mut dyn Session| found.density(session, kind, true);
+        let fitted = |session: &mut dyn Session, kind| found.density(session, kind, true);
         let images = sampler.draw(&mut *session, count, self.seed, fitted)?; // [count, features]
         let header = &found.checkpoint.header;
         let columns = square(count);

@@ -7,13 +7,14 @@ use clap::Args;
 use serde::Serialize;
 
 use super::examples::write_examples;
+use super::json::Json;
 use super::source::{Asked, Found, Source};
 use super::{device, say};
 use crate::backend::Device;
 use crate::config::TrainConfig;
 use crate::data::{Examples, class_numbers};
 use crate::error::{Error, Result};
-use crate::files::{check_target, write_atomic};
+use crate::files::check_target;
 use crate::plan::Options;
 use crate::train::evaluate::Request;
 use crate::train::maps::Maps;
@@ -93,6 +94,7 @@ impl Score {
         let found = self.source.find()?;
         let by = self.by.unwrap_or_else(|| Measure::of_model(found.model.config()));
         let samples = self.check(by, &found)?;
+        let json = Json::new(self.json.as_deref())?;
         let (config, examples) = found.examples_of_all_classes(&self.asked)?;
         if self.maps.is_some() && examples.table {
             return Err(Error::Usage(format!(
@@ -101,7 +103,7 @@ impl Score {
             )));
         }
         let kinds = self.kinds(&examples)?;
-        let to_stdout = self.json.as_deref().is_some_and(|file| file.as_os_str() == "-");
+        let to_stdout = json.is_stdout();
         let selected = device(self.source.device())?;
         if !to_stdout {
             found.say(&selected);
@@ -121,29 +123,19 @@ impl Score {
             ));
             summary.map_white = Some(white);
         }
-        let json = serde_json::to_string_pretty(&summary)
-            .map_err(|error| Error::Usage(format!("the result can't be written as JSON: {error}")))?;
         if to_stdout {
-            say(format_args!("{json}"));
-            return Ok(());
+            return json.write(&summary);
         }
         for (name, value) in rows(&summary) {
             say(format_args!("{name:<17} {value}"));
         }
-        if let Some(file) = &self.json {
-            write_atomic(file, json.as_bytes())?;
-            written.push(file.display().to_string());
-        }
         written.iter().for_each(|line| say(format_args!("{line}")));
-        Ok(())
+        json.write(&summary)
     }
 
     /// Checks, before the work, what does not depend on the data; how often the posterior is drawn from.
     fn check(&self, by: Measure, found: &Found) -> Result<Option<usize>> {
         check_target(&self.out)?;
-        if let Some(file) = self.json.as_deref().filter(|file| file.as_os_str() != "-") {
-            check_target(file)?;
-        }
         if let Some(folder) = self.maps.as_deref().filter(|folder| folder.exists() && !folder.is_dir()) {
             return Err(Error::io("making folder", folder)(ErrorKind::NotADirectory.into()));
         }

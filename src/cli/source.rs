@@ -1,5 +1,6 @@
 //! Which trained model a command works with: of a run, or of a file.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::io::{Write, stderr};
 use std::path::{Path, PathBuf};
@@ -72,6 +73,7 @@ pub(super) struct Found {
     pub(super) path: PathBuf,
     pub(super) checkpoint: Checkpoint,
     pub(super) model: Model,
+    own_data: OnceCell<(TrainConfig, Dataset)>,
 }
 
 impl Source {
@@ -97,7 +99,7 @@ impl Source {
         };
         let checkpoint = Checkpoint::load(&path)?;
         let model = Model::new(checkpoint.header.model.clone())?;
-        Ok(Found { run, path, checkpoint, model })
+        Ok(Found { run, path, checkpoint, model, own_data: OnceCell::new() })
     }
 
     /// What --device asks for.
@@ -206,9 +208,8 @@ impl Found {
         }
         let all = || -> Result<Vec<_>> {
             let mut session = self.checkpoint.session(device, &self.model)?;
-            let sources = [LatentSource::Gaussian, LatentSource::Mixture];
-            let kinds = sources.into_iter().filter_map(|source| Some((source, source.density()?)));
-            kinds.map(|(source, kind)| Ok((source, self.density(&mut *session, kind, to_stdout)?))).collect()
+            let fitted = self.fitted(&mut *session, [DensityKind::Gaussian, DensityKind::Mixture], to_stdout)?;
+            Ok([LatentSource::Gaussian, LatentSource::Mixture].into_iter().zip(fitted).collect())
         };
         all().unwrap_or_else(|error| {
             say_to(to_stdout, format_args!("how near the prior is to the codes is left out: {error}"));
@@ -222,23 +223,52 @@ impl Found {
     /// # Errors
     /// Where the file is damaged, the training data can't be read, or the device fails.
     pub(super) fn density(&self, session: &mut dyn Session, kind: DensityKind, to_stdout: bool) -> Result<Density> {
-        let (path, identity) = (density::path(&self.path, kind), self.checkpoint.identity());
-        let latent = self.checkpoint.header.model.latent;
-        if path.exists()
-            && let Some(density) = Density::load(&path, &identity)?
-        {
-            if density.latent() != latent {
-                let reason = format!("its codes have {} values, the model's {latent}: must be equal", density.latent());
-                return Err(Error::format(&path, reason));
+        self.fitted(session, [kind], to_stdout).map(|[density]| density)
+    }
+
+    /// [`Found::density`] of each kind; images are encoded once for all that are not kept yet.
+    fn fitted<const N: usize>(
+        &self,
+        session: &mut dyn Session,
+        kinds: [DensityKind; N],
+        to_stdout: bool,
+    ) -> Result<[Density; N]> {
+        let (identity, latent) = (self.checkpoint.identity(), self.checkpoint.header.model.latent);
+        let (mut codes, mut all) = (None, Vec::new());
+        for kind in kinds {
+            let path = density::path(&self.path, kind);
+            let kept = if path.exists() { Density::load(&path, &identity)? } else { None };
+            if let Some(density) = kept {
+                if density.latent() != latent {
+                    let found = density.latent();
+                    let reason = format!("its codes have {found} values, the model's {latent}: must be equal");
+                    return Err(Error::format(&path, reason));
+                }
+                all.push(density);
+                continue;
             }
-            return Ok(density);
+            say_to(to_stdout, format_args!("fitting the density of the training codes: {}", path.display()));
+            let (config, data) = self.own_data()?;
+            let codes = match &mut codes {
+                Some(codes) => codes,
+                None => codes.insert(density::draws(session, &self.model, config, &data.train, Options::default())?),
+            };
+            let density = Density::fit(kind, codes, latent, config.seed)?;
+            density.save(&path, &identity)?;
+            all.push(density);
         }
-        say_to(to_stdout, format_args!("fitting the density of the training codes: {}", path.display()));
-        let (config, data) = self.data(None)?;
-        let codes = density::draws(session, &self.model, &config, &data.train, Options::default())?;
-        let density = Density::fit(kind, &codes, latent, config.seed)?;
-        density.save(&path, &identity)?;
-        Ok(density)
+        Ok(all.try_into().unwrap_or_else(|_| unreachable!("a density of each kind")))
+    }
+
+    /// [`Found::data`] of the run itself, read once.
+    pub(super) fn own_data(&self) -> Result<&(TrainConfig, Dataset)> {
+        match self.own_data.get() {
+            Some(data) => Ok(data),
+            None => {
+                let data = self.data(None)?;
+                Ok(self.own_data.get_or_init(|| data))
+            }
+        }
     }
 
     /// `data: ...`, a line for what was read and one for each note; to standard error where standard output is for others.

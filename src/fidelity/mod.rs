@@ -15,6 +15,7 @@ mod kernel;
 mod neighbours;
 
 pub use components::Components;
+use neighbours::Neighbourhoods;
 pub use neighbours::nearest;
 
 use serde::Serialize;
@@ -97,8 +98,7 @@ impl Fidelity {
                 format!("real examples have {real} values, generated ones {generated}: they must have as many");
             return Err(Error::Usage(reason));
         }
-        let [precision, recall] = neighbours::precision_and_recall(real, generated);
-        let [density, coverage] = neighbours::density_and_coverage(real, generated);
+        let Neighbourhoods { precision, recall, density, coverage } = Neighbourhoods::of(real, generated);
         let (frechet, kernel) = (frechet::distance(real, generated), kernel::distance(real, generated));
         Ok(Fidelity { frechet, kernel, precision, recall, density, coverage })
     }

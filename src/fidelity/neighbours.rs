@@ -14,35 +14,50 @@ const DENSITY_K: usize = 5;
 /// Rows of distances that a task has.
 const ROWS: usize = 64;
 
-/// Share of generated examples in a ball of a real one, and of real ones in a ball of a generated one.
-pub(super) fn precision_and_recall(real: &Points, generated: &Points) -> [f64; 2] {
-    [(real, generated), (generated, real)].map(|(of, among)| {
-        let radii = radii(of, PRECISION_K);
-        let inside = of_each_row(among, of, |_, distances| {
-            distances.iter().zip(&radii).any(|(distance, radius)| distance <= radius)
+/// The figures of two sets.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Neighbourhoods {
+    /// Share of generated examples in a ball of a real one.
+    pub precision: f64,
+    /// Share of real examples in a ball of a generated one.
+    pub recall: f64,
+    /// Real balls around a generated example, on average, over k.
+    pub density: f64,
+    /// Share of real balls that hold a generated example.
+    pub coverage: f64,
+}
+
+impl Neighbourhoods {
+    pub(super) fn of(real: &Points, generated: &Points) -> Neighbourhoods {
+        let [of_real, wide] = radii(real, [PRECISION_K, DENSITY_K]);
+        let [of_generated] = radii(generated, [PRECISION_K]);
+        let in_any =
+            |distances: &[f64], radii: &[f64]| distances.iter().zip(radii).any(|(distance, radius)| distance <= radius);
+        // Of a real example: whether it lies in a generated ball, and how many generated ones lie in its own.
+        let seen = of_each_row(real, generated, |row, distances| {
+            let held = distances.iter().filter(|distance| **distance < wide[row]).count();
+            (in_any(distances, &of_generated), held)
         });
-        inside.iter().filter(|inside| **inside).count() as f64 / among.count() as f64
-    })
+        let precise = of_each_row(generated, real, |_, distances| in_any(distances, &of_real));
+        let share = |count: usize, of: &Points| count as f64 / of.count() as f64;
+        Neighbourhoods {
+            precision: share(precise.iter().filter(|precise| **precise).count(), generated),
+            recall: share(seen.iter().filter(|(recalled, _)| *recalled).count(), real),
+            density: seen.iter().map(|(_, held)| held).sum::<usize>() as f64 / (DENSITY_K * generated.count()) as f64,
+            coverage: share(seen.iter().filter(|(_, held)| *held > 0).count(), real),
+        }
+    }
 }
 
-/// Real balls around a generated example, on average, over k; and share of real balls that hold a generated example.
-pub(super) fn density_and_coverage(real: &Points, generated: &Points) -> [f64; 2] {
-    let radii = radii(real, DENSITY_K);
-    let held = of_each_row(real, generated, |row, distances| {
-        distances.iter().filter(|distance| **distance < radii[row]).count()
-    });
-    let density = held.iter().sum::<usize>() as f64 / (DENSITY_K * generated.count()) as f64;
-    let covered = held.iter().filter(|held| **held > 0).count();
-    [density, covered as f64 / real.count() as f64]
-}
-
-/// The squared distance of each point to its `k`-th nearest neighbour but itself; to the farthest where there are fewer.
-fn radii(points: &Points, k: usize) -> Vec<f64> {
-    let k = k.min(points.count() - 1);
-    of_each_row(points, points, |row, distances| {
+/// The squared distance of each point to its k-th nearest neighbour but itself, for each k in their order; to the farthest where
+/// there are fewer.
+fn radii<const N: usize>(points: &Points, ks: [usize; N]) -> [Vec<f64>; N] {
+    let of_each = of_each_row(points, points, |row, distances| {
         distances[row] = f64::NEG_INFINITY; // the nearest, whatever rounding makes of it
-        *distances.select_nth_unstable_by(k, f64::total_cmp).1
-    })
+        let nth = |k: usize| *distances.select_nth_unstable_by(k.min(points.count() - 1), f64::total_cmp).1;
+        ks.map(nth).to_vec()
+    });
+    std::array::from_fn(|at| of_each.iter().map(|radii| radii[at]).collect())
 }
 
 /// For each of `a` the number of the nearest of `b`.
@@ -84,9 +99,9 @@ mod tests {
 
     #[test]
     fn radii_are_those_of_the_kth_neighbour() {
-        assert_eq!(radii(&line(&[0.0, 1.0, 3.0, 7.0]), 2), [9.0, 4.0, 9.0, 36.0]);
+        assert_eq!(radii(&line(&[0.0, 1.0, 3.0, 7.0]), [2]), [[9.0, 4.0, 9.0, 36.0]]);
         // Fewer than k: the farthest.
-        assert_eq!(radii(&line(&[0.0, 2.0]), 3), [4.0, 4.0]);
+        assert_eq!(radii(&line(&[0.0, 2.0]), [1, 3]), [[4.0, 4.0], [4.0, 4.0]]);
     }
 
     #[test]
@@ -95,9 +110,9 @@ mod tests {
         // Balls of three neighbours: all reach 3, 2, 2 and 3 far.
         let generated = line(&[-2.5, 10.0, 11.0, 12.0, 13.0]);
         // -2.5 lies in the ball of 0, the others in none. Of the generated ones' balls that of -2.5 reaches to 12, and holds all real.
-        assert_eq!(precision_and_recall(&real, &generated), [0.2, 1.0]);
+        let Neighbourhoods { precision, recall, density, coverage } = Neighbourhoods::of(&real, &generated);
+        assert_eq!((precision, recall), (0.2, 1.0));
         // With at most three neighbours the balls are the same; -2.5 lies in one of them, which is a quarter of all.
-        let [density, coverage] = density_and_coverage(&real, &generated);
         assert_eq!((density, coverage), (1.0 / 25.0, 0.25));
     }
 

@@ -31,9 +31,8 @@ fn fits(graph: &Graph, id: NodeId) -> bool {
     if is_named || !node.shape.cols().is_multiple_of(TOGETHER) {
         return false;
     }
-    let mut readers = readers(graph, id);
     let (mut is_activation, mut can_load) = (op.is_activation(), true);
-    for (reader, input) in &mut readers {
+    for (reader, input) in readers(graph, id) {
         // A layer's sums that a norm takes: without a bias or an activation they look like a gradient.
         is_activation |= matches!(reader, Op::Normalise(_)) && op.is_matmul();
         can_load &= reader.loads_half(input);

@@ -118,7 +118,7 @@ impl Figures {
             drawn("reconstructions", reconstructions(&originals, &means, test.size, columns)?);
         }
 
-        let density = |session: &mut dyn Session| match &self.encoder {
+        let density = |session: &mut dyn Session, _| match &self.encoder {
             Some(encoder) => {
                 let codes = encoder.apply(session, &shown(&data.train, FITTED)?)?;
                 Density::fit(DensityKind::Gaussian, &codes.means, config.latent, config.seed)

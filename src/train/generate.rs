@@ -260,7 +260,7 @@ pub enum Sampler {
         rows: usize,
     },
     /// From a density of codes.
-    Fitted(Decoder),
+    Fitted(DensityKind, Decoder),
 }
 
 impl Sampler {
@@ -276,15 +276,14 @@ impl Sampler {
         options: Options,
     ) -> Result<Sampler> {
         source.check(model)?;
-        if source == LatentSource::Prior {
-            let program = programs.add(compile(&model.sampling(rows)?, options)?)?;
-            return Ok(Sampler::Prior { program, rows });
+        match source.density() {
+            None => Ok(Sampler::Prior { program: programs.add(compile(&model.sampling(rows)?, options)?)?, rows }),
+            Some(kind) => Ok(Sampler::Fitted(kind, Decoder::load(programs, model, rows, options)?)),
         }
-        Decoder::load(programs, model, rows, options).map(Sampler::Fitted)
     }
 
     /// The first `count` images of a seed: `[count, features]` in the data's range. Image `i` does not depend on `count`.
-    /// `density` is asked where latents are not drawn from the prior, and only there.
+    /// `density` is asked for one of a kind where latents are not drawn from the prior, and only there.
     ///
     /// # Errors
     /// Where the device fails, or the density can't be had.
@@ -293,7 +292,7 @@ impl Sampler {
         session: &mut dyn Session,
         count: usize,
         seed: u32,
-        density: impl FnOnce(&mut dyn Session) -> Result<Density>,
+        density: impl FnOnce(&mut dyn Session, DensityKind) -> Result<Density>,
     ) -> Result<Vec<f32>> {
         match self {
             Sampler::Prior { program, rows } => {
@@ -307,8 +306,8 @@ impl Sampler {
                 }
                 Ok(images)
             }
-            Sampler::Fitted(decoder) => {
-                let latents = density(session)?.draw(count, seed); // [count, latent]
+            Sampler::Fitted(kind, decoder) => {
+                let latents = density(session, *kind)?.draw(count, seed); // [count, latent]
                 decoder.apply(session, &latents)
             }
         }

@@ -47,7 +47,7 @@ use crate::config::{TrainConfig, Training};
 use crate::data::{Dataset, Fingerprint, Images};
 use crate::error::{Error, Result};
 use crate::graph::PARAMETERS;
-use crate::models::{Batches, Capability, Model};
+use crate::models::{Batches, Capability, Loss, Model};
 use crate::ops::Order;
 use crate::optim::Optimiser;
 use crate::plan::{Options, compile};
@@ -275,7 +275,10 @@ impl<'d> Trainer<'d> {
                 return Ok(Ended::Stopped { step: line.step, epoch: line.epoch + 1 });
             }
         }
-        let variance = doctor::of_variance(&self.model, &self.session.read_arena(PARAMETERS)?);
+        let variance = match self.config.loss {
+            Loss::Gaussian => doctor::of_variance(&self.model, &self.session.read_arena(PARAMETERS)?),
+            Loss::Bce | Loss::Mse => None,
+        };
         self.collapse()?.iter().chain(&variance).for_each(|finding| observer.found(finding));
         if !self.model.has(Capability::Prior) {
             observer.fitting_density();

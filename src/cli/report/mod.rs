@@ -12,7 +12,6 @@ use super::{eval, say, square, thousands};
 use crate::backend::{Device, Session};
 use crate::config::TrainConfig;
 use crate::data::{DataSource, Dataset};
-use crate::density::DensityKind;
 use crate::error::{Error, Result};
 use crate::files::{check_target, write_atomic};
 use crate::models::{Capability, Model};
@@ -24,6 +23,7 @@ use crate::train::evaluate::{Evaluation, Request};
 use crate::train::figures::{Figure, Figures, term_curves};
 use crate::train::generate::{Decoder, LatentSource, Sampler};
 use crate::train::image_grid;
+use crate::train::ranking::by_score;
 use crate::train::summary::Run;
 use page::{Page, Row, Section};
 
@@ -194,9 +194,7 @@ fn findings(run: &Run, found: &Found, evaluation: Option<&Evaluation>) -> Vec<Fi
 
 /// The divergence of each latent dimension, the largest first.
 fn dimensions(kl: &[f64]) -> Option<Section> {
-    let mut order: Vec<usize> = (0..kl.len()).collect();
-    order.sort_by(|&a, &b| kl[b].total_cmp(&kl[a]));
-    let rows: Vec<Row> = order.iter().map(|&at| Row::new(at.to_string(), format!("{:.3}", kl[at]))).collect();
+    let rows: Vec<Row> = by_score(kl).iter().map(|&at| Row::new(at.to_string(), format!("{:.3}", kl[at]))).collect();
     let note = "Nats an image by latent dimension, from 0: how much of an image each holds.";
     (!rows.is_empty()).then(|| Section::table("KL by dimension", note, rows))
 }
@@ -219,7 +217,7 @@ fn pictures(figures: Vec<Figure>, config: &TrainConfig) -> Vec<Section> {
 /// Images of latents that are drawn from where the codes lie.
 fn of_mixture(found: &Found, session: &mut dyn Session, config: &TrainConfig) -> Result<Section> {
     let sampler = Sampler::load(session, &found.model, SAMPLES, LatentSource::Mixture, Options::default())?;
-    let density = |session: &mut dyn Session| found.density(session, DensityKind::Mixture, true);
+    let density = |session: &mut dyn Session, kind| found.density(session, kind, true);
     let images = sampler.draw(session, SAMPLES, config.seed, density)?; // [SAMPLES, features]
     let header = &found.checkpoint.header;
     let picture = image_grid(header.model.output, &images, header.size(), square(SAMPLES))?;
