@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use vae_gpu::backend::cpu::{Cpu, CpuSession, interpret};
 use vae_gpu::backend::gpu::GpuOptions;
 use vae_gpu::backend::{Data, Session, Values};
-use vae_gpu::conformance::{EXAMPLES, ROWS, batches, images, ten_steps, ten_steps_agree};
+use vae_gpu::conformance::{EXAMPLES, ROWS, Trained, batches, images, ten_steps, ten_steps_agree};
 use vae_gpu::graph::{GRADIENTS, Graph, PARAMETERS, differentiate};
 use vae_gpu::models::{Batches, CASE_FEATURES, Gradients, Model, ModelConfig, ModelKind};
 use vae_gpu::ops::{
@@ -283,4 +283,23 @@ fn running_statistics_move_in_the_phase_of_their_network_alone_and_evaluation_re
         other[state.offset..][..state.shape.len()].iter_mut().for_each(|value| *value += 0.5);
         assert_ne!(evaluated(&other), evaluated(&start), "{}", state.name);
     }
+}
+
+/// In evaluation a decoder has the moving average of what was the best variance of each batch, which the recorded reconstruction tells:
+/// at the best log-variance v it is `features (v + log 2 pi + 1) / 2`.
+#[test]
+fn an_optimal_variance_is_followed() {
+    let config = ModelConfig::cases().into_iter().find(|(name, _)| *name == "vae gaussian optimal").unwrap().1;
+    let model = Model::new(config.clone()).unwrap();
+    let Trained { losses, parameters } = ten_steps(&Cpu::<f64>::new(), &config, None, Options::default(), 10).unwrap();
+    let mut wanted = 0.0;
+    for [_, reconstruction, _] in losses.as_chunks::<3>().0 {
+        let best = 2.0 * reconstruction / CASE_FEATURES as f64 - 1.0 - std::f64::consts::TAU.ln();
+        wanted = 0.9 * wanted + 0.1 * best;
+    }
+    let layout = model.layout();
+    let state = layout.ids().map(|id| layout.get(id)).find(|parameter| parameter.name == "decoder.logvar").unwrap();
+    assert!(!state.trained);
+    let got = parameters[state.offset];
+    assert!((got - wanted).abs() < 1e-6 && wanted.abs() > 0.1, "{got} {wanted}");
 }

@@ -117,6 +117,14 @@ mod tests {
     }
 
     #[test]
+    fn density_and_coverage_have_wider_balls_than_precision() {
+        // The ball of 0 reaches 3 far with three neighbours, and 5 with five: -4 lies in the latter alone.
+        let found = Neighbourhoods::of(&line(&[0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), &line(&[-4.0, 20.0]));
+        let wanted = Neighbourhoods { precision: 0.0, recall: 1.0, density: 1.0 / 10.0, coverage: 1.0 / 7.0 };
+        assert_eq!(found, wanted);
+    }
+
+    #[test]
     fn the_nearest_is_found() {
         assert_eq!(nearest(&line(&[0.9, 7.0]), &line(&[0.0, 1.0, 5.0])), [1, 2]);
     }
