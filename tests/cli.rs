@@ -16,7 +16,7 @@ fn vae_gpu(folder: &Path) -> Command {
 #[test]
 fn wrong_flags_are_named() {
     let folder = tempfile::tempdir().unwrap();
-    let wrong: [(&[&str], &str); 27] = [
+    let wrong: [(&[&str], &str); 29] = [
         (&["--latent", "0"], "latent"),
         (&["--hidden", ","], "hidden"),
         (&["--batch-size", "0"], "batch-size"),
@@ -40,6 +40,14 @@ fn wrong_flags_are_named() {
         (&["--penalty", "l3:1"], "l1:WEIGHT"),
         (&["--contraction=-1"], "--contraction"),
         (&["--loss", "bce", "--output", "identity"], "--output"),
+        (
+            &["--loss", "continuous-bernoulli", "--binarise", "bernoulli"],
+            "--binarise does not go with --loss continuous",
+        ),
+        (
+            &["--loss", "continuous-bernoulli", "--data", "normal:100x4", "--scale", "none"],
+            "in [0, 1] with --loss cont",
+        ),
         (&["--precision", "f16", "--device", "cpu"], "--precision f16 is for GPUs"),
         (&["--data", "uniform:9x6", "--batch-size", "9", "--augment", "shift:6"], "its images are 1x6"),
         (&["--data", "uniform:0x4"], "uniform:"),

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod images;
+mod losses;
 mod subgroups;
 
 use crate::common::cases::{folded, reference, run};
@@ -45,7 +46,7 @@ pub(crate) fn panics(check: impl FnOnce()) -> bool {
 /// A fault in what one op computes: what, the op, the loop where it is a product, the change.
 type InOp = (&'static str, &'static str, Option<Algorithm>, Fault);
 
-/// Faults in ops but for those of [`images`].
+/// Faults in ops but for those of [`images`] and [`losses`].
 const IN_OPS: [InOp; 45] = [
     ("a row left out of a sum", "sum_rows", None, |kernel| shift(kernel, "ROWS", -1.0)),
     ("a column left out of a loss", "bce_logits", None, |kernel| shift(kernel, "COLS", -1.0)),
@@ -186,7 +187,7 @@ fn products(case: &Case, variant: Option<Algorithm>) -> TuningTable {
 #[test]
 fn faults_in_an_op_are_reported() {
     let mut missed = Vec::new();
-    for (what, op, variant, fault) in IN_OPS.into_iter().chain(images::IN_OPS) {
+    for (what, op, variant, fault) in IN_OPS.into_iter().chain(images::IN_OPS).chain(losses::IN_OPS) {
         let options = GpuOptions { checks: true, fault: Some(fault), ..GpuOptions::default() };
         let Some(device) = gpu(options) else { return };
         if variant.is_some_and(|algorithm| !algorithm.runs_on(device.profile().unwrap())) {

@@ -111,7 +111,7 @@ fn a_step_of_the_standard_model_is_ten_dispatches() {
     let update = Optimiser::default().update(&layout, &ids.collect::<Vec<_>>()).unwrap();
     assert_eq!(compile(&update, Options::default()).unwrap().dispatches.len(), 1);
     let size = Size { features: 784, hidden: 400, latent: 20, batch: 64 };
-    for loss in [Loss::Bce, Loss::Mse] {
+    for loss in [Loss::Bce, Loss::ContinuousBernoulli, Loss::Mse] {
         let model = model(size, loss);
         let graph = training(&model, size, DType::U8, Pixels::Grey);
         let plan = compile(&graph, Options::new(Fusion::All)).unwrap();
@@ -198,7 +198,7 @@ fn fused_plans_compute_what_the_unfused_one_does() {
     let bytes: Vec<u8> = (0..EXAMPLES * 131).map(|i| (i * 37 % 256) as u8).collect();
     let reals: Vec<f32> = bytes.iter().map(|&byte| f32::from(byte) / 256.0).collect();
     for (at, size) in SIZES.into_iter().enumerate() {
-        for (turn, loss) in [Loss::Bce, Loss::Mse].into_iter().enumerate() {
+        for (turn, loss) in [Loss::Bce, Loss::Mse, Loss::ContinuousBernoulli].into_iter().enumerate() {
             let (dtype, pixels) = match at % 3 {
                 0 => (DType::U8, Pixels::Grey),
                 1 => (DType::F32, Pixels::Grey),

@@ -23,6 +23,7 @@ mod images;
 mod kernels;
 mod library;
 mod licences;
+mod losses;
 mod models;
 mod norm;
 mod output;

@@ -69,7 +69,7 @@ fn config(draws: &mut Draws, image: [usize; 3]) -> ModelConfig {
             encoder,
             decoder,
             code_activation: draws.one(&Activation::ALL),
-            loss: draws.one(&[Loss::Bce, Loss::Mse, Loss::Gaussian]),
+            loss: draws.one(&[Loss::Bce, Loss::ContinuousBernoulli, Loss::Mse, Loss::Gaussian]),
             output: draws.one(&[Output::Sigmoid, Output::Identity]),
             deviation: draws.one(&[Deviation::Logvar, Deviation::Softplus]),
             init: draws.one(&[Initial::Linear, Initial::Glorot]),

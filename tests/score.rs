@@ -284,7 +284,10 @@ fn what_cannot_be_scored_is_named_and_nothing_written() {
         (&["gan", "--by", "elbo"], "gan can't be scored"),
         (&["ae", "--by", "elbo"], "--by elbo does not belong to --model ae: it is for vae, iwae; ae has no posterior"),
         (&["ae", "--by", "likelihood"], "--by likelihood does not belong to --model ae"),
-        (&["mse", "--by", "elbo"], "--by elbo needs a loss that is a likelihood, bce or gaussian"),
+        (
+            &["mse", "--by", "elbo"],
+            "--by elbo needs a loss that is a likelihood, one of bce, continuous-bernoulli, gaussian",
+        ),
         (&["mse", "--by", "likelihood"], "--loss mse"),
         (&["mse", "--samples", "3"], "--samples is for --by elbo or likelihood"),
         (&["run", "--samples", "0"], "--samples"),

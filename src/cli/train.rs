@@ -196,7 +196,7 @@ fn model_line(config: &TrainConfig, trainer: &Trainer<'_>) -> String {
     let mut words = vec![word(&config.activation)];
     if model.model.has(Capability::Encoder) {
         let kl = if model.model.has(Capability::WeightedKl) { format!(" + {} kl", config.beta) } else { String::new() };
-        words.push(word(&model.loss) + &kl);
+        words.push(model.loss.name() + &kl);
     }
     if model.model.has(Capability::ImportanceSamples) {
         words.push(format!("{} samples", model.samples));

@@ -10,7 +10,7 @@ mod simd;
 
 pub(crate) use crate::unchecked::RowStrides;
 pub(crate) use aligned::{AlignedVec, scratch};
-pub(crate) use elementary::{exp, ln_1p_unit, normal_cdf, tanh};
+pub(crate) use elementary::{exp, ln, ln_1p_unit, normal_cdf, tanh};
 pub(crate) use gemm::{
     COLS_PER_SECONDARY, Computed, Matrix, Operand, Runs, gemm, gemm_long_k, gemm_spread, gemm_with_epilogue,
     gemm_with_secondary,

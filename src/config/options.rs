@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 use super::option::{ConfigOption, activation, choice, data, list, parsed, sizes, switch};
-use super::rules::{above_zero, at_least_one, below_one, from_zero, if_given, noise, share};
+use super::rules::{above_zero, at_least_one, below_one, binarised, from_zero, if_given, noise, share};
 use super::{BetaSchedule, Binarise, ConvNorm, ImageSide, LayerList, RateSchedule, Upsampling, networks};
 use crate::backend::Precision;
 use crate::data::{Background, Channels, DataSource, Header, Scale};
@@ -128,7 +128,7 @@ options! {
     /// Seed of all randomness, below 2^32: the same seed gives the same run.
     seed: u32 = 0, parsed::<u32>("N").trains();
     /// Binarisation of grey pixels.
-    binarise: Binarise = Binarise::None, choice::<Binarise>("BINARISE").measures().trains();
+    binarise: Binarise = Binarise::None, choice::<Binarise>("BINARISE").checked(binarised).measures().trains();
     /// A folder of images (sub-folders are labels) or of the four IDX files; a .npy, .npz (or FILE.npz:ARRAY), .csv or
     /// .tsv file; uniform:NxD or normal:NxD, made up.
     data: Option<DataSource> = None, data().unset("the embedded MNIST").measures().may_change();

@@ -5,6 +5,7 @@ use crate::backend::Device;
 use crate::data::{Dataset, Images, Reading, Schema};
 use crate::error::{Error, Result};
 use crate::models::{Capability, Loss, Output};
+use crate::ops::logit_of_mean;
 
 impl TrainConfig {
     /// The data, scaled as the configuration says.
@@ -81,9 +82,12 @@ impl TrainConfig {
         Ok(())
     }
 
-    /// Whether values must lie in [0, 1].
-    fn takes_probabilities(&self) -> bool {
-        self.loss == Loss::Bce && self.model.has(Capability::Encoder) || self.binarise != Binarise::None
+    /// The option that needs values in [0, 1], where one does.
+    fn takes_probabilities(&self) -> Option<String> {
+        match self.loss.reads_logits() && self.model.has(Capability::Encoder) {
+            true => Some(format!("--loss {}", self.loss.name())),
+            false => (self.binarise != Binarise::None).then(|| "--binarise".to_owned()),
+        }
     }
 
     /// Checks that values are what the loss takes: probabilities lie in [0, 1].
@@ -95,14 +99,14 @@ impl TrainConfig {
             return Ok(());
         }
         let probabilities = self.takes_probabilities();
-        let outside = |value: &f32| !value.is_finite() || probabilities && !(0.0..=1.0).contains(value);
+        let outside = |value: &f32| !value.is_finite() || probabilities.is_some() && !(0.0..=1.0).contains(value);
         let (mut example, mut found) = (0, None);
         images.each_row(|row| {
             found = found.or_else(|| Some((example, *row.iter().find(|value| outside(value))?)));
             example += 1;
         })?;
         let Some((example, value)) = found else { return Ok(()) };
-        let allowed = if probabilities { "in [0, 1] with --loss bce or --binarise" } else { "finite" };
+        let allowed = probabilities.map_or("finite".to_owned(), |option| format!("in [0, 1] with {option}"));
         Err(Error::Usage(format!(
             "{name}: {what} example {example} holds {value}: a value must be {allowed}; --scale minmax or 255 brings values \
              there, --loss mse or gaussian takes any finite one"
@@ -113,6 +117,9 @@ impl TrainConfig {
     pub(crate) fn output_bias(&self, mean: f64) -> f64 {
         if self.output == Output::Identity {
             return mean;
+        }
+        if self.loss == Loss::ContinuousBernoulli {
+            return logit_of_mean(mean.clamp(0.05, 0.95)); // logits within 20, from which a step can lead back
         }
         let mean = mean.clamp(1e-3, 1.0 - 1e-3);
         (mean / (1.0 - mean)).ln()

@@ -5,6 +5,7 @@ use std::fmt::Display;
 use super::LayerList;
 use super::{Binarise, TrainConfig, options};
 use crate::error::{Error, Result};
+use crate::models::Loss;
 use crate::ops::Noise;
 
 /// What an option's check says of its value: where it fails, the end of a sentence that begins with the option's name.
@@ -39,6 +40,17 @@ pub(super) fn noise(noise: Noise) -> Checked {
         Noise::Gaussian { deviation } => above_zero(deviation).map_err(|reason| format!("gaussian {reason}")),
         Noise::Mask { fraction } => share(fraction).map_err(|reason| format!("mask {reason}")),
     }
+}
+
+/// Binarised pixels are 0 and 1, of which densities and finer levels say nothing.
+pub(super) fn binarised(config: &TrainConfig) -> Checked {
+    let why = match config.loss {
+        Loss::ContinuousBernoulli => "is a density of grey values: of pixels that are 0 or 1 it grows without bound",
+        _ => return Ok(()),
+    };
+    let loss = config.loss.name();
+    let reason = format!("does not go with --loss {loss}, which {why}; --loss bce is for binarised pixels");
+    if config.binarise == Binarise::None { Ok(()) } else { Err(reason) }
 }
 
 /// The check of an optional value.
@@ -144,8 +156,17 @@ mod tests {
             ("--beta", TrainConfig { beta: 4.0, ..ae.clone() }),
             ("--penalty", TrainConfig { penalty: Some("l1:1".parse().unwrap()), ..base.clone() }),
             ("--noise", TrainConfig { noise: Some(Noise::Mask { fraction: 0.5 }), ..gan.clone() }),
-            ("--loss", TrainConfig { loss: crate::models::Loss::Mse, ..gan }),
-            ("--output", TrainConfig { output: crate::models::Output::Identity, ..base }),
+            ("--loss", TrainConfig { loss: Loss::Mse, ..gan }),
+            ("--output", TrainConfig { output: crate::models::Output::Identity, ..base.clone() }),
+            (
+                "--output",
+                TrainConfig {
+                    output: crate::models::Output::Identity,
+                    loss: Loss::ContinuousBernoulli,
+                    ..base.clone()
+                },
+            ),
+            ("--binarise", TrainConfig { binarise: Binarise::Threshold, loss: Loss::ContinuousBernoulli, ..base }),
         ];
         for (option, config) in wrong {
             let message = config.validate().unwrap_err().to_string();

@@ -99,8 +99,11 @@ pub(super) fn assemble(
             let numbers = &parts[0].raw.numbers;
             let range = range(numbers)?;
             let scaling = match reading.scale {
-                Scale::Auto if reading.probabilities && is_outside(range, form.white) => {
-                    Some(bring_to_unit(&parts[0], range, columns, notes)?)
+                Scale::Auto
+                    if is_outside(range, form.white)
+                        && let Some(option) = &reading.probabilities =>
+                {
+                    Some(bring_to_unit(&parts[0], range, columns, option, notes)?)
                 }
                 scale => Scaling::fit(scale, numbers, form.white, columns)?,
             };
@@ -244,7 +247,13 @@ fn is_outside([least, most]: [f64; 2], white: Option<f64>) -> bool {
 
 /// Numbers that are no probabilities, brought to [0, 1] as `--scale minmax` does it. Whole numbers from 0 on that fill a
 /// square are the pixels of one picture: all have the same white.
-fn bring_to_unit(train: &Part, [least, most]: [f64; 2], columns: usize, notes: &mut Vec<String>) -> Result<Scaling> {
+fn bring_to_unit(
+    train: &Part,
+    [least, most]: [f64; 2],
+    columns: usize,
+    option: &str,
+    notes: &mut Vec<String>,
+) -> Result<Scaling> {
     let size = train.raw.size;
     let [shown_least, shown_most] = [least, most].map(digits);
     let mut whole = least >= 0.0;
@@ -257,9 +266,7 @@ fn bring_to_unit(train: &Part, [least, most]: [f64; 2], columns: usize, notes: &
             (Scaling::minmax(&train.raw.numbers, columns)?, "each column by itself (--scale minmax)".to_owned())
         }
     };
-    notes.push(format!(
-        "values from {shown_least} to {shown_most} are brought to [0, 1], which --loss bce needs: {how}"
-    ));
+    notes.push(format!("values from {shown_least} to {shown_most} are brought to [0, 1], which {option} needs: {how}"));
     Ok(scaling)
 }
 

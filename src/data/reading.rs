@@ -46,8 +46,8 @@ pub struct Reading {
     pub seed: u32,
     /// How values are scaled, by the training set's.
     pub scale: Scale,
-    /// Whether values must lie in [0, 1]: [`Scale::Auto`] brings numbers there that do not.
-    pub probabilities: bool,
+    /// The option that needs values in [0, 1], where one does: [`Scale::Auto`] brings numbers there that do not lie there.
+    pub probabilities: Option<String>,
     /// Bytes that an array may have in memory: a larger `.npy` file is read in pieces. 2 GiB where it is not said.
     pub in_memory: Option<u64>,
     /// The classes that are taken, by name or number; all, also examples without a label, where none is named. A split comes

@@ -10,7 +10,7 @@ use crate::error::Result;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scale {
-    /// Pixels and bytes become fractions of white (255, or 65535 of 16 bits); other numbers stay, or where bce needs
+    /// Pixels and bytes become fractions of white (255, or 65535 of 16 bits); other numbers stay, or where the loss needs
     /// them in [0, 1] are brought there and that is said
     #[default]
     Auto,

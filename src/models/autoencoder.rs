@@ -5,34 +5,60 @@ use super::network::Network;
 use super::pass::Pass;
 use crate::error::Result;
 use crate::graph::{Graph, Init, NodeId, ParameterId, ParameterLayout};
-use crate::ops::{Activation, BatchMean, BceLogits, Gaussian, OptimalLogvar, SegmentSum, SquaredError};
+use crate::ops::{
+    Activation, BatchMean, BceLogits, ContinuousBernoulli, ContinuousBernoulliMean, Gaussian, OptimalLogvar,
+    SegmentSum, SquaredError,
+};
 use crate::tensor::Shape;
 
-/// Encoder, decoder, and for [`Loss::Gaussian`] the log-variance `decoder.logvar` `[1, 1]`, which begins at 0: trained, or with
-/// [`Variance::Optimal`] state that follows the batches' best.
+/// Encoder, decoder, and what scores a reconstruction.
 #[derive(Clone, Debug)]
 pub(super) struct Autoencoder {
     encoder: Network,
     decoder: Network,
-    logvar: Option<ParameterId>,
-    variance: Variance,
-    loss: Loss,
+    score: Score,
     output: Activation,
     features: usize,
+}
+
+/// A [`Loss`] with its parameter.
+#[derive(Clone, Copy, Debug)]
+enum Score {
+    Bce,
+    ContinuousBernoulli,
+    Mse,
+    /// `decoder.logvar` `[1, 1]`, which begins at 0: trained, or with [`Variance::Optimal`] state that follows the batches' best.
+    Gaussian {
+        logvar: ParameterId,
+        variance: Variance,
+    },
+}
+
+impl Score {
+    fn declare(config: &ModelConfig, layout: &mut ParameterLayout) -> Score {
+        match (config.loss, config.variance) {
+            (Loss::Bce, _) => Score::Bce,
+            (Loss::ContinuousBernoulli, _) => Score::ContinuousBernoulli,
+            (Loss::Mse, _) => Score::Mse,
+            (Loss::Gaussian, variance) => {
+                let logvar = match variance {
+                    Variance::Learned => layout.declare("decoder.logvar", Shape::SCALAR, Init::Zero),
+                    Variance::Optimal => layout.declare_state("decoder.logvar", Shape::SCALAR, Init::Zero),
+                };
+                Score::Gaussian { logvar, variance }
+            }
+        }
+    }
 }
 
 impl Autoencoder {
     /// Declares it with `code` columns at the encoder's end.
     pub(super) fn declare(config: &ModelConfig, layout: &mut ParameterLayout, code: usize) -> Autoencoder {
-        let ModelConfig { init, loss, variance, .. } = *config;
-        let encoder = Network::declare(layout, &config.encoder("encoder", code), init);
-        let decoder = Network::declare(layout, &config.decoder("decoder"), init);
-        let logvar = (loss == Loss::Gaussian).then(|| match variance {
-            Variance::Learned => layout.declare("decoder.logvar", Shape::SCALAR, Init::Zero),
-            Variance::Optimal => layout.declare_state("decoder.logvar", Shape::SCALAR, Init::Zero),
-        });
-        let (output, features) = (config.output.activation(), config.features());
-        Autoencoder { encoder, decoder, logvar, variance, loss, output, features }
+        let encoder = Network::declare(layout, &config.encoder("encoder", code), config.init);
+        let decoder = Network::declare(layout, &config.decoder("decoder"), config.init);
+        let score = Score::declare(config, layout);
+        let output = if config.loss.reads_logits() { Activation::Identity } else { config.output.activation() };
+        Autoencoder { encoder, decoder, score, output, features: config.features() }
     }
 
     /// The encoder.
@@ -47,15 +73,14 @@ impl Autoencoder {
 
     /// Reconstruction loss from `z` by example, `[rows, 1]`.
     pub(super) fn reconstruction_loss(&self, g: &mut Graph, z: NodeId, x: NodeId, pass: &mut Pass) -> Result<NodeId> {
-        if self.loss == Loss::Bce {
-            let logits = self.decoder.apply(g, z, Activation::Identity, pass)?; // [rows, features]
-            return g.apply(BceLogits.into(), &[logits, x]);
-        }
         let y = self.decoder.apply(g, z, self.output, pass)?; // [rows, features]
-        let squares = g.apply(SquaredError.into(), &[y, x])?; // [rows, 1]
-        match self.logvar {
-            Some(logvar) => {
-                let logvar = match (self.variance, pass.examples()) {
+        match self.score {
+            Score::Bce => g.apply(BceLogits.into(), &[y, x]),
+            Score::ContinuousBernoulli => g.apply(ContinuousBernoulli.into(), &[y, x]),
+            Score::Mse => g.apply(SquaredError.into(), &[y, x]),
+            Score::Gaussian { logvar, variance } => {
+                let squares = g.apply(SquaredError.into(), &[y, x])?; // [rows, 1]
+                let logvar = match (variance, pass.examples()) {
                     (Variance::Optimal, Some(examples)) => {
                         let optimal = self.optimal(g, squares, examples)?;
                         pass.follow(logvar, optimal);
@@ -65,7 +90,6 @@ impl Autoencoder {
                 };
                 g.apply(Gaussian { features: self.features }.into(), &[squares, logvar])
             }
-            None => Ok(squares),
         }
     }
 
@@ -87,8 +111,12 @@ impl Autoencoder {
 
     /// The decoder's mean for `z`: `[rows, features]`.
     pub(super) fn decode(&self, g: &mut Graph, z: NodeId) -> Result<NodeId> {
-        let output = if self.loss == Loss::Bce { Activation::Sigmoid } else { self.output };
-        self.decoder.apply(g, z, output, &mut Pass::evaluation())
+        let output = if let Score::Bce = self.score { Activation::Sigmoid } else { self.output };
+        let y = self.decoder.apply(g, z, output, &mut Pass::evaluation())?;
+        match self.score {
+            Score::ContinuousBernoulli => g.apply(ContinuousBernoulliMean.into(), &[y]),
+            _ => Ok(y),
+        }
     }
 }
 

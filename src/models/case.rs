@@ -35,6 +35,14 @@ impl ModelConfig {
         let contractive = of(ModelKind::Contractive);
         vec![
             ("vae bce", base.clone()),
+            (
+                "vae continuous bernoulli",
+                ModelConfig { loss: Loss::ContinuousBernoulli, init: Initial::Glorot, ..base.clone() },
+            ),
+            (
+                "iwae continuous bernoulli",
+                ModelConfig { loss: Loss::ContinuousBernoulli, samples: 3, ..of(ModelKind::Iwae) },
+            ),
             ("vae mse softplus", ModelConfig { loss: Loss::Mse, deviation: Deviation::Softplus, ..base.clone() }),
             ("vae gaussian", ModelConfig { loss: Loss::Gaussian, output: Output::Identity, ..base.clone() }),
             (

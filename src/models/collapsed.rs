@@ -43,7 +43,7 @@ impl Collapsed {
     fn halved(&self, g: &mut Graph, score: NodeId) -> Result<NodeId> {
         match self.loss {
             Loss::Mse => g.apply(Scale { factor: HALF }.into(), &[score]),
-            Loss::Bce | Loss::Gaussian => Ok(score),
+            _ => Ok(score),
         }
     }
 }

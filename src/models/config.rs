@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::layer::{LARGEST, Layer};
@@ -18,6 +19,9 @@ use crate::tensor::Shape;
 pub enum Loss {
     /// Binary cross-entropy of the decoder's logits, summed over pixels, in nats
     Bce,
+    /// Negative log-density, in nats, of a continuous Bernoulli of the decoder's logits: bce with its normaliser, for grey values in
+    /// [0, 1] (Loaiza-Ganem and Cunningham 2019)
+    ContinuousBernoulli,
     /// Squared error of the decoder's output, summed over pixels (half of it for `collapsed`)
     Mse,
     /// Negative log-likelihood, in nats, of a Gaussian of one variance, see --variance
@@ -28,6 +32,23 @@ impl Loss {
     /// Whether it is a normalised negative log-likelihood.
     pub fn is_likelihood(self) -> bool {
         self != Loss::Mse
+    }
+
+    /// Whether it reads logits, and takes values in [0, 1] alone.
+    pub fn reads_logits(self) -> bool {
+        matches!(self, Loss::Bce | Loss::ContinuousBernoulli)
+    }
+
+    /// Its name, as `--loss` takes it.
+    pub fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// The names of those that are likelihoods: `bce, gaussian`.
+    pub(crate) fn likelihoods() -> String {
+        let names: Vec<String> =
+            Loss::value_variants().iter().filter(|loss| loss.is_likelihood()).map(|loss| loss.name()).collect();
+        names.join(", ")
     }
 }
 
@@ -231,8 +252,9 @@ impl ModelConfig {
                 self.model.name()
             )));
         }
-        if self.loss == Loss::Bce && self.output == Output::Identity && self.model.has(Capability::Encoder) {
-            return bad("--output", &"identity", "sigmoid with --loss bce, which reads probabilities");
+        if self.loss.reads_logits() && self.output == Output::Identity && self.model.has(Capability::Encoder) {
+            let allowed = format!("sigmoid with --loss {}, whose values lie in [0, 1]", self.loss.name());
+            return bad("--output", &"identity", &allowed);
         }
         if self.variance != Variance::Learned && self.loss != Loss::Gaussian {
             return bad("--variance", &"optimal", "learned, or with --loss gaussian: other losses have none");

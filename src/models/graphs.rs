@@ -1,7 +1,7 @@
 //! The graphs of a model, shared by all families.
 
 use super::pass::Pass;
-use super::{Batch, Capability, Family, ModelConfig};
+use super::{Batch, Capability, Family, Loss, ModelConfig};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout, differentiate};
 use crate::ops::{
@@ -247,10 +247,11 @@ impl Model {
     /// [`Error::Usage`] where the model has no posterior or no normalised likelihood.
     pub fn importance(&self, rows: usize, samples: usize) -> Result<Graph> {
         let refused = || {
-            let (name, loss) = (self.config.model.name(), self.config.loss);
-            let what = format!("{name} with {loss:?} has no log-likelihood").to_lowercase();
-            let models = Capability::Posterior.models();
-            Error::Usage(format!("{what}: it needs one of {models}, with bce or gaussian"))
+            let (name, loss) = (self.config.model.name(), self.config.loss.name());
+            let (models, losses) = (Capability::Posterior.models(), Loss::likelihoods());
+            Error::Usage(format!(
+                "{name} with {loss} has no log-likelihood: it needs one of {models}, with one of {losses}"
+            ))
         };
         if !self.has(Capability::Posterior) || !self.config.loss.is_likelihood() {
             return Err(refused());

@@ -220,6 +220,7 @@ registry! {
     monte_carlo_kl: MonteCarloKl, MonteCarloKlPosteriorGradient, MonteCarloKlSampleGradient;
     importance_bound: ImportanceBound, ImportanceBoundGradient;
     bce_logits: BceLogits, BceLogitsGradient;
+    continuous_bernoulli: ContinuousBernoulli, ContinuousBernoulliGradient, ContinuousBernoulliMean;
     squared_error: SquaredError, SquaredErrorGradient;
     gaussian: Gaussian, GaussianErrorGradient, GaussianVarianceGradient, OptimalLogvar,
         OptimalLogvarGradient;
@@ -264,6 +265,7 @@ pub use adam::{DECAY, SECOND_SCALE, STEP_SIZE};
 pub use add_scaled::Factor;
 pub use augment::Augmentation;
 pub use bias_activation::Activation;
+pub(crate) use continuous_bernoulli::{NEAR, SERIES, logit_of_mean};
 pub use corrupt::Noise;
 pub use gather::{Order, Pixels};
 pub use matmul::{Epilogue, FOUR, Gemm, Likelihood, Operand, Transpose};

@@ -16,6 +16,8 @@ pub trait Real: Lanes + Default + std::fmt::Debug {
     fn e_to(self) -> Self;
     /// `log(1 + x)` for x in [0, 1].
     fn log1p_unit(self) -> Self;
+    /// `log x` of a normal number above 0.
+    fn natural_log(self) -> Self;
     /// `tanh x`.
     fn tangent(self) -> Self;
     /// The standard normal CDF, `(1 + erf(x / sqrt 2)) / 2`.
@@ -38,6 +40,10 @@ impl Real for f32 {
     #[inline(always)]
     fn log1p_unit(self) -> f32 {
         compute::ln_1p_unit(self)
+    }
+    #[inline(always)]
+    fn natural_log(self) -> f32 {
+        compute::ln(self)
     }
     #[inline(always)]
     fn tangent(self) -> f32 {
@@ -64,6 +70,9 @@ impl Real for f64 {
     }
     fn log1p_unit(self) -> f64 {
         self.ln_1p()
+    }
+    fn natural_log(self) -> f64 {
+        self.ln()
     }
     fn tangent(self) -> f64 {
         self.tanh()

@@ -115,6 +115,9 @@ fn likelihood(graph: &mut Graph, id: NodeId) -> Option<()> {
     let &[loss, gradient, ..] = readers_of_y.as_slice() else { return None };
     let (score, target) = match (op(graph, loss)?, op(graph, gradient)?) {
         ((Op::BceLogits(_), of), (Op::BceLogitsGradient(_), _)) => (Likelihood::BceLogits, of[1]),
+        ((Op::ContinuousBernoulli(_), of), (Op::ContinuousBernoulliGradient(_), _)) => {
+            (Likelihood::ContinuousBernoulli, of[1])
+        }
         ((Op::SquaredError(_), of), (Op::SquaredErrorGradient(_), _)) => (Likelihood::SquaredError, of[1]),
         _ => return None,
     };

@@ -40,7 +40,7 @@ pub struct Evaluation {
     pub loss: f64,
     /// The evidence lower bound, one posterior draw an image (k draws for `iwae`); higher is better.
     pub elbo: Option<f64>,
-    /// The reconstruction term: nats for bce and gaussian, a sum of squares for mse.
+    /// The reconstruction term: a sum of squares for mse, else nats.
     pub reconstruction: f64,
     /// Divergence of the posterior from the prior.
     pub kl: Option<f64>,

@@ -277,7 +277,7 @@ impl<'d> Trainer<'d> {
         }
         let variance = match self.config.loss {
             Loss::Gaussian => doctor::of_variance(&self.model, &self.session.read_arena(PARAMETERS)?),
-            Loss::Bce | Loss::Mse => None,
+            _ => None,
         };
         self.collapse()?.iter().chain(&variance).for_each(|finding| observer.found(finding));
         if !self.model.has(Capability::Prior) {

@@ -20,7 +20,7 @@ use super::schedule::batches;
 use crate::backend::{Device, Session};
 use crate::error::{Error, Result};
 use crate::graph::PARAMETERS;
-use crate::models::{Capability, ModelConfig};
+use crate::models::{Capability, Loss, ModelConfig};
 use crate::ops::Order;
 use crate::plan::{Options, compile};
 use crate::step::Step;
@@ -91,10 +91,10 @@ impl Measure {
         match model.loss.is_likelihood() {
             true => Ok(()),
             false => Err(Error::Usage(format!(
-                "--by {name} needs a loss that is a likelihood, bce or gaussian: this model was trained with --loss {:?}",
-                model.loss
-            )
-            .to_lowercase())),
+                "--by {name} needs a loss that is a likelihood, one of {}: this model was trained with --loss {}",
+                Loss::likelihoods(),
+                model.loss.name()
+            ))),
         }
     }
 }

@@ -37,6 +37,7 @@ pub fn models() -> Vec<(String, ModelConfig)> {
     let softplus = ModelConfig { deviation: Deviation::Softplus, ..base.clone() };
     let mut models = vec![
         ("vae, mse".to_owned(), ModelConfig { loss: Loss::Mse, ..base.clone() }),
+        ("vae, continuous bernoulli".to_owned(), ModelConfig { loss: Loss::ContinuousBernoulli, ..base.clone() }),
         ("vae, gaussian".to_owned(), ModelConfig { loss: Loss::Gaussian, output: Output::Identity, ..base.clone() }),
         ("vae, no hidden layer".to_owned(), ModelConfig { encoder: vec![], decoder: vec![], ..base.clone() }),
         ("vae, softplus deviation".to_owned(), softplus.clone()),
@@ -65,6 +66,10 @@ pub fn models() -> Vec<(String, ModelConfig)> {
         let (encoder, decoder) = (layers(&encoder), layers(&decoder));
         let convolutional = ModelConfig { image, encoder, decoder, ..base.clone() };
         models.push((format!("vae, convolutional, {what}"), convolutional.clone()));
+        models.push((
+            format!("vae, continuous bernoulli, {what}"),
+            ModelConfig { loss: Loss::ContinuousBernoulli, ..convolutional.clone() },
+        ));
         models.push((format!("gan, convolutional, {what}"), ModelConfig { model: ModelKind::Gan, ..convolutional }));
     }
     for activation in Activation::ALL {

@@ -131,7 +131,7 @@ fn numbers_outside_the_unit_range_are_brought_there_where_the_loss_needs_it() {
     table(&folder, "digits.csv", &(0..60).map(|at| line(at) + "\n").collect::<String>());
     let (printed, _) = train(folder.path(), "digits.csv", &[]);
     names(&printed, &["54 + 6 examples of 8x8: floats, scaled, from 0 to 1", "values from 0 to 16", "16 is white"]);
-    let probabilities = Reading { probabilities: true, ..Reading::default() };
+    let probabilities = Reading { probabilities: Some("--loss bce".to_owned()), ..Reading::default() };
     let data = read(&probabilities, &folder.path().join("digits.csv"));
     let first = data.train.pixels.clone();
     assert!(values(&data.train)[..3].iter().all(|value| (value * 16.0).fract() == 0.0), "{first:?}");

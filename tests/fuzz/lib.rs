@@ -35,7 +35,7 @@ pub fn read_data(path: &Path, reading: Reading) {
         assert_eq!(set.pixels.len(), set.count() * set.features());
     };
     for (drop_bad, scale) in [(false, Scale::Auto), (true, Scale::Standard)] {
-        let reading = Reading { drop_bad, scale, probabilities: drop_bad, ..reading.clone() };
+        let reading = Reading { drop_bad, scale, probabilities: drop_bad.then(|| "--loss bce".to_owned()), ..reading.clone() };
         match reading.read(Some(&source)) {
             Ok(data) => {
                 [Some(&data.train), Some(&data.test), data.validation.as_ref()].into_iter().flatten().for_each(check);

@@ -37,7 +37,11 @@ impl Translator<'_> {
     pub(super) fn view(&mut self, id: NodeId, root: NodeId, name: Option<String>) -> Result<String> {
         let (of, from) = (self.value(root)?, self.graph.shape(root));
         let outside = matches!(self.graph.node(root).source, Source::Input(_));
-        let goes_out = self.graph.outputs().iter().any(|(_, output)| *output == id);
+        // As it is, or as the mean of a distribution, pixel by pixel.
+        let goes_out = self.graph.outputs().iter().any(|(_, output)| match self.op_of(*output) {
+            Some((Op::ContinuousBernoulliMean(_), of)) => of[0] == id,
+            _ => *output == id,
+        });
         match (from.extents(), self.graph.shape(id).extents()) {
             (&[_, _], &[_, height, width, channels]) if outside && channels > 1 => {
                 let images = self.reshape(of, &[height, width, channels], None);

@@ -5,6 +5,7 @@
 //! `nn.Sequential` and what other tools' optimisers look for. Operators are those of opset 17 (2022), which runtimes of
 //! all makes have.
 
+mod distributions;
 mod images;
 
 use std::collections::HashMap;
@@ -210,6 +211,10 @@ impl<'a> Translator<'a> {
             Op::Activate(Activate { activation }) => {
                 let x = self.value(inputs[0])?;
                 Ok(self.activation(*activation, x, name))
+            }
+            Op::ContinuousBernoulliMean(_) => {
+                let logit = self.value(inputs[0])?;
+                Ok(self.continuous_bernoulli_mean(&logit, name))
             }
             Op::Conv2d(_) | Op::ConvTranspose2d(_) => self.convolution(op, inputs, name),
             Op::Normalise(normalise) => self.normalise(*normalise, inputs, name),

@@ -40,6 +40,8 @@ pub enum Epilogue {
 pub enum Likelihood {
     /// As [`BceLogits`] does.
     BceLogits,
+    /// As [`ContinuousBernoulli`] does.
+    ContinuousBernoulli,
     /// As [`SquaredError`] does.
     SquaredError,
 }
@@ -112,10 +114,14 @@ impl Epilogue {
                 activated(kernel, fragment!("gemm/epilogue_activation_gradient.wgsl"), activation, 4)
             }
             Epilogue::Likelihood { score, activation, target } => {
-                let kernel = activated(kernel, fragment!("gemm/epilogue_likelihood.wgsl"), activation, 5).link(match score {
-                    Likelihood::BceLogits => fragment!("gemm/likelihood_bce_logits.wgsl"),
-                    Likelihood::SquaredError => fragment!("gemm/likelihood_squared_error.wgsl"),
-                });
+                let kernel = activated(kernel, fragment!("gemm/epilogue_likelihood.wgsl"), activation, 5);
+                let kernel = match score {
+                    Likelihood::BceLogits => kernel.link(fragment!("gemm/likelihood_bce_logits.wgsl")),
+                    Likelihood::ContinuousBernoulli => kernel
+                        .link(fragment!("gemm/likelihood_continuous_bernoulli.wgsl"))
+                        .link(fragment!("loss/cumulant.wgsl")),
+                    Likelihood::SquaredError => kernel.link(fragment!("gemm/likelihood_squared_error.wgsl")),
+                };
                 match (target, by_vec4) {
                     (Operand::Gathered(gather), _) => {
                         let file = match by_vec4 {
@@ -146,6 +152,10 @@ impl Likelihood {
         match self {
             Likelihood::BceLogits => activation.score_in_place(y, target, #[inline(always)] |y, x| {
                 let (loss, d) = bce_logits::score(y, x);
+                (loss, d * weight)
+            }),
+            Likelihood::ContinuousBernoulli => activation.score_in_place(y, target, #[inline(always)] |y, x| {
+                let (loss, d) = continuous_bernoulli::score(y, x);
                 (loss, d * weight)
             }),
             Likelihood::SquaredError => activation.score_in_place(y, target, #[inline(always)] |y, x| {
