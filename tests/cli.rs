@@ -16,7 +16,7 @@ fn vae_gpu(folder: &Path) -> Command {
 #[test]
 fn wrong_flags_are_named() {
     let folder = tempfile::tempdir().unwrap();
-    let wrong: [(&[&str], &str); 29] = [
+    let wrong: [(&[&str], &str); 31] = [
         (&["--latent", "0"], "latent"),
         (&["--hidden", ","], "hidden"),
         (&["--batch-size", "0"], "batch-size"),
@@ -48,6 +48,11 @@ fn wrong_flags_are_named() {
             &["--loss", "continuous-bernoulli", "--data", "normal:100x4", "--scale", "none"],
             "in [0, 1] with --loss cont",
         ),
+        (
+            &["--loss", "discretised-logistic", "--binarise", "threshold"],
+            "--binarise does not go with --loss discretised",
+        ),
+        (&["--loss", "discretised-logistic", "--data", "uniform:100x4"], "takes the 256 levels of bytes"),
         (&["--precision", "f16", "--device", "cpu"], "--precision f16 is for GPUs"),
         (&["--data", "uniform:9x6", "--batch-size", "9", "--augment", "shift:6"], "its images are 1x6"),
         (&["--data", "uniform:0x4"], "uniform:"),

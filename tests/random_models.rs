@@ -11,8 +11,8 @@ use vae_gpu::backend::gpu::{Gpu, GpuOptions};
 use vae_gpu::backend::{Data, Device, ProgramId, Values};
 use vae_gpu::graph::{GRADIENTS, Graph, PARAMETERS, Parameter, Source};
 use vae_gpu::models::{
-    Batches, Deviation, Gradients, Initial, Layer, Loss, Model, ModelConfig, ModelKind, Normalisation, Output,
-    UpsampledSize,
+    Batches, Capability, Deviation, Gradients, Initial, Layer, Loss, Model, ModelConfig, ModelKind, Normalisation,
+    Output, UpsampledSize,
 };
 use vae_gpu::ops::{
     Activation, Algorithm, Augment, Augmentation, DECAY, Fill, Interpolation, Noise, Op, Pixels, Pooling, SECOND_SCALE,
@@ -47,6 +47,17 @@ fn size(draws: &mut Draws) -> usize {
     draws.between(1, most)
 }
 
+/// This loss, or where the latent's size is even one that allows the same options.
+fn loss(drawn: Loss, config: &ModelConfig) -> Loss {
+    match drawn {
+        Loss::Bce if config.model.has(Capability::Encoder) && config.latent.is_multiple_of(2) => {
+            Loss::ContinuousBernoulli
+        }
+        Loss::Gaussian if config.latent.is_multiple_of(2) => Loss::DiscretisedLogistic,
+        drawn => drawn,
+    }
+}
+
 fn config(draws: &mut Draws, image: [usize; 3]) -> ModelConfig {
     // A contractive model takes a pass for each of its code's dimensions.
     let model = draws.one(ModelKind::ALL);
@@ -69,7 +80,7 @@ fn config(draws: &mut Draws, image: [usize; 3]) -> ModelConfig {
             encoder,
             decoder,
             code_activation: draws.one(&Activation::ALL),
-            loss: draws.one(&[Loss::Bce, Loss::ContinuousBernoulli, Loss::Mse, Loss::Gaussian]),
+            loss: loss(draws.one(&[Loss::Bce, Loss::Mse, Loss::Gaussian]), &base),
             output: draws.one(&[Output::Sigmoid, Output::Identity]),
             deviation: draws.one(&[Deviation::Logvar, Deviation::Softplus]),
             init: draws.one(&[Initial::Linear, Initial::Glorot]),

@@ -286,7 +286,7 @@ fn what_cannot_be_scored_is_named_and_nothing_written() {
         (&["ae", "--by", "likelihood"], "--by likelihood does not belong to --model ae"),
         (
             &["mse", "--by", "elbo"],
-            "--by elbo needs a loss that is a likelihood, one of bce, continuous-bernoulli, gaussian",
+            "--by elbo needs a loss that is a likelihood, one of bce, continuous-bernoulli, gaussian, disc",
         ),
         (&["mse", "--by", "likelihood"], "--loss mse"),
         (&["mse", "--samples", "3"], "--samples is for --by elbo or likelihood"),

@@ -120,6 +120,7 @@ pub(super) fn rows(evaluation: &Evaluation) -> Vec<(String, String)> {
         (Some(mean), Some(error), Some(samples)) => format!("{mean:.3} ± {error:.3}  ({samples} samples an image)"),
         _ => "-".to_owned(),
     };
+    let bits = evaluation.bits_per_dimension.map(|bits| ("bits/dimension", format!("{bits:.4}")));
     let figures = [
         ("images", images.to_string()),
         ("loss", number(Some(evaluation.loss))),
@@ -127,14 +128,15 @@ pub(super) fn rows(evaluation: &Evaluation) -> Vec<(String, String)> {
         ("reconstruction", number(Some(evaluation.reconstruction))),
         ("KL", number(evaluation.kl)),
         ("log-likelihood", likelihood),
-        ("active units", format!("{active_units} of {latent}")),
-        ("squared error", format!("{mse:.6} a pixel")),
     ];
+    let of_codes =
+        [("active units", format!("{active_units} of {latent}")), ("squared error", format!("{mse:.6} a pixel"))];
     let nearest = evaluation.sample_from;
     let sources = evaluation.sources.iter().map(|SourceFit { from, log_density, error }| {
         let which = if nearest == Some(*from) { ", the nearest: sample --from " } else { "" };
         let name = if which.is_empty() { "" } else { from.name() };
         (format!("codes by {}", from.name()), format!("{log_density:.3} ± {error:.3} nats{which}{name}"))
     });
-    figures.map(|(name, value)| (name.to_owned(), value)).into_iter().chain(sources).collect()
+    let figures = figures.into_iter().chain(bits).chain(of_codes);
+    figures.map(|(name, value)| (name.to_owned(), value)).chain(sources).collect()
 }

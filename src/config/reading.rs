@@ -90,13 +90,20 @@ impl TrainConfig {
         }
     }
 
-    /// Checks that values are what the loss takes: probabilities lie in [0, 1].
+    /// Checks that values are what the loss takes: probabilities lie in [0, 1], levels are bytes.
     ///
     /// # Errors
-    /// [`Error::Usage`] that names the first value that is not; [`Error::Io`] where it can't be read.
+    /// [`Error::Usage`] that names the first value that is not, or says that there are no levels; [`Error::Io`] where it can't be
+    /// read.
     pub fn check_range(&self, name: &str, what: &str, images: &Images) -> Result<()> {
         if images.pixels.are_bytes() {
             return Ok(());
+        }
+        if self.loss == Loss::DiscretisedLogistic && self.model.has(Capability::Encoder) {
+            return Err(Error::Usage(format!(
+                "{name}: {what} examples are real numbers: --loss discretised-logistic takes the 256 levels of bytes, as of pixels of \
+                 8 bits, which --scale auto or 255 leaves; --loss gaussian takes real numbers"
+            )));
         }
         let probabilities = self.takes_probabilities();
         let outside = |value: &f32| !value.is_finite() || probabilities.is_some() && !(0.0..=1.0).contains(value);

@@ -46,7 +46,8 @@ pub(super) fn noise(noise: Noise) -> Checked {
 pub(super) fn binarised(config: &TrainConfig) -> Checked {
     let why = match config.loss {
         Loss::ContinuousBernoulli => "is a density of grey values: of pixels that are 0 or 1 it grows without bound",
-        _ => return Ok(()),
+        Loss::DiscretisedLogistic => "is a probability of each of 256 levels: pixels that are 0 or 1 have two",
+        Loss::Bce | Loss::Mse | Loss::Gaussian => return Ok(()),
     };
     let loss = config.loss.name();
     let reason = format!("does not go with --loss {loss}, which {why}; --loss bce is for binarised pixels");
@@ -166,7 +167,11 @@ mod tests {
                     ..base.clone()
                 },
             ),
-            ("--binarise", TrainConfig { binarise: Binarise::Threshold, loss: Loss::ContinuousBernoulli, ..base }),
+            (
+                "--binarise",
+                TrainConfig { binarise: Binarise::Threshold, loss: Loss::ContinuousBernoulli, ..base.clone() },
+            ),
+            ("--binarise", TrainConfig { binarise: Binarise::Bernoulli, loss: Loss::DiscretisedLogistic, ..base }),
         ];
         for (option, config) in wrong {
             let message = config.validate().unwrap_err().to_string();

@@ -29,6 +29,8 @@ pub enum Init {
     Zero,
     /// 1 everywhere.
     One,
+    /// A number everywhere.
+    Value(f64),
     /// Uniform in `[-bound, bound)`.
     Uniform {
         /// Half the width of the interval.
@@ -227,6 +229,10 @@ impl ParameterLayout {
                 Init::Zero => continue,
                 Init::One => {
                     values.fill(1.0);
+                    continue;
+                }
+                Init::Value(value) => {
+                    values.fill(value as f32);
                     continue;
                 }
                 Init::Uniform { bound } => bound,

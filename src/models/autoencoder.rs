@@ -6,8 +6,8 @@ use super::pass::Pass;
 use crate::error::Result;
 use crate::graph::{Graph, Init, NodeId, ParameterId, ParameterLayout};
 use crate::ops::{
-    Activation, BatchMean, BceLogits, ContinuousBernoulli, ContinuousBernoulliMean, Gaussian, OptimalLogvar,
-    SegmentSum, SquaredError,
+    Activation, BatchMean, BceLogits, ContinuousBernoulli, ContinuousBernoulliMean, DiscretisedLogistic, Gaussian,
+    OptimalLogvar, SegmentSum, SquaredError,
 };
 use crate::tensor::Shape;
 
@@ -32,7 +32,14 @@ enum Score {
         logvar: ParameterId,
         variance: Variance,
     },
+    /// `decoder.logscale` `[1, 1]`, trained from [`FIRST_LOGSCALE`] on.
+    DiscretisedLogistic {
+        logscale: ParameterId,
+    },
 }
+
+/// A standard deviation of 0.25, about that of pixels in [0, 1] around their mean: that of a scale s is `pi s / sqrt 3`.
+const FIRST_LOGSCALE: f64 = -2.0;
 
 impl Score {
     fn declare(config: &ModelConfig, layout: &mut ParameterLayout) -> Score {
@@ -46,6 +53,10 @@ impl Score {
                     Variance::Optimal => layout.declare_state("decoder.logvar", Shape::SCALAR, Init::Zero),
                 };
                 Score::Gaussian { logvar, variance }
+            }
+            (Loss::DiscretisedLogistic, _) => {
+                let init = Init::Value(FIRST_LOGSCALE);
+                Score::DiscretisedLogistic { logscale: layout.declare("decoder.logscale", Shape::SCALAR, init) }
             }
         }
     }
@@ -77,6 +88,10 @@ impl Autoencoder {
         match self.score {
             Score::Bce => g.apply(BceLogits.into(), &[y, x]),
             Score::ContinuousBernoulli => g.apply(ContinuousBernoulli.into(), &[y, x]),
+            Score::DiscretisedLogistic { logscale } => {
+                let logscale = g.parameter(logscale);
+                g.apply(DiscretisedLogistic.into(), &[y, x, logscale])
+            }
             Score::Mse => g.apply(SquaredError.into(), &[y, x]),
             Score::Gaussian { logvar, variance } => {
                 let squares = g.apply(SquaredError.into(), &[y, x])?; // [rows, 1]

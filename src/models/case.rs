@@ -43,6 +43,14 @@ impl ModelConfig {
                 "iwae continuous bernoulli",
                 ModelConfig { loss: Loss::ContinuousBernoulli, samples: 3, ..of(ModelKind::Iwae) },
             ),
+            (
+                "vae discretised logistic",
+                ModelConfig { loss: Loss::DiscretisedLogistic, output: Output::Identity, ..base.clone() },
+            ),
+            (
+                "iwae discretised logistic",
+                ModelConfig { loss: Loss::DiscretisedLogistic, samples: 3, ..of(ModelKind::Iwae) },
+            ),
             ("vae mse softplus", ModelConfig { loss: Loss::Mse, deviation: Deviation::Softplus, ..base.clone() }),
             ("vae gaussian", ModelConfig { loss: Loss::Gaussian, output: Output::Identity, ..base.clone() }),
             (

@@ -26,6 +26,9 @@ pub enum Loss {
     Mse,
     /// Negative log-likelihood, in nats, of a Gaussian of one variance, see --variance
     Gaussian,
+    /// Negative log-probability, in nats, of a byte's level by a logistic with one learned scale, so that `eval` gives bits per
+    /// dimension (Kingma et al. 2016)
+    DiscretisedLogistic,
 }
 
 impl Loss {

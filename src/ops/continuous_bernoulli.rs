@@ -1,5 +1,5 @@
 //! The continuous Bernoulli of Loaiza-Ganem and Cunningham 2019 ("The continuous Bernoulli: fixing a pervasive error in
-//! variational autoencoders", section 3): binary cross-entropy as the density of values in [0, 1] that it would be with its
+//! variational autoencoders"): binary cross-entropy as the density of values in [0, 1] that it would be with its
 //! normaliser, `C(l) = l / tanh(l / 2)` of a logit l.
 //!
 //! It is an exponential family, `log p(x | l) = l x - A(l)`, `A(l) = softplus(l) - log C(l) = log((exp(l) - 1) / l)`; the derivative

@@ -221,6 +221,7 @@ registry! {
     importance_bound: ImportanceBound, ImportanceBoundGradient;
     bce_logits: BceLogits, BceLogitsGradient;
     continuous_bernoulli: ContinuousBernoulli, ContinuousBernoulliGradient, ContinuousBernoulliMean;
+    discretised_logistic: DiscretisedLogistic, DiscretisedLogisticGradient, DiscretisedLogisticSlope;
     squared_error: SquaredError, SquaredErrorGradient;
     gaussian: Gaussian, GaussianErrorGradient, GaussianVarianceGradient, OptimalLogvar,
         OptimalLogvarGradient;

@@ -18,7 +18,7 @@ use crate::data::Images;
 use crate::density::Density;
 use crate::error::{Error, Result};
 use crate::graph::PARAMETERS;
-use crate::models::{Capability, Model};
+use crate::models::{Capability, Loss, Model};
 use crate::ops::Order;
 use crate::plan::{Options, compile};
 use crate::step::Step;
@@ -50,6 +50,9 @@ pub struct Evaluation {
     pub log_likelihood_error: Option<f64>,
     /// Posterior samples an image behind it.
     pub samples: Option<usize>,
+    /// Bits per dimension, `nats / (values ln 2)`, where the loss is a probability of levels: of the log-likelihood, or where there is
+    /// none of the bound; lower is better.
+    pub bits_per_dimension: Option<f64>,
     /// Latent dimensions that vary with the image.
     pub active_units: usize,
     /// Latent dimensions.
@@ -127,16 +130,20 @@ impl Request<'_> {
             return Err(Error::NonFinite(format!("the log-likelihood of test image {at} is {value}")));
         }
         let (mean, error) = likelihoods.as_deref().map(mean_and_error).unzip();
+        let elbo = (variational && normalised).then_some(-(reconstruction + divergence));
+        let bits = |nats: f64| -nats / (images.features() as f64 * std::f64::consts::LN_2);
+        let of_levels = model.config().loss == Loss::DiscretisedLogistic;
         Ok(Evaluation {
             model: kind.name(),
             images: images.count(),
             loss,
-            elbo: (variational && normalised).then_some(-(reconstruction + divergence)),
+            elbo,
             reconstruction,
             kl: variational.then_some(divergence),
             log_likelihood: mean,
             log_likelihood_error: error,
             samples: mean.map(|_| self.samples),
+            bits_per_dimension: mean.or(elbo).filter(|_| of_levels).map(bits),
             active_units: active_units(&codes.means, model.config().latent),
             latent: model.config().latent,
             kl_by_dimension,

@@ -38,6 +38,7 @@ pub fn models() -> Vec<(String, ModelConfig)> {
     let mut models = vec![
         ("vae, mse".to_owned(), ModelConfig { loss: Loss::Mse, ..base.clone() }),
         ("vae, continuous bernoulli".to_owned(), ModelConfig { loss: Loss::ContinuousBernoulli, ..base.clone() }),
+        ("vae, discretised logistic".to_owned(), ModelConfig { loss: Loss::DiscretisedLogistic, ..base.clone() }),
         ("vae, gaussian".to_owned(), ModelConfig { loss: Loss::Gaussian, output: Output::Identity, ..base.clone() }),
         ("vae, no hidden layer".to_owned(), ModelConfig { encoder: vec![], decoder: vec![], ..base.clone() }),
         ("vae, softplus deviation".to_owned(), softplus.clone()),

@@ -3,11 +3,20 @@
 use super::{InOp, edit};
 
 /// Faults in their ops.
-pub(super) const IN_OPS: [InOp; 2] = [
+pub(super) const IN_OPS: [InOp; 5] = [
     ("a series where it is not exact", "continuous_bernoulli_mean", None, |kernel| {
         edit(kernel, "loss/cumulant.wgsl", "NEAR = 0.5", "NEAR = 5.0");
     }),
     ("a density without its normaliser", "continuous_bernoulli", None, |kernel| {
         edit(kernel, "loss/cumulant.wgsl", "/ size);", ");");
+    }),
+    ("a last level that ends", "discretised_logistic", None, |kernel| {
+        edit(kernel, "loss/levels.wgsl", "x[i] > 1.0 - 0.5 * LEVEL", "false");
+    }),
+    ("a first level that ends", "discretised_logistic_gradient", None, |kernel| {
+        edit(kernel, "loss/levels.wgsl", "x[i] < 0.5 * LEVEL", "false");
+    }),
+    ("levels of another width", "discretised_logistic_slope", None, |kernel| {
+        edit(kernel, "loss/levels.wgsl", "1.0 / 255.0", "1.0 / 256.0");
     }),
 ];

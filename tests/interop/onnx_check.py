@@ -26,7 +26,7 @@ RUNS = [
     *(["--model", "ae", "--code-activation", activation] for activation in ACTIVATIONS),
     *(["--model", model, "--deviation", kind] for model, kind in itertools.product(["vae", "iwae"], ["logvar", "softplus"])),
     *(["--loss", loss, "--output", output] for loss, output in [("mse", "identity"), ("gaussian", "sigmoid")]),
-    ["--loss", "continuous-bernoulli"],
+    *(["--loss", loss] for loss in ["continuous-bernoulli", "discretised-logistic"]),
     ["--model", "collapsed"],
     ["--model", "contractive"],
     ["--model", "gan"],
