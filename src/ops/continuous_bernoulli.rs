@@ -156,6 +156,25 @@ pub(crate) const SERIES: [f64; 7] = [
     1.0 / 74_724_249_600.0,
 ];
 
+/// `c_n / 2n`, the coefficients of A.
+const INTEGRATED: [f64; 7] = {
+    let mut terms = SERIES;
+    let mut at = 0;
+    while at < terms.len() {
+        terms[at] /= (2 * at + 2) as f64;
+        at += 1;
+    }
+    terms
+};
+
+/// `sum_n c_n q^(n - 1)`, written out so that loops around it vectorise; f32 has no digits for more than four terms.
+#[inline(always)]
+fn series<T: Real>(q: T, c: [f64; 7]) -> T {
+    let [c0, c1, c2, c3, c4, c5, c6] = c.map(T::from_f64);
+    let rest = if size_of::<T>() == 4 { c3 } else { c3 + q * (c4 + q * (c5 + q * c6)) };
+    c0 + q * (c1 + q * (c2 + q * rest))
+}
+
 /// The loss of one pixel, of logit `l` and target `x`, and its derivative.
 #[inline(always)]
 pub(super) fn score<T: Real>(l: T, x: T) -> (T, T) {
@@ -168,11 +187,7 @@ pub(super) fn score<T: Real>(l: T, x: T) -> (T, T) {
 pub(super) fn cumulant<T: Real>(l: T) -> (T, T) {
     let (one, half, near) = (T::one(), T::from_f64(0.5), T::from_f64(NEAR));
     let square = l * l;
-    let (mut value, mut slope) = (T::zero(), T::zero());
-    for (at, c) in SERIES.into_iter().enumerate().rev() {
-        value = value * square + T::from_f64(c / (2 * at + 2) as f64);
-        slope = slope * square + T::from_f64(c);
-    }
+    let (value, slope) = (series(square, INTEGRATED), series(square, SERIES));
     let is_near = l.abs() < near;
     let size = if is_near { near } else { l.abs() };
     let (e, inverse) = ((-size).e_to(), one / size);

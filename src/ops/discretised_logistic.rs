@@ -176,13 +176,11 @@ impl<T: Real> Levels<T> {
     fn loss(self, y: T, x: T) -> T {
         let (a, b, first, last) = self.edges(y, x);
         let [of_a, of_b] = [Activation::Softplus.value(a), Activation::Softplus.value(-b)];
-        if first {
-            of_b
-        } else if last {
-            of_a
-        } else {
-            of_a + of_b - self.inner
-        }
+        // Chosen value by value, so that loops vectorise.
+        let of_a = if first { T::zero() } else { of_a };
+        let of_b = if last { T::zero() } else { of_b };
+        let inner = if first || last { T::zero() } else { self.inner };
+        of_a + of_b - inner
     }
 
     /// `sigmoid(-b)` and `sigmoid(a)`, the probabilities beyond the level; 0 beyond the last and the first.
