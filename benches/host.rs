@@ -40,8 +40,17 @@ fn host(criterion: &mut Criterion) {
     let device = noop();
     let model = Model::new(ModelConfig::vae(784)).expect("the default model is sound");
     let (dtype, pixels) = (DType::U8, Pixels::Grey);
-    let batches =
-        Batches { data: 0, examples: EXAMPLES, dtype, rows: 128, pixels, noise: None, augment: None, streamed: false };
+    let batches = Batches {
+        data: 0,
+        condition: None,
+        examples: EXAMPLES,
+        dtype,
+        rows: 128,
+        pixels,
+        noise: None,
+        augment: None,
+        streamed: false,
+    };
     let graphs = model.training(&batches, &Optimiser::default()).expect("the default model trains");
     let bytes = vec![0; EXAMPLES * 784];
     let data = Data { shape: Shape::new(EXAMPLES, 784), values: Values::Bytes(&bytes) };

@@ -131,8 +131,17 @@ fn train_step(criterion: &mut Criterion) {
     let (examples, batch) = (1024, 128);
     let model = Model::new(ModelConfig::vae(784)).expect("the default architecture");
     let (pixels, dtype) = (Pixels::Grey, DType::U8);
-    let batches =
-        Batches { data: 0, examples, dtype, rows: batch, pixels, noise: None, augment: None, streamed: false };
+    let batches = Batches {
+        data: 0,
+        condition: None,
+        examples,
+        dtype,
+        rows: batch,
+        pixels,
+        noise: None,
+        augment: None,
+        streamed: false,
+    };
     let graphs = model.training(&batches, &Optimiser::default()).expect("a training graph");
     let bytes: Vec<u8> = (0..examples * 784).map(|i| (i * 31 % 251) as u8).collect();
     for (name, device) in devices() {

@@ -43,7 +43,7 @@ fn main() -> Result<()> {
         let mut session = device.session(model.layout(), &[])?;
         session.write_arena(PARAMETERS, &parameters)?;
         let sampler = Sampler::load(&mut *session, &model, 16, LatentSource::Prior, device.options())?;
-        sampler.draw(&mut *session, 16, 7, |_, _| {
+        sampler.draw(&mut *session, 16, &[], 7, |_, _| {
             Err(Error::Usage("this example draws from models with a prior: vae, iwae, gan".to_owned()))
         })
     };

@@ -29,7 +29,7 @@ fn main() -> vae_gpu::Result<()> {
     let decoder = Decoder::load(&mut *session, model, 1, options)?;
     let mut code = [0.0; 10];
     Draw { seed: 4, stream: Stream::Prior, step: 0 }.normals(0, &mut code);
-    let image = decoder.apply(&mut *session, &code)?; // [1, 784]
+    let image = decoder.apply(&mut *session, &code, &[])?; // [1, 784]
     for row in image.chunks(28).step_by(2) {
         println!("{}", row.iter().map(|&pixel| [' ', '.', 'o', '@'][(pixel * 3.99) as usize]).collect::<String>());
     }

@@ -2,6 +2,7 @@
 
 mod augment;
 mod beside;
+mod beta;
 mod image_side;
 mod networks;
 mod noise;
@@ -13,6 +14,7 @@ mod rules;
 mod schedule;
 mod training;
 
+pub use beta::Beta;
 pub use image_side::ImageSide;
 pub use networks::{ConvNorm, LayerList, Upsampling};
 pub use options::TrainConfig;
@@ -23,9 +25,9 @@ pub(crate) use rules::may_change;
 pub use schedule::{BetaSchedule, Progress, RateSchedule};
 pub use training::Training;
 
-use crate::data::ImageSize;
+use crate::data::{Condition, ImageSize, Schema};
 use crate::error::{Error, Result, shown_toml};
-use crate::models::ModelConfig;
+use crate::models::{self, ModelConfig};
 use crate::ops::{Adam, Augment, Pixels};
 use crate::optim::{AdamW, Optimiser};
 use crate::rng::Stream;
@@ -48,7 +50,7 @@ pub enum Binarise {
 /// The way from options to an architecture and back, by the names of the fields that both have.
 macro_rules! architecture {
     ($($field:ident),+) => {
-        /// The architecture, for images of this height, width and channels.
+        /// The architecture, for images of this height, width and channels, without a condition.
         ///
         /// # Errors
         /// [`Error::Usage`] where they are too small for the convolutions.
@@ -58,6 +60,8 @@ macro_rules! architecture {
                 image,
                 encoder: self.encoder_layers(),
                 decoder: self.decoder_layers(image)?,
+                condition: None,
+                target: self.beta.target(),
                 $($field: self.$field),+
             })
         }
@@ -65,7 +69,12 @@ macro_rules! architecture {
         /// The same with the options of this architecture.
         pub(crate) fn with_architecture(self, model: &ModelConfig) -> TrainConfig {
             let [encoder, decoder] = [&model.encoder, &model.decoder].map(|layers| Some(LayerList::Layers(layers.clone())));
-            TrainConfig { model: model.model, encoder, decoder, $($field: model.$field,)+ ..self }
+            let condition = model.condition.map(|condition| match condition {
+                models::Condition::Class(_) => Condition::Label,
+                models::Condition::Number => Condition::Number,
+            });
+            let beta = model.target.map_or(self.beta, |target| Beta::Auto { target });
+            TrainConfig { model: model.model, encoder, decoder, condition, beta, $($field: model.$field,)+ ..self }
         }
     };
 }
@@ -128,7 +137,19 @@ impl TrainConfig {
     }
 
     architecture! {
-        latent, code_activation, loss, variance, output, deviation, init, samples, free_bits, penalty, contraction
+        latent, code_activation, prior, loss, variance, output, deviation, init, samples, free_bits, penalty, contraction
+    }
+
+    /// The architecture, for data of this form.
+    ///
+    /// # Errors
+    /// As [`TrainConfig::architecture`].
+    pub fn architecture_for(&self, schema: &Schema) -> Result<ModelConfig> {
+        let condition = self.condition.map(|condition| match condition {
+            Condition::Label => models::Condition::Class(schema.classes.len()),
+            Condition::Number => models::Condition::Number,
+        });
+        Ok(ModelConfig { condition, ..self.architecture(schema.size.extents())? })
     }
 
     /// Preprocessing of training pixels.
@@ -192,7 +213,7 @@ mod tests {
         let config = TrainConfig {
             encoder: Some(LayerList::Sizes(vec![5, 3])),
             seed: u32::MAX,
-            beta: 0.1,
+            beta: Beta::Fixed(0.1),
             beta_schedule: BetaSchedule::Cyclical { cycles: 4 },
             lr_schedule: "steps:1,4,13:0.5".parse().unwrap(),
             noise: Some(Noise::Mask { fraction: 0.25 }),

@@ -122,7 +122,6 @@ const EDGES: &[(&str, &[&str])] = &[
             "config",
             "conformance",
             "data",
-            "density",
             "error",
             "export",
             "fidelity",

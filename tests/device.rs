@@ -120,6 +120,7 @@ fn submissions_of_any_length_leave_the_same_bytes() {
     let data = config.dataset().unwrap();
     let batches = vae_gpu::models::Batches {
         data: 0,
+        condition: None,
         examples: 500,
         dtype: data.train.dtype(),
         rows: 100,

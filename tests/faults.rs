@@ -249,8 +249,17 @@ fn two_steps(device: &dyn Device, small: Small, fuse: Fusion, change: Change) ->
     let model = Model::new((small.config)()).unwrap();
     let features = model.config().image.iter().product();
     let (dtype, pixels) = (DType::U8, Pixels::Grey);
-    let batches =
-        Batches { data: 0, examples: EXAMPLES, dtype, rows: ROWS, pixels, noise: None, augment: None, streamed: false };
+    let batches = Batches {
+        data: 0,
+        condition: None,
+        examples: EXAMPLES,
+        dtype,
+        rows: ROWS,
+        pixels,
+        noise: None,
+        augment: None,
+        streamed: false,
+    };
     let optimiser = Optimiser { clip: Some(0.5), ..Optimiser::default() };
     let graphs = model.training(&batches, &optimiser).unwrap();
     let bytes: Vec<u8> = (0..EXAMPLES * features).map(|i| (i * 37 % 256) as u8).collect();

@@ -46,6 +46,7 @@ fn model(size: Size, loss: Loss) -> Model {
 fn training(model: &Model, size: Size, dtype: DType, pixels: Pixels) -> Graph {
     let batches = Batches {
         data: 0,
+        condition: None,
         examples: EXAMPLES,
         dtype,
         rows: size.batch,
@@ -62,6 +63,7 @@ pub(crate) fn small(clip: Option<f64>) -> [Graph; 2] {
     let size = SIZES[0];
     let batches = Batches {
         data: 0,
+        condition: None,
         examples: EXAMPLES,
         dtype: DType::U8,
         rows: size.batch,

@@ -108,6 +108,7 @@ fn copies_are_found() {
     let model = Model::new(ModelConfig { image: [8, 8, 1], latent: 2, ..ModelConfig::vae(64) }).unwrap();
     let mut session = Cpu::<f32>::new().session(model.layout(), &[]).unwrap();
     let generated = Generated {
+        conditions: &[],
         images: &copies,
         from: LatentSource::Prior,
         seed: 0,

@@ -155,7 +155,7 @@ fn a_model_runs_on_a_device_that_the_host_owns() {
         let mut session = device.session(model.layout(), &[]).unwrap();
         session.write_arena(PARAMETERS, &model.layout().initial(1)).unwrap();
         let decoder = Decoder::load(&mut *session, &model, 5, device.options()).unwrap();
-        decoder.apply(&mut *session, &codes).unwrap().iter().map(|&value| f64::from(value)).collect()
+        decoder.apply(&mut *session, &codes, &[]).unwrap().iter().map(|&value| f64::from(value)).collect()
     };
     let (got, wanted) = (decoded(&gpu), decoded(&Cpu::<f64>::new()));
     Tolerance::rounding(30).check("decoded on the host's device", &got, &wanted);

@@ -5,6 +5,7 @@
 mod architecture;
 mod cli;
 mod common;
+mod condition;
 mod conformance;
 mod convolution;
 mod crash;
@@ -28,6 +29,7 @@ mod models;
 mod norm;
 mod output;
 mod presets;
+mod prior;
 mod profiles;
 mod random_graphs;
 mod random_models;

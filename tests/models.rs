@@ -4,12 +4,12 @@
 
 use crate::common::{Check, Tolerance, a_step, gpu};
 use std::collections::HashMap;
+use vae_gpu::backend::Session;
 use vae_gpu::backend::cpu::{Cpu, CpuSession, interpret};
 use vae_gpu::backend::gpu::GpuOptions;
-use vae_gpu::backend::{Data, Session, Values};
-use vae_gpu::conformance::{EXAMPLES, ROWS, Trained, batches, images, ten_steps, ten_steps_agree};
+use vae_gpu::conformance::{CaseData, EXAMPLES, ROWS, Trained, batches, images, ten_steps, ten_steps_agree};
 use vae_gpu::graph::{GRADIENTS, Graph, PARAMETERS, differentiate};
-use vae_gpu::models::{Batches, CASE_FEATURES, Gradients, Model, ModelConfig, ModelKind};
+use vae_gpu::models::{Batches, CASE_FEATURES, Gradients, Model, ModelConfig, ModelKind, Prior};
 use vae_gpu::ops::{
     Activation, BatchMean, Noise, Norm, OneHotRows, Order, Pixels, PowerSum, RepeatInterleave, SegmentSum, Transpose,
 };
@@ -22,18 +22,16 @@ fn still() -> Step {
     a_step(3)
 }
 
-fn session(model: &Model, data: &[f32]) -> CpuSession<f64> {
-    let data = Data { shape: Shape::new(EXAMPLES, CASE_FEATURES), values: Values::Reals(data) };
-    CpuSession::new(model.layout(), &[data])
+fn session(model: &Model) -> CpuSession<f64> {
+    CpuSession::new(model.layout(), &CaseData::of(model.config()).sets())
 }
 
 #[test]
 fn every_loss_has_the_gradient_that_finite_differences_have() {
-    let data = images();
     for (name, config) in ModelConfig::cases() {
         let model = Model::new(config).unwrap();
         for (turn, Gradients { graph, .. }) in model.gradients(&batches()).unwrap().iter().enumerate() {
-            let mut session = session(&model, &data);
+            let mut session = session(&model);
             let program = session.load(compile(graph, Options::default()).unwrap()).unwrap();
             // A GAN's first turn is the discriminator's, whose loss is the second term.
             let loss = if model.config().model == ModelKind::Gan && turn == 0 { 1 } else { 0 };
@@ -77,15 +75,14 @@ fn every_loss_has_the_gradient_that_finite_differences_have() {
 
 #[test]
 fn a_plan_computes_what_its_bare_graph_does_fused_and_unfused() {
-    let data = images();
     for (name, config) in ModelConfig::cases() {
         let model = Model::new(config).unwrap();
         for Gradients { graph, .. } in model.gradients(&batches()).unwrap() {
             let parameters: Vec<f64> = model.layout().initial(5).into_iter().map(f64::from).collect();
-            let resident = [Data { shape: Shape::new(EXAMPLES, CASE_FEATURES), values: Values::Reals(&data) }];
-            let values = interpret::<f64>(&graph, &still(), &parameters, &resident, &HashMap::new()).unwrap();
+            let data = CaseData::of(model.config());
+            let values = interpret::<f64>(&graph, &still(), &parameters, &data.sets(), &HashMap::new()).unwrap();
             for fuse in [Fusion::None, Fusion::Epilogues, Fusion::All] {
-                let mut session = session(&model, &data);
+                let mut session = session(&model);
                 session.write_arena(PARAMETERS, &model.layout().initial(5)).unwrap();
                 let program = session.load(compile(&graph, Options::new(fuse)).unwrap()).unwrap();
                 session.run(&[program], &[still()]).unwrap();
@@ -115,7 +112,6 @@ fn ten_steps_on_the_gpu_are_those_of_the_f64_reference() {
 
 #[test]
 fn the_closed_form_of_the_jacobian_is_what_differentiation_gives() {
-    let data = images();
     for code_activation in [
         Activation::Tanh,
         Activation::Sigmoid,
@@ -127,7 +123,7 @@ fn the_closed_form_of_the_jacobian_is_what_differentiation_gives() {
         // One layer: the model takes the closed form. The same by hand: a row of the batch for each latent, a unit seed.
         let one_layer = ModelConfig { encoder: vec![], latent: 3, code_activation, ..ModelConfig::vae(CASE_FEATURES) };
         let model = Model::new(ModelConfig { model: ModelKind::Contractive, ..one_layer }).unwrap();
-        let mut session = session(&model, &data);
+        let mut session = session(&model);
         session.write_arena(PARAMETERS, &model.layout().initial(5)).unwrap();
         let closed = compile(&model.evaluation(&batches()).unwrap(), Options::default()).unwrap();
         let closed = session.load(closed).unwrap();
@@ -164,9 +160,9 @@ fn iwae_with_one_sample_is_the_vae() {
 }
 
 /// The bound of a model for `samples` draws of the posterior, in nats, the mean over many steps.
-fn bound(config: &ModelConfig, samples: usize, data: &[f32]) -> f64 {
+fn bound(config: &ModelConfig, samples: usize) -> f64 {
     let model = Model::new(ModelConfig { model: ModelKind::Iwae, samples, ..config.clone() }).unwrap();
-    let mut session = session(&model, data);
+    let mut session = session(&model);
     let wide = model.layout().initial(5).iter().map(|value| 3.0 * value).collect::<Vec<_>>();
     session.write_arena(PARAMETERS, &wide).unwrap();
     let graph = model.evaluation(&batches()).unwrap();
@@ -184,25 +180,30 @@ fn bound(config: &ModelConfig, samples: usize, data: &[f32]) -> f64 {
 
 #[test]
 fn more_samples_tighten_the_bound() {
-    let data = images();
     let config = ModelConfig::cases().swap_remove(0).1;
-    let [one, five, fifty] = [1, 5, 50].map(|samples| bound(&config, samples, &data));
+    let [one, five, fifty] = [1, 5, 50].map(|samples| bound(&config, samples));
     assert!(one < five && five < fifty, "{one} {five} {fifty}");
     assert!(fifty - one > 0.01, "{one} {fifty}: the posterior is too good to tell");
 }
 
 #[test]
 fn importance_sampling_gives_the_log_likelihood_of_a_model_whose_integral_is_known() {
-    // The decoder ignores z: log p(x) is then minus its cross-entropy, whatever the posterior.
+    // The decoder ignores z: log p(x) is then minus its cross-entropy, whatever the posterior and the prior.
+    for prior in [Prior::Normal, Prior::Vamp(3)] {
+        importance_sampling_of_a_decoder_without_a_latent(prior);
+    }
+}
+
+fn importance_sampling_of_a_decoder_without_a_latent(prior: Prior) {
     let data = images();
-    let config = ModelConfig { decoder: vec![], ..ModelConfig::cases().swap_remove(0).1 };
+    let config = ModelConfig { decoder: vec![], prior, ..ModelConfig::cases().swap_remove(0).1 };
     let model = Model::new(config).unwrap();
     let mut arena = model.layout().initial(5);
     let named = |name: &str| model.layout().parameters().iter().find(|parameter| parameter.name == name).unwrap();
     let (weight, bias) = (named("decoder.0.weight"), named("decoder.0.bias"));
     arena[weight.offset..][..weight.shape.len()].fill(0.0);
     let logits = arena[bias.offset..][..CASE_FEATURES].to_vec();
-    let mut session = session(&model, &data);
+    let mut session = session(&model);
     session.write_arena(PARAMETERS, &arena).unwrap();
     let program = session.load(compile(&model.importance(2, 50).unwrap(), Options::default()).unwrap()).unwrap();
     session.write_input(program, "x", &data[..2 * CASE_FEATURES]).unwrap();
@@ -221,17 +222,16 @@ fn importance_sampling_gives_the_log_likelihood_of_a_model_whose_integral_is_kno
             .map(|(&l, &x)| f64::from(x * l) - f64::from(l).exp().ln_1p())
             .sum();
         // 32,000 weights whose deviation is about their mean: 1/sqrt(32000) = 0.006, times four.
-        assert!((got - wanted).abs() < 0.025, "row {row}: {got} {wanted}");
+        assert!((got - wanted).abs() < 0.025, "row {row}, {prior}: {got} {wanted}");
     }
 }
 
 #[test]
 fn corruption_reaches_the_encoder_and_not_the_target() {
-    let data = images();
     let (_, config) = ModelConfig::cases().into_iter().find(|(name, _)| *name == "iwae 5").unwrap();
     let model = Model::new(config).unwrap();
     let loss = |noise| {
-        let mut session = session(&model, &data);
+        let mut session = session(&model);
         session.write_arena(PARAMETERS, &model.layout().initial(5)).unwrap();
         let turns = model.gradients(&Batches { noise, ..batches() }).unwrap();
         let program = session.load(compile(&turns[0].graph, Options::default()).unwrap()).unwrap();
@@ -249,7 +249,6 @@ fn corruption_reaches_the_encoder_and_not_the_target() {
 
 #[test]
 fn running_statistics_move_in_the_phase_of_their_network_alone_and_evaluation_reads_them() {
-    let data = images();
     let (_, config) = ModelConfig::cases().into_iter().find(|(name, _)| *name == "gan norm").unwrap();
     let model = Model::new(config).unwrap();
     let start = model.layout().initial(5);
@@ -257,7 +256,7 @@ fn running_statistics_move_in_the_phase_of_their_network_alone_and_evaluation_re
     let of = |network: &str| states.iter().filter(|state| state.name.starts_with(network)).count();
     assert!(of("generator") == 2 && of("discriminator") == 2, "{states:?}");
     for (phase, own) in ["discriminator", "generator"].into_iter().enumerate() {
-        let mut session = session(&model, &data);
+        let mut session = session(&model);
         session.write_arena(PARAMETERS, &start).unwrap();
         let graph = &model.gradients(&batches()).unwrap()[phase].graph;
         let program = session.load(compile(graph, Options::default()).unwrap()).unwrap();
@@ -272,7 +271,7 @@ fn running_statistics_move_in_the_phase_of_their_network_alone_and_evaluation_re
         }
     }
     let evaluated = |arena: &[f32]| {
-        let mut session = session(&model, &data);
+        let mut session = session(&model);
         session.write_arena(PARAMETERS, arena).unwrap();
         let graph = model.evaluation(&batches()).unwrap();
         let program = session.load(compile(&graph, Options::default()).unwrap()).unwrap();
@@ -302,4 +301,22 @@ fn an_optimal_variance_is_followed() {
     assert!(!state.trained);
     let got = parameters[state.offset];
     assert!((got - wanted).abs() < 1e-6 && wanted.abs() > 0.1, "{got} {wanted}");
+}
+
+/// Each step moves the logarithm of beta by a tenth of what the step before's reconstruction, a value, is below the target; and the loss
+/// has the KL term with the beta before it.
+#[test]
+fn beta_is_moved_until_the_reconstruction_meets_its_target() {
+    let (_, config) = ModelConfig::cases().into_iter().find(|(name, _)| *name == "vae beta auto").unwrap();
+    let target = config.target.unwrap();
+    let model = Model::new(config.clone()).unwrap();
+    let Trained { losses, parameters } = ten_steps(&Cpu::<f64>::new(), &config, None, Options::default(), 10).unwrap();
+    let mut log_beta = 0.0_f64;
+    for [loss, reconstruction, kl] in losses.as_chunks::<3>().0 {
+        assert!((loss - (reconstruction + log_beta.exp() * kl)).abs() < 1e-6, "{loss} {reconstruction} {kl}");
+        log_beta += 0.1 * (target - reconstruction) / CASE_FEATURES as f64;
+    }
+    let state = model.layout().parameters().iter().find(|parameter| parameter.name == "beta.log").unwrap();
+    let got = parameters[state.offset];
+    assert!(!state.trained && (got - log_beta).abs() < 1e-6 && log_beta.abs() > 1e-3, "{got} {log_beta}");
 }

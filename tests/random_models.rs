@@ -11,8 +11,8 @@ use vae_gpu::backend::gpu::{Gpu, GpuOptions};
 use vae_gpu::backend::{Data, Device, ProgramId, Values};
 use vae_gpu::graph::{GRADIENTS, Graph, PARAMETERS, Parameter, Source};
 use vae_gpu::models::{
-    Batches, Capability, Deviation, Gradients, Initial, Layer, Loss, Model, ModelConfig, ModelKind, Normalisation,
-    Output, UpsampledSize,
+    Batches, Capability, Condition, Deviation, Gradients, Initial, Layer, Loss, Model, ModelConfig, ModelKind,
+    Normalisation, Output, Prior, UpsampledSize,
 };
 use vae_gpu::ops::{
     Activation, Algorithm, Augment, Augmentation, DECAY, Fill, Interpolation, Noise, Op, Pixels, Pooling, SECOND_SCALE,
@@ -37,6 +37,8 @@ struct Random {
     /// What it is trained on, as it is stored.
     bytes: Vec<u8>,
     reals: Vec<f32>,
+    classes: Vec<u8>,
+    numbers: Vec<f32>,
     start: Vec<f32>,
     products: Vec<Algorithm>,
 }
@@ -146,6 +148,25 @@ fn window(draws: &mut Draws) -> Window2d {
     window.padding(draws.below(window.reach()))
 }
 
+/// A third of the models are given classes or numbers; of the others some with a posterior learn their prior.
+fn beside(draws: &mut Draws, config: ModelConfig, examples: usize) -> (ModelConfig, Vec<u8>) {
+    let classes = draws.between(1, 12);
+    let prior = Prior::Vamp(draws.between(1, 9));
+    match draws.below(6) {
+        0 => {
+            let bytes = (0..examples)
+                .flat_map(|i| (0..classes).map(move |class| if class == i * 7 % classes { 255 } else { 0 }));
+            let bytes = bytes.collect();
+            (ModelConfig { condition: Some(Condition::Class(classes)), ..config }, bytes)
+        }
+        1 => (ModelConfig { condition: Some(Condition::Number), ..config }, Vec::new()),
+        2 | 3 if ModelConfig { prior, ..config.clone() }.validate().is_ok() => {
+            (ModelConfig { prior, ..config }, Vec::new())
+        }
+        _ => (config, Vec::new()),
+    }
+}
+
 impl Random {
     fn new(number: u32) -> Random {
         let mut draws = Draws::new(number);
@@ -161,6 +182,7 @@ impl Random {
         let noise = [None, Some(Noise::Gaussian { deviation: 0.25 }), Some(Noise::Mask { fraction: 0.25 })];
         let batches = Batches {
             data: 0,
+            condition: Some(1),
             examples,
             dtype: draws.one(&[DType::U8, DType::F32]),
             rows,
@@ -189,20 +211,33 @@ impl Random {
                 DType::F32 | DType::F16 | DType::U32 => reals.push(draws.value(Fill::Reals)),
             }
         }
+        let (config, classes) = beside(&mut draws, config, examples);
+        let numbers = (0..examples).map(|i| (i * 5 % 9) as f32 / 4.0 - 1.0).collect();
         let model = Model::new(config).unwrap();
         let clip = draws.one(&[None, Some(0.05)]);
         let products = (0..7).map(|_| draws.one(&Algorithm::ALL)).collect();
         let start = model.layout().initial(seed);
-        Random { model, batches, clip, step, bytes, reals, start, products }
+        Random { model, batches, clip, step, bytes, reals, classes, numbers, start, products }
     }
 
-    fn data(&self) -> [Data<'_>; 1] {
+    fn data(&self) -> Vec<Data<'_>> {
         let shape = Shape::new(self.batches.examples, self.model.config().features());
         let values = match self.batches.dtype {
             DType::U8 => Values::Bytes(&self.bytes),
             DType::F32 | DType::F16 | DType::U32 => Values::Reals(&self.reals),
         };
-        [Data { shape, values }]
+        let mut all = vec![Data { shape, values }];
+        let width = self.model.config().condition_width();
+        match self.model.config().condition {
+            None => {}
+            Some(Condition::Class(_)) => {
+                all.push(Data { shape: Shape::new(self.batches.examples, width), values: Values::Bytes(&self.classes) })
+            }
+            Some(Condition::Number) => {
+                all.push(Data { shape: Shape::new(self.batches.examples, width), values: Values::Reals(&self.numbers) })
+            }
+        }
+        all
     }
 
     fn graphs(&self) -> Vec<Graph> {

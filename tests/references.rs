@@ -72,6 +72,12 @@ fn references_give_numbers_worked_by_hand() {
     close(&run(BatchMeanGradient { batch: 3 }, &[([1, 1], &[1.0])]), &[0.5, 0.5, 0.0]);
     close(&run(AddScaled { factor: Factor::Scalar("beta") }, &[x, ones]), &[-1.375, 1.625]);
     close(&run(Narrow { start: 1, count: 2 }, &[a]), &[2.0, 3.0, 5.0, 6.0]);
+    close(&run(Weigh, &[x, ([1, 1], &[3.0_f64.ln()])]), &[-6.0, 3.0]);
+    let given: ([usize; 2], &[f64]) = ([1, 2], &[8.0, 9.0]);
+    close(&run(Concat, &[a, given]), &[1.0, 2.0, 3.0, 8.0, 9.0, 4.0, 5.0, 6.0, 8.0, 9.0]);
+    // Against N(1, 4) and N(0, 1) at z = 3: (1 + ln 4 - 9) / 2, and 0 as the prior is that.
+    let (z, components): (_, ([usize; 2], &[f64])) = (([1, 1], &[3.0][..]), ([2, 2], &[1.0, 4.0_f64.ln(), 0.0, 0.0]));
+    close(&run(MixturePrior, &[z, components]), &[0.5 * (1.0 + 4.0_f64.ln() - 9.0), 0.0]);
     close(&run(RepeatInterleave { count: 2 }, &[a]), &[1.0, 2.0, 3.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 4.0, 5.0, 6.0]);
     close(&run(SegmentSum { count: 2 }, &[([4, 1], &[1.0, 2.0, 30.0, 40.0])]), &[3.0, 70.0]);
     close(&run::<Shape>(OneHotRows { count: 2, groups: 2 }, &[]), &[1.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 1.0]);
@@ -316,6 +322,7 @@ fn training(config: ModelConfig, batches: Batches) -> Graph {
 fn batches(examples: usize, rows: usize) -> Batches {
     Batches {
         data: 0,
+        condition: None,
         examples,
         dtype: DType::U8,
         rows,

@@ -63,6 +63,7 @@ impl Run {
         session.write_arena(PARAMETERS, &model.layout().initial(7)).unwrap();
         let batches = Batches {
             data: 0,
+            condition: None,
             examples: data.count(),
             dtype: data.dtype(),
             rows: self.rows,

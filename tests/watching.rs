@@ -374,8 +374,8 @@ fn pictures(page: &str) -> usize {
 fn a_report_holds_all_and_needs_nothing() {
     let folder = tempfile::tempdir().unwrap();
     // Loss, its two terms, reconstructions, samples (and of a prior's model those of its codes' density), the latent map where there is one,
-    // traversals.
-    for (model, latent, expected) in [("vae", "2", 8), ("vae", "3", 7), ("ae", "3", 5), ("gan", "3", 3)] {
+    // traversals; samples above their nearest training images by source, the map of sources, anomalies.
+    for (model, latent, expected) in [("vae", "2", 12), ("vae", "3", 10), ("ae", "3", 7), ("gan", "3", 4)] {
         let name = format!("{model}&'{latent}");
         train(folder.path(), &["--out", &name, "--epochs", "2", "--latent", latent, "--model", model]);
         let out = stdout(vae_gpu(folder.path(), &["report", &name, "--device", "cpu"]));

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::label::Label;
 use super::source::{Source, Which};
 use super::{say, square};
 use crate::data::npy;
@@ -29,6 +30,8 @@ pub(super) struct Decode {
     /// The codes: an array [N, latent] of f32 or f64
     #[arg(value_name = "CODES")]
     codes: PathBuf,
+    #[command(flatten)]
+    label: Label,
     /// The picture, of the first 10000 [default: CODES.png]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -50,10 +53,16 @@ impl Decode {
             let reason = format!("it is [{count}, {width}]: the model's codes are [1 or more, {latent}]");
             return Err(Error::format(&self.codes, reason));
         }
+        if header.model.condition.is_some() && self.label.label.is_none() {
+            return Err(Error::Usage(
+                "the model was trained with --condition: --label must say what to decode".to_owned(),
+            ));
+        }
+        let conditions = self.label.conditions(&found, count)?;
         let (selected, mut session) = source.session(&found)?;
         found.say(&selected);
         let decoder = Decoder::load(&mut *session, &found.model, ROWS.min(count), Options::default())?;
-        let images = decoder.apply(&mut *session, &codes)?; // [count, features]
+        let images = decoder.apply(&mut *session, &codes, &conditions)?; // [count, features]
         let shown = count.min(SHOWN);
         let columns = square(shown);
         let picture = &images[..shown * header.model.features()];

@@ -94,7 +94,7 @@ impl Eval {
             config,
             images,
             samples: self.samples as usize,
-            densities: &found.densities(device, to_stdout),
+            densities: &found.all_fitted(device, to_stdout),
         };
         let bar = super::progress::bar(images.count() as u64, "log-likelihood");
         let done = request.run(device, Options::default(), |images| bar.set_position(images as u64));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::source::{Found, say_to};
-use crate::backend::Device;
+use crate::backend::{Device, Session};
 use crate::config::TrainConfig;
 use crate::data::{Images, npy};
 use crate::error::{Error, Result};
@@ -82,10 +82,22 @@ impl Asked {
         let mut session = found.checkpoint.session(device, &found.model)?;
         let session = &mut *session;
         let sampler = Sampler::load(session, &found.model, ROWS.min(count), from, Options::default())?;
-        let samples = sampler.draw(session, count, seed, |session, kind| found.density(session, kind, to_stdout))?;
+        let conditions = images.conditions(0..images.count());
+        let width = found.model.config().condition_width();
+        let conditions: Vec<f32> = conditions.into_iter().cycle().take(count * width).collect();
+        let fitted = |session: &mut dyn Session, from| found.fitted(session, from, to_stdout);
+        let samples = sampler.draw(session, count, &conditions, seed, fitted)?;
         let (_, data) = found.own_data()?;
         let features = of_real.as_ref().zip(of_generated.as_ref()).map(|(real, generated)| [real, generated]);
-        let generated = Generated { images: &samples, from, seed, real: images, training: &data.train, features };
+        let generated = Generated {
+            images: &samples,
+            conditions: &conditions,
+            from,
+            seed,
+            real: images,
+            training: &data.train,
+            features,
+        };
         let measured = generated.measure(session, &found.model, config)?;
         let (picture, shown) = (self.picture(found), SHOWN.min(count) * images.features());
         reconstructions(&samples[..shown], &measured.nearest, images.size, COLUMNS)?.save(&picture)?;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::label::Label;
 use super::say;
 use super::source::{Asked, Source, check_index};
 use crate::error::{Error, Result};
@@ -22,6 +23,8 @@ enum Way {
 }
 
 /// Show the way from one test image to another through the latent, a pair a row
+///
+/// A model that was trained with --condition goes from the label of one to that of the other in a line, or decodes all with --label.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: vae-gpu interpolate --pair 0,1 --pair 3,8 --steps 12 --out ways.png")]
 pub(super) struct Interpolate {
@@ -36,6 +39,8 @@ pub(super) struct Interpolate {
     /// How to get from one to the other
     #[arg(long, value_enum, default_value_t = Way::Spherical)]
     way: Way,
+    #[command(flatten)]
+    label: Label,
     #[command(flatten)]
     asked: Asked,
     /// The picture [default: RUN/figures/interpolations.png]
@@ -74,11 +79,13 @@ impl Interpolate {
         found.say(&selected);
         found.say_examples(&examples, true)?;
         let (header, steps) = (&found.checkpoint.header, self.steps as usize);
-        let mut latents = Vec::new();
+        let asked = self.label.condition(&found.conditions(&[]))?;
+        let (mut latents, mut conditions) = (Vec::new(), Vec::new());
         for (from, to) in pairs {
             let end = |index: usize| test.shown(index..index + 1, config.binarise);
             let ends = [end(from)?, end(to)?].concat();
-            let codes = encoder.apply(&mut *session, &ends)?.means; // [2, latent]
+            let of_ends = [from, to].map(|index| test.conditions(index..index + 1));
+            let codes = encoder.apply(&mut *session, &ends, &of_ends.concat())?.means; // [2, latent]
             let (a, b) = codes.split_at(header.model.latent);
             for step in 0..steps {
                 let t = step as f64 / (steps - 1) as f64;
@@ -86,11 +93,16 @@ impl Interpolate {
                     Way::Spherical => spherical(a, b, t),
                     Way::Linear => (1.0 - t, t),
                 };
+                let between = |a: &f32, b: &f32| ((1.0 - t) * f64::from(*a) + t * f64::from(*b)) as f32;
+                match &asked {
+                    Some(asked) => conditions.extend(asked),
+                    None => conditions.extend(of_ends[0].iter().zip(&of_ends[1]).map(|(a, b)| between(a, b))),
+                }
                 latents.extend(a.iter().zip(b).map(|(a, b)| (from_a * f64::from(*a) + from_b * f64::from(*b)) as f32));
             }
         }
         let decoder = Decoder::load(&mut *session, &found.model, steps, Options::default())?;
-        let images = decoder.apply(&mut *session, &latents)?; // [pairs * steps, features]
+        let images = decoder.apply(&mut *session, &latents, &conditions)?; // [pairs * steps, features]
         image_grid(header.model.output, &images, header.size(), steps)?.save(&out)?;
         say(format_args!("{}", out.display()));
         Ok(())

@@ -15,6 +15,7 @@ mod generations;
 mod interpolate;
 mod interrupt;
 mod json;
+mod label;
 mod man;
 mod output;
 mod progress;

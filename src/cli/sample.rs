@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::label::{Label, file_word};
 use super::source::Source;
 use super::{say, square};
 use crate::backend::Session;
@@ -19,8 +20,9 @@ const ROWS: usize = 256;
 
 /// Draw images from a trained model
 ///
-/// Latents are drawn from the model's prior N(0, I), or from a density that is fitted to the codes of the training set and kept beside
-/// the checkpoint (Ghosh et al. 2020). `vae-gpu eval` tells which of them lies nearest to the codes.
+/// Latents are drawn from the model's prior, or from what is fitted to the codes of the training set and kept beside the checkpoint:
+/// a density (Ghosh et al. 2020), or a second VAE, which takes a minute or so to train (Dai and Wipf 2019). `vae-gpu eval` tells which of them lies nearest to the codes. A model that was trained with
+/// --condition gives images of each class in turn, or of --label.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: vae-gpu sample -n 64 --seed 7 --out digits.png")]
 pub(super) struct Sample {
@@ -35,7 +37,10 @@ pub(super) struct Sample {
     /// What latents are drawn from [default: the prior, or the mixture where the model has none]
     #[arg(long, value_name = "SOURCE", value_enum)]
     from: Option<LatentSource>,
-    /// The picture [default: RUN/figures/samples-seedN.png, with the name of a source that is not the default]
+    #[command(flatten)]
+    label: Label,
+    /// The picture [default: RUN/figures/samples-seedN.png, with the label, and the name of a source
+    /// that is not the default]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Write the images as an array [N, values] of f32 too, on the data's own scale
@@ -49,17 +54,21 @@ impl Sample {
         let default = LatentSource::of(&found.model);
         let from = self.from.unwrap_or(default);
         from.check(&found.model)?;
-        let of = if from == default { String::new() } else { format!("{}-", from.name()) };
+        let mut of = if from == default { String::new() } else { format!("{}-", from.name()) };
+        if let Some(label) = &self.label.label {
+            of += &format!("{}-", file_word(label));
+        }
+        let count = self.count as usize;
+        let conditions = self.label.conditions(&found, count)?;
         let out = self.out.clone().unwrap_or_else(|| found.figure(&format!("samples-{of}seed{}.png", self.seed)));
         [Some(&out), self.npy.as_ref()].into_iter().flatten().try_for_each(|file| check_target(file))?;
         let (selected, mut session) = self.source.session(&found)?;
         found.say(&selected);
-        let count = self.count as usize;
         let sampler = Sampler::load(&mut *session, &found.model, ROWS.min(count), from, Options::default())?;
-        let fitted = |session: &mut dyn Session, kind| found.density(session, kind, true);
-        let images = sampler.draw(&mut *session, count, self.seed, fitted)?; // [count, features]
+        let fitted = |session: &mut dyn Session, from| found.fitted(session, from, true);
+        let images = sampler.draw(&mut *session, count, &conditions, self.seed, fitted)?; // [count, features]
         let header = &found.checkpoint.header;
-        let columns = square(count);
+        let columns = self.label.columns(&found, square(count))?;
         image_grid(header.model.output, &images, header.size(), columns)?.save(&out)?;
         say(format_args!("{}", out.display()));
         if let Some(file) = &self.npy {

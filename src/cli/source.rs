@@ -11,10 +11,11 @@ use super::{RUNS, device, device_line, say};
 use crate::backend::{Device, Selected, Session};
 use crate::config::TrainConfig;
 use crate::data::{DataSource, Dataset, Examples, Images, Reading, Set, report_examples};
-use crate::density::{Density, DensityKind};
 use crate::error::{Error, Result};
 use crate::models::{Capability, Model};
 use crate::plan::Options;
+use crate::train::condition::Conditions;
+use crate::train::fitted::Fitted;
 use crate::train::generate::LatentSource;
 use crate::train::{Checkpoint, RunFolder, density, newest_run};
 
@@ -74,6 +75,7 @@ pub(super) struct Found {
     pub(super) checkpoint: Checkpoint,
     pub(super) model: Model,
     own_data: OnceCell<(TrainConfig, Dataset)>,
+    own_codes: OnceCell<Vec<f32>>,
 }
 
 impl Source {
@@ -99,7 +101,7 @@ impl Source {
         };
         let checkpoint = Checkpoint::load(&path)?;
         let model = Model::new(checkpoint.header.model.clone())?;
-        Ok(Found { run, path, checkpoint, model, own_data: OnceCell::new() })
+        Ok(Found { run, path, checkpoint, model, own_data: OnceCell::new(), own_codes: OnceCell::new() })
     }
 
     /// What --device asks for.
@@ -125,6 +127,11 @@ impl Found {
                 Ok(header.train.config(&header.model))
             }
         }
+    }
+
+    /// What images can be generated of, of these classes that it was trained on, or of all.
+    pub(super) fn conditions<'a>(&'a self, classes: &'a [String]) -> Conditions<'a> {
+        Conditions { model: self.model.config(), schema: &self.checkpoint.header.schema, classes }
     }
 
     /// The run's configuration, and its data or those named instead, as sets to train on and to test. They are read as the
@@ -201,15 +208,17 @@ impl Found {
         Ok((config, examples))
     }
 
-    /// Every density of the model's codes, as [`Found::density`]; none where the training data can't be read any more, which is said.
-    pub(super) fn densities(&self, device: &dyn Device, to_stdout: bool) -> Vec<(LatentSource, Density)> {
+    /// What is fitted to the model's codes, as [`Found::fitted`]: the densities, and a second stage that is kept already; none where the
+    /// training data can't be read any more, which is said.
+    pub(super) fn all_fitted(&self, device: &dyn Device, to_stdout: bool) -> Vec<(LatentSource, Fitted)> {
         if !self.model.has(Capability::Encoder) {
             return Vec::new();
         }
+        let trained = Fitted::path(&self.path, LatentSource::SecondStage).exists().then_some(LatentSource::SecondStage);
         let all = || -> Result<Vec<_>> {
             let mut session = self.checkpoint.session(device, &self.model)?;
-            let fitted = self.fitted(&mut *session, [DensityKind::Gaussian, DensityKind::Mixture], to_stdout)?;
-            Ok([LatentSource::Gaussian, LatentSource::Mixture].into_iter().zip(fitted).collect())
+            let sources = [LatentSource::Gaussian, LatentSource::Mixture].into_iter().chain(trained);
+            sources.map(|source| Ok((source, self.fitted(&mut *session, source, to_stdout)?))).collect()
         };
         all().unwrap_or_else(|error| {
             say_to(to_stdout, format_args!("how near the prior is to the codes is left out: {error}"));
@@ -217,47 +226,38 @@ impl Found {
         })
     }
 
-    /// The density beside the checkpoint, or one fitted now to the training codes and kept there; fitting is said on standard output,
+    /// What is kept beside the checkpoint, or fitted now to the training codes and kept there; fitting is said on standard output,
     /// or else on standard error.
     ///
     /// # Errors
     /// Where the file is damaged, the training data can't be read, or the device fails.
-    pub(super) fn density(&self, session: &mut dyn Session, kind: DensityKind, to_stdout: bool) -> Result<Density> {
-        self.fitted(session, [kind], to_stdout).map(|[density]| density)
+    pub(super) fn fitted(&self, session: &mut dyn Session, source: LatentSource, to_stdout: bool) -> Result<Fitted> {
+        let (identity, latent) = (self.checkpoint.identity(), self.checkpoint.header.model.latent);
+        let path = Fitted::path(&self.path, source);
+        let kept = if path.exists() { Fitted::load(&path, source, &identity)? } else { None };
+        if let Some(fitted) = kept {
+            if fitted.latent() != latent {
+                let found = fitted.latent();
+                let reason = format!("its codes have {found} values, the model's {latent}: must be equal");
+                return Err(Error::format(&path, reason));
+            }
+            return Ok(fitted);
+        }
+        say_to(to_stdout, format_args!("fitting the {} to the training codes: {}", source.name(), path.display()));
+        let (config, codes) = (self.config()?, self.own_codes(session)?);
+        let fitted = Fitted::fit(source, codes, latent, config.seed, &identity, &mut ())?;
+        fitted.save(&path, &identity)?;
+        Ok(fitted)
     }
 
-    /// [`Found::density`] of each kind; images are encoded once for all that are not kept yet.
-    fn fitted<const N: usize>(
-        &self,
-        session: &mut dyn Session,
-        kinds: [DensityKind; N],
-        to_stdout: bool,
-    ) -> Result<[Density; N]> {
-        let (identity, latent) = (self.checkpoint.identity(), self.checkpoint.header.model.latent);
-        let (mut codes, mut all) = (None, Vec::new());
-        for kind in kinds {
-            let path = density::path(&self.path, kind);
-            let kept = if path.exists() { Density::load(&path, &identity)? } else { None };
-            if let Some(density) = kept {
-                if density.latent() != latent {
-                    let found = density.latent();
-                    let reason = format!("its codes have {found} values, the model's {latent}: must be equal");
-                    return Err(Error::format(&path, reason));
-                }
-                all.push(density);
-                continue;
-            }
-            say_to(to_stdout, format_args!("fitting the density of the training codes: {}", path.display()));
+    /// Draws from the posteriors of the training images, encoded once.
+    fn own_codes(&self, session: &mut dyn Session) -> Result<&[f32]> {
+        if self.own_codes.get().is_none() {
             let (config, data) = self.own_data()?;
-            let codes = match &mut codes {
-                Some(codes) => codes,
-                None => codes.insert(density::draws(session, &self.model, config, &data.train, Options::default())?),
-            };
-            let density = Density::fit(kind, codes, latent, config.seed)?;
-            density.save(&path, &identity)?;
-            all.push(density);
+            let codes = density::draws(session, &self.model, config, &data.train, Options::default())?;
+            return Ok(self.own_codes.get_or_init(|| codes));
         }
-        Ok(all.try_into().unwrap_or_else(|_| unreachable!("a density of each kind")))
+        Ok(self.own_codes.get().map_or(&[], Vec::as_slice))
     }
 
     /// [`Found::data`] of the run itself, read once.

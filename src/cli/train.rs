@@ -177,7 +177,7 @@ fn load(run: &RunFolder, config: &TrainConfig) -> Result<Option<Checkpoint>> {
         return Ok(None);
     }
     let checkpoint = Checkpoint::load(&path)?;
-    let model = Model::new(config.architecture(checkpoint.header.model.image)?)?;
+    let model = Model::new(config.architecture_for(&checkpoint.header.schema)?)?;
     checkpoint.check_model(&path, &model)?;
     let done = checkpoint.header.state.epoch;
     if done >= config.epochs {

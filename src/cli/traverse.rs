@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::label::Label;
 use super::say;
 use super::source::{Asked, Source, check_index};
 use crate::backend::Session;
@@ -22,7 +23,8 @@ const ENCODED: usize = 1000;
 /// Show what each latent dimension does, a dimension a row
 ///
 /// All dimensions but one stay at the middle, which is 0, or the code of --image. The one goes from -RANGE to RANGE, in
-/// deviations of the prior; where the model has no prior, about the mean of test codes and in their deviations.
+/// deviations of the prior; where the model has no prior, about the mean of test codes and in their deviations. A model that was
+/// trained with --condition decodes --label, or else the label of --image, or its first class or least number.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: vae-gpu traverse --image 7 --range 2.5 --out dimensions.png")]
 pub(super) struct Traverse {
@@ -37,6 +39,8 @@ pub(super) struct Traverse {
     /// How far to go to either side, in deviations
     #[arg(long, value_name = "X", default_value_t = 3.0)]
     range: f64,
+    #[command(flatten)]
+    label: Label,
     #[command(flatten)]
     asked: Asked,
     /// The picture [default: RUN/figures/traversals.png]
@@ -58,6 +62,9 @@ impl Traverse {
         found.say(&selected);
         let (mut center, mut unit) = (vec![0.0; latent], vec![1.0; latent]);
         let mut middle = center.clone();
+        let of_model = found.config()?;
+        let all = found.conditions(&of_model.classes);
+        let mut condition = self.label.condition(&all)?;
         if self.image.is_some() || !found.model.has(Capability::Prior) {
             let (config, examples) = found.examples(&self.asked)?;
             found.say_examples(&examples, true)?;
@@ -69,7 +76,9 @@ impl Traverse {
                 check_index("--image", image, examples.images.count())?;
                 let encoder = Encoder::load(&mut *session, &found.model, 1, Options::default())?;
                 let shown = examples.images.shown(image..image + 1, config.binarise)?;
-                middle = encoder.apply(&mut *session, &shown)?.means;
+                let own = examples.images.conditions(image..image + 1);
+                middle = encoder.apply(&mut *session, &shown, &own)?.means;
+                condition = condition.or(Some(own));
                 if !found.model.has(Capability::Prior) {
                     center.clone_from(&middle);
                 }
@@ -77,7 +86,8 @@ impl Traverse {
         }
         let latents = traversed(&middle, &center, &unit, latent, steps, self.range);
         let decoder = Decoder::load(&mut *session, &found.model, steps, Options::default())?;
-        let images = decoder.apply(&mut *session, &latents)?; // [latent * steps, features]
+        let condition = condition.unwrap_or_else(|| all.in_turn(1));
+        let images = decoder.apply(&mut *session, &latents, &condition.repeat(latents.len() / latent))?; // [latent * steps, features]
         image_grid(header.model.output, &images, header.size(), steps)?.save(&out)?;
         say(format_args!("{}", out.display()));
         Ok(())
@@ -93,7 +103,8 @@ pub(super) fn code_moments(
 ) -> Result<(Vec<f32>, Vec<f32>)> {
     let shown = test.shown(0..ENCODED.min(test.count()), config.binarise)?;
     let encoder = Encoder::load(session, model, 1, Options::default())?;
-    Ok(moments(&encoder.apply(session, &shown)?.means, model.config().latent))
+    let codes = encoder.apply(session, &shown, &test.conditions(0..ENCODED.min(test.count())))?;
+    Ok(moments(&codes.means, model.config().latent))
 }
 
 /// Latents that go through each of the first `dimensions`, `[dimensions * steps, latent]`: from an image's code, or from

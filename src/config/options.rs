@@ -7,12 +7,12 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 use super::option::{ConfigOption, activation, choice, data, list, parsed, sizes, switch};
-use super::rules::{above_zero, at_least_one, below_one, binarised, from_zero, if_given, noise, share};
-use super::{BetaSchedule, Binarise, ConvNorm, ImageSide, LayerList, RateSchedule, Upsampling, networks};
+use super::rules::{above_zero, at_least_one, below_one, beta, binarised, from_zero, if_given, noise, share};
+use super::{Beta, BetaSchedule, Binarise, ConvNorm, ImageSide, LayerList, RateSchedule, Upsampling, networks};
 use crate::backend::Precision;
-use crate::data::{Background, Channels, DataSource, Header, Scale};
+use crate::data::{Background, Channels, Condition, DataSource, Header, Scale};
 use crate::models::Capability::{Encoder, RankingLoss, WeightedKl};
-use crate::models::{Deviation, Initial, Loss, ModelConfig, ModelKind, Output, Penalty, Variance};
+use crate::models::{Deviation, Initial, Loss, ModelConfig, ModelKind, Output, Penalty, Prior, Variance};
 use crate::ops::{Activation, Adam, Augmentation, Noise};
 
 macro_rules! options {
@@ -73,6 +73,8 @@ options! {
     activation: Activation = Activation::Relu, activation();
     /// Activation of a code without noise.
     code_activation: Activation = vae().code_activation, activation();
+    /// Prior of latents: normal, N(0, I), or vamp:K, the posteriors of K learned pseudo-inputs.
+    prior: Prior = vae().prior, parsed::<Prior>("PRIOR").measures();
     /// Reconstruction loss.
     loss: Loss = vae().loss, choice::<Loss>("LOSS").measures();
     /// Variance of the decoder of --loss gaussian.
@@ -85,8 +87,8 @@ options! {
     init: Initial = vae().init, choice::<Initial>("INIT");
     /// Start the output's bias from the training data's mean.
     bias_from_mean: bool = false, switch().only_with(Encoder).trains();
-    /// Weight of the KL term.
-    beta: f64 = 1.0, parsed::<f64>("X").checked(|c| from_zero(c.beta)).only_with(WeightedKl).measures().trains();
+    /// Weight of the KL term, or auto:TARGET, which moves it until the reconstruction term is the target.
+    beta: Beta = Beta::Fixed(1.0), parsed::<Beta>("X").checked(beta).only_with(WeightedKl).measures().trains();
     /// Schedule of beta: constant, linear:EPOCHS or cyclical:CYCLES.
     beta_schedule: BetaSchedule = BetaSchedule::Constant, parsed::<BetaSchedule>("SCHEDULE").only_with(WeightedKl).trains();
     /// Free bits: nats a latent dimension below which the KL term is not lowered.
@@ -95,6 +97,8 @@ options! {
     samples: usize = vae().samples, parsed::<usize>("K").measures();
     /// Penalty on the code, or on a generator's output: l1:WEIGHT or l2:WEIGHT.
     penalty: Option<Penalty> = vae().penalty, parsed::<Penalty>("PENALTY").unset("none").measures();
+    /// Give every network the example's label beside its input, so that images of a label can be asked for.
+    condition: Option<Condition> = None, choice::<Condition>("CONDITION").unset("none").measures().trains();
     /// Weight of the encoder's squared Jacobian.
     contraction: f64 = vae().contraction, parsed::<f64>("X").measures();
     /// Corruption of the encoder's input in training: gaussian:DEVIATION or mask:FRACTION.

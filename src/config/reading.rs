@@ -33,6 +33,7 @@ impl TrainConfig {
             probabilities: self.takes_probabilities(),
             in_memory: self.resident_limit.map(|mebibytes| mebibytes.saturating_mul(1 << 20)),
             classes: self.classes.clone(),
+            condition: self.condition,
             known: known.cloned(),
             new_classes: false,
         }

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use super::LayerList;
-use super::{Binarise, TrainConfig, options};
+use super::{Beta, BetaSchedule, Binarise, TrainConfig, options};
 use crate::error::{Error, Result};
 use crate::models::Loss;
 use crate::ops::Noise;
@@ -33,6 +33,17 @@ pub(super) fn share(value: f64) -> Checked {
 
 pub(super) fn at_least_one(value: u64) -> Checked {
     rule(value >= 1, value, "at least 1")
+}
+
+pub(super) fn beta(config: &TrainConfig) -> Checked {
+    match config.beta {
+        Beta::Fixed(beta) => from_zero(beta),
+        Beta::Auto { target } if !target.is_finite() => Err(format!("is auto:{target}: the target must be a number")),
+        Beta::Auto { .. } if config.beta_schedule != BetaSchedule::Constant => {
+            Err("is auto, which moves it: --beta-schedule is for a number".to_owned())
+        }
+        Beta::Auto { .. } => Ok(()),
+    }
 }
 
 pub(super) fn noise(noise: Noise) -> Checked {
@@ -142,8 +153,17 @@ mod tests {
             ("--batch-size", TrainConfig { batch_size: 0, ..base.clone() }),
             ("--epochs", TrainConfig { epochs: 0, ..base.clone() }),
             ("--lr", TrainConfig { lr: f64::NAN, ..base.clone() }),
-            ("--beta", TrainConfig { beta: -1.0, ..base.clone() }),
-            ("--beta", TrainConfig { beta: f64::NAN, ..base.clone() }),
+            ("--beta", TrainConfig { beta: Beta::Fixed(-1.0), ..base.clone() }),
+            (
+                "--beta",
+                TrainConfig {
+                    beta: Beta::Auto { target: 1.0 },
+                    beta_schedule: "linear:3".parse().unwrap(),
+                    ..base.clone()
+                },
+            ),
+            ("--beta", TrainConfig { beta: Beta::Auto { target: 1.0 }, ..ae.clone() }),
+            ("--beta", TrainConfig { beta: Beta::Fixed(f64::NAN), ..base.clone() }),
             ("--adam-beta1", TrainConfig { adam_beta1: 1.0, ..base.clone() }),
             ("--adam-epsilon", TrainConfig { adam_epsilon: 0.0, ..base.clone() }),
             ("--weight-decay", TrainConfig { weight_decay: -0.1, ..base.clone() }),
@@ -154,7 +174,7 @@ mod tests {
             ("--samples", TrainConfig { samples: 0, ..base.clone() }),
             ("--samples", TrainConfig { samples: 5, ..base.clone() }),
             ("--free-bits", TrainConfig { free_bits: 0.5, ..ae.clone() }),
-            ("--beta", TrainConfig { beta: 4.0, ..ae.clone() }),
+            ("--beta", TrainConfig { beta: Beta::Fixed(4.0), ..ae.clone() }),
             ("--penalty", TrainConfig { penalty: Some("l1:1".parse().unwrap()), ..base.clone() }),
             ("--noise", TrainConfig { noise: Some(Noise::Mask { fraction: 0.5 }), ..gan.clone() }),
             ("--loss", TrainConfig { loss: Loss::Mse, ..gan }),

@@ -176,7 +176,14 @@ macro_rules! as_text {
         }
     )+ };
 }
-as_text!(RateSchedule, BetaSchedule, crate::ops::Noise, crate::ops::Augmentation, crate::models::Penalty);
+as_text!(
+    RateSchedule,
+    BetaSchedule,
+    crate::ops::Noise,
+    crate::ops::Augmentation,
+    crate::models::Penalty,
+    crate::models::Prior
+);
 
 #[cfg(test)]
 mod tests {

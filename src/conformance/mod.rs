@@ -13,7 +13,7 @@ mod steps;
 mod tolerance;
 
 pub use op::{a_step, agreement, agreement_in_half, dataset, fill, folded, inputs, plan_in_half, reference, rows, run};
-pub use steps::{EXAMPLES, ROWS, Trained, batches, images, ten_steps, ten_steps_agree};
+pub use steps::{CaseData, EXAMPLES, ROWS, Trained, batches, images, ten_steps, ten_steps_agree};
 pub use tolerance::Tolerance;
 
 use std::collections::BTreeMap;

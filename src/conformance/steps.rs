@@ -5,7 +5,7 @@ use crate::backend::cpu::Cpu;
 use crate::backend::{Data, Device, ProgramId, Values};
 use crate::error::Result;
 use crate::graph::PARAMETERS;
-use crate::models::{BETA, Batches, CASE_FEATURES, Model, ModelConfig};
+use crate::models::{BETA, Batches, CASE_FEATURES, Condition, Model, ModelConfig};
 use crate::ops::Pixels;
 use crate::optim::{AdamW, Optimiser};
 use crate::plan::{Options, compile};
@@ -23,11 +23,44 @@ pub fn images() -> Vec<f32> {
     (0..CASE_FEATURES * EXAMPLES).map(|i| (i * 37 % 101) as f32 / 101.0).collect()
 }
 
+/// The data sets of a model of [`ModelConfig::cases`]: images, and the conditions of each where it has one.
+#[derive(Clone, Debug)]
+pub struct CaseData {
+    images: Vec<f32>,
+    condition: Option<Condition>,
+    classes: Vec<u8>,
+    numbers: Vec<f32>,
+}
+
+impl CaseData {
+    /// Of a model.
+    pub fn of(config: &ModelConfig) -> CaseData {
+        let width = config.condition_width();
+        let classes = (0..EXAMPLES * width).map(|i| if i % width == i / width * 2 % width { 255 } else { 0 }).collect();
+        let numbers = (0..EXAMPLES).map(|i| (i * 5 % EXAMPLES) as f32 / 4.0 - 1.0).collect();
+        CaseData { images: images(), condition: config.condition, classes, numbers }
+    }
+
+    /// As a session takes them.
+    pub fn sets(&self) -> Vec<Data<'_>> {
+        let images = Data { shape: Shape::new(EXAMPLES, CASE_FEATURES), values: Values::Reals(&self.images) };
+        let conditions = self.condition.map(|condition| Data {
+            shape: Shape::new(EXAMPLES, condition.width()),
+            values: match condition {
+                Condition::Class(_) => Values::Bytes(&self.classes),
+                Condition::Number => Values::Reals(&self.numbers),
+            },
+        });
+        std::iter::once(images).chain(conditions).collect()
+    }
+}
+
 /// Their batches.
 pub fn batches() -> Batches {
     let (pixels, noise) = (Pixels::Grey, None);
     Batches {
         data: 0,
+        condition: Some(1),
         examples: EXAMPLES,
         dtype: DType::F32,
         rows: ROWS,
@@ -59,9 +92,8 @@ pub fn ten_steps(
     submission: usize,
 ) -> Result<Trained> {
     let model = Model::new(config.clone())?;
-    let images = images();
-    let resident = Data { shape: Shape::new(EXAMPLES, CASE_FEATURES), values: Values::Reals(&images) };
-    let mut session = device.session(model.layout(), &[resident])?;
+    let data = CaseData::of(config);
+    let mut session = device.session(model.layout(), &data.sets())?;
     session.write_arena(PARAMETERS, &model.layout().initial(5))?;
     let optimiser = Optimiser { rule: AdamW { weight_decay: 0.1, ..AdamW::default() }, clip };
     let graphs = model.training(&batches(), &optimiser)?;

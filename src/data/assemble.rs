@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::channels::Channels;
-use super::classes;
 use super::labels::{Classes, Labels, Numbering};
 use super::notes::{counted, digits, quoted};
 use super::numbers::Numbers;
@@ -13,7 +12,8 @@ use super::picture::WHITE_REAL;
 use super::raw::Raw;
 use super::reading::{Reading, Set};
 use super::scale::{Range, Scale, Scaling};
-use super::{ImageSize, Images, Schema, Values};
+use super::{Condition, ImageSize, Images, Schema, Values};
+use super::{classes, condition};
 use crate::error::{Error, Result};
 
 /// A largest value below this share of white is said.
@@ -80,13 +80,28 @@ pub(super) fn assemble(
         .collect::<Result<_>>()?;
     let sets: Vec<(&Labels, usize)> = parts.iter().map(|part| (&part.raw.labels, part.raw.count())).collect();
     let numbering = if reading.new_classes { Numbering::Extended(&form.classes) } else { Numbering::of(&form.classes) };
-    let classes = Classes::number(&sets, numbering, notes);
+    let number = reading.condition == Some(Condition::Number);
+    let real = number && sets.iter().any(|(labels, _)| labels.are_real());
+    let classes = if real { Classes::none(&sets) } else { Classes::number(&sets, numbering, notes) };
     // Before the scale, which is that of what is trained on.
     let (parts, classes) = match reading.classes.as_slice() {
         [] => (parts, classes),
         wanted => classes::take(parts, classes, wanted, notes)?,
     };
-    let form = Schema { classes: classes.names, ..form };
+    let known_classes = reading.known.as_ref().map_or(classes.names.len(), |known| known.classes.len());
+    let mut form = Schema { classes: classes.names, ..form };
+    let conditions: Vec<Option<Values>> = match reading.condition {
+        None => vec![None; parts.len()],
+        Some(Condition::Label) => {
+            let of = |(part, labels): (&Part, &Vec<_>)| condition::classes(part, labels, known_classes).map(Some);
+            parts.iter().zip(&classes.of).map(of).collect::<Result<_>>()?
+        }
+        Some(Condition::Number) => {
+            let (values, moments) = condition::standardised(&parts, form.number, notes)?;
+            form.number = Some(moments);
+            values.into_iter().map(Some).collect()
+        }
+    };
     let columns = if table { form.size.features() } else { 1 };
     let schema = match &reading.known {
         Some(_) => {
@@ -119,11 +134,12 @@ pub(super) fn assemble(
     let bytes = schema.scaling.is_none()
         && schema.white == Some(255.0)
         && parts.iter().all(|part| part.raw.numbers.are_bytes());
-    let images = parts.into_iter().zip(classes.of).map(|(part, labels)| Images {
+    let images = parts.into_iter().zip(classes.of).zip(conditions).map(|((part, labels), condition)| Images {
         size: schema.size,
         pixels: values(part.raw.numbers, bytes, &schema),
         labels,
         names: part.raw.names,
+        condition,
     });
     Ok((images.collect(), schema.clone()))
 }

@@ -87,6 +87,15 @@ impl Labels {
         }
     }
 
+    /// The label of each example as a number; NaN where it is none.
+    pub(super) fn numbers(&self, count: usize) -> Vec<f64> {
+        match self {
+            Labels::None => vec![f64::NAN; count],
+            Labels::Numbers(numbers) => numbers.clone(),
+            Labels::Texts(texts) => texts.iter().map(|text| text.parse().unwrap_or(f64::NAN)).collect(),
+        }
+    }
+
     /// The name of each example's class.
     fn names(&self, count: usize) -> Vec<Option<String>> {
         match self {
@@ -108,6 +117,11 @@ impl Labels {
 }
 
 impl Classes {
+    /// None, for examples whose labels are no classes.
+    pub(super) fn none(sets: &[(&Labels, usize)]) -> Classes {
+        Classes { names: Vec::new(), of: sets.iter().map(|&(_, count)| vec![None; count]).collect() }
+    }
+
     /// Numbers the labels of sets of these sizes.
     pub(super) fn number(sets: &[(&Labels, usize)], numbering: Numbering<'_>, notes: &mut Vec<String>) -> Classes {
         let known = numbering.known();

@@ -15,13 +15,14 @@
 //! | `table`, `header` | `.csv` and `.tsv` |
 //! | `npy`, `arrays`, `stored`, `element` | NumPy's files, in memory or in pieces |
 //! | `idx`, `idx_files`, `mnist` | MNIST and its family |
-//! | `reading`, `assemble`, `labels`, `classes`, `scale`, `channels` | from what was found to sets in one form |
+//! | `reading`, `assemble`, `labels`, `classes`, `condition`, `scale`, `channels` | from what was found to sets in one form |
 //! | `schema`, `report`, `notes` | what is kept, and what is said |
 
 mod arrays;
 mod assemble;
 mod channels;
 mod classes;
+mod condition;
 mod element;
 mod folder;
 mod header;
@@ -47,6 +48,7 @@ mod table;
 pub use channels::Channels;
 use channels::luma;
 pub use classes::class_numbers;
+pub use condition::{Condition, Moments};
 pub use header::Header;
 pub use picture::Background;
 pub use reading::{Examples, Reading, Set};
@@ -105,6 +107,16 @@ impl Values {
         self.len() == 0
     }
 
+    /// Adds values of one type behind these.
+    fn extend(&mut self, others: Values) {
+        match (self, others) {
+            (Values::Bytes(all), Values::Bytes(bytes)) => all.extend(bytes),
+            (Values::Reals(all), Values::Reals(reals)) => all.extend(reals),
+            (Values::Stored(all), Values::Stored(stored)) => all.extend(&stored),
+            _ => unreachable!("sets of one source have one type"),
+        }
+    }
+
     /// Keeps the first `len`.
     pub fn truncate(&mut self, len: usize) {
         match self {
@@ -126,6 +138,8 @@ pub struct Images {
     pub labels: Vec<Option<u32>>,
     /// `[count]`, the file that each image is from, below the folder that was read; empty where there are no such files.
     pub names: Vec<String>,
+    /// `[count, width]`, what a conditional model is given of each image: bytes of unit vectors of classes, 255 for 1, or numbers.
+    pub condition: Option<Values>,
 }
 
 impl Images {
@@ -141,7 +155,7 @@ impl Images {
     pub fn new(size: ImageSize, pixels: Values) -> Images {
         let count = pixels.len() / size.features().max(1);
         assert_eq!(count * size.features(), pixels.len(), "pixels of whole images of {size}");
-        Images { size, pixels, labels: vec![None; count], names: Vec::new() }
+        Images { size, pixels, labels: vec![None; count], names: Vec::new(), condition: None }
     }
 
     /// How many images there are.
@@ -161,18 +175,24 @@ impl Images {
     pub fn select(&self, positions: &[usize]) -> Images {
         use numbers::rows;
         let features = self.features();
-        let pixels = match &self.pixels {
-            Values::Bytes(bytes) => Values::Bytes(rows(bytes, features, positions)),
-            Values::Reals(reals) => Values::Reals(rows(reals, features, positions)),
+        let selected = |values: &Values, width: usize| match values {
+            Values::Bytes(bytes) => Values::Bytes(rows(bytes, width, positions)),
+            Values::Reals(reals) => Values::Reals(rows(reals, width, positions)),
             Values::Stored(stored) => Values::Stored(stored.select(positions)),
         };
+        let pixels = selected(&self.pixels, features);
+        let condition = self.condition.as_ref().map(|values| selected(values, values.len() / self.count().max(1)));
         let names = if self.names.is_empty() { Vec::new() } else { rows(&self.names, 1, positions) };
-        Images { size: self.size, pixels, labels: rows(&self.labels, 1, positions), names }
+        Images { size: self.size, pixels, labels: rows(&self.labels, 1, positions), names, condition }
     }
 
     /// The first `count` images, or all where there are fewer.
     pub fn take_first(mut self, count: usize) -> Images {
+        let before = self.count().max(1);
         self.labels.truncate(count);
+        if let Some(condition) = &mut self.condition {
+            condition.truncate(condition.len() / before * self.labels.len());
+        }
         self.names.truncate(count);
         self.pixels.truncate(self.labels.len() * self.features());
         self
@@ -205,11 +225,9 @@ impl Images {
         let mut sets = sets.into_iter();
         let mut all = sets.next().unwrap_or_else(|| Images::new(ImageSize::grey(0, 0), Values::Bytes(Vec::new())));
         for set in sets {
-            match (&mut all.pixels, set.pixels) {
-                (Values::Bytes(all), Values::Bytes(bytes)) => all.extend(bytes),
-                (Values::Reals(all), Values::Reals(reals)) => all.extend(reals),
-                (Values::Stored(all), Values::Stored(stored)) => all.extend(&stored),
-                _ => unreachable!("sets of one source have one type"),
+            all.pixels.extend(set.pixels);
+            if let (Some(all), Some(condition)) = (&mut all.condition, set.condition) {
+                all.extend(condition);
             }
             all.labels.extend(set.labels);
             all.names.extend(set.names);
@@ -217,8 +235,13 @@ impl Images {
         all
     }
 
-    /// Adds the values to a checksum.
+    /// Adds the values and the conditions to a checksum.
     fn sum(&self, sum: &mut flate2::Crc) -> Result<()> {
+        match &self.condition {
+            Some(Values::Bytes(bytes)) => sum.update(bytes),
+            Some(Values::Reals(reals)) => sum.update(bytemuck::cast_slice(reals)),
+            Some(Values::Stored(_)) | None => {}
+        }
         match &self.pixels {
             Values::Bytes(bytes) => sum.update(bytes),
             Values::Reals(reals) => sum.update(bytemuck::cast_slice(reals)),

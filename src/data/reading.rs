@@ -8,8 +8,8 @@ use super::notes::Tally;
 use super::raw::Raw;
 use super::source::split_array;
 use super::{
-    Background, Channels, DataSource, Dataset, Header, Images, Scale, Schema, arrays, folder, idx, idx_files, mnist,
-    table,
+    Background, Channels, Condition, DataSource, Dataset, Header, Images, Scale, Schema, arrays, folder, idx,
+    idx_files, mnist, table,
 };
 use crate::error::{Error, Result};
 use crate::rng::Permutation;
@@ -53,6 +53,8 @@ pub struct Reading {
     /// The classes that are taken, by name or number; all, also examples without a label, where none is named. A split comes
     /// before, so that it is the same whatever is taken.
     pub classes: Vec<String>,
+    /// What each example is conditioned on, if anything: each must have it.
+    pub condition: Option<Condition>,
     /// What a trained model knows of its data: these are read as those were.
     pub known: Option<Schema>,
     /// Whether classes that the trained model does not know get numbers, behind those that it knows.

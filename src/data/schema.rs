@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ImageSize, Scaling};
+use super::{ImageSize, Moments, Scaling};
 
 /// The form of a data set's examples, and what their numbers mean.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -22,6 +22,9 @@ pub struct Schema {
     /// The names of the classes by number; empty where examples have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<String>,
+    /// The numbers that examples are conditioned on, where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<Moments>,
     /// The names of a table's columns; empty where they have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<String>,
@@ -31,7 +34,15 @@ impl Schema {
     /// Of values in [0, 1], or of bytes.
     pub fn new(size: ImageSize, bytes: bool) -> Schema {
         let (white, most) = if bytes { (Some(255.0), 255.0) } else { (None, 1.0) };
-        Schema { size, white, range: [0.0, most], scaling: None, classes: Vec::new(), columns: Vec::new() }
+        Schema {
+            size,
+            white,
+            range: [0.0, most],
+            scaling: None,
+            classes: Vec::new(),
+            number: None,
+            columns: Vec::new(),
+        }
     }
 
     /// Whether it is one of examples of this height, width and channels.
@@ -50,6 +61,9 @@ impl Schema {
             || !self.range.iter().all(|end| end.is_finite())
         {
             return Err("its white or its range is no number".to_owned());
+        }
+        if self.number.is_some_and(|number| !number.are_whole()) {
+            return Err("the numbers that it is conditioned on have no finite mean, deviation or range".to_owned());
         }
         if !self.columns.is_empty() && self.columns.len() != features {
             return Err(format!("it names {} columns of {features} values", self.columns.len()));

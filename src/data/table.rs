@@ -9,6 +9,7 @@ use std::path::Path;
 
 use ::csv::{ReaderBuilder, StringRecord};
 
+use super::Condition;
 use super::header::{HEAD, Header};
 use super::labels::Labels;
 use super::notes::{counted, quoted};
@@ -36,6 +37,8 @@ pub(super) struct Wanted<'a> {
     /// The columns that a training set has, where this is no training set: others are left out, and neither labels nor
     /// columns to drop need to be there.
     pub(super) columns: Option<&'a [String]>,
+    /// Whether labels may be numbers that are not whole.
+    pub(super) numbers: bool,
 }
 
 pub(super) fn read(path: &Path, reading: &Reading, columns: Option<&[String]>) -> Result<Found> {
@@ -45,6 +48,7 @@ pub(super) fn read(path: &Path, reading: &Reading, columns: Option<&[String]>) -
         label_column: reading.label_column.as_deref(),
         drop_columns: &reading.drop_columns,
         columns,
+        numbers: reading.condition == Some(Condition::Number),
     };
     let mut notes = Vec::new();
     let raw = parse(&bytes, path.extension().is_some_and(|kind| kind == "tsv"), wanted, &mut notes);
@@ -139,7 +143,7 @@ fn parse(bytes: &[u8], tabs: bool, wanted: Wanted<'_>, notes: &mut Vec<String>) 
         .filter_map(|column| names.get(column).map(|&name| name.to_owned()))
         .collect();
     let mut labels = if roles.contains(&Role::Label) { Labels::Texts(labels) } else { Labels::None };
-    if labels.are_real() {
+    if labels.are_real() && !wanted.numbers {
         notes.push(
             "the column of labels holds numbers that are not whole, no classes: it is left out (--label-column none reads \
              it as a value)"
@@ -235,7 +239,8 @@ fn is_missing_label(cell: &str) -> bool {
 mod tests {
     use super::*;
 
-    const PLAIN: Wanted<'_> = Wanted { header: Header::Auto, label_column: None, drop_columns: &[], columns: None };
+    const PLAIN: Wanted<'_> =
+        Wanted { header: Header::Auto, label_column: None, drop_columns: &[], columns: None, numbers: false };
 
     fn read(text: &str, tabs: bool, wanted: Wanted<'_>) -> (Vec<f64>, Raw, Vec<String>) {
         let mut notes = Vec::new();

@@ -72,6 +72,25 @@ impl Density {
         })
     }
 
+    /// Gaussians of equal weight without covariances: means and deviations are `[k, latent]`.
+    ///
+    /// # Panics
+    /// If there are not as many of both, at least one of each.
+    pub fn of_components(latent: usize, means: &[f32], deviations: &[f64]) -> Density {
+        let k = means.len() / latent;
+        assert!(k > 0 && means.len() == k * latent && deviations.len() == means.len(), "k means and deviations");
+        let mut factors = vec![0.0; k * latent * latent];
+        for (factor, deviations) in factors.chunks_mut(latent * latent).zip(deviations.chunks(latent)) {
+            factor.iter_mut().step_by(latent + 1).zip(deviations).for_each(|(to, deviation)| *to = *deviation);
+        }
+        Density {
+            latent,
+            weights: vec![1.0 / k as f64; k],
+            means: means.iter().copied().map(f64::from).collect(),
+            factors,
+        }
+    }
+
     /// Dimensions of a code.
     pub fn latent(&self) -> usize {
         self.latent
@@ -151,6 +170,22 @@ mod tests {
         let log = density.log_likelihood(&[3.0, 1.0])[0];
         let wanted = -0.5 * (1.0 + 4.0) - (std::f64::consts::TAU).ln() - (2.0_f64 * 0.5).ln();
         assert!((log - wanted).abs() < 1e-12, "{log} {wanted}");
+    }
+
+    #[test]
+    fn components_are_drawn_and_weighed_alike() {
+        let density = Density::of_components(2, &[-5.0, 1.0, 5.0, 0.0], &[1.0, 0.5, 2.0, 0.1]);
+        let at = |x: f64, mean: f64, deviation: f64| {
+            -0.5 * ((x - mean) / deviation).powi(2) - deviation.ln() - 0.5 * std::f64::consts::TAU.ln()
+        };
+        let [first, second] =
+            [[-5.0, 1.0, 1.0, 0.5], [5.0, 2.0, 0.0, 0.1]].map(|[m, d, n, e]| at(0.5, m, d) + at(0.2, n, e));
+        let wanted = (0.5 * (first.exp() + second.exp())).ln();
+        let found = density.log_likelihood(&[0.5, 0.2])[0];
+        assert!((found - wanted).abs() < 1e-6, "{found} {wanted}");
+        let draws = density.draw(4000, 1);
+        let right = draws.chunks(2).filter(|draw| draw[0] > 0.0).count();
+        assert!((1850..2150).contains(&right), "{right}");
     }
 
     #[test]

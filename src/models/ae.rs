@@ -55,16 +55,16 @@ impl Family for Ae {
         Ok(vec![g.add_scaled(recon, penalty, Factor::Constant(weight))?, recon, penalty])
     }
 
-    fn encode(&self, g: &mut Graph, x: NodeId) -> Result<Option<Code>> {
-        Ok(Some(Code { mean: self.code(g, x, &mut Pass::evaluation())?, logvar: None, posterior: None }))
+    fn encode(&self, g: &mut Graph, x: NodeId, pass: &mut Pass) -> Result<Option<Code>> {
+        Ok(Some(Code { mean: self.code(g, x, pass)?, logvar: None, posterior: None }))
     }
 
-    fn decode(&self, g: &mut Graph, z: NodeId) -> Result<NodeId> {
-        self.networks.decode(g, z)
+    fn decode(&self, g: &mut Graph, z: NodeId, pass: &mut Pass) -> Result<NodeId> {
+        self.networks.decode(g, z, pass)
     }
 
-    fn reconstruction(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<Option<NodeId>> {
-        self.networks.reconstruction(g, z, x)
+    fn reconstruction(&self, g: &mut Graph, z: NodeId, x: NodeId, pass: &mut Pass) -> Result<Option<NodeId>> {
+        self.networks.reconstruction(g, z, x, pass)
     }
 
     fn output_bias(&self) -> ParameterId {

@@ -1,8 +1,8 @@
 //! The networks of all autoencoders: encoder, decoder, and the reconstruction loss.
 
-use super::config::{Loss, ModelConfig, Variance};
 use super::network::Network;
 use super::pass::Pass;
+use super::{Loss, ModelConfig, Variance};
 use crate::error::Result;
 use crate::graph::{Graph, Init, NodeId, ParameterId, ParameterLayout};
 use crate::ops::{
@@ -109,8 +109,14 @@ impl Autoencoder {
     }
 
     /// [`super::Family::reconstruction`].
-    pub(super) fn reconstruction(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<Option<NodeId>> {
-        self.reconstruction_loss(g, z, x, &mut Pass::evaluation()).map(Some)
+    pub(super) fn reconstruction(
+        &self,
+        g: &mut Graph,
+        z: NodeId,
+        x: NodeId,
+        pass: &mut Pass,
+    ) -> Result<Option<NodeId>> {
+        self.reconstruction_loss(g, z, x, pass).map(Some)
     }
 
     /// The best log-variance of a batch's squared errors, `[examples samples, 1]`.
@@ -125,9 +131,9 @@ impl Autoencoder {
     }
 
     /// The decoder's mean for `z`: `[rows, features]`.
-    pub(super) fn decode(&self, g: &mut Graph, z: NodeId) -> Result<NodeId> {
+    pub(super) fn decode(&self, g: &mut Graph, z: NodeId, pass: &mut Pass) -> Result<NodeId> {
         let output = if let Score::Bce = self.score { Activation::Sigmoid } else { self.output };
-        let y = self.decoder.apply(g, z, output, &mut Pass::evaluation())?;
+        let y = self.decoder.apply(g, z, output, pass)?;
         match self.score {
             Score::ContinuousBernoulli => g.apply(ContinuousBernoulliMean.into(), &[y]),
             _ => Ok(y),

@@ -1,6 +1,6 @@
 //! Small models to test devices and gradients by.
 
-use super::{Deviation, Initial, Layer, Loss, ModelConfig, ModelKind, Output, Variance};
+use super::{Condition, Deviation, Initial, Layer, Loss, ModelConfig, ModelKind, Output, Prior, Variance};
 use crate::ops::Activation;
 
 /// Features of the models of [`ModelConfig::cases`].
@@ -62,6 +62,10 @@ impl ModelConfig {
                     ..base.clone()
                 },
             ),
+            (
+                "vae beta auto",
+                ModelConfig { target: Some(1.5), loss: Loss::Mse, output: Output::Identity, ..base.clone() },
+            ),
             ("vae free bits", ModelConfig { free_bits: 0.02, init: Initial::Glorot, ..base.clone() }),
             ("iwae 1", iwae.clone()),
             ("iwae 5", ModelConfig { samples: 5, ..iwae }),
@@ -103,6 +107,43 @@ impl ModelConfig {
             ("ae norm", normed(ModelKind::Ae)),
             ("iwae norm", ModelConfig { samples: 3, ..normed(ModelKind::Iwae) }),
             ("gan norm", normed(ModelKind::Gan)),
+            ("vae vamp", ModelConfig { prior: Prior::Vamp(5), ..base.clone() }),
+            (
+                "iwae vamp gaussian",
+                ModelConfig {
+                    prior: Prior::Vamp(3),
+                    samples: 4,
+                    loss: Loss::Gaussian,
+                    output: Output::Identity,
+                    ..of(ModelKind::Iwae)
+                },
+            ),
+            ("vae condition", ModelConfig { condition: Some(Condition::Class(3)), ..base.clone() }),
+            (
+                "vae conv condition",
+                ModelConfig {
+                    condition: Some(Condition::Number),
+                    ..convolutional(ModelKind::Vae, "conv 3 k2 p1, tanh, flatten, dense 4, tanh")
+                },
+            ),
+            ("iwae condition", ModelConfig { condition: Some(Condition::Class(2)), samples: 5, ..of(ModelKind::Iwae) }),
+            (
+                "contractive condition",
+                ModelConfig {
+                    encoder: vec![],
+                    code_activation: Activation::Tanh,
+                    condition: Some(Condition::Class(3)),
+                    ..of(ModelKind::Contractive)
+                },
+            ),
+            (
+                "contractive conv condition",
+                ModelConfig {
+                    condition: Some(Condition::Class(2)),
+                    ..convolutional(ModelKind::Contractive, "conv 3 k2 p1, tanh, flatten, dense 4, tanh")
+                },
+            ),
+            ("gan condition", ModelConfig { condition: Some(Condition::Class(3)), ..gan.clone() }),
             ("gan", gan.clone()),
             ("gan l2", ModelConfig { penalty: penalty("l2:0.1"), output: Output::Identity, ..gan }),
         ]

@@ -66,16 +66,16 @@ impl Family for Collapsed {
         Ok(vec![g.add_scaled(recon, prior, Factor::Constant(1.0))?, recon, prior])
     }
 
-    fn encode(&self, g: &mut Graph, x: NodeId) -> Result<Option<Code>> {
-        self.ae.encode(g, x)
+    fn encode(&self, g: &mut Graph, x: NodeId, pass: &mut Pass) -> Result<Option<Code>> {
+        self.ae.encode(g, x, pass)
     }
 
-    fn decode(&self, g: &mut Graph, z: NodeId) -> Result<NodeId> {
-        self.ae.decode(g, z)
+    fn decode(&self, g: &mut Graph, z: NodeId, pass: &mut Pass) -> Result<NodeId> {
+        self.ae.decode(g, z, pass)
     }
 
-    fn reconstruction(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<Option<NodeId>> {
-        let scores = self.ae.networks.reconstruction_loss(g, z, x, &mut Pass::evaluation())?; // [rows, 1]
+    fn reconstruction(&self, g: &mut Graph, z: NodeId, x: NodeId, pass: &mut Pass) -> Result<Option<NodeId>> {
+        let scores = self.ae.networks.reconstruction_loss(g, z, x, pass)?; // [rows, 1]
         self.halved(g, scores).map(Some)
     }
 

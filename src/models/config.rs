@@ -1,146 +1,16 @@
 //! What an architecture and its objective are told.
 
 use std::fmt;
-use std::str::FromStr;
 
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
+use super::choices::{Condition, Deviation, Initial, Loss, Output, Penalty, Prior, Variance};
 use super::layer::{LARGEST, Layer};
 use super::network::Layers;
 use super::{Capability, ModelKind};
 use crate::error::{Error, Result};
-use crate::ops::{Activation, Norm};
+use crate::ops::Activation;
 use crate::tensor::Shape;
-
-/// Reconstruction loss.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Loss {
-    /// Binary cross-entropy of the decoder's logits, summed over pixels, in nats
-    Bce,
-    /// Negative log-density, in nats, of a continuous Bernoulli of the decoder's logits: bce with its normaliser, for grey values in
-    /// [0, 1] (Loaiza-Ganem and Cunningham 2019)
-    ContinuousBernoulli,
-    /// Squared error of the decoder's output, summed over pixels (half of it for `collapsed`)
-    Mse,
-    /// Negative log-likelihood, in nats, of a Gaussian of one variance, see --variance
-    Gaussian,
-    /// Negative log-probability, in nats, of a byte's level by a logistic with one learned scale, so that `eval` gives bits per
-    /// dimension (Kingma et al. 2016)
-    DiscretisedLogistic,
-}
-
-impl Loss {
-    /// Whether it is a normalised negative log-likelihood.
-    pub fn is_likelihood(self) -> bool {
-        self != Loss::Mse
-    }
-
-    /// Whether it reads logits, and takes values in [0, 1] alone.
-    pub fn reads_logits(self) -> bool {
-        matches!(self, Loss::Bce | Loss::ContinuousBernoulli)
-    }
-
-    /// Its name, as `--loss` takes it.
-    pub fn name(self) -> String {
-        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
-    }
-
-    /// The names of those that are likelihoods: `bce, gaussian`.
-    pub(crate) fn likelihoods() -> String {
-        let names: Vec<String> =
-            Loss::value_variants().iter().filter(|loss| loss.is_likelihood()).map(|loss| loss.name()).collect();
-        names.join(", ")
-    }
-}
-
-/// Range of the decoder's output, where the loss does not read logits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Output {
-    /// In (0, 1), for pixels
-    Sigmoid,
-    /// Any number, for real-valued data
-    Identity,
-}
-
-impl Output {
-    pub(super) fn activation(self) -> Activation {
-        match self {
-            Output::Sigmoid => Activation::Sigmoid,
-            Output::Identity => Activation::Identity,
-        }
-    }
-}
-
-/// Parameterisation of the posterior's standard deviation by the encoder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Deviation {
-    /// The log-variance of the posterior
-    Logvar,
-    /// The deviation of the posterior before a softplus
-    Softplus,
-}
-
-/// The variance of a Gaussian decoder.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Variance {
-    /// Learned with the weights
-    #[default]
-    Learned,
-    /// The best of each batch in training, and their moving average in evaluation: no beta to tune (Rybkin et al. 2021)
-    Optimal,
-}
-
-/// Initialisation of weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum Initial {
-    /// PyTorch's nn.Linear: weights and biases uniform in ±1/sqrt(inputs)
-    Linear,
-    /// Weights uniform in ±sqrt(6 / (inputs + outputs)), biases 0 (Glorot and Bengio 2010)
-    Glorot,
-}
-
-/// A penalty on a code or an output: `weight * sum |x|` or `weight * sum x^2`, a mean over the batch.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Penalty {
-    /// L1 or the square of L2.
-    pub norm: Norm,
-    /// Factor of the norm.
-    pub weight: f64,
-}
-
-impl FromStr for Penalty {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Penalty, String> {
-        let read = || {
-            let (norm, weight) = text.split_once(':')?;
-            let norm = match norm {
-                "l1" => Norm::L1,
-                "l2" => Norm::L2,
-                _ => return None,
-            };
-            let weight: f64 = weight.parse().ok()?;
-            (weight.is_finite() && weight > 0.0).then_some(Penalty { norm, weight })
-        };
-        read().ok_or_else(|| format!("{text:?} is no penalty: give l1:WEIGHT or l2:WEIGHT, the weight above 0"))
-    }
-}
-
-impl fmt::Display for Penalty {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let norm = match self.norm {
-            Norm::L1 => "l1",
-            Norm::L2 => "l2",
-        };
-        write!(f, "{norm}:{}", self.weight)
-    }
-}
 
 /// A model's architecture and objective: all that its graphs depend on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -158,6 +28,9 @@ pub struct ModelConfig {
     pub latent: usize,
     /// Activation of a code without noise.
     pub code_activation: Activation,
+    /// The prior of latents.
+    #[serde(default)]
+    pub prior: Prior,
     /// Reconstruction loss.
     pub loss: Loss,
     /// The variance of the decoder of [`Loss::Gaussian`].
@@ -177,13 +50,21 @@ pub struct ModelConfig {
     pub penalty: Option<Penalty>,
     /// Weight of the encoder's squared Jacobian.
     pub contraction: f64,
+    /// What the reconstruction term is to come to, by the weight of the KL term; none where that weight is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<f64>,
+    /// What is known of an example besides its image: every network is given it beside its input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub condition: Option<Condition>,
 }
 
 /// Whether an option has other values in two architectures.
 type Differs = fn(&ModelConfig, &ModelConfig) -> bool;
 
 /// Options that not every model has, each with the capability of those that have it.
-const NEEDS: [(&str, Capability, Differs); 7] = [
+const NEEDS: [(&str, Capability, Differs); 9] = [
+    ("beta", Capability::WeightedKl, |a, b| a.target != b.target),
+    ("prior", Capability::Posterior, |a, b| a.prior != b.prior),
     ("samples", Capability::ImportanceSamples, |a, b| a.samples != b.samples),
     ("free-bits", Capability::WeightedKl, |a, b| a.free_bits != b.free_bits),
     ("penalty", Capability::Penalty, |a, b| a.penalty != b.penalty),
@@ -203,6 +84,7 @@ impl ModelConfig {
             decoder: Layer::dense(&[400], Activation::Relu),
             latent: 20,
             code_activation: Activation::Identity,
+            prior: Prior::Normal,
             loss: Loss::Bce,
             variance: Variance::Learned,
             output: Output::Sigmoid,
@@ -212,6 +94,8 @@ impl ModelConfig {
             free_bits: 0.0,
             penalty: None,
             contraction: 0.1,
+            target: None,
+            condition: None,
         }
     }
 
@@ -223,6 +107,7 @@ impl ModelConfig {
         in_range("--latent", self.latent)?;
         let features = self.image.iter().try_fold(1_usize, |product, &extent| product.checked_mul(extent));
         in_range("features", features.unwrap_or(usize::MAX))?;
+        self.condition.map_or(Ok(()), |condition| in_range("the classes of --condition", condition.width()))?;
         self.encoder("encoder", 2 * self.latent).whole()?;
         self.decoder("decoder").whole()?;
         self.check_options()
@@ -262,6 +147,17 @@ impl ModelConfig {
         if self.variance != Variance::Learned && self.loss != Loss::Gaussian {
             return bad("--variance", &"optimal", "learned, or with --loss gaussian: other losses have none");
         }
+        if let Prior::Vamp(_) = self.prior {
+            let norm = self.encoder.iter().position(Layer::is_batch_norm);
+            let beside = [
+                (self.free_bits > 0.0, "--free-bits, whose divergence is by dimension".to_owned()),
+                (self.condition.is_some(), "--condition: pseudo-inputs have no label".to_owned()),
+                (norm.is_some(), "batch norm in the encoder: pseudo-inputs are no batch of the data".to_owned()),
+            ];
+            if let Some((_, what)) = beside.into_iter().find(|(found, _)| *found) {
+                return Err(Error::Usage(format!("--prior {} does not go with {what}", self.prior)));
+            }
+        }
         self.belongs()
     }
 
@@ -277,6 +173,11 @@ impl ModelConfig {
         given.try_for_each(|(key, capability, _)| self.model.check_option(key, *capability))
     }
 
+    /// Values of an example's condition; 0 where there is none.
+    pub fn condition_width(&self) -> usize {
+        self.condition.map_or(0, Condition::width)
+    }
+
     /// Values of an image.
     pub fn features(&self) -> usize {
         self.image.iter().product()
@@ -288,6 +189,7 @@ impl ModelConfig {
             name,
             option: "encoder",
             input: Shape::of(self.image),
+            condition: self.condition_width(),
             layers: &self.encoder,
             output: Shape::of([out]),
         }
@@ -296,7 +198,8 @@ impl ModelConfig {
     /// The network from the latent to an image.
     pub(super) fn decoder<'c>(&'c self, name: &'c str) -> Layers<'c> {
         let (input, output) = (Shape::of([self.latent]), Shape::of(self.image));
-        Layers { name, option: "decoder", input, layers: &self.decoder, output }
+        let condition = self.condition_width();
+        Layers { name, option: "decoder", input, condition, layers: &self.decoder, output }
     }
 
     /// Layer sizes of the networks from image to image, `784-400-20-400-784`, convolutions as `c32`; without an encoder from the

@@ -15,7 +15,7 @@ use super::{Batch, Capability, Code, Family, ModelConfig};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout, differentiate};
 use crate::ops::{
-    Activation, ActivationGradient, Constant, Factor, Norm, OneHotRows, RepeatInterleave, PowerSum, SegmentSum,
+    Activation, ActivationGradient, Constant, Factor, Narrow, Norm, OneHotRows, RepeatInterleave, PowerSum, SegmentSum,
     Transpose,
 };
 use crate::tensor::Shape;
@@ -26,6 +26,7 @@ pub(super) struct Contractive {
     ae: Ae,
     code_activation: Activation,
     latent: usize,
+    features: usize,
     contraction: f64,
 }
 
@@ -35,7 +36,8 @@ impl Contractive {
 
     pub(super) fn declare(config: &ModelConfig, layout: &mut ParameterLayout) -> Contractive {
         let ModelConfig { code_activation, latent, contraction, .. } = *config;
-        Contractive { ae: Ae::declare(config, layout), code_activation, latent, contraction }
+        let features = config.features();
+        Contractive { ae: Ae::declare(config, layout), code_activation, latent, features, contraction }
     }
 
     /// `||J||_F^2` of each example, `[rows, 1]`, where the encoder is one layer with this weight and these codes.
@@ -45,6 +47,8 @@ impl Contractive {
         let slopes = g.apply(slope.into(), &[code, ones])?; // [rows, latent]
         let squares = g.apply(slope.into(), &[code, slopes])?; // [rows, latent]
         let weight = g.parameter(weight);
+        let of_image = Narrow { start: 0, count: self.features }; // columns behind them are the condition's
+        let weight = if g.shape(weight).cols() > self.features { g.apply(of_image.into(), &[weight])? } else { weight };
         let norms = g.apply(PowerSum { norm: Norm::L2 }.into(), &[weight])?; // [latent, 1]
         g.matmul(squares, norms, Transpose::Neither)
     }
@@ -83,16 +87,16 @@ impl Family for Contractive {
         Ok(vec![g.add_scaled(recon, jacobian, Factor::Constant(self.contraction))?, recon, jacobian])
     }
 
-    fn encode(&self, g: &mut Graph, x: NodeId) -> Result<Option<Code>> {
-        self.ae.encode(g, x)
+    fn encode(&self, g: &mut Graph, x: NodeId, pass: &mut Pass) -> Result<Option<Code>> {
+        self.ae.encode(g, x, pass)
     }
 
-    fn decode(&self, g: &mut Graph, z: NodeId) -> Result<NodeId> {
-        self.ae.decode(g, z)
+    fn decode(&self, g: &mut Graph, z: NodeId, pass: &mut Pass) -> Result<NodeId> {
+        self.ae.decode(g, z, pass)
     }
 
-    fn reconstruction(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<Option<NodeId>> {
-        self.ae.networks.reconstruction(g, z, x)
+    fn reconstruction(&self, g: &mut Graph, z: NodeId, x: NodeId, pass: &mut Pass) -> Result<Option<NodeId>> {
+        self.ae.networks.reconstruction(g, z, x, pass)
     }
 
     fn output_bias(&self) -> ParameterId {

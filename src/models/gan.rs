@@ -8,7 +8,7 @@
 //! Corrected against the teaching text, whose generator minimised `log(1 - D(G(z)))`, the form whose gradient vanishes while
 //! the generator is poor, and whose discriminator step also moved the generator: here each turn updates its own network.
 
-use super::config::{Loss, ModelConfig};
+use super::{Loss, ModelConfig};
 use super::network::Network;
 use super::pass::Pass;
 use super::{Batch, Capability, Code, Family, Objective, Penalty};
@@ -121,16 +121,16 @@ impl Family for Gan {
         Ok(vec![generator, discriminator, accuracy])
     }
 
-    fn encode(&self, _: &mut Graph, _: NodeId) -> Result<Option<Code>> {
+    fn encode(&self, _: &mut Graph, _: NodeId, _: &mut Pass) -> Result<Option<Code>> {
         Ok(None)
     }
 
-    fn decode(&self, g: &mut Graph, z: NodeId) -> Result<NodeId> {
-        self.generator.apply(g, z, self.output, &mut Pass::evaluation())
+    fn decode(&self, g: &mut Graph, z: NodeId, pass: &mut Pass) -> Result<NodeId> {
+        self.generator.apply(g, z, self.output, pass)
     }
 
-    fn discriminate(&self, g: &mut Graph, x: NodeId) -> Result<Option<NodeId>> {
-        self.discriminator.apply(g, x, Activation::Identity, &mut Pass::evaluation()).map(Some)
+    fn discriminate(&self, g: &mut Graph, x: NodeId, pass: &mut Pass) -> Result<Option<NodeId>> {
+        self.discriminator.apply(g, x, Activation::Identity, pass).map(Some)
     }
 
     fn output_bias(&self) -> ParameterId {

@@ -1,13 +1,10 @@
 //! The graphs of a model, shared by all families.
 
 use super::pass::Pass;
-use super::{Batch, Capability, Family, Loss, ModelConfig};
+use super::{Batch, Capability, Condition, Family, ModelConfig, Prior};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout, differentiate};
-use crate::ops::{
-    Augment, Constant, Corrupt, Factor, Kl, LogSumExpUpdate, MonteCarloKl, Noise, Normal, Order, Pixels,
-    Reparameterise, RepeatInterleave, Scale, SegmentSum,
-};
+use crate::ops::{Augment, Constant, Corrupt, Narrow, Noise, Normal, Order, Pixels};
 use crate::optim::Optimiser;
 use crate::rng::Stream;
 use crate::tensor::{DType, Shape};
@@ -18,6 +15,9 @@ use std::sync::Arc;
 pub struct Batches {
     /// Index of the session's data set.
     pub data: usize,
+    /// Index of that of the examples' conditions, `[examples, width]`: bytes of classes as unit vectors, 255 for 1, or real
+    /// numbers. Read by a model that has a condition.
+    pub condition: Option<usize>,
     /// Examples of it that the session holds.
     pub examples: usize,
     /// Element type of its values.
@@ -34,6 +34,9 @@ pub struct Batches {
     pub noise: Option<Noise>,
 }
 
+/// The input that holds the examples' condition, `[rows, width]`, where a model has one.
+pub const CONDITION: &str = "condition";
+
 /// The backward program of an optimisation phase, and the consecutive parameters whose gradients it stores.
 #[derive(Clone, Debug)]
 pub struct Gradients {
@@ -46,9 +49,9 @@ pub struct Gradients {
 /// An architecture with its parameters laid out.
 #[derive(Clone, Debug)]
 pub struct Model {
-    config: ModelConfig,
-    layout: ParameterLayout,
-    family: Arc<dyn Family>,
+    pub(super) config: ModelConfig,
+    pub(super) layout: ParameterLayout,
+    pub(super) family: Arc<dyn Family>,
 }
 
 impl Model {
@@ -121,7 +124,7 @@ impl Model {
         };
         let (posterior, prior) = (Stream::Posterior, Stream::Generator);
         let batch = Batch { target, input, rows: batches.rows, posterior, prior };
-        let mut pass = Pass::training(batches.rows);
+        let mut pass = Pass::training(batches.rows, self.gather_condition(&mut g, batches, Order::Shuffled)?);
         let objective = self.family.objective(&mut g, &batch, phase, &mut pass)?;
         g.record(&objective.recorded)?;
         let one = g.apply(Constant::new(1.0, Shape::SCALAR).into(), &[])?;
@@ -147,12 +150,14 @@ impl Model {
         let target = self.gather(&mut g, batches, Order::Stored, evaluated(batches.pixels))?; // [rows, features]
         let (posterior, prior) = (Stream::EvaluationPosterior, Stream::EvaluationGenerator);
         let batch = Batch { target, input: target, rows: batches.rows, posterior, prior };
-        let metrics = self.family.metrics(&mut g, &batch, &mut Pass::evaluation())?;
+        let mut pass = Pass::evaluation(self.gather_condition(&mut g, batches, Order::Stored)?);
+        let metrics = self.family.metrics(&mut g, &batch, &mut pass)?;
         g.record(&metrics)?;
         Ok(g)
     }
 
-    /// The examples as [`Model::evaluation`] sees them: output `x` `[rows, features]`.
+    /// The examples as [`Model::evaluation`] sees them: output `x` `[rows, features]`, and `condition` `[rows, width]` where the
+    /// model has one, as the graphs behind it, which have that for an input.
     ///
     /// # Errors
     /// Where the batches do not fit the model.
@@ -160,6 +165,9 @@ impl Model {
         let mut g = Graph::new(self.layout.clone());
         let x = self.gather(&mut g, batches, Order::Stored, evaluated(batches.pixels))?;
         g.output("x", x);
+        if let Some(condition) = self.gather_condition(&mut g, batches, Order::Stored)? {
+            g.output(CONDITION, condition);
+        }
         Ok(g)
     }
 
@@ -171,7 +179,8 @@ impl Model {
     pub fn encoding(&self, rows: usize) -> Result<Graph> {
         let mut g = Graph::new(self.layout.clone());
         let x = g.input("x", Shape::new(rows, self.config.features()));
-        let code = self.family.encode(&mut g, x)?.ok_or_else(|| self.no_encoder())?;
+        let mut pass = self.given(&mut g, rows);
+        let code = self.family.encode(&mut g, x, &mut pass)?.ok_or_else(|| self.no_encoder())?;
         g.output("latent", code.mean);
         if let Some(logvar) = code.logvar {
             g.output("logvar", logvar);
@@ -186,7 +195,8 @@ impl Model {
     pub fn decoding(&self, rows: usize) -> Result<Graph> {
         let mut g = Graph::new(self.layout.clone());
         let z = g.input("z", Shape::new(rows, self.config.latent));
-        let mean = self.family.decode(&mut g, z)?; // [rows, features]
+        let mut pass = self.given(&mut g, rows);
+        let mean = self.family.decode(&mut g, z, &mut pass)?; // [rows, features]
         g.output("mean", mean);
         Ok(g)
     }
@@ -198,7 +208,8 @@ impl Model {
     pub fn discrimination(&self, rows: usize) -> Result<Graph> {
         let mut g = Graph::new(self.layout.clone());
         let x = g.input("x", Shape::new(rows, self.config.features()));
-        let Some(logit) = self.family.discriminate(&mut g, x)? else {
+        let mut pass = self.given(&mut g, rows);
+        let Some(logit) = self.family.discriminate(&mut g, x, &mut pass)? else {
             let name = self.config.model.name();
             let others = Capability::Discriminator.models();
             return Err(Error::Usage(format!("{name} has no discriminator: it must be one of {others}")));
@@ -214,8 +225,9 @@ impl Model {
     pub fn reconstruction(&self, rows: usize) -> Result<Graph> {
         let mut g = Graph::new(self.layout.clone());
         let x = g.input("x", Shape::new(rows, self.config.features()));
-        let code = self.family.encode(&mut g, x)?.ok_or_else(|| self.no_encoder())?;
-        let mean = self.family.decode(&mut g, code.mean)?; // [rows, features]
+        let mut pass = self.given(&mut g, rows);
+        let code = self.family.encode(&mut g, x, &mut pass)?.ok_or_else(|| self.no_encoder())?;
+        let mean = self.family.decode(&mut g, code.mean, &mut pass)?; // [rows, features]
         g.output("latent", code.mean);
         g.output("mean", mean);
         Ok(g)
@@ -226,124 +238,80 @@ impl Model {
     /// # Errors
     /// [`Error::Usage`] where the model has no prior.
     pub fn sampling(&self, rows: usize) -> Result<Graph> {
-        if !self.has(Capability::Prior) {
+        if !self.has(Capability::Prior) || self.config.prior != Prior::Normal {
             let name = self.config.model.name();
-            return Err(Error::Usage(format!("{name} has no prior: latents come from a density fitted to its codes")));
+            return Err(Error::Usage(format!("{name} has no prior N(0, I): latents come from a density of codes")));
         }
         let mut g = Graph::new(self.layout.clone());
         let prior = Normal { stream: Stream::Prior, shape: Shape::new(rows, self.config.latent) };
         let z = g.apply(prior.into(), &[])?; // [rows, latent]
-        let mean = self.family.decode(&mut g, z)?; // [rows, features]
+        let mut pass = self.given(&mut g, rows);
+        let mean = self.family.decode(&mut g, z, &mut pass)?; // [rows, features]
         g.output("mean", mean);
         Ok(g)
     }
 
-    /// The importance-sampled log-likelihood of `rows` examples (Burda et al. 2016, section 5): each step adds `samples`
-    /// draws of the posterior to the running log-sum-exp `state` `[rows, 2]`, an input that the host starts with
-    /// [`LogSumExpUpdate`]'s first value and reads as an output. Input `x` `[rows, features]`. The draws of step `i` are
-    /// those of index `i`.
+    /// The components of a prior that is a mean of Gaussians: outputs `mean` and `logvar`, `[K, latent]`; none where it is N(0, I).
     ///
     /// # Errors
-    /// [`Error::Usage`] where the model has no posterior or no normalised likelihood.
-    pub fn importance(&self, rows: usize, samples: usize) -> Result<Graph> {
-        let refused = || {
-            let (name, loss) = (self.config.model.name(), self.config.loss.name());
-            let (models, losses) = (Capability::Posterior.models(), Loss::likelihoods());
-            Error::Usage(format!(
-                "{name} with {loss} has no log-likelihood: it needs one of {models}, with one of {losses}"
-            ))
-        };
-        if !self.has(Capability::Posterior) || !self.config.loss.is_likelihood() {
-            return Err(refused());
+    /// None that a validated model has.
+    pub fn prior_components(&self) -> Result<Option<Graph>> {
+        let (mut g, latent) = (Graph::new(self.layout.clone()), self.config.latent);
+        let Some(components) = self.family.components(&mut g)? else { return Ok(None) };
+        for (name, start) in [("mean", 0), ("logvar", latent)] {
+            let part = g.apply(Narrow { start, count: latent }.into(), &[components])?;
+            g.output(name, part);
         }
-        let mut g = Graph::new(self.layout.clone());
-        let state = g.input("state", Shape::new(rows, 2));
-        let x = g.input("x", Shape::new(rows, self.config.features()));
-        let code = self.family.encode(&mut g, x)?.ok_or_else(|| self.no_encoder())?;
-        let posterior = code.posterior.ok_or_else(refused)?; // [rows, 2 latent]
-        let Drawn { z, posteriors, targets } = drawn(&mut g, posterior, x, Stream::Importance, samples)?;
-        let scores = self.reconstruction_terms(&mut g, z, targets)?; // [rows samples, 1]
-        let divergences = g.apply(MonteCarloKl.into(), &[posteriors, z])?; // [rows samples, 1]
-        let negative = g.add_scaled(scores, divergences, Factor::Constant(1.0))?;
-        let weights = g.apply(Scale { factor: Factor::Constant(-1.0) }.into(), &[negative])?; // log w
-        g.update(LogSumExpUpdate { samples }, &[state, weights])?;
-        g.output("state", state);
-        Ok(g)
+        Ok(Some(g))
     }
 
-    /// The terms of each example's score, in the data set's own order: output `reconstruction` `[rows, 1]`, the loss's
-    /// reconstruction term decoded from the code or the posterior's mean; with `samples` draws of the posterior the sum of
-    /// their terms. Output `kl` `[rows, 1]` in closed form (Kingma and Welling 2014, appendix B) where there is a posterior.
-    /// The draws of step `i` are those of index `i`.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] where the model has no encoder, or draws are asked of one without a posterior.
-    pub fn scores(&self, batches: &Batches, samples: Option<usize>) -> Result<Graph> {
-        let mut g = Graph::new(self.layout.clone());
-        let x = self.gather(&mut g, batches, Order::Stored, evaluated(batches.pixels))?; // [rows, features]
-        let code = self.family.encode(&mut g, x)?.ok_or_else(|| self.no_encoder())?;
-        let reconstruction = match samples {
-            None => self.reconstruction_terms(&mut g, code.mean, x)?, // [rows, 1]
-            Some(samples) => {
-                let posterior = code.posterior.ok_or_else(|| self.no_posterior())?; // [rows, 2 latent]
-                let stream = Stream::EvaluationPosterior;
-                let Drawn { z, targets, .. } = drawn(&mut g, posterior, x, stream, samples)?;
-                let terms = self.reconstruction_terms(&mut g, z, targets)?; // [rows samples, 1]
-                g.apply(SegmentSum { count: samples }.into(), &[terms])? // [rows, 1]
-            }
+    /// The inputs that the prior learns, `[K, features]`, and how images become their values; none where it learns none.
+    pub fn pseudo_inputs(&self) -> Option<(ParameterId, impl Fn(&mut [f32]))> {
+        self.family.pseudo_inputs().map(|inputs| (inputs.parameter(), move |images: &mut [f32]| inputs.inverse(images)))
+    }
+
+    /// A pass in evaluation; the model's condition, if it has one, is an input.
+    pub(super) fn given(&self, g: &mut Graph, rows: usize) -> Pass {
+        let width = self.config.condition_width();
+        Pass::evaluation((width > 0).then(|| g.input(CONDITION, Shape::new(rows, width))))
+    }
+
+    /// The conditions of a batch, `[rows, width]`; none where the model has none.
+    pub(super) fn gather_condition(&self, g: &mut Graph, batches: &Batches, order: Order) -> Result<Option<NodeId>> {
+        let Some(condition) = self.config.condition else { return Ok(None) };
+        let Batches { condition: Some(index), examples, rows, streamed, .. } = *batches else {
+            return Err(Error::Usage("the model has a condition: its batches must have a data set of them".to_owned()));
         };
-        g.output("reconstruction", reconstruction);
-        if let Some(posterior) = code.posterior {
-            let kl = g.apply(Kl.into(), &[posterior])?; // [rows, 1]
-            g.output("kl", kl);
-        }
-        Ok(g)
+        let order = if streamed { Order::Streamed } else { order };
+        let dtype = match condition {
+            Condition::Class(_) => DType::U8,
+            Condition::Number => DType::F32,
+        };
+        let data = g.dataset(index, Shape::new(examples, condition.width()), dtype);
+        g.gather(data, rows, order, Pixels::Grey).map(Some)
     }
 
-    fn reconstruction_terms(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<NodeId> {
-        self.family.reconstruction(g, z, x)?.ok_or_else(|| self.no_encoder())
-    }
-
-    fn gather(&self, g: &mut Graph, batches: &Batches, order: Order, pixels: Pixels) -> Result<NodeId> {
+    pub(super) fn gather(&self, g: &mut Graph, batches: &Batches, order: Order, pixels: Pixels) -> Result<NodeId> {
         let Batches { data, examples, dtype, rows, streamed, .. } = *batches;
         let order = if streamed { Order::Streamed } else { order };
         let data = g.dataset(data, Shape::new(examples, self.config.features()), dtype);
         g.gather(data, rows, order, pixels)
     }
 
-    fn no_posterior(&self) -> Error {
+    pub(super) fn no_posterior(&self) -> Error {
         let (name, others) = (self.config.model.name(), Capability::Posterior.models());
         Error::Usage(format!("{name} has no posterior: it must be one of {others}"))
     }
 
-    fn no_encoder(&self) -> Error {
+    pub(super) fn no_encoder(&self) -> Error {
         let name = self.config.model.name();
         let others = Capability::Encoder.models();
         Error::Usage(format!("{name} has no encoder: it must be one of {others}"))
     }
 }
 
-/// Draws of a posterior, those of an example one after another.
-struct Drawn {
-    /// The draws, `[rows samples, latent]`.
-    z: NodeId,
-    /// The posterior of each, `[rows samples, 2 latent]`.
-    posteriors: NodeId,
-    /// The image of each, `[rows samples, features]`.
-    targets: NodeId,
-}
-
-/// `samples` draws for each row of a posterior `[rows, 2 latent]` of images `x` `[rows, features]`.
-fn drawn(g: &mut Graph, posterior: NodeId, x: NodeId, stream: Stream, samples: usize) -> Result<Drawn> {
-    let repeat = RepeatInterleave { count: samples };
-    let posteriors = g.apply(repeat.into(), &[posterior])?;
-    let targets = g.apply(repeat.into(), &[x])?;
-    let z = g.apply(Reparameterise { stream, samples }.into(), &[posteriors])?;
-    Ok(Drawn { z, posteriors, targets })
-}
-
 /// Binary pixels are drawn from a stream of their own while nothing learns.
-fn evaluated(pixels: Pixels) -> Pixels {
+pub(super) fn evaluated(pixels: Pixels) -> Pixels {
     match pixels {
         Pixels::Bernoulli(_) => Pixels::Bernoulli(Stream::EvaluationPixels),
         other => other,

@@ -13,6 +13,7 @@
 use super::autoencoder::mean;
 use super::vae::Vae;
 use super::pass::Pass;
+use super::prior::PseudoInputs;
 use super::{Batch, Capability, Code, Family, ModelConfig};
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
@@ -50,6 +51,7 @@ impl Iwae {
         let z = g.apply(Reparameterise { stream: batch.posterior, samples }.into(), &[posteriors])?; // [rows k, latent]
         let reconstructions = self.vae.networks.reconstruction_loss(g, z, targets, pass)?; // [rows k, 1]
         let divergences = g.apply(MonteCarloKl.into(), &[posteriors, z])?; // [rows k, 1]
+        let divergences = self.vae.with_prior(g, divergences, z)?;
         let weights = g.add_scaled(reconstructions, divergences, Factor::Constant(1.0))?; // [rows k, 1], -log w
         let bounds = g.apply(ImportanceBound { samples }.into(), &[weights])?; // [rows, 1]
         let mut of_draws = |x| -> Result<NodeId> {
@@ -71,16 +73,28 @@ impl Family for Iwae {
         self.losses(g, batch, pass)
     }
 
-    fn encode(&self, g: &mut Graph, x: NodeId) -> Result<Option<Code>> {
-        self.vae.encode(g, x)
+    fn encode(&self, g: &mut Graph, x: NodeId, pass: &mut Pass) -> Result<Option<Code>> {
+        self.vae.encode(g, x, pass)
     }
 
-    fn decode(&self, g: &mut Graph, z: NodeId) -> Result<NodeId> {
-        self.vae.decode(g, z)
+    fn decode(&self, g: &mut Graph, z: NodeId, pass: &mut Pass) -> Result<NodeId> {
+        self.vae.decode(g, z, pass)
     }
 
-    fn reconstruction(&self, g: &mut Graph, z: NodeId, x: NodeId) -> Result<Option<NodeId>> {
-        self.vae.reconstruction(g, z, x)
+    fn reconstruction(&self, g: &mut Graph, z: NodeId, x: NodeId, pass: &mut Pass) -> Result<Option<NodeId>> {
+        self.vae.reconstruction(g, z, x, pass)
+    }
+
+    fn beyond_normal(&self, g: &mut Graph, z: NodeId) -> Result<Option<NodeId>> {
+        self.vae.beyond_normal(g, z)
+    }
+
+    fn components(&self, g: &mut Graph) -> Result<Option<NodeId>> {
+        self.vae.components(g)
+    }
+
+    fn pseudo_inputs(&self) -> Option<PseudoInputs> {
+        self.vae.pseudo_inputs()
     }
 
     fn output_bias(&self) -> ParameterId {

@@ -8,16 +8,20 @@
 mod autoencoder;
 mod capability;
 mod case;
+mod choices;
 mod config;
 mod graphs;
 mod layer;
+mod likelihood;
 mod network;
 mod pass;
+mod prior;
 
 pub use capability::Capability;
 pub use case::CASE_FEATURES;
-pub use config::{Deviation, Initial, Loss, ModelConfig, Output, Penalty, Variance};
-pub use graphs::{Batches, Gradients, Model};
+pub use choices::{Condition, Deviation, Initial, Loss, Output, Penalty, Prior, Variance};
+pub use config::ModelConfig;
+pub use graphs::{Batches, CONDITION, Gradients, Model};
 pub use layer::{Layer, Normalisation, UpsampledSize};
 
 use std::fmt::Debug;
@@ -29,6 +33,7 @@ use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout};
 use crate::rng::Stream;
 use pass::Pass;
+use prior::PseudoInputs;
 
 macro_rules! registry {
     ($($(#[doc = $doc:literal])+ $module:ident: $model:ident;)+) => {
@@ -103,6 +108,9 @@ pub(crate) struct Objective {
 /// The step's scalar that weighs the KL term.
 pub const BETA: &str = "beta";
 
+/// The state that is the logarithm of beta, where a model moves that itself.
+pub const LOG_BETA: &str = "beta.log";
+
 /// A code's distribution given an image.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Code {
@@ -141,20 +149,35 @@ pub(crate) trait Family: Debug + Send + Sync {
     fn evaluation(&self, g: &mut Graph, batch: &Batch, pass: &mut Pass) -> Result<Vec<NodeId>>;
 
     /// The code of `x`; none where the model has no encoder.
-    fn encode(&self, g: &mut Graph, x: NodeId) -> Result<Option<Code>>;
+    fn encode(&self, g: &mut Graph, x: NodeId, pass: &mut Pass) -> Result<Option<Code>>;
 
     /// Images `[rows, features]` in the data's range, from latents `[rows, latent]`.
-    fn decode(&self, g: &mut Graph, z: NodeId) -> Result<NodeId>;
+    fn decode(&self, g: &mut Graph, z: NodeId, pass: &mut Pass) -> Result<NodeId>;
 
     /// Logits `[rows, 1]` of `x` being an image of the data; none where the model has no discriminator.
-    fn discriminate(&self, _g: &mut Graph, _x: NodeId) -> Result<Option<NodeId>> {
+    fn discriminate(&self, _g: &mut Graph, _x: NodeId, _pass: &mut Pass) -> Result<Option<NodeId>> {
         Ok(None)
     }
 
     /// The loss's reconstruction term by example, `[rows, 1]`, of `x` `[rows, features]` decoded from `z` `[rows, latent]`:
     /// `-log p(x | z)` in nats where the loss is a likelihood. None where the model has no encoder.
-    fn reconstruction(&self, _g: &mut Graph, _z: NodeId, _x: NodeId) -> Result<Option<NodeId>> {
+    fn reconstruction(&self, _g: &mut Graph, _z: NodeId, _x: NodeId, _pass: &mut Pass) -> Result<Option<NodeId>> {
         Ok(None)
+    }
+
+    /// `log N(z; 0, I) - log p(z)` of draws z `[rows, latent]` of the prior p, in nats, `[rows, 1]`; none where p is N(0, I).
+    fn beyond_normal(&self, _g: &mut Graph, _z: NodeId) -> Result<Option<NodeId>> {
+        Ok(None)
+    }
+
+    /// The Gaussians `[mean | logvar]` `[K, 2 latent]` whose mean the prior is; none where that is N(0, I).
+    fn components(&self, _g: &mut Graph) -> Result<Option<NodeId>> {
+        Ok(None)
+    }
+
+    /// The inputs that a prior learns.
+    fn pseudo_inputs(&self) -> Option<PseudoInputs> {
+        None
     }
 
     /// The bias of the layer that gives pixels.

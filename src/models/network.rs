@@ -1,12 +1,12 @@
 //! A network: layers one after another, dense or convolutional.
 
-use super::config::Initial;
+use super::Initial;
 use super::layer::{Layer, Normalisation, shapes};
 use super::pass::Pass;
 use crate::error::{Error, Result};
 use crate::graph::{ChannelsFirst, Graph, Init, NodeId, ParameterId, ParameterLayout};
 use crate::ops::{
-    Activation, Conv2d, ConvTranspose2d, Factor, Interpolation, Normalise, Over, Pool, Pooling, Resize,
+    Activation, Concat, Conv2d, ConvTranspose2d, Factor, Interpolation, Normalise, Over, Pool, Pooling, Resize,
     RunningStatistics, Transpose, Window2d,
 };
 use crate::tensor::Shape;
@@ -78,8 +78,10 @@ pub(super) struct Layers<'l> {
     pub(super) name: &'l str,
     /// The option that says them.
     pub(super) option: &'l str,
-    /// The shape of an example.
+    /// The shape of an example, without its condition.
     pub(super) input: Shape,
+    /// Values of its condition, which stand behind the columns of the input: a vector's, or of an image each pixel's.
+    pub(super) condition: usize,
     /// All but a last dense layer.
     pub(super) layers: &'l [Layer],
     /// The shape of an example at the end: a vector's, or an image's.
@@ -96,6 +98,7 @@ impl Layers<'_> {
         let first = self.layers.iter().find(|layer| !matches!(layer, Layer::Activation(_)));
         let takes_images = first.is_some_and(Layer::reads_images) && self.input.rank() > 1;
         let input = if takes_images { self.input } else { Shape::of([self.input.len()]) };
+        let input = joined(input, self.condition);
         let mut all = vec![input];
         all.extend(shapes(self.option, input, self.layers)?);
         let last = all[self.layers.len()];
@@ -123,18 +126,22 @@ impl Network {
     /// Declares the parameters of layers that [fit](Layers::whole).
     pub(super) fn declare(layout: &mut ParameterLayout, of: &Layers<'_>, initial: Initial) -> Network {
         let (layers, shapes) = of.whole().expect("a validated architecture");
+        let input = if shapes[0].rank() > 1 { of.input } else { Shape::of([of.input.len()]) };
         let mut declare = Declare { layout, initial, flattened: None };
         let modules = layers.iter().enumerate().map(|(at, layer)| {
             let [input, output] = [shapes[at], shapes[at + 1]];
             declare.module(&format!("{}.{at}", of.name), layer, &layers[at + 1..], input, output)
         });
-        Network { modules: modules.collect(), input: shapes[0] }
+        Network { modules: modules.collect(), input }
     }
 
-    /// `x [batch, in]` -> `[batch, out]`, `last` being the activation after the last layer.
+    /// `x [batch, in]` -> `[batch, out]`, `last` being the activation after the last layer. The pass's condition is joined to x.
     pub(super) fn apply(&self, g: &mut Graph, x: NodeId, last: Activation, pass: &mut Pass) -> Result<NodeId> {
         let batch = g.shape(x).rows();
         let mut h = g.reshape(x, of_batch(batch, self.input))?;
+        if let Some(condition) = pass.condition() {
+            h = g.apply(Concat.into(), &[h, condition])?;
+        }
         let mut modules = self.modules.iter().peekable();
         while let Some(module) = modules.next() {
             h = match *module {
@@ -340,6 +347,14 @@ impl Declare<'_> {
         let running = (norm == Normalisation::Batch)
             .then(|| [state("running_mean", Init::Zero), state("running_var", Init::One)]);
         NormWeights { norm, scale, shift, running }
+    }
+}
+
+/// The shape of an example with its condition.
+fn joined(input: Shape, condition: usize) -> Shape {
+    match *input.extents() {
+        [height, width, channels] => Shape::of([height, width, channels + condition]),
+        _ => Shape::of([input.len() + condition]),
     }
 }
 

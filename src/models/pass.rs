@@ -1,11 +1,12 @@
-//! What sets training apart from evaluation inside a network: where batch norm takes its statistics from.
+//! What a network is told besides its input: the examples' condition, and what sets training apart from evaluation, where batch norm
+//! takes its statistics from.
 //!
 //! In training they are the batch's, and move the running ones, state that evaluation reads. A network that a phase does not
 //! train takes the batch's too, but moves nothing: its running statistics are moved in its own phase.
 
 use crate::error::Result;
 use crate::graph::{Graph, NodeId, ParameterId};
-use crate::ops::{MovingAverage, UpdateRunning};
+use crate::ops::{MovingAverage, Op, UpdateRunning};
 use crate::tensor::Shape;
 
 /// The weight of a batch in state that follows; PyTorch's default of running statistics.
@@ -16,10 +17,12 @@ const MOMENTUM: f64 = 0.1;
 pub(crate) struct Pass {
     /// Examples of the batch, in training.
     examples: Option<usize>,
+    /// The condition of each example, `[examples, width]`, where the model has one.
+    condition: Option<NodeId>,
     /// Statistics of the batch, in the order in which they were taken, for each running mean and variance.
     seen: Vec<Seen>,
-    /// State, and the values of the step that it follows.
-    followed: Vec<(ParameterId, NodeId)>,
+    /// State, and how a value of the step moves it.
+    moved: Vec<(ParameterId, Op, NodeId)>,
 }
 
 #[derive(Debug)]
@@ -31,18 +34,23 @@ struct Seen {
 
 impl Pass {
     /// A pass in evaluation.
-    pub(super) fn evaluation() -> Pass {
-        Pass::default()
+    pub(super) fn evaluation(condition: Option<NodeId>) -> Pass {
+        Pass { condition, ..Pass::default() }
     }
 
     /// A pass in training, with so many examples.
-    pub(super) fn training(examples: usize) -> Pass {
-        Pass { examples: Some(examples), ..Pass::default() }
+    pub(super) fn training(examples: usize, condition: Option<NodeId>) -> Pass {
+        Pass { examples: Some(examples), condition, ..Pass::default() }
     }
 
     /// The same pass through networks whose running statistics are not to move.
     pub(super) fn frozen(&self) -> Pass {
-        Pass { examples: self.examples, ..Pass::default() }
+        Pass { examples: self.examples, condition: self.condition, ..Pass::default() }
+    }
+
+    /// The condition of each example, `[examples, width]`; none where the model has none.
+    pub(super) fn condition(&self) -> Option<NodeId> {
+        self.condition
     }
 
     /// Examples of the batch whose statistics count; none in evaluation.
@@ -62,14 +70,19 @@ impl Pass {
 
     /// Lets state follow a value of the step.
     pub(super) fn follow(&mut self, state: ParameterId, value: NodeId) {
-        self.followed.push((state, value));
+        self.moves(state, MovingAverage { momentum: MOMENTUM }, value);
     }
 
-    /// Adds the updates of running statistics, and of other state that follows.
+    /// Lets a value of the step move state by an op that updates it.
+    pub(super) fn moves(&mut self, state: ParameterId, op: impl Into<Op>, value: NodeId) {
+        self.moved.push((state, op.into(), value));
+    }
+
+    /// Adds the updates of running statistics, and of other state.
     pub(super) fn finish(self, g: &mut Graph) -> Result<()> {
-        for (state, value) in self.followed {
+        for (state, op, value) in self.moved {
             let state = g.parameter(state);
-            g.update(MovingAverage { momentum: MOMENTUM }, &[state, value])?;
+            g.update(op, &[state, value])?;
         }
         self.seen.into_iter().try_for_each(|Seen { running, op, statistics }| {
             let mut inputs: Vec<NodeId> = running.iter().map(|&id| g.parameter(id)).collect();

@@ -219,6 +219,7 @@ registry! {
     free_bits: KlColumns, KlColumnsGradient, FreeBits, FreeBitsGradient;
     monte_carlo_kl: MonteCarloKl, MonteCarloKlPosteriorGradient, MonteCarloKlSampleGradient;
     importance_bound: ImportanceBound, ImportanceBoundGradient;
+    mixture_prior: MixturePrior, MixturePriorSampleGradient, MixturePriorComponentsGradient;
     bce_logits: BceLogits, BceLogitsGradient;
     continuous_bernoulli: ContinuousBernoulli, ContinuousBernoulliGradient, ContinuousBernoulliMean;
     discretised_logistic: DiscretisedLogistic, DiscretisedLogisticGradient, DiscretisedLogisticSlope;
@@ -226,6 +227,7 @@ registry! {
     gaussian: Gaussian, GaussianErrorGradient, GaussianVarianceGradient, OptimalLogvar,
         OptimalLogvarGradient;
     moving_average: MovingAverage;
+    constraint: Weigh, MoveWeight;
     batch_mean: BatchMean, BatchMeanGradient;
     add_scaled: AddScaled, Scale;
     pool: Pool, AveragePoolGradient, MaxPoolGradient;
@@ -233,6 +235,7 @@ registry! {
     norm: Moments, Statistics, Normalise, NormSums, NormParameterGradient, NormTerms, NormGradient, NormScaledGradient,
         RunningStatistics, UpdateRunning;
     constant: Constant;
+    concat: Concat;
     narrow: Narrow;
     gather: Gather;
     augment: Augment;

@@ -23,7 +23,10 @@ impl Operation for Narrow {
                 self.start + self.count
             ));
         }
-        Ok(Shape::new(x.rows(), self.count))
+        Ok(match x.extents() {
+            &[batch, height, width, _] => Shape::of([batch, height, width, self.count]),
+            _ => Shape::new(x.rows(), self.count),
+        })
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
@@ -33,7 +36,13 @@ impl Operation for Narrow {
     }
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
-        back.none(Self::NAME, "no trained model needs it")
+        let x = back.shape(back.inputs[0]);
+        if self.start > 0 {
+            return back.none(Self::NAME, "no trained model needs that of columns behind others");
+        }
+        let others = Constant::new(0.0, Shape::new(1, x.cols() - self.count));
+        let others = back.apply(others, &[])?;
+        Ok(vec![Some(back.apply(Concat, &[back.d_output, others])?)])
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
@@ -44,8 +53,9 @@ impl Operation for Narrow {
     }
 
     fn cases() -> Vec<Case> {
-        [([1, 2], 1, 1), ([63, 130], 65, 65), ([16, 40], 0, 20)]
-            .map(|(size, start, count)| Case::new(Narrow { start, count }, 1, &[(size, Fill::Normal)]))
-            .to_vec()
+        let of = |x: Shape, start, count| Case::new(Narrow { start, count }, 1, &[(x, Fill::Normal)]);
+        let sizes = [([1, 2], 1, 1), ([63, 130], 65, 65), ([16, 40], 0, 20)];
+        let rows = sizes.map(|(size, start, count)| of(size.into(), start, count));
+        rows.into_iter().chain([of(Shape::of([3, 5, 7, 6]), 0, 2)]).collect()
     }
 }

@@ -8,8 +8,10 @@
 use serde::Serialize;
 
 use super::evaluate::mean_and_error;
+use super::fitted::Fitted;
 use super::generate::LatentSource;
 use crate::density::Density;
+use crate::error::Result;
 use crate::models::{Capability, Model};
 
 /// How well a source of latents knows codes.
@@ -23,14 +25,28 @@ pub struct SourceFit {
     pub error: f64,
 }
 
-/// What the model's sources make of `draws` `[count, latent]`, of images that no density was fitted to.
-pub fn fits(model: &Model, draws: &[f32], densities: &[(LatentSource, Density)]) -> Vec<SourceFit> {
+/// What the model's sources make of `draws` `[count, latent]`, of images that no density was fitted to; `learned` is the prior, if
+/// that is not N(0, I).
+///
+/// # Errors
+/// Those of [`Fitted::log_likelihood`].
+pub fn fits(
+    model: &Model,
+    draws: &[f32],
+    learned: Option<&Density>,
+    fitted: &[(LatentSource, Fitted)],
+) -> Result<Vec<SourceFit>> {
     let fit = |from, of_each: Vec<f64>| {
         let (log_density, error) = mean_and_error(&of_each);
         SourceFit { from, log_density, error }
     };
-    let prior = model.has(Capability::Prior).then(|| fit(LatentSource::Prior, normal(draws, model.config().latent)));
-    prior.into_iter().chain(densities.iter().map(|(from, density)| fit(*from, density.log_likelihood(draws)))).collect()
+    let of_prior = || match learned {
+        Some(prior) => prior.log_likelihood(draws),
+        None => normal(draws, model.config().latent),
+    };
+    let prior = model.has(Capability::Prior).then(|| fit(LatentSource::Prior, of_prior()));
+    let of_fitted = |(from, fitted): &(LatentSource, Fitted)| Ok(fit(*from, fitted.log_likelihood(draws)?));
+    prior.into_iter().map(Ok).chain(fitted.iter().map(of_fitted)).collect()
 }
 
 /// The source that lies nearest to the codes; the first of those that do so equally.
@@ -48,7 +64,6 @@ fn normal(codes: &[f32], latent: usize) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::density::DensityKind;
     use crate::models::{ModelConfig, ModelKind};
     use crate::rng::{Draw, Stream};
 
@@ -62,9 +77,9 @@ mod tests {
     #[test]
     fn the_source_that_fits_best_is_the_nearest() {
         let densities = [LatentSource::Gaussian, LatentSource::Mixture]
-            .map(|from| (from, Density::fit(from.density().unwrap(), &codes(0), 2, 0).unwrap()));
+            .map(|from| (from, Fitted::fit(from, &codes(0), 2, 0, "", &mut ()).unwrap()));
         let vae = Model::new(ModelConfig { latent: 2, ..ModelConfig::vae(4) }).unwrap();
-        let found = fits(&vae, &codes(4000), &densities);
+        let found = fits(&vae, &codes(4000), None, &densities).unwrap();
         assert_eq!(found.iter().map(|fit| fit.from.name()).collect::<Vec<_>>(), ["prior", "gaussian", "mixture"]);
         // E[z^2] is 16.25 a dimension; the truth's log-density is that of half the codes around one of two places.
         let prior = -16.25 - std::f64::consts::TAU.ln();
@@ -73,7 +88,10 @@ mod tests {
         assert!((found[2].log_density - truth).abs() < 0.1 && found[2].log_density < truth + 5.0 * found[2].error);
         assert_eq!(nearest(&found).unwrap().from, LatentSource::Mixture);
         let ae = Model::new(ModelConfig { model: ModelKind::Ae, latent: 2, ..ModelConfig::vae(4) }).unwrap();
-        assert_eq!(fits(&ae, &codes(4000), &densities), found[1..]);
+        assert_eq!(fits(&ae, &codes(4000), None, &densities).unwrap(), found[1..]);
+        let Fitted::Density(learned) = &densities[1].1 else { panic!("a density") };
+        let of_learned = fits(&vae, &codes(4000), Some(learned), &densities).unwrap();
+        assert_eq!((of_learned[0].from, of_learned[0].log_density), (LatentSource::Prior, found[2].log_density));
         assert_eq!(nearest(&[]), None);
     }
 
@@ -82,6 +100,5 @@ mod tests {
         let fit = |from| SourceFit { from, log_density: -1.0, error: 0.0 };
         let fits = [fit(LatentSource::Prior), fit(LatentSource::Gaussian)];
         assert_eq!(nearest(&fits).unwrap().from, LatentSource::Prior);
-        assert_eq!(LatentSource::Gaussian.density(), Some(DensityKind::Gaussian));
     }
 }

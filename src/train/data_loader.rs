@@ -20,11 +20,11 @@ use crate::tensor::Shape;
 /// Bytes of batches that are brought at once from a file, where the device sets no limit.
 const STREAMED: u64 = 1 << 26;
 
-/// A data set on its way to the device.
+/// A data set on its way to the device: images, and the conditions that lie with them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct DataLoader<'d> {
     images: &'d Images,
-    /// Which of the session's data sets.
+    /// Which of the session's data sets the images are; their conditions are the next.
     index: usize,
     /// Examples a batch.
     rows: usize,
@@ -35,7 +35,7 @@ pub(super) struct DataLoader<'d> {
 }
 
 impl<'d> DataLoader<'d> {
-    /// The session's data set `index`, of at most `limit` bytes on the device.
+    /// The session's data sets from `index` on, of at most `limit` bytes on the device.
     ///
     /// # Errors
     /// [`Error::Usage`] where not even a batch fits.
@@ -49,9 +49,10 @@ impl<'d> DataLoader<'d> {
         let whole = DataLoader { images, index, rows, order, window: None };
         // What is not in memory can't stay on the device whole either.
         let stored = matches!(images.pixels, data::Values::Stored(_)).then_some(STREAMED);
-        let limit = limit.filter(|limit| images.pixels.bytes() as u64 > *limit).or(stored);
+        let most = whole.sets().map(|values| values.bytes()).max().unwrap_or(0);
+        let limit = limit.filter(|limit| most as u64 > *limit).or(stored);
         let Some(limit) = limit else { return Ok(whole) };
-        let batch = images.pixels.bytes() / images.count() * rows;
+        let batch = most / images.count() * rows;
         let batches = (limit / batch as u64).min(MAX_STEPS as u64) as usize;
         if batches == 0 {
             return Err(Error::Usage(format!(
@@ -61,15 +62,21 @@ impl<'d> DataLoader<'d> {
         Ok(DataLoader { window: Some(batches.min(images.count() / rows).max(1)), ..whole })
     }
 
-    /// Which of the session's data sets it is.
-    pub(super) fn index(&self) -> usize {
-        self.index
+    /// The values of each data set: the images, and their conditions.
+    fn sets(&self) -> impl Iterator<Item = &'d data::Values> + use<'d> {
+        std::iter::once(&self.images.pixels).chain(&self.images.condition)
+    }
+
+    /// The first of the session's data sets behind these.
+    pub(super) fn next_index(&self) -> usize {
+        self.index + self.sets().count()
     }
 
     /// Batches of it, as graphs of models read them: neither augmented nor corrupted.
     pub(super) fn batches(&self, pixels: Pixels) -> Batches {
         Batches {
             data: self.index,
+            condition: self.images.condition.as_ref().map(|_| self.index + 1),
             examples: self.held(),
             dtype: self.images.dtype(),
             rows: self.rows,
@@ -97,17 +104,21 @@ impl<'d> DataLoader<'d> {
 
     /// What a session begins with: all of a set that stays on the device, anything of the right size of one that is
     /// streamed from its file.
-    pub(super) fn first(&self) -> First<'d> {
-        let values = self.held() * self.images.features();
-        let shape = Shape::new(self.held(), self.images.features());
-        match &self.images.pixels {
-            data::Values::Bytes(bytes) => First { shape, values: FirstValues::Bytes(Cow::Borrowed(&bytes[..values])) },
-            data::Values::Reals(reals) => First { shape, values: FirstValues::Reals(Cow::Borrowed(&reals[..values])) },
-            data::Values::Stored(stored) if stored.is_bytes() => {
-                First { shape, values: FirstValues::Bytes(Cow::Owned(vec![0; values])) }
-            }
-            data::Values::Stored(_) => First { shape, values: FirstValues::Reals(Cow::Owned(vec![0.0; values])) },
-        }
+    pub(super) fn first(&self) -> Vec<First<'d>> {
+        let first = |values: &'d data::Values| {
+            let width = values.len() / self.images.count();
+            let (shape, values_held) = (Shape::new(self.held(), width), self.held() * width);
+            let values = match values {
+                data::Values::Bytes(bytes) => FirstValues::Bytes(Cow::Borrowed(&bytes[..values_held])),
+                data::Values::Reals(reals) => FirstValues::Reals(Cow::Borrowed(&reals[..values_held])),
+                data::Values::Stored(stored) if stored.is_bytes() => {
+                    FirstValues::Bytes(Cow::Owned(vec![0; values_held]))
+                }
+                data::Values::Stored(_) => FirstValues::Reals(Cow::Owned(vec![0.0; values_held])),
+            };
+            First { shape, values }
+        };
+        self.sets().map(first).collect()
     }
 
     /// Brings what a submission of these steps reads, if it is not there.
@@ -118,45 +129,50 @@ impl<'d> DataLoader<'d> {
         if !self.is_streamed() {
             return Ok(());
         }
-        let features = self.images.features();
-        match &self.images.pixels {
+        self.sets().zip(self.index..).try_for_each(|(values, index)| self.upload_set(session, steps, values, index))
+    }
+
+    fn upload_set(&self, session: &mut dyn Session, steps: &[Step], values: &data::Values, index: usize) -> Result<()> {
+        let width = values.len() / self.images.count();
+        match values {
             data::Values::Bytes(bytes) => {
                 let row = |example: usize, to: &mut [u8]| {
-                    to.copy_from_slice(&bytes[example * features..][..features]);
+                    to.copy_from_slice(&bytes[example * width..][..width]);
                     Ok(())
                 };
-                session.write_data(self.index, Values::Bytes(&self.gathered(steps, row)?))
+                session.write_data(index, Values::Bytes(&self.gathered(steps, width, row)?))
             }
             data::Values::Reals(reals) => {
                 let row = |example: usize, to: &mut [f32]| {
-                    to.copy_from_slice(&reals[example * features..][..features]);
+                    to.copy_from_slice(&reals[example * width..][..width]);
                     Ok(())
                 };
-                session.write_data(self.index, Values::Reals(&self.gathered(steps, row)?))
+                session.write_data(index, Values::Reals(&self.gathered(steps, width, row)?))
             }
             data::Values::Stored(stored) if stored.is_bytes() => {
                 let row = |example: usize, to: &mut [u8]| stored.read_bytes(example, to);
-                session.write_data(self.index, Values::Bytes(&self.gathered(steps, row)?))
+                session.write_data(index, Values::Bytes(&self.gathered(steps, width, row)?))
             }
             data::Values::Stored(stored) => {
                 let row = |example: usize, to: &mut [f32]| stored.read_reals(example, to);
-                session.write_data(self.index, Values::Reals(&self.gathered(steps, row)?))
+                session.write_data(index, Values::Reals(&self.gathered(steps, width, row)?))
             }
         }
     }
 
-    /// The steps' batches, one after another; `row` writes an example. Rows past the end repeat the last position, as
-    /// resident batches do.
+    /// The steps' batches, one after another, of rows of this width; `row` writes an example. Rows past the end repeat the last
+    /// position, as resident batches do.
     fn gathered<T: Copy + Default + Send + Sync>(
         &self,
         steps: &[Step],
+        width: usize,
         row: impl Fn(usize, &mut [T]) -> Result<()> + Sync,
     ) -> Result<Vec<T>> {
-        let (n, features) = (self.images.count() as u32, self.images.features());
-        let mut all = vec![T::default(); steps.len() * self.rows * features];
-        all.par_chunks_mut(self.rows * features).zip(steps).try_for_each(|(batch, step)| {
+        let n = self.images.count() as u32;
+        let mut all = vec![T::default(); steps.len() * self.rows * width];
+        all.par_chunks_mut(self.rows * width).zip(steps).try_for_each(|(batch, step)| {
             let order = Permutation::from_keys(step.order, n);
-            batch.chunks_mut(features).enumerate().try_for_each(|(at, to)| {
+            batch.chunks_mut(width).enumerate().try_for_each(|(at, to)| {
                 let position = step.first.saturating_add(at as u32).min(n - 1);
                 let example = if self.order == Order::Shuffled { order.at(position) } else { position };
                 row(example as usize, to)

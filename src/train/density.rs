@@ -6,14 +6,12 @@
 //! Where codes have noise the density is that of draws from the posteriors, one an image, not of their means: decoders know the
 //! draws, which together are the aggregate posterior that the prior stands for (Tomczak and Welling 2018, section 2).
 
-use std::path::{Path, PathBuf};
-
-use super::generate::{Codes, Encoder, Programs};
+use super::fitted::Fitted;
+use super::generate::{Codes, Encoder, LatentSource, Programs};
 use super::{Checkpoint, RunFolder};
 use crate::backend::Session;
 use crate::config::TrainConfig;
 use crate::data::Images;
-use crate::density::{Density, DensityKind};
 use crate::error::Result;
 use crate::graph::PARAMETERS;
 use crate::models::Model;
@@ -24,14 +22,6 @@ use crate::rng::{Draw, Stream};
 const ROWS: usize = 500;
 /// The step of the draws: one that no evaluation has.
 const DRAWN: u64 = u64::MAX;
-
-/// The file beside a checkpoint.
-pub fn path(checkpoint: &Path, kind: DensityKind) -> PathBuf {
-    checkpoint.with_extension(match kind {
-        DensityKind::Gaussian => "gaussian.safetensors",
-        DensityKind::Mixture => "mixture.safetensors",
-    })
-}
 
 /// The posteriors of all images, or their codes, with the parameters that the session holds.
 ///
@@ -100,9 +90,9 @@ pub(super) fn fit_all(
         let identity = checkpoint.identity();
         session.write_arena(PARAMETERS, &checkpoint.parameters)?;
         let codes = draws(session, model, config, images, options)?;
-        for kind in [DensityKind::Gaussian, DensityKind::Mixture] {
-            let density = Density::fit(kind, &codes, model.config().latent, config.seed)?;
-            density.save(&path(&path_of, kind), &identity)?;
+        for source in [LatentSource::Gaussian, LatentSource::Mixture] {
+            let fitted = Fitted::fit(source, &codes, model.config().latent, config.seed, &identity, &mut ())?;
+            fitted.save(&Fitted::path(&path_of, source), &identity)?;
         }
     }
     Ok(())

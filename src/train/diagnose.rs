@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use super::data_loader::DataLoader;
+use super::data_loader::{DataLoader, First};
 use super::{Checkpoint, RunFolder, Trainer, first_parameters};
 use crate::backend::cpu::interpret;
 use crate::data::Values;
@@ -63,11 +63,12 @@ impl Trainer<'_> {
             ..whole.batches(self.config.pixels())
         };
         let first = whole.first();
+        let sets: Vec<_> = first.iter().map(First::data).collect();
         let gradients = self.model.gradients(&of)?;
         for step in looked_at {
             let parameters = self.session.read_arena(PARAMETERS)?;
             for Gradients { graph, .. } in &gradients {
-                let values = interpret::<f32>(graph, step, &parameters, &[first.data()], &HashMap::new())?;
+                let values = interpret::<f32>(graph, step, &parameters, &sets, &HashMap::new())?;
                 if let Some(what) = first_not_finite(graph, &values) {
                     return Ok(Some(format!("the first value that is not finite is {what}, at step {}", step.index)));
                 }

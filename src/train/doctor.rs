@@ -51,7 +51,10 @@ impl fmt::Display for Finding {
 /// What the losses of a run's epochs tell.
 pub fn of_losses(config: &TrainConfig, epochs: &[EpochMetrics]) -> Vec<Finding> {
     // A game of two networks has no loss that must fall, and one that is weighed otherwise from epoch to epoch can't be compared.
-    if !config.model.has(Capability::RankingLoss) || config.beta_schedule != BetaSchedule::Constant {
+    if !config.model.has(Capability::RankingLoss)
+        || config.beta_schedule != BetaSchedule::Constant
+        || config.beta.target().is_some()
+    {
         return Vec::new();
     }
     let losses: Option<Vec<[f64; 2]>> =

@@ -8,7 +8,8 @@ use super::schedule::{RATE, evaluation_steps, training_steps};
 use super::{EpochMetrics, Losses, Observer, TracedStep, Trainer, TrainingState};
 use crate::backend::Counters;
 use crate::error::Result;
-use crate::models::{BETA, Capability};
+use crate::graph::PARAMETERS;
+use crate::models::{BETA, Capability, LOG_BETA};
 use crate::step::Step;
 
 /// What an epoch gave.
@@ -55,7 +56,7 @@ impl Trainer<'_> {
             step: before + count,
             losses,
             lr: last.scalar(RATE),
-            beta: last.scalar(BETA),
+            beta: self.beta(last.scalar(BETA))?,
             images_per_s: (images as f64 * ran as f64 / count.max(1) as f64) / seconds.max(1e-9),
             seconds,
             device: self.device.clone(),
@@ -66,6 +67,15 @@ impl Trainer<'_> {
             bytes_from_device: counters.bytes_from_device,
         };
         Ok(Some(Epoch { line, train, test }))
+    }
+
+    /// The weight of the KL term that the last step had, where that is not `given`.
+    fn beta(&mut self, given: f64) -> Result<f64> {
+        let layout = self.model.layout();
+        match layout.parameters().iter().find(|parameter| parameter.name == LOG_BETA) {
+            Some(state) => Ok(f64::from(self.session.read_arena(PARAMETERS)?[state.offset]).exp()),
+            None => Ok(given),
+        }
     }
 
     /// All steps of the epoch that is not done, and how many of them are.

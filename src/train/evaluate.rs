@@ -6,19 +6,20 @@ use super::aggregate::{self, SourceFit};
 use super::data_loader::{DataLoader, First};
 use super::density::{draws, posteriors};
 use super::doctor;
+use super::fitted::Fitted;
 use super::generate::{LatentSource, Reconstructor};
 use super::importance::IMPORTANCE_ROWS;
 use super::metrics::Terms;
+use super::prior::LearnedPrior;
 use super::queue::Queue;
 use super::schedule::evaluation_steps;
 use super::{Losses, ModelInput};
 use crate::backend::{Device, Session};
 use crate::config::TrainConfig;
 use crate::data::Images;
-use crate::density::Density;
 use crate::error::{Error, Result};
 use crate::graph::PARAMETERS;
-use crate::models::{Capability, Loss, Model};
+use crate::models::{Capability, Loss, Model, Prior};
 use crate::ops::Order;
 use crate::plan::{Options, compile};
 use crate::step::Step;
@@ -81,7 +82,7 @@ pub struct Request<'a> {
     /// Posterior samples an image of the log-likelihood; 0 leaves it out.
     pub samples: usize,
     /// Densities of training codes that are compared with the prior; none leave that out.
-    pub densities: &'a [(LatentSource, Density)],
+    pub densities: &'a [(LatentSource, Fitted)],
 }
 
 impl Request<'_> {
@@ -102,10 +103,12 @@ impl Request<'_> {
             |index: usize, rows: usize| DataLoader::new(images, index, rows.min(images.count()), Order::Stored, limit);
         let of_losses = loader(0, ROWS)?;
         // Whole images serve both; batches that are brought one by one have a place for each size.
-        let of_samples = loader(usize::from(of_losses.is_streamed()), IMPORTANCE_ROWS)?;
-        let sets = [of_losses.first(), of_samples.first()];
-        let sets = sets.each_ref().map(First::data);
-        let mut session = device.session(model.layout(), &sets[..1 + of_samples.index()])?;
+        let apart = of_losses.is_streamed();
+        let of_samples = loader(if apart { of_losses.next_index() } else { 0 }, IMPORTANCE_ROWS)?;
+        let mut sets = of_losses.first();
+        sets.extend(apart.then(|| of_samples.first()).into_iter().flatten());
+        let sets: Vec<_> = sets.iter().map(First::data).collect();
+        let mut session = device.session(model.layout(), &sets)?;
         let session = &mut *session;
         session.write_arena(PARAMETERS, self.parameters)?;
         let losses = self.losses(session, &of_losses, options)?;
@@ -115,11 +118,21 @@ impl Request<'_> {
         let variational = kind.has(Capability::Posterior);
         let normalised = model.config().loss.is_likelihood();
         let codes = posteriors(session, model, config, images, options)?;
-        let kl_by_dimension = doctor::kl_by_dimension(&codes, model.config().latent);
+        let kl_by_dimension = match model.config().prior {
+            Prior::Normal => doctor::kl_by_dimension(&codes, model.config().latent),
+            Prior::Vamp(_) => Vec::new(),
+        };
         let mse = self.mse(session, options)?;
         let sources = match self.densities {
             [] => Vec::new(),
-            densities => aggregate::fits(model, &draws(session, model, config, images, options)?, densities),
+            densities => {
+                let draws = draws(session, model, config, images, options)?;
+                let learned = match LearnedPrior::load(session, model, options)? {
+                    Some(prior) => Some(prior.density(session)?),
+                    None => None,
+                };
+                aggregate::fits(model, &draws, learned.as_ref(), densities)?
+            }
         };
         let likelihoods = match variational && normalised && self.samples > 0 {
             true => Some(self.log_likelihoods(session, &of_samples, options, &mut progress)?),
@@ -168,8 +181,9 @@ impl Request<'_> {
         let reconstructor = Reconstructor::load(session, self.model, ROWS.min(count), options)?;
         let mut sum = 0.0;
         for first in (0..count).step_by(ROWS) {
-            let shown = self.images.shown(first..count.min(first + ROWS), self.config.binarise)?;
-            let decoded = reconstructor.apply(session, &shown)?;
+            let range = first..count.min(first + ROWS);
+            let shown = self.images.shown(range.clone(), self.config.binarise)?;
+            let decoded = reconstructor.apply(session, &shown, &self.images.conditions(range))?;
             sum += shown.iter().zip(&decoded).map(|(x, y)| f64::from(x - y).powi(2)).sum::<f64>();
         }
         Ok(sum / (count * self.images.features()) as f64)

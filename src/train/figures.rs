@@ -1,6 +1,8 @@
 //! The pictures of a run: drawn anew while it goes on for its folder and for TensorBoard, and again for a report.
 
 use super::ModelInput;
+use super::condition::Conditions;
+use super::fitted::Fitted;
 use super::generate::{Encoder, LatentSource, Programs, Reconstructor, Sampler};
 use super::run::EpochMetrics;
 use crate::backend::Session;
@@ -8,7 +10,7 @@ use crate::config::TrainConfig;
 use crate::data::{Dataset, ImageSize, Images};
 use crate::density::{Density, DensityKind};
 use crate::error::Result;
-use crate::models::{Capability, Model, Output};
+use crate::models::{Capability, Model, ModelConfig, Output};
 use crate::plan::Options;
 use crate::plot::{Curve, Picture, grid, grid_scaled, latent_map, loss_curve, reconstructions};
 
@@ -66,6 +68,7 @@ pub struct Figures {
     reconstructor: Option<Reconstructor>,
     encoder: Option<Encoder>,
     terms: Vec<&'static str>,
+    model: ModelConfig,
 }
 
 impl Figures {
@@ -91,7 +94,7 @@ impl Figures {
         }
         let curves = if model.has(Capability::RankingLoss) { 1 } else { 2 };
         let terms = model.terms()[..curves].to_vec();
-        Ok(Figures { sampler, reconstructor, encoder, terms })
+        Ok(Figures { sampler, reconstructor, encoder, terms, model: model.config().clone() })
     }
 
     /// Draws `loss`, `samples`, and where the model has an encoder `reconstructions`; for a latent of two dimensions
@@ -111,22 +114,25 @@ impl Figures {
 
         let test = data.held_out();
         let shown = |images: &Images, count: usize| images.shown(0..count.min(images.count()), config.binarise);
+        let conditions = |images: &Images, count: usize| images.conditions(0..count.min(images.count()));
         if let Some(reconstructor) = &self.reconstructor {
             let originals = shown(test, RECONSTRUCTIONS)?; // [count, features]
-            let means = reconstructor.apply(session, &originals)?;
+            let means = reconstructor.apply(session, &originals, &conditions(test, RECONSTRUCTIONS))?;
             let columns = originals.len() / test.features();
             drawn("reconstructions", reconstructions(&originals, &means, test.size, columns)?);
         }
 
         let density = |session: &mut dyn Session, _| match &self.encoder {
             Some(encoder) => {
-                let codes = encoder.apply(session, &shown(&data.train, FITTED)?)?;
-                Density::fit(DensityKind::Gaussian, &codes.means, config.latent, config.seed)
+                let of = conditions(&data.train, FITTED);
+                let codes = encoder.apply(session, &shown(&data.train, FITTED)?, &of)?;
+                Density::fit(DensityKind::Gaussian, &codes.means, config.latent, config.seed).map(Fitted::Density)
             }
             None => Err(crate::Error::Usage("a model without a prior must have an encoder".to_owned())),
         };
-        let samples = self.sampler.draw(session, SAMPLES, config.seed, density)?;
-        drawn("samples", image_grid(config.output, &samples, test.size, COLUMNS)?);
+        let all = Conditions { model: &self.model, schema: &data.schema, classes: &config.classes };
+        let samples = self.sampler.draw(session, SAMPLES, &all.in_turn(SAMPLES), config.seed, density)?;
+        drawn("samples", image_grid(config.output, &samples, test.size, all.columns(COLUMNS))?);
 
         if let (Some(encoder), 2) = (&self.encoder, config.latent) {
             let codes = encoder.apply_to(session, test, config.binarise)?;

@@ -1,13 +1,14 @@
 //! A trained model at work: codes, reconstructions and samples through a session, any number of them in batches.
 
 use super::ModelInput;
+use super::fitted::Fitted;
+use super::prior::LearnedPrior;
 use crate::backend::{ProgramId, Session};
 use crate::config::Binarise;
 use crate::data::Images;
-use crate::density::{Density, DensityKind};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::graph::Graph;
-use crate::models::{Capability, Model};
+use crate::models::{CONDITION, Capability, Model};
 use crate::plan::{Options, Plan, compile};
 use crate::step::Step;
 
@@ -34,38 +35,48 @@ impl Programs for Vec<Plan> {
     }
 }
 
-/// A program from one input to outputs of as many rows.
+/// A program from one input, and conditions where the model has one, to outputs of as many rows.
 #[derive(Clone, Copy, Debug)]
 struct Mapping {
     program: ProgramId,
     rows: usize,
     input: &'static str,
     width: usize,
+    /// Values of a condition; 0 where the model has none.
+    condition: usize,
 }
 
 impl Mapping {
     fn load<P: Programs + ?Sized>(
         programs: &mut P,
+        model: &Model,
         graph: &Graph,
         rows: usize,
         (input, width): (&'static str, usize),
         options: Options,
     ) -> Result<Mapping> {
-        Ok(Mapping { program: programs.add(compile(graph, options)?)?, rows, input, width })
+        let condition = model.config().condition_width();
+        Ok(Mapping { program: programs.add(compile(graph, options)?)?, rows, input, width, condition })
     }
 
     fn apply<const N: usize>(
         &self,
         session: &mut dyn Session,
         values: &[f32],
+        conditions: &[f32],
         outputs: [&str; N],
     ) -> Result<[Vec<f32>; N]> {
+        check_conditions(values.len() / self.width, conditions, self.condition)?;
+        let mut conditions = conditions.chunks(self.rows * self.condition.max(1));
         let mut all: [Vec<f32>; N] = std::array::from_fn(|_| Vec::new());
         for batch in values.chunks(self.rows * self.width) {
             let rows = batch.len() / self.width;
             let mut x = batch.to_vec(); // [rows, width]
             x.resize(self.rows * self.width, 0.0);
             session.write_input(self.program, self.input, &x)?;
+            if let Some(conditions) = conditions.next() {
+                write_conditions(session, self.program, conditions, self.rows * self.condition)?;
+            }
             session.run(&[self.program], &[Step { rows: rows as u32, ..Step::default() }])?;
             for (all, name) in all.iter_mut().zip(outputs) {
                 let values = session.read_output(self.program, name)?;
@@ -74,6 +85,24 @@ impl Mapping {
         }
         Ok(all)
     }
+}
+
+/// Checks that each of so many examples has a condition of this width, or none has where that is 0.
+fn check_conditions(count: usize, conditions: &[f32], width: usize) -> Result<()> {
+    match conditions.len() == count * width {
+        true => Ok(()),
+        false => Err(Error::Usage(format!(
+            "{} values of conditions for {count} examples: the model takes {width} each",
+            conditions.len()
+        ))),
+    }
+}
+
+/// Writes the conditions of some rows, and zeros behind them.
+fn write_conditions(session: &mut dyn Session, program: ProgramId, conditions: &[f32], len: usize) -> Result<()> {
+    let mut all = conditions.to_vec();
+    all.resize(len, 0.0);
+    session.write_input(program, CONDITION, &all)
 }
 
 /// Encodes images.
@@ -96,7 +125,7 @@ impl Encoder {
     /// Loads the program, for `rows` images at a time.
     ///
     /// # Errors
-    /// [`Error::Usage`](crate::Error::Usage) where the model has no encoder, else those of [`Session::load`].
+    /// [`Error::Usage`] where the model has no encoder, else those of [`Session::load`].
     pub fn load<P: Programs + ?Sized>(
         programs: &mut P,
         model: &Model,
@@ -105,7 +134,7 @@ impl Encoder {
     ) -> Result<Encoder> {
         let graph = model.encoding(rows)?;
         let noisy = graph.outputs().iter().any(|(name, _)| name == "logvar");
-        let mapping = Mapping::load(programs, &graph, rows, ("x", model.config().features()), options)?;
+        let mapping = Mapping::load(programs, model, &graph, rows, ("x", model.config().features()), options)?;
         Ok(Encoder { mapping, noisy })
     }
 
@@ -117,8 +146,9 @@ impl Encoder {
     pub fn apply_to(&self, session: &mut dyn Session, images: &Images, binarise: Binarise) -> Result<Codes> {
         let (mut means, mut deviations) = (Vec::new(), None);
         for first in (0..images.count()).step_by(self.mapping.rows) {
-            let shown = images.shown(first..images.count().min(first + self.mapping.rows), binarise)?;
-            let part = self.apply(session, &shown)?;
+            let range = first..images.count().min(first + self.mapping.rows);
+            let shown = images.shown(range.clone(), binarise)?;
+            let part = self.apply(session, &shown, &images.conditions(range))?;
             means.extend(part.means);
             if let Some(part) = part.deviations {
                 deviations.get_or_insert_with(Vec::new).extend(part);
@@ -127,16 +157,16 @@ impl Encoder {
         Ok(Codes { means, deviations })
     }
 
-    /// The codes of `images` `[count, features]`.
+    /// The codes of `images` `[count, features]` with these conditions, `[count, width]`, empty where the model has none.
     ///
     /// # Errors
-    /// Where the device fails.
-    pub fn apply(&self, session: &mut dyn Session, images: &[f32]) -> Result<Codes> {
+    /// [`Error::Usage`] where the conditions are not as many; where the device fails.
+    pub fn apply(&self, session: &mut dyn Session, images: &[f32], conditions: &[f32]) -> Result<Codes> {
         if !self.noisy {
-            let [means] = self.mapping.apply(session, images, ["latent"])?;
+            let [means] = self.mapping.apply(session, images, conditions, ["latent"])?;
             return Ok(Codes { means, deviations: None });
         }
-        let [means, logvars] = self.mapping.apply(session, images, ["latent", "logvar"])?;
+        let [means, logvars] = self.mapping.apply(session, images, conditions, ["latent", "logvar"])?;
         let deviations = logvars.into_iter().map(|logvar| (0.5 * logvar).exp()).collect();
         Ok(Codes { means, deviations: Some(deviations) })
     }
@@ -158,15 +188,16 @@ impl Decoder {
         options: Options,
     ) -> Result<Decoder> {
         let graph = model.decoding(rows)?;
-        Mapping::load(programs, &graph, rows, ("z", model.config().latent), options).map(Decoder)
+        Mapping::load(programs, model, &graph, rows, ("z", model.config().latent), options).map(Decoder)
     }
 
-    /// The images of `latents` `[count, latent]`: `[count, features]` in the data's range.
+    /// The images of `latents` `[count, latent]` with these conditions, `[count, width]`, empty where the model has none:
+    /// `[count, features]` in the data's range.
     ///
     /// # Errors
-    /// Where the device fails.
-    pub fn apply(&self, session: &mut dyn Session, latents: &[f32]) -> Result<Vec<f32>> {
-        let [means] = self.0.apply(session, latents, ["mean"])?;
+    /// [`Error::Usage`] where the conditions are not as many; where the device fails.
+    pub fn apply(&self, session: &mut dyn Session, latents: &[f32], conditions: &[f32]) -> Result<Vec<f32>> {
+        let [means] = self.0.apply(session, latents, conditions, ["mean"])?;
         Ok(means)
     }
 }
@@ -179,7 +210,7 @@ impl Reconstructor {
     /// Loads the program, for `rows` images at a time.
     ///
     /// # Errors
-    /// [`Error::Usage`](crate::Error::Usage) where the model has no encoder, else those of [`Session::load`].
+    /// [`Error::Usage`] where the model has no encoder, else those of [`Session::load`].
     pub fn load<P: Programs + ?Sized>(
         programs: &mut P,
         model: &Model,
@@ -187,15 +218,16 @@ impl Reconstructor {
         options: Options,
     ) -> Result<Reconstructor> {
         let graph = model.reconstruction(rows)?;
-        Mapping::load(programs, &graph, rows, ("x", model.config().features()), options).map(Reconstructor)
+        Mapping::load(programs, model, &graph, rows, ("x", model.config().features()), options).map(Reconstructor)
     }
 
-    /// The reconstructions of `images` `[count, features]`, of the same shape.
+    /// The reconstructions of `images` `[count, features]` with these conditions, `[count, width]`, empty where the model has
+    /// none: of the images' shape.
     ///
     /// # Errors
-    /// Where the device fails.
-    pub fn apply(&self, session: &mut dyn Session, images: &[f32]) -> Result<Vec<f32>> {
-        let [means] = self.0.apply(session, images, ["mean"])?;
+    /// [`Error::Usage`] where the conditions are not as many; where the device fails.
+    pub fn apply(&self, session: &mut dyn Session, images: &[f32], conditions: &[f32]) -> Result<Vec<f32>> {
+        let [means] = self.0.apply(session, images, conditions, ["mean"])?;
         Ok(means)
     }
 }
@@ -207,12 +239,14 @@ impl Reconstructor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum LatentSource {
-    /// The model's prior N(0, I)
+    /// The model's prior, N(0, I) or what it learned
     Prior,
     /// A Gaussian fitted to codes of the training set
     Gaussian,
     /// A mixture of ten Gaussians fitted to them
     Mixture,
+    /// A VAE of them, trained when it is first asked for (Dai and Wipf 2019)
+    SecondStage,
 }
 
 impl LatentSource {
@@ -227,22 +261,14 @@ impl LatentSource {
             LatentSource::Prior => "prior",
             LatentSource::Gaussian => "gaussian",
             LatentSource::Mixture => "mixture",
-        }
-    }
-
-    /// The density that it is; none of the prior, which is not fitted.
-    pub fn density(self) -> Option<DensityKind> {
-        match self {
-            LatentSource::Prior => None,
-            LatentSource::Gaussian => Some(DensityKind::Gaussian),
-            LatentSource::Mixture => Some(DensityKind::Mixture),
+            LatentSource::SecondStage => "second-stage",
         }
     }
 
     /// Checks that a model has it.
     ///
     /// # Errors
-    /// [`Error::Usage`](crate::Error::Usage) where the model has no prior, or no codes to fit a density to.
+    /// [`Error::Usage`] where the model has no prior, or no codes to fit a density to.
     pub fn check(self, model: &Model) -> Result<()> {
         let needs = if self == LatentSource::Prior { Capability::Prior } else { Capability::Encoder };
         model.config().model.check_option(&format!("from {}", self.name()), needs)
@@ -258,9 +284,13 @@ pub enum Sampler {
         program: ProgramId,
         /// Images at a time.
         rows: usize,
+        /// Values of a condition; 0 where the model has none.
+        condition: usize,
     },
-    /// From a density of codes.
-    Fitted(DensityKind, Decoder),
+    /// From a prior that the model learned.
+    Learned(LearnedPrior, Decoder),
+    /// From what was fitted to codes.
+    Fitted(LatentSource, Decoder),
 }
 
 impl Sampler {
@@ -276,39 +306,56 @@ impl Sampler {
         options: Options,
     ) -> Result<Sampler> {
         source.check(model)?;
-        match source.density() {
-            None => Ok(Sampler::Prior { program: programs.add(compile(&model.sampling(rows)?, options)?)?, rows }),
-            Some(kind) => Ok(Sampler::Fitted(kind, Decoder::load(programs, model, rows, options)?)),
+        if source != LatentSource::Prior {
+            return Ok(Sampler::Fitted(source, Decoder::load(programs, model, rows, options)?));
+        }
+        match LearnedPrior::load(programs, model, options)? {
+            Some(prior) => Ok(Sampler::Learned(prior, Decoder::load(programs, model, rows, options)?)),
+            None => {
+                let program = programs.add(compile(&model.sampling(rows)?, options)?)?;
+                Ok(Sampler::Prior { program, rows, condition: model.config().condition_width() })
+            }
         }
     }
 
-    /// The first `count` images of a seed: `[count, features]` in the data's range. Image `i` does not depend on `count`.
-    /// `density` is asked for one of a kind where latents are not drawn from the prior, and only there.
+    /// The first `count` images of a seed: `[count, features]` in the data's range, with these conditions, `[count, width]`, empty
+    /// where the model has none. Image `i` does not depend on `count`. `fitted` is asked for the source where latents are not drawn
+    /// from the prior, and only there.
     ///
     /// # Errors
-    /// Where the device fails, or the density can't be had.
+    /// Where the device fails, or what was fitted can't be had.
     pub fn draw(
         &self,
         session: &mut dyn Session,
         count: usize,
+        conditions: &[f32],
         seed: u32,
-        density: impl FnOnce(&mut dyn Session, DensityKind) -> Result<Density>,
+        fitted: impl FnOnce(&mut dyn Session, LatentSource) -> Result<Fitted>,
     ) -> Result<Vec<f32>> {
         match self {
-            Sampler::Prior { program, rows } => {
+            Sampler::Prior { program, rows, condition } => {
+                check_conditions(count, conditions, *condition)?;
                 let mut images = Vec::new();
                 for first in (0..count).step_by(*rows) {
                     let here = (*rows).min(count - first);
                     let step = Step { first: first as u32, rows: here as u32, seed, ..Step::default() };
+                    if *condition > 0 {
+                        let some = &conditions[first * condition..(first + here) * condition];
+                        write_conditions(session, *program, some, rows * condition)?;
+                    }
                     session.run(&[*program], &[step])?;
                     let mean = session.read_output(*program, "mean")?;
                     images.extend_from_slice(&mean[..mean.len() / rows * here]);
                 }
                 Ok(images)
             }
-            Sampler::Fitted(kind, decoder) => {
-                let latents = density(session, *kind)?.draw(count, seed); // [count, latent]
-                decoder.apply(session, &latents)
+            Sampler::Learned(prior, decoder) => {
+                let latents = prior.density(session)?.draw(count, seed); // [count, latent]
+                decoder.apply(session, &latents, conditions)
+            }
+            Sampler::Fitted(source, decoder) => {
+                let latents = fitted(session, *source)?.draw(count, seed)?; // [count, latent]
+                decoder.apply(session, &latents, conditions)
             }
         }
     }

@@ -25,6 +25,8 @@ const SHOWN: usize = 64;
 pub struct Generated<'a> {
     /// The samples `[count, features]`, in the data's range.
     pub images: &'a [f32],
+    /// Their conditions `[count, width]`; empty where the model has none.
+    pub conditions: &'a [f32],
     /// What their latents were drawn from.
     pub from: LatentSource,
     /// Their seed.
@@ -81,7 +83,7 @@ impl Generated<'_> {
     /// [`Error::Usage`] for fewer than two samples or real images, [`Error::NonFinite`] where a value is not finite, else what the
     /// device fails with.
     pub fn measure(&self, session: &mut dyn Session, model: &Model, config: &TrainConfig) -> Result<Generations> {
-        let Generated { images, from, seed, real, training, .. } = *self;
+        let Generated { images, conditions, from, seed, real, training, .. } = *self;
         let features = model.config().features();
         let generated = images.len() / features;
         let count = generated.min(real.count());
@@ -98,11 +100,12 @@ impl Generated<'_> {
         let mut spaces = vec![Space::of("pixels", &of_real, &of_generated)?];
         if model.has(Capability::Encoder) {
             let encoder = Encoder::load(session, model, ROWS, Options::default())?;
-            let mut codes = |what, images: &[f32]| {
-                let means = encoder.apply(session, images)?.means;
+            let mut codes = |what, images: &[f32], conditions: &[f32]| {
+                let means = encoder.apply(session, images, conditions)?.means;
                 Points::new(what, means.into_iter().map(f64::from).collect(), model.config().latent)
             };
-            spaces.push(Space::of("codes", &codes("a code", &shown)?, &codes("a sample's code", images)?)?);
+            let of_real = codes("a code", &shown, &real.conditions(0..count))?;
+            spaces.push(Space::of("codes", &of_real, &codes("a sample's code", images, conditions)?)?);
         }
         if let Some([real, generated]) = self.features {
             spaces.push(Space::of("features", real, generated)?);

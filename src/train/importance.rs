@@ -9,6 +9,7 @@ use super::queue::Queue;
 use super::schedule::batches;
 use crate::backend::Session;
 use crate::error::Result;
+use crate::models::CONDITION;
 use crate::ops::LogSumExpUpdate;
 use crate::plan::{Options, compile};
 use crate::step::Step;
@@ -49,6 +50,10 @@ impl Request<'_> {
             session.run(&[examples], &[step])?;
             let x = session.read_output(examples, "x")?;
             session.write_input(importance, "x", &x)?;
+            if self.model.config().condition.is_some() {
+                let condition = session.read_output(examples, CONDITION)?;
+                session.write_input(importance, CONDITION, &condition)?;
+            }
             session.write_input(importance, "state", &LogSumExpUpdate::EMPTY.repeat(of.rows))?;
             let steps: Vec<Step> =
                 (0..self.samples / at_once).map(|index| Step { index: index as u64, ..step }).collect();

@@ -85,7 +85,7 @@ impl<'a> Maps<'a> {
         for some in positions.chunks(ROWS) {
             let images = self.images.select(some);
             let shown = images.shown(0..some.len(), self.config.binarise)?; // [some, features]
-            let decoded = self.reconstructor.apply(session, &shown)?; // [some, features]
+            let decoded = self.reconstructor.apply(session, &shown, &images.conditions(0..some.len()))?; // [some, features]
             let pairs = shown.chunks(features).zip(decoded.chunks(features));
             for (&position, (image, reconstruction)) in some.iter().zip(pairs) {
                 f(Pair { position, image, reconstruction })?;

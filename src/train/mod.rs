@@ -6,6 +6,7 @@
 pub mod aggregate;
 pub mod bench;
 pub mod checkpoint;
+pub mod condition;
 mod data_loader;
 pub mod density;
 mod diagnose;
@@ -15,17 +16,20 @@ mod epoch;
 pub mod evaluate;
 pub mod figures;
 mod fit;
+pub mod fitted;
 pub mod generate;
 pub mod generations;
 mod importance;
 pub mod maps;
 pub mod metrics;
 mod observer;
+pub mod prior;
 mod queue;
 pub mod ranking;
 pub mod run;
 mod schedule;
 pub mod score;
+pub mod second_stage;
 mod setup;
 pub mod summary;
 pub(crate) mod tensor;
@@ -42,12 +46,12 @@ pub use observer::{Ended, Observer};
 pub use run::{EpochMetrics, RunFolder, newest_run};
 pub use setup::ModelInput;
 
-use crate::backend::{Device, ProgramId, Session};
+use crate::backend::{Data, Device, ProgramId, Session};
 use crate::config::{TrainConfig, Training};
 use crate::data::{Dataset, Fingerprint, Images};
 use crate::error::{Error, Result};
 use crate::graph::PARAMETERS;
-use crate::models::{Batches, Capability, Loss, Model};
+use crate::models::{Batches, Capability, Loss, Model, Prior};
 use crate::ops::Order;
 use crate::optim::Optimiser;
 use crate::plan::{Options, compile};
@@ -120,7 +124,7 @@ impl<'d> Trainer<'d> {
     ) -> Result<Trainer<'d>> {
         config.validate()?;
         config.validate_data(data)?;
-        let model = Model::new(config.architecture(data.train.size.extents())?)?;
+        let model = Model::new(config.architecture_for(&data.schema)?)?;
         if let Some(checkpoint) = from {
             checkpoint.check_model(std::path::Path::new("the checkpoint"), &model)?;
             let (theirs, ours) = (&checkpoint.header.train, Training::of(config)?);
@@ -139,10 +143,10 @@ impl<'d> Trainer<'d> {
         let (pixels, augment, noise) = (config.pixels(), config.augment(data.train.size), config.noise);
         let evaluation_batch = config.batch_size.min(data.held_out().count());
         let limit = config.data_limit(device);
-        let loaders = [
-            DataLoader::new(&data.train, 0, config.batch_size, Order::Shuffled, limit)?,
-            DataLoader::new(data.held_out(), 1, evaluation_batch, Order::Stored, limit)?,
-        ];
+        let of_training = DataLoader::new(&data.train, 0, config.batch_size, Order::Shuffled, limit)?;
+        let held_out = data.held_out();
+        let loaders =
+            [of_training, DataLoader::new(held_out, of_training.next_index(), evaluation_batch, Order::Stored, limit)?];
         let of = |index: usize| Batches { augment, noise, ..loaders[index].batches(pixels) };
         let optimiser = config.optimiser();
         let graphs = model.training(&of(0), &optimiser)?;
@@ -158,8 +162,10 @@ impl<'d> Trainer<'d> {
         fit::check(device, model.layout(), &plans, config.batch_size)?;
         plans.truncate(loaded);
 
-        let first = loaders.map(|loader| loader.first());
-        let mut session = device.session(model.layout(), &first.each_ref().map(data_loader::First::data))?;
+        let first: Vec<_> = loaders.iter().flat_map(DataLoader::first).collect();
+        let sets: Vec<Data<'_>> = first.iter().map(data_loader::First::data).collect();
+        let mut session = device.session(model.layout(), &sets)?;
+        drop(sets);
         drop(first);
         let mut training = plans.into_iter().map(|plan| session.load(plan)).collect::<Result<Vec<_>>>()?;
         let evaluation = training[graphs.len()];
@@ -289,13 +295,14 @@ impl<'d> Trainer<'d> {
 
     /// Whether the codes of some held-out images hold anything.
     fn collapse(&mut self) -> Result<Option<Finding>> {
-        if !self.model.has(Capability::Posterior) {
+        if !self.model.has(Capability::Posterior) || self.model.config().prior != Prior::Normal {
             return Ok(None);
         }
         let images = self.data.held_out();
         let shown = images.shown(0..images.count().min(LOOKED_AT), self.config.binarise)?;
         let encoder = Encoder::load(&mut *self.session, &self.model, LOOKED_AT.min(images.count()), self.options)?;
-        let codes = encoder.apply(&mut *self.session, &shown)?;
+        let codes =
+            encoder.apply(&mut *self.session, &shown, &images.conditions(0..shown.len() / images.features()))?;
         Ok(doctor::of_codes(&doctor::kl_by_dimension(&codes, self.config.latent)))
     }
 
@@ -346,6 +353,7 @@ impl<'d> Trainer<'d> {
 /// The parameter arena at the first step.
 fn first_parameters(config: &TrainConfig, model: &Model, images: &Images) -> Result<Vec<f32>> {
     let mut arena = model.layout().initial(config.seed);
+    prior::begin(model, images, config.binarise, &mut arena)?;
     if config.bias_from_mean {
         let bias = model.layout().get(model.output_bias());
         let means = setup::means(images, config.binarise)?;

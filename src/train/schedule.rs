@@ -24,7 +24,7 @@ pub(super) fn training_steps(config: &TrainConfig, n: u32, epoch: u64, first_ste
         let index = first_step + at as u64;
         let progress = Progress { step: index, steps_an_epoch, epochs: config.epochs };
         let rate = config.lr * config.lr_schedule.factor(progress);
-        let beta = config.beta * config.beta_schedule.factor(progress);
+        let beta = config.beta.measured() * config.beta_schedule.factor(progress);
         let scalars = optimiser.scalars(rate, index + 1).with(BETA, beta).with(RATE, rate);
         Step { index, first, rows, seed: config.seed, order, scalars, slot: 0 }
     };
@@ -34,7 +34,7 @@ pub(super) fn training_steps(config: &TrainConfig, n: u32, epoch: u64, first_ste
 /// The test set's batches. All are step 0: what is drawn for an example depends on it and the seed alone, so that the
 /// batch size changes no result but by rounding.
 pub(super) fn evaluation_steps(config: &TrainConfig, n: u32, batch: usize) -> Vec<Step> {
-    let (seed, scalars) = (config.seed, [(BETA, config.beta)].into());
+    let (seed, scalars) = (config.seed, [(BETA, config.beta.measured())].into());
     batches(n, batch).map(|(first, rows)| Step { first, rows, seed, scalars, ..Step::default() }).collect()
 }
 

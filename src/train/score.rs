@@ -20,7 +20,7 @@ use super::schedule::batches;
 use crate::backend::{Device, Session};
 use crate::error::{Error, Result};
 use crate::graph::PARAMETERS;
-use crate::models::{Capability, Loss, ModelConfig};
+use crate::models::{Capability, Loss, ModelConfig, Prior};
 use crate::ops::Order;
 use crate::plan::{Options, compile};
 use crate::step::Step;
@@ -106,7 +106,8 @@ pub struct Scores {
     pub scores: Vec<f64>,
     /// The loss's reconstruction term: the mean over draws behind [`Measure::Elbo`], else of the code or the posterior's mean.
     pub reconstruction: Vec<f64>,
-    /// The posterior's divergence from the prior in nats, in closed form; none where the model has no posterior.
+    /// The posterior's divergence from the prior in nats, in closed form, or where the prior was learned by the draws; none where
+    /// the model has no posterior, or the prior was learned and there are no draws.
     pub kl: Option<Vec<f64>>,
 }
 
@@ -129,8 +130,8 @@ impl Request<'_> {
         let rows = rows.min(self.images.count());
         let loader = DataLoader::new(self.images, 0, rows, Order::Stored, self.config.data_limit(device))?;
         let first = loader.first();
-        let mut session = device.session(self.model.layout(), &[First::data(&first)])?;
-        drop(first);
+        let sets: Vec<_> = first.iter().map(First::data).collect();
+        let mut session = device.session(self.model.layout(), &sets)?;
         let session = &mut *session;
         session.write_arena(PARAMETERS, self.parameters)?;
         let draws = (by == Measure::Elbo).then_some(self.samples);
@@ -140,7 +141,9 @@ impl Request<'_> {
                 progress(done);
             }
         })?;
-        let kl = self.model.has(Capability::Posterior).then_some(kl);
+        // From a prior that was learned the divergence is known of draws alone.
+        let known = self.model.config().prior == Prior::Normal || draws.is_some();
+        let kl = (self.model.has(Capability::Posterior) && known).then_some(kl);
         let scores = match (by, &kl) {
             (Measure::Likelihood, _) => {
                 let all = self.log_likelihoods(session, &loader, options, &mut progress)?;
@@ -166,21 +169,26 @@ impl Request<'_> {
         let at_once = draws.map(samples_at_once);
         let program = session.load(compile(&self.model.scores(&of, at_once)?, options)?)?;
         let (draws, steps) = (draws.unwrap_or(1), draws.unwrap_or(1) / at_once.unwrap_or(1));
+        let learned = self.model.config().prior != Prior::Normal;
         let (mut queue, mut reconstruction, mut kl) = (Queue::default(), Vec::new(), Vec::new());
         for (first, rows) in batches(self.images.count() as u32, of.rows) {
             let step = Step { first, rows, seed: self.config.seed, ..Step::default() };
             loader.upload(session, &[step])?;
-            let mut sums = vec![0.0; rows as usize];
+            let (mut sums, mut beyond) = (vec![0.0; rows as usize], vec![0.0; rows as usize]);
             for index in 0..steps as u64 {
                 let step = Step { index, ..step };
                 queue.run(session, None, &[program], &[step], |_, _| Ok(ControlFlow::Continue(())))?;
                 let terms = session.read_output(program, "reconstruction")?; // [rows, 1]
                 sums.iter_mut().zip(terms).for_each(|(sum, term)| *sum += f64::from(term));
+                if learned && at_once.is_some() {
+                    let terms = session.read_output(program, "beyond")?; // [rows, 1]
+                    beyond.iter_mut().zip(terms).for_each(|(sum, term)| *sum += f64::from(term));
+                }
             }
             reconstruction.extend(sums.into_iter().map(|sum| sum / draws as f64));
             if self.model.has(Capability::Posterior) {
                 let kls = session.read_output(program, "kl")?; // [rows, 1]
-                kl.extend(kls.into_iter().take(rows as usize).map(f64::from));
+                kl.extend(kls.into_iter().zip(beyond).map(|(kl, beyond)| f64::from(kl) + beyond / draws as f64));
             }
             progress(reconstruction.len());
         }

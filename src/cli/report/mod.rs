@@ -1,6 +1,7 @@
 //! `vae-gpu report`: what a page about a run holds; how it looks is [`page`]'s.
 
 mod page;
+mod samples;
 
 use std::path::PathBuf;
 
@@ -64,7 +65,7 @@ impl Report {
         let out = self.out.clone().unwrap_or_else(|| folder.path().join("report.html"));
         check_target(&out)?;
         let (config, data) = found.data(self.data.as_ref())?;
-        found.checkpoint.check_model(&found.path, &Model::new(config.architecture(data.test.size.extents())?)?)?;
+        found.checkpoint.check_model(&found.path, &Model::new(config.architecture_for(&data.schema)?)?)?;
         let (selected, mut session) = self.source.session(&found)?;
         found.say(&selected);
         let figures = Figures::load(&mut *session, &found.model, &data, Options::default())?;
@@ -89,6 +90,9 @@ impl Report {
         if config.model.has(Capability::Prior) && config.model.has(Capability::Encoder) {
             sections.push(of_mixture(&found, &mut *session, &config)?);
         }
+        sections.extend(samples::fidelity(&found, &mut *session, &config, &data)?);
+        sections.extend(samples::map(&found, &mut *session, &config, &data)?);
+        sections.extend(samples::anomalies(&found, &mut *session, &config, &data, &*selected.device)?);
         sections.push(traversals);
         sections.push(times(&run));
         sections.push(data_section(&data)?);
@@ -101,7 +105,7 @@ impl Report {
 
     fn evaluate(&self, found: &Found, config: &TrainConfig, data: &Dataset, device: &dyn Device) -> Result<Evaluation> {
         let (model, parameters, images) = (&found.model, found.checkpoint.parameters.as_slice(), &data.test);
-        let densities = &found.densities(device, true);
+        let densities = &found.all_fitted(device, true);
         let request = Request { model, parameters, config, images, samples: self.samples as usize, densities };
         let bar = super::progress::bar(images.count() as u64, "log-likelihood");
         let done = request.run(device, Options::default(), |images| bar.set_position(images as u64));
@@ -217,10 +221,11 @@ fn pictures(figures: Vec<Figure>, config: &TrainConfig) -> Vec<Section> {
 /// Images of latents that are drawn from where the codes lie.
 fn of_mixture(found: &Found, session: &mut dyn Session, config: &TrainConfig) -> Result<Section> {
     let sampler = Sampler::load(session, &found.model, SAMPLES, LatentSource::Mixture, Options::default())?;
-    let density = |session: &mut dyn Session, kind| found.density(session, kind, true);
-    let images = sampler.draw(session, SAMPLES, config.seed, density)?; // [SAMPLES, features]
+    let fitted = |session: &mut dyn Session, from| found.fitted(session, from, true);
+    let all = found.conditions(&config.classes);
+    let images = sampler.draw(session, SAMPLES, &all.in_turn(SAMPLES), config.seed, fitted)?; // [SAMPLES, features]
     let header = &found.checkpoint.header;
-    let picture = image_grid(header.model.output, &images, header.size(), square(SAMPLES))?;
+    let picture = image_grid(header.model.output, &images, header.size(), all.columns(square(SAMPLES)))?;
     let note =
         "Images of latents drawn from ten Gaussians that were fitted to draws from the posteriors of training images.";
     Ok(Section::pictures("Samples of the codes' density", note, vec![("samples of a mixture".to_owned(), picture)]))
@@ -236,7 +241,8 @@ fn traversals(found: &Found, session: &mut dyn Session, config: &TrainConfig, da
     let dimensions = latent.min(DIMENSIONS);
     let latents = traversed(&middle, &middle, &unit, dimensions, STEPS, RANGE);
     let decoder = Decoder::load(session, &found.model, STEPS, Options::default())?;
-    let images = decoder.apply(session, &latents)?; // [dimensions * STEPS, features]
+    let first = found.conditions(&config.classes).in_turn(1);
+    let images = decoder.apply(session, &latents, &first.repeat(dimensions * STEPS))?; // [dimensions * STEPS, features]
     let picture: Picture = image_grid(header.model.output, &images, header.size(), STEPS)?;
     let of = if dimensions < latent { format!("the first {dimensions} of {latent}") } else { "all".to_owned() };
     let note = format!(

@@ -57,6 +57,18 @@ impl Translator<'_> {
         }
     }
 
+    /// Conditions behind the examples' values, or as planes behind the channels of images.
+    pub(super) fn concat(&mut self, inputs: &[NodeId], name: Option<String>) -> Result<String> {
+        let [x, mut given] = [self.value(inputs[0])?, self.value(inputs[1])?];
+        if let &[_, height, width, _] = self.graph.shape(inputs[0]).extents() {
+            let points = self.reshape(given, &[self.graph.shape(inputs[1]).cols(), 1, 1], None);
+            let name = format!("expand_{}.shape", self.nodes.len());
+            let plane = self.constant(name, &[1, 1, height as i64, width as i64]);
+            given = self.emit("Expand", &[points, plane], Vec::new(), None);
+        }
+        Ok(self.emit("Concat", &[x, given], vec![Attribute::integer("axis", 1)], name))
+    }
+
     /// A batch of examples in this shape.
     fn reshape(&mut self, of: String, example: &[usize], name: Option<String>) -> String {
         let shape: Vec<i64> = std::iter::once(-1).chain(example.iter().map(|&extent| extent as i64)).collect();

@@ -19,7 +19,7 @@ use super::proto::{
 };
 use crate::error::{Error, Result, graph_error};
 use crate::graph::{Graph, NodeId, Source};
-use crate::models::{Capability, Deviation};
+use crate::models::{CONDITION, Capability, Deviation};
 use crate::ops::{Activate, Activation, AddScaled, BiasActivation, Factor, Matmul, Narrow, Op, Transpose};
 use crate::train::Checkpoint;
 use crate::train::tensor::Tensor;
@@ -36,6 +36,9 @@ const LARGEST: usize = i32::MAX as usize;
 ///   (`deviation` where the model has a softplus deviation);
 /// - decoder: `code` `[batch, latent]` to `image` `[batch, pixels]`, as `vae-gpu decode` gives it;
 /// - discriminator: `image` `[batch, pixels]` to `logit` `[batch, 1]`.
+///
+/// Each has a second input `condition` `[batch, width]` where the model has one: a unit vector of the class, or the standardised
+/// number.
 ///
 /// Metadata: `model`, `height`, `width`, `epoch`.
 ///
@@ -139,7 +142,7 @@ impl<'a> Translator<'a> {
     }
 
     fn outside(&self, inside: &str) -> Result<String> {
-        match self.outside.iter().find(|(known, _)| *known == inside) {
+        match self.outside.iter().chain(&[(CONDITION, CONDITION)]).find(|(known, _)| *known == inside) {
             Some((_, outside)) => Ok((*outside).to_owned()),
             None => graph_error(format!("{inside} has no name in ONNX")),
         }
@@ -224,6 +227,7 @@ impl<'a> Translator<'a> {
                 let terms = [self.value(inputs[0])?, self.value(inputs[1])?];
                 Ok(self.emit("Add", &terms, Vec::new(), name))
             }
+            Op::Concat(_) => self.concat(inputs, name),
             Op::Narrow(slice) => match self.op_of(inputs[0]) {
                 // A deviation rather than its logarithm: ONNX has an operator for it.
                 Some((Op::SoftplusPosterior(_), of)) if slice.start > 0 => {

@@ -98,6 +98,11 @@ impl Layer {
         !matches!(self, Layer::Norm(_) | Layer::Pool(Pooling::Max, _) | Layer::Res(_, _, Some(_)))
     }
 
+    /// Whether it takes statistics of a batch.
+    pub(super) fn is_batch_norm(&self) -> bool {
+        matches!(self, Layer::Norm(Normalisation::Batch) | Layer::Res(_, _, Some(Normalisation::Batch)))
+    }
+
     /// Whether it computes images from images.
     pub fn is_convolution(&self) -> bool {
         matches!(self, Layer::Conv(..) | Layer::ConvTranspose(..) | Layer::Res(..))

@@ -136,10 +136,11 @@ pub fn work_steps(work: &Workload, data: &Dataset) -> Vec<Step> {
 pub fn plans(config: &TrainConfig, data: &Dataset, options: Options) -> Result<(Model, Vec<Plan>)> {
     config.validate()?;
     config.validate_data(data)?;
-    let model = Model::new(config.architecture(data.train.size.extents())?)?;
+    let model = Model::new(config.architecture_for(&data.schema)?)?;
     let (examples, dtype, pixels) = (data.train.count(), data.train.dtype(), config.pixels());
     let (rows, streamed) = (config.batch_size, false);
-    let batches = Batches { data: 0, examples, dtype, rows, pixels, noise: None, augment: None, streamed };
+    let batches =
+        Batches { data: 0, condition: None, examples, dtype, rows, pixels, noise: None, augment: None, streamed };
     let graphs = model.training(&batches, &config.optimiser())?;
     let plans = graphs.iter().map(|graph| compile(graph, options)).collect::<Result<_>>()?;
     Ok((model, plans))

@@ -6,7 +6,7 @@ use super::{FORMAT, KEY};
 use crate::config::Training;
 use crate::data::{Dataset, Fingerprint, ImageSize, Schema};
 use crate::error::{Error, Result};
-use crate::models::{Model, ModelConfig};
+use crate::models::{Condition, Model, ModelConfig};
 use crate::optim::Optimiser;
 use crate::train::metrics::Mean;
 
@@ -52,12 +52,15 @@ pub struct Header {
     pub schema: Schema,
     /// What tells these data from others.
     pub data: Fingerprint,
+    /// Of a model of codes the [identity](super::Checkpoint::identity) of the model whose codes they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
 }
 
 impl Header {
     /// A header of this crate's format.
     pub fn new(model: ModelConfig, train: Training, state: TrainingState, schema: Schema, data: Fingerprint) -> Header {
-        Header { format: FORMAT.to_owned(), model, train, state, schema, data }
+        Header { format: FORMAT.to_owned(), model, train, state, schema, data, of: None }
     }
 
     /// What updates the parameters.
@@ -110,6 +113,14 @@ impl Header {
         }
         let Header { model, state, .. } = self;
         self.schema.check(model.image)?;
+        let known = match model.condition {
+            None => true,
+            Some(Condition::Class(classes)) => classes == self.schema.classes.len(),
+            Some(Condition::Number) => self.schema.number.is_some(),
+        };
+        if !known {
+            return Err("its model has a condition that its data do not have".to_owned());
+        }
         let wrong = |error: Error| format!("metadata `{KEY}`: {error}");
         self.train.config(model).validate().map_err(wrong)?;
         if state.step.max(state.epoch) > MOST_STEPS {
