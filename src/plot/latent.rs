@@ -44,6 +44,19 @@ const UNLABELLED: RGBColor = RGBColor(70, 90, 120);
 /// # Errors
 /// [`Error::Usage`] where `points` and `labels` differ in length, [`Error::Io`] where the drawing library fails.
 pub fn latent_map(points: &[[f32; 2]], labels: &[Option<u32>], names: &[String]) -> Result<Picture> {
+    map(points, labels, names, MOST_NAMED)
+}
+
+/// The same of points from several sources, which lie over each other: their names stand in the legend alone.
+///
+/// # Errors
+/// As [`latent_map`].
+pub fn source_map(points: &[[f32; 2]], sources: &[Option<u32>], names: &[String]) -> Result<Picture> {
+    map(points, sources, names, 0)
+}
+
+/// With a name at the median of each class, where there are at most `named` of them.
+fn map(points: &[[f32; 2]], labels: &[Option<u32>], names: &[String], named: usize) -> Result<Picture> {
     if points.len() != labels.len() {
         return Err(Error::Usage(format!(
             "latent map: {} points, {} labels: must be equal",
@@ -79,7 +92,7 @@ pub fn latent_map(points: &[[f32; 2]], labels: &[Option<u32>], names: &[String])
         for &(x, y, label) in &shown {
             dot(area, frame.place(x, y), color(label).to_rgba().mix(opacity), radius)?;
         }
-        if classes.len() <= MOST_NAMED {
+        if classes.len() <= named {
             for (&label, (xs, ys)) in &mut classes {
                 let at = frame.place(median(xs), median(ys));
                 dot(area, at, color(Some(label)).to_rgba(), fine(15))?;

@@ -18,7 +18,7 @@ pub use curves::{Curve, loss_curve};
 pub use error_map::{error_map, squared_errors};
 pub use grid::{grid, grid_scaled, reconstructions};
 use image::{DynamicImage, ImageFormat};
-pub use latent::latent_map;
+pub use latent::{latent_map, source_map};
 
 use crate::error::{Error, Result};
 use crate::files::write_atomic;

@@ -20,7 +20,7 @@ use crate::plan::Options;
 use crate::rng::{Draw, Stream};
 
 /// Sizes of its hidden layers, and epochs.
-const HIDDEN: [usize; 2] = [256, 256];
+const HIDDEN: [usize; 3] = [256; 3];
 const EPOCHS: u64 = 40;
 /// Epochs in which the KL term comes to its full weight.
 const WARM_UP: u64 = 10;

@@ -9,7 +9,7 @@ use crate::data::Dataset;
 use crate::error::Result;
 use crate::models::Capability;
 use crate::plan::Options;
-use crate::plot::{latent_map, reconstructions};
+use crate::plot::{reconstructions, source_map};
 use crate::train::ModelInput;
 use crate::train::density::draws;
 use crate::train::evaluate::Request;
@@ -97,11 +97,14 @@ pub(super) fn map(
         };
         all.push((from.name(), latents));
     }
-    let points: Vec<[f32; 2]> = all.iter().flat_map(|(_, latents)| latents.as_chunks::<2>().0.to_vec()).collect();
-    let labels: Vec<Option<u32>> =
-        all.iter().zip(0..).flat_map(|((_, latents), at)| vec![Some(at); latents.len() / 2]).collect();
+    // One of each in turn, so that none hides another.
+    let of_turn = |turn: usize| {
+        let sources = all.iter().zip(0..);
+        sources.filter_map(move |((_, latents), source)| Some((*latents.as_chunks::<2>().0.get(turn)?, Some(source))))
+    };
+    let (points, labels): (Vec<[f32; 2]>, Vec<Option<u32>>) = (0..MAPPED).flat_map(of_turn).unzip();
     let names: Vec<String> = all.iter().map(|(name, _)| (*name).to_owned()).collect();
-    let picture = latent_map(&points, &labels, &names)?;
+    let picture = source_map(&points, &labels, &names)?;
     let note = "Draws from the posteriors of test images, and the latents that samples are drawn from.";
     Ok(Some(Section::pictures("Codes and sources of latents", note, vec![("sources".to_owned(), picture)])))
 }
