@@ -291,7 +291,7 @@ fn loops(random: &mut Random) -> TuningTable {
 fn random_graphs_agree_with_the_reference() {
     let Some(gpus) = gpus() else { return };
     let only: Option<u32> = std::env::var("VAE_GPU_GRAPH").ok().map(|number| number.parse().unwrap());
-    let numbers = only.map_or(0..tries("VAE_GPU_GRAPHS", 80), |number| number..number + 1);
+    let numbers = only.map_or(0..tries("VAE_GPU_GRAPHS", 120), |number| number..number + 1);
     let (mut applied, mut fused_plans) = (BTreeMap::new(), 0);
     for number in numbers.clone() {
         let mut random = Random::new(number);
@@ -346,7 +346,7 @@ fn random_graphs_agree_with_the_reference() {
         }
     }
     eprintln!("{} graphs, {fused_plans} fused plans, ops: {applied:?}", numbers.len());
-    if numbers.len() >= 80 {
+    if numbers.len() >= 120 {
         let missing: Vec<&str> =
             Op::cases().iter().map(|case| case.op.name()).filter(|name| !applied.contains_key(name)).collect();
         assert!(missing.is_empty(), "never applied: {missing:?}");

@@ -9,11 +9,11 @@ use super::interrupt::Interrupt;
 use super::progress::{Progress, Quiet};
 use super::{RUNS, device_line, device_with, options, say, thousands};
 use crate::backend::TuningCache;
-use crate::config::{PRESETS, TrainConfig, preset};
+use crate::config::{Beta, PRESETS, TrainConfig, preset};
 use crate::data::report;
 use crate::error::{Error, Result, shell_word};
 use crate::files::write_atomic;
-use crate::models::{Capability, Model};
+use crate::models::{Capability, Condition, Model, Prior};
 use crate::train::{Checkpoint, Ended, RunFolder, Trainer};
 
 /// Train a model, on MNIST unless --data names other images
@@ -195,11 +195,23 @@ fn model_line(config: &TrainConfig, trainer: &Trainer<'_>) -> String {
     let word = |value: &dyn std::fmt::Debug| format!("{value:?}").to_lowercase();
     let mut words = vec![word(&config.activation)];
     if model.model.has(Capability::Encoder) {
-        let kl = if model.model.has(Capability::WeightedKl) { format!(" + {} kl", config.beta) } else { String::new() };
+        let kl = match (model.model.has(Capability::WeightedKl), config.beta) {
+            (false, _) => String::new(),
+            (true, Beta::Fixed(beta)) => format!(" + {beta} kl"),
+            (true, Beta::Auto { target }) => format!(" + beta kl to a reconstruction of {target}"),
+        };
         words.push(model.loss.name() + &kl);
     }
     if model.model.has(Capability::ImportanceSamples) {
         words.push(format!("{} samples", model.samples));
+    }
+    if model.prior != Prior::Normal {
+        words.push(format!("prior {}", model.prior));
+    }
+    match model.condition {
+        Some(Condition::Class(classes)) => words.push(format!("given one of {classes} classes")),
+        Some(Condition::Number) => words.push("given a number".to_owned()),
+        None => {}
     }
     let (shape, count) = (model.sizes(), thousands(trainer.model().layout().count()));
     format!("model: {} {shape}, {}, {count} parameters", model.model.name(), words.join(", "))
