@@ -5,8 +5,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::Path;
 
-use crate::common::gpu;
-use assert_cmd::Command;
+use crate::common::{gpu, vae_gpu};
 use predicates::prelude::*;
 use tempfile::TempDir;
 use vae_gpu::backend::Device;
@@ -17,12 +16,6 @@ use vae_gpu::data::{Condition, Dataset, ImageSize, Images, Values, npy};
 use vae_gpu::models::ModelKind;
 use vae_gpu::train::evaluate::Request;
 use vae_gpu::train::{Checkpoint, RunFolder, Trainer};
-
-fn vae_gpu(folder: &Path, args: &[&str]) -> Command {
-    let mut command = Command::cargo_bin("vae-gpu").unwrap();
-    command.current_dir(folder).env("VAE_GPU_PROFILE", "none").args(args);
-    command
-}
 
 /// A table of 300 rows: ants are 0.2 and bees 0.8 in the first two columns, and the third is whatever it is; with the weight of
 /// each, a number that the first two columns are a fifth of.

@@ -4,16 +4,10 @@
 use std::fs;
 use std::path::Path;
 
-use assert_cmd::Command;
+use crate::common::vae_gpu;
 use predicates::prelude::*;
 use serde_json::Value;
 use tempfile::TempDir;
-
-fn vae_gpu(folder: &Path, args: &[&str]) -> Command {
-    let mut command = Command::cargo_bin("vae-gpu").unwrap();
-    command.current_dir(folder).env("VAE_GPU_PROFILE", "none").args(args);
-    command
-}
 
 /// A table of 400 rows around three places, far apart for how they vary.
 fn table(folder: &Path) {

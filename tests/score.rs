@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use crate::common::gpu;
-use assert_cmd::Command;
+use crate::common::{gpu, vae_gpu};
 use assert_cmd::assert::Assert;
 use predicates::prelude::*;
 use serde_json::Value;
@@ -19,12 +18,6 @@ use vae_gpu::plan::Options;
 use vae_gpu::train::evaluate::Request;
 use vae_gpu::train::score::Measure;
 use vae_gpu::train::{Checkpoint, RunFolder};
-
-fn command(folder: &Path) -> Command {
-    let mut command = Command::cargo_bin("vae-gpu").unwrap();
-    command.current_dir(folder).env("VAE_GPU_PROFILE", "none");
-    command
-}
 
 /// The first digits of the embedded MNIST as IDX files in `digits`: 2000 to train on, 300 to test.
 fn digits(folder: &Path) {
@@ -50,8 +43,7 @@ fn trained(more: &[&str]) -> TempDir {
     digits(folder.path());
     let small = ["--data", "digits", "--hidden", "64", "--latent", "4", "--batch-size", "16"];
     let epochs = if more.contains(&"--epochs") { &[][..] } else { &["--epochs", "2"] };
-    command(folder.path())
-        .args(["train", "--out", "run", "--device", "cpu", "--quiet"])
+    vae_gpu(folder.path(), &["train", "--out", "run", "--device", "cpu", "--quiet"])
         .args(small)
         .args([epochs, more].concat())
         .assert()
@@ -60,11 +52,11 @@ fn trained(more: &[&str]) -> TempDir {
 }
 
 fn score(folder: &Path, more: &[&str]) -> Assert {
-    command(folder).args(["score", "run", "--device", "cpu"]).args(more).assert()
+    vae_gpu(folder, &["score", "run", "--device", "cpu"]).args(more).assert()
 }
 
 fn json(folder: &Path, args: &[&str]) -> Value {
-    let printed = command(folder).args(args).args(["--json", "-"]).assert().success();
+    let printed = vae_gpu(folder, &[]).args(args).args(["--json", "-"]).assert().success();
     serde_json::from_slice(&printed.get_output().stdout).unwrap()
 }
 
@@ -132,7 +124,7 @@ fn every_device_gives_the_same_scores() {
         let of = |device: &str| {
             let args = ["score", "run", "--by", by, "--samples", "10", "--device", device];
             let args = if by == "reconstruction" { [&args[..4], &args[6..]].concat() } else { args.to_vec() };
-            command(folder.path()).args(args).assert().success();
+            vae_gpu(folder.path(), &[]).args(args).assert().success();
             numbers(&columns(&folder.path().join("scores.csv"))["score"])
         };
         let (cpu, gpu) = (of("cpu"), of("gpu"));
@@ -256,7 +248,7 @@ fn classes_that_the_model_does_not_know_are_anomalous() {
     (0..20).for_each(|at| picture(&format!("good/fine/{at}.png"), at));
     (0..3).for_each(|at| picture(&format!("new/{}/{at}.png", if at == 1 { "fine" } else { "broken" }), 90 * at));
     let train = ["train", "--data", "good", "--out", "run", "--epochs", "1", "--batch-size", "4", "--device", "cpu"];
-    command(root).args(train).assert().success();
+    vae_gpu(root, &train).assert().success();
     let (summary, table) = scored(root, &["--data", "new", "--normal", "fine"]);
     assert_eq!((&summary["normal"], &summary["anomalous"]), (&1.into(), &2.into()));
     assert!(summary["auroc"].is_number(), "{summary}");
@@ -276,7 +268,7 @@ fn what_cannot_be_scored_is_named_and_nothing_written() {
         ("mse", &["--data", "uniform:20x4", "--loss", "mse"]),
         ("table", &["--data", "numbers.csv"]),
     ] {
-        command(root).args(["train", "--out", out]).args(flags).args(small).assert().success();
+        vae_gpu(root, &[]).args(["train", "--out", out]).args(flags).args(small).assert().success();
     }
     let before = fs::read_dir(root).unwrap().count();
     let wrong: [(&[&str], &str); 17] = [
@@ -302,7 +294,7 @@ fn what_cannot_be_scored_is_named_and_nothing_written() {
         (&["run", "--by", "distance"], "likelihood"),
     ];
     for (args, named) in wrong {
-        let refused = command(root).arg("score").args(args).args(["--device", "cpu"]).assert().code(2);
+        let refused = vae_gpu(root, &[]).arg("score").args(args).args(["--device", "cpu"]).assert().code(2);
         refused.stdout("").stderr(predicate::str::contains(named).and(predicate::str::contains("panicked").not()));
         assert_eq!(fs::read_dir(root).unwrap().count(), before, "{args:?} left something behind");
     }

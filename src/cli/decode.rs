@@ -58,7 +58,7 @@ impl Decode {
                 "the model was trained with --condition: --label must say what to decode".to_owned(),
             ));
         }
-        let conditions = self.label.conditions(&found, count)?;
+        let conditions = self.label.conditions(&found.conditions()?, count)?;
         let (selected, mut session) = source.session(&found)?;
         found.say(&selected);
         let decoder = Decoder::load(&mut *session, &found.model, ROWS.min(count), Options::default())?;

@@ -78,31 +78,49 @@ impl Asked {
         let Some(count) = self.generations.map(|count| count as usize) else { return Ok(None) };
         let of_real = self.features_real.as_deref().map(features).transpose()?;
         let of_generated = self.features_generated.as_deref().map(features).transpose()?;
-        let (from, seed) = (self.source(found), self.seed);
         let mut session = found.checkpoint.session(device, &found.model)?;
-        let session = &mut *session;
-        let sampler = Sampler::load(session, &found.model, ROWS.min(count), from, Options::default())?;
-        let conditions = images.conditions(0..images.count());
-        let width = found.model.config().condition_width();
-        let conditions: Vec<f32> = conditions.into_iter().cycle().take(count * width).collect();
-        let fitted = |session: &mut dyn Session, from| found.fitted(session, from, to_stdout);
-        let samples = sampler.draw(session, count, &conditions, seed, fitted)?;
-        let (_, data) = found.own_data()?;
+        let samples = Samples { from: self.source(found), count, seed: self.seed };
         let features = of_real.as_ref().zip(of_generated.as_ref()).map(|(real, generated)| [real, generated]);
-        let generated = Generated {
-            images: &samples,
-            conditions: &conditions,
-            from,
-            seed,
-            real: images,
-            training: &data.train,
-            features,
-        };
-        let measured = generated.measure(session, &found.model, config)?;
+        let (_, data) = found.own_data()?;
+        let (samples, measured) =
+            samples.measure(found, &mut *session, config, [images, &data.train], features, to_stdout)?;
         let (picture, shown) = (self.picture(found), SHOWN.min(count) * images.features());
         reconstructions(&samples[..shown], &measured.nearest, images.size, COLUMNS)?.save(&picture)?;
         say_to(to_stdout, format_args!("samples above their nearest training images: {}", picture.display()));
         Ok(Some(measured))
+    }
+}
+
+/// Samples that are to be measured.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Samples {
+    pub(super) from: LatentSource,
+    pub(super) count: usize,
+    pub(super) seed: u32,
+}
+
+impl Samples {
+    /// Draws them, `[count, features]`, with the conditions of the real images in turn, and measures them beside these and those that
+    /// were trained on.
+    pub(super) fn measure(
+        self,
+        found: &Found,
+        session: &mut dyn Session,
+        config: &TrainConfig,
+        [real, training]: [&Images; 2],
+        features: Option<[&Points; 2]>,
+        to_stdout: bool,
+    ) -> Result<(Vec<f32>, Generations)> {
+        let Samples { from, count, seed } = self;
+        let sampler = Sampler::load(session, &found.model, ROWS.min(count), from, Options::default())?;
+        let width = found.model.config().condition_width();
+        let conditions = real.conditions(0..real.count()).into_iter().cycle();
+        let conditions: Vec<f32> = conditions.take(count * width).collect();
+        let fitted = |session: &mut dyn Session, from| found.fitted(session, from, to_stdout);
+        let samples = sampler.draw(session, count, &conditions, seed, fitted)?;
+        let generated = Generated { images: &samples, conditions: &conditions, from, seed, real, training, features };
+        let measured = generated.measure(session, &found.model, config)?;
+        Ok((samples, measured))
     }
 }
 

@@ -79,7 +79,7 @@ impl Interpolate {
         found.say(&selected);
         found.say_examples(&examples, true)?;
         let (header, steps) = (&found.checkpoint.header, self.steps as usize);
-        let asked = self.label.condition(&found.conditions(&[]))?;
+        let asked = self.label.condition(&found.conditions()?)?;
         let (mut latents, mut conditions) = (Vec::new(), Vec::new());
         for (from, to) in pairs {
             let end = |index: usize| test.shown(index..index + 1, config.binarise);

@@ -2,7 +2,6 @@
 
 use clap::Args;
 
-use super::source::Found;
 use crate::error::Result;
 use crate::train::condition::Conditions;
 
@@ -20,19 +19,13 @@ pub(super) struct Label {
 
 impl Label {
     /// The condition of each of so many images, `[count, width]`: of the label asked for, else all in turn.
-    pub(super) fn conditions(&self, found: &Found, count: usize) -> Result<Vec<f32>> {
-        let config = found.config()?;
-        let all = found.conditions(&config.classes);
-        match self.condition(&all)? {
-            Some(one) => Ok(one.repeat(count)),
-            None => Ok(all.in_turn(count)),
-        }
+    pub(super) fn conditions(&self, all: &Conditions<'_>, count: usize) -> Result<Vec<f32>> {
+        Ok(self.condition(all)?.map_or_else(|| all.in_turn(count), |one| one.repeat(count)))
     }
 
     /// The columns of a picture of them.
-    pub(super) fn columns(&self, found: &Found, otherwise: usize) -> Result<usize> {
-        let config = found.config()?;
-        Ok(if self.label.is_some() { otherwise } else { found.conditions(&config.classes).columns(otherwise) })
+    pub(super) fn columns(&self, all: &Conditions<'_>, otherwise: usize) -> usize {
+        if self.label.is_some() { otherwise } else { all.columns(otherwise) }
     }
 
     /// The condition asked for, `[width]`.

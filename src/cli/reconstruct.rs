@@ -51,7 +51,8 @@ impl Reconstruct {
     pub(super) fn run(self) -> Result<()> {
         let found = self.source.find()?;
         [&self.out, &self.npy].into_iter().flatten().try_for_each(|file| check_target(file))?;
-        let asked = self.r#as.as_deref().map(|label| found.conditions(&[]).of("--as", label)).transpose()?;
+        let all = found.conditions()?;
+        let asked = self.r#as.as_deref().map(|label| all.of("--as", label)).transpose()?;
         let (config, examples) = found.examples(&self.asked)?;
         let (header, test, name) = (&found.checkpoint.header, &examples.images, &examples.name);
         let held = test.count();

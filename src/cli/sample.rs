@@ -59,7 +59,8 @@ impl Sample {
             of += &format!("{}-", file_word(label));
         }
         let count = self.count as usize;
-        let conditions = self.label.conditions(&found, count)?;
+        let all = found.conditions()?;
+        let conditions = self.label.conditions(&all, count)?;
         let out = self.out.clone().unwrap_or_else(|| found.figure(&format!("samples-{of}seed{}.png", self.seed)));
         [Some(&out), self.npy.as_ref()].into_iter().flatten().try_for_each(|file| check_target(file))?;
         let (selected, mut session) = self.source.session(&found)?;
@@ -68,7 +69,7 @@ impl Sample {
         let fitted = |session: &mut dyn Session, from| found.fitted(session, from, true);
         let images = sampler.draw(&mut *session, count, &conditions, self.seed, fitted)?; // [count, features]
         let header = &found.checkpoint.header;
-        let columns = self.label.columns(&found, square(count))?;
+        let columns = self.label.columns(&all, square(count));
         image_grid(header.model.output, &images, header.size(), columns)?.save(&out)?;
         say(format_args!("{}", out.display()));
         if let Some(file) = &self.npy {

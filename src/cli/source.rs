@@ -129,9 +129,10 @@ impl Found {
         }
     }
 
-    /// What images can be generated of, of these classes that it was trained on, or of all.
-    pub(super) fn conditions<'a>(&'a self, classes: &'a [String]) -> Conditions<'a> {
-        Conditions { model: self.model.config(), schema: &self.checkpoint.header.schema, classes }
+    /// What images can be generated of.
+    pub(super) fn conditions(&self) -> Result<Conditions<'_>> {
+        let (model, schema) = (self.model.config(), &self.checkpoint.header.schema);
+        Ok(Conditions { model, schema, classes: self.config()?.classes })
     }
 
     /// The run's configuration, and its data or those named instead, as sets to train on and to test. They are read as the

@@ -62,8 +62,7 @@ impl Traverse {
         found.say(&selected);
         let (mut center, mut unit) = (vec![0.0; latent], vec![1.0; latent]);
         let mut middle = center.clone();
-        let of_model = found.config()?;
-        let all = found.conditions(&of_model.classes);
+        let all = found.conditions()?;
         let mut condition = self.label.condition(&all)?;
         if self.image.is_some() || !found.model.has(Capability::Prior) {
             let (config, examples) = found.examples(&self.asked)?;

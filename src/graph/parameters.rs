@@ -169,6 +169,11 @@ impl ParameterLayout {
         &self.parameters
     }
 
+    /// The parameter of this name.
+    pub fn named(&self, name: &str) -> Option<&Parameter> {
+        self.parameters.iter().find(|parameter| parameter.name == name)
+    }
+
     /// The part of an arena that these parameters take, padding counted.
     ///
     /// # Errors

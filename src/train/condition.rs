@@ -10,14 +10,14 @@ const NUMBERS: usize = 10;
 const COLUMNS: usize = 20;
 
 /// What a model can be asked to generate images of.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Conditions<'a> {
     /// The architecture.
     pub model: &'a ModelConfig,
     /// The data that the model was trained on.
     pub schema: &'a Schema,
     /// The classes that it was trained on, by name or number; all where none is named.
-    pub classes: &'a [String],
+    pub classes: Vec<String>,
 }
 
 impl Conditions<'_> {
@@ -67,7 +67,7 @@ impl Conditions<'_> {
                 (0..NUMBERS).map(|at| vec![moments.standardised(least + (largest - least) * part(at))]).collect()
             }
             (Some(condition), _) => {
-                let named = class_numbers("--classes", self.classes, &self.schema.classes).unwrap_or_default();
+                let named = class_numbers("--classes", &self.classes, &self.schema.classes).unwrap_or_default();
                 let all: Vec<usize> = match named.is_empty() {
                     true => (0..condition.width()).collect(),
                     false => named.into_iter().map(|class| class as usize).collect(),
@@ -96,7 +96,7 @@ mod tests {
         };
         let of = |condition| ModelConfig { condition, ..ModelConfig::vae(1) };
         let [none, class, number] = [None, Some(Condition::Class(3)), Some(Condition::Number)].map(of);
-        let asked = |model, label| Conditions { model, schema: &schema, classes: &[] }.of("--label", label);
+        let asked = |model, label| Conditions { model, schema: &schema, classes: Vec::new() }.of("--label", label);
         assert_eq!(asked(&class, "bee").unwrap(), [0.0, 1.0, 0.0]);
         assert_eq!(asked(&class, "2").unwrap(), [0.0, 0.0, 1.0]);
         assert_eq!(asked(&number, "14").unwrap(), [2.0]);
@@ -107,8 +107,8 @@ mod tests {
             assert!(error.exit_code() == 2 && error.to_string().contains(why), "{error}");
         }
         let some = ["cow".to_owned(), "ant".to_owned()];
-        let in_turn = |model, classes| {
-            let all = Conditions { model, schema: &schema, classes };
+        let in_turn = |model, classes: &[String]| {
+            let all = Conditions { model, schema: &schema, classes: classes.to_vec() };
             (all.in_turn(4), all.columns(8))
         };
         assert_eq!(in_turn(&none, &[]), (vec![], 8));

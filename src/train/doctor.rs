@@ -77,8 +77,7 @@ pub fn of_codes(kl_by_dimension: &[f64]) -> Option<Finding> {
 
 /// What the variance that a Gaussian decoder learned tells; nothing of other decoders. `parameters` is the model's arena.
 pub fn of_variance(model: &Model, parameters: &[f32]) -> Option<Finding> {
-    let layout = model.layout();
-    let logvar = layout.ids().map(|id| layout.get(id)).find(|parameter| parameter.name == "decoder.logvar")?;
+    let logvar = model.layout().named("decoder.logvar")?;
     let logvar = *parameters.get(logvar.offset)?;
     (logvar < CERTAIN).then(|| Finding {
         name: "certain decoder",

@@ -71,8 +71,7 @@ impl Trainer<'_> {
 
     /// The weight of the KL term that the last step had, where that is not `given`.
     fn beta(&mut self, given: f64) -> Result<f64> {
-        let layout = self.model.layout();
-        match layout.parameters().iter().find(|parameter| parameter.name == LOG_BETA) {
+        match self.model.layout().named(LOG_BETA) {
             Some(state) => Ok(f64::from(self.session.read_arena(PARAMETERS)?[state.offset]).exp()),
             None => Ok(given),
         }

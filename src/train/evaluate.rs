@@ -10,7 +10,7 @@ use super::fitted::Fitted;
 use super::generate::{LatentSource, Reconstructor};
 use super::importance::IMPORTANCE_ROWS;
 use super::metrics::Terms;
-use super::prior::LearnedPrior;
+use super::prior;
 use super::queue::Queue;
 use super::schedule::evaluation_steps;
 use super::{Losses, ModelInput};
@@ -127,10 +127,7 @@ impl Request<'_> {
             [] => Vec::new(),
             densities => {
                 let draws = draws(session, model, config, images, options)?;
-                let learned = match LearnedPrior::load(session, model, options)? {
-                    Some(prior) => Some(prior.density(session)?),
-                    None => None,
-                };
+                let learned = prior::learned(session, model, options)?;
                 aggregate::fits(model, &draws, learned.as_ref(), densities)?
             }
         };

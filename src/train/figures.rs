@@ -130,7 +130,7 @@ impl Figures {
             }
             None => Err(crate::Error::Usage("a model without a prior must have an encoder".to_owned())),
         };
-        let all = Conditions { model: &self.model, schema: &data.schema, classes: &config.classes };
+        let all = Conditions { model: &self.model, schema: &data.schema, classes: config.classes.clone() };
         let samples = self.sampler.draw(session, SAMPLES, &all.in_turn(SAMPLES), config.seed, density)?;
         drawn("samples", image_grid(config.output, &samples, test.size, all.columns(COLUMNS))?);
 

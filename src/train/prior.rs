@@ -47,6 +47,14 @@ impl LearnedPrior {
     }
 }
 
+/// The prior that a model learned, with the parameters that the session holds; none where it is N(0, I).
+///
+/// # Errors
+/// Those of [`LearnedPrior::load`] and [`LearnedPrior::density`].
+pub fn learned(session: &mut dyn Session, model: &Model, options: Options) -> Result<Option<Density>> {
+    LearnedPrior::load(session, model, options)?.map(|prior| prior.density(session)).transpose()
+}
+
 /// The first `count` draws of the prior N(0, I) by a seed, `[count, latent]`: those that images are drawn from on a device.
 pub fn normal(count: usize, latent: usize, seed: u32) -> Vec<f32> {
     let draw = Draw { seed, stream: Stream::Prior, step: 0 };

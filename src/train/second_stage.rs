@@ -150,8 +150,8 @@ impl SecondStage {
 
     /// The standard deviation of a code around the decoder's mean.
     fn deviation(&self, model: &Model) -> f32 {
-        let named = model.layout().parameters().iter().find(|parameter| parameter.name == "decoder.logvar");
-        named.map_or(0.0, |logvar| (0.5 * self.0.parameters[logvar.offset]).exp())
+        let logvar = model.layout().named("decoder.logvar");
+        logvar.map_or(0.0, |logvar| (0.5 * self.0.parameters[logvar.offset]).exp())
     }
 }
 

@@ -104,3 +104,10 @@ impl Check for Tolerance {
         }
     }
 }
+
+/// The program in a folder, with these arguments, untuned.
+pub fn vae_gpu(folder: &std::path::Path, args: &[&str]) -> assert_cmd::Command {
+    let mut command = assert_cmd::Command::cargo_bin("vae-gpu").expect("it is built");
+    command.current_dir(folder).env("VAE_GPU_PROFILE", "none").args(args);
+    command
+}

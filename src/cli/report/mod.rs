@@ -64,15 +64,19 @@ impl Report {
         let run = Run::read(folder.path())?;
         let out = self.out.clone().unwrap_or_else(|| folder.path().join("report.html"));
         check_target(&out)?;
-        let (config, data) = found.data(self.data.as_ref())?;
+        let other = self.data.as_ref().map(|other| found.data(Some(other))).transpose()?;
+        let (config, data) = match &other {
+            Some(other) => other,
+            None => found.own_data()?, // what densities are fitted to as well
+        };
         found.checkpoint.check_model(&found.path, &Model::new(config.architecture_for(&data.schema)?)?)?;
         let (selected, mut session) = self.source.session(&found)?;
         found.say(&selected);
-        let figures = Figures::load(&mut *session, &found.model, &data, Options::default())?;
-        let figures = figures.draw(&mut *session, &config, &data, &run.epochs)?;
-        let traversals = traversals(&found, &mut *session, &config, &data)?;
+        let figures = Figures::load(&mut *session, &found.model, data, Options::default())?;
+        let figures = figures.draw(&mut *session, config, data, &run.epochs)?;
+        let traversals = traversals(&found, &mut *session, config, data)?;
         let evaluation = match config.model.has(Capability::Encoder) {
-            true => Some(self.evaluate(&found, &config, &data, &*selected.device)?),
+            true => Some(self.evaluate(&found, config, data, &*selected.device)?),
             false => None,
         };
         let mut sections = vec![losses(&run), curves(&run, &figures)?];
@@ -83,21 +87,21 @@ impl Report {
             sections.insert(0, Section::table("What ails this run", "And what mends it.", rows.collect()));
         }
         if let Some(evaluation) = &evaluation {
-            sections.push(evaluated(evaluation, &data, &selected.device.name()));
+            sections.push(evaluated(evaluation, data, &selected.device.name()));
             sections.extend(dimensions(&evaluation.kl_by_dimension));
         }
-        sections.extend(pictures(figures, &config));
+        sections.extend(pictures(figures, config));
         if config.model.has(Capability::Prior) && config.model.has(Capability::Encoder) {
-            sections.push(of_mixture(&found, &mut *session, &config)?);
+            sections.push(of_mixture(&found, &mut *session, config)?);
         }
-        sections.extend(samples::fidelity(&found, &mut *session, &config, &data)?);
-        sections.extend(samples::map(&found, &mut *session, &config, &data)?);
-        sections.extend(samples::anomalies(&found, &mut *session, &config, &data, &*selected.device)?);
+        sections.extend(samples::fidelity(&found, &mut *session, config, data)?);
+        sections.extend(samples::map(&found, &mut *session, config, data)?);
+        sections.extend(samples::anomalies(&found, &mut *session, config, data, &*selected.device)?);
         sections.push(traversals);
         sections.push(times(&run));
-        sections.push(data_section(&data)?);
-        sections.push(options(&config)?);
-        let page = Page { title: run.name(), lines: lines(&run, &found, &data), sections };
+        sections.push(data_section(data)?);
+        sections.push(options(config)?);
+        let page = Page { title: run.name(), lines: lines(&run, &found, data), sections };
         write_atomic(&out, page.html()?.as_bytes())?;
         say(format_args!("{}", out.display()));
         Ok(())
@@ -222,7 +226,7 @@ fn pictures(figures: Vec<Figure>, config: &TrainConfig) -> Vec<Section> {
 fn of_mixture(found: &Found, session: &mut dyn Session, config: &TrainConfig) -> Result<Section> {
     let sampler = Sampler::load(session, &found.model, SAMPLES, LatentSource::Mixture, Options::default())?;
     let fitted = |session: &mut dyn Session, from| found.fitted(session, from, true);
-    let all = found.conditions(&config.classes);
+    let all = found.conditions()?;
     let images = sampler.draw(session, SAMPLES, &all.in_turn(SAMPLES), config.seed, fitted)?; // [SAMPLES, features]
     let header = &found.checkpoint.header;
     let picture = image_grid(header.model.output, &images, header.size(), all.columns(square(SAMPLES)))?;
@@ -241,7 +245,7 @@ fn traversals(found: &Found, session: &mut dyn Session, config: &TrainConfig, da
     let dimensions = latent.min(DIMENSIONS);
     let latents = traversed(&middle, &middle, &unit, dimensions, STEPS, RANGE);
     let decoder = Decoder::load(session, &found.model, STEPS, Options::default())?;
-    let first = found.conditions(&config.classes).in_turn(1);
+    let first = found.conditions()?.in_turn(1);
     let images = decoder.apply(session, &latents, &first.repeat(dimensions * STEPS))?; // [dimensions * STEPS, features]
     let picture: Picture = image_grid(header.model.output, &images, header.size(), STEPS)?;
     let of = if dimensions < latent { format!("the first {dimensions} of {latent}") } else { "all".to_owned() };

@@ -2,7 +2,7 @@
 
 use super::page::{Row, Section};
 use crate::backend::{Device, Session};
-use crate::cli::generations;
+use crate::cli::generations::{self, Samples};
 use crate::cli::source::Found;
 use crate::config::TrainConfig;
 use crate::data::Dataset;
@@ -13,16 +13,13 @@ use crate::plot::{reconstructions, source_map};
 use crate::train::ModelInput;
 use crate::train::density::draws;
 use crate::train::evaluate::Request;
-use crate::train::generate::{LatentSource, Reconstructor, Sampler};
-use crate::train::generations::Generated;
-use crate::train::prior::{LearnedPrior, normal};
+use crate::train::generate::{LatentSource, Reconstructor};
+use crate::train::prior;
 use crate::train::ranking::{by_score, median};
 use crate::train::score::Measure;
 
 /// Samples that are measured, and real images that they are measured by, at most.
 const MEASURED: usize = 2000;
-/// Images that are decoded at a time.
-const ROWS: usize = 250;
 /// Samples above their nearest training images, and test images that score highest.
 const SHOWN: usize = 16;
 /// Latents of each source in the map of them.
@@ -47,24 +44,13 @@ pub(super) fn fidelity(
     if count < 2 {
         return Ok(Vec::new());
     }
-    let conditions = test.conditions(0..count);
     let (mut rows, mut pictures) = (Vec::new(), Vec::new());
     for from in sources(found) {
-        let sampler = Sampler::load(session, &found.model, ROWS.min(count), from, Options::default())?;
-        let fitted = |session: &mut dyn Session, from| found.fitted(session, from, true);
-        let images = sampler.draw(session, count, &conditions, seed, fitted)?; // [count, features]
-        let (real, training) = (test, &data.train);
-        let generated =
-            Generated { images: &images, conditions: &conditions, from, seed, real, training, features: None };
-        let measured = generated.measure(session, &found.model, config)?;
+        let samples = Samples { from, count, seed };
+        let (images, measured) = samples.measure(found, session, config, [test, &data.train], None, true)?;
         rows.extend(generations::rows(&measured).into_iter().map(|(name, value)| Row::new(name, value)));
-        let shown = SHOWN.min(count);
-        let picture = reconstructions(
-            &images[..shown * test.features()],
-            &measured.nearest[..shown * test.features()],
-            test.size,
-            shown,
-        )?;
+        let (shown, values) = (SHOWN.min(count), SHOWN.min(count) * test.features());
+        let picture = reconstructions(&images[..values], &measured.nearest[..values], test.size, shown)?;
         pictures.push((format!("from the {}", from.name()), picture));
     }
     let note =
@@ -89,11 +75,12 @@ pub(super) fn map(
     let some = data.test.clone().take_first(MAPPED);
     let mut all = vec![("codes", draws(session, &found.model, config, &some, Options::default())?)];
     for from in sources(found) {
-        let learned = LearnedPrior::load(session, &found.model, Options::default())?;
-        let latents = match (from, learned) {
-            (LatentSource::Prior, Some(prior)) => prior.density(session)?.draw(MAPPED, config.seed),
-            (LatentSource::Prior, None) => normal(MAPPED, config.latent, config.seed),
-            (from, _) => found.fitted(session, from, true)?.draw(MAPPED, config.seed)?,
+        let latents = match from {
+            LatentSource::Prior => match prior::learned(session, &found.model, Options::default())? {
+                Some(prior) => prior.draw(MAPPED, config.seed),
+                None => prior::normal(MAPPED, config.latent, config.seed),
+            },
+            from => found.fitted(session, from, true)?.draw(MAPPED, config.seed)?,
         };
         all.push((from.name(), latents));
     }
