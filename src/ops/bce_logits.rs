@@ -11,9 +11,7 @@ impl Operation for BceLogits {
     const NAME: &'static str = "bce_logits";
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
-        let [logits, target] = arity(Self::NAME, inputs)?;
-        same(Self::NAME, ["logits", "target"], logits, target)?;
-        Ok(Shape::new(logits.rows(), 1))
+        loss_of(Self::NAME, ["logits", "target"], inputs)
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
@@ -25,11 +23,7 @@ impl Operation for BceLogits {
     }
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
-        if back.wanted[1] {
-            return back.none(Self::NAME, "its target is data");
-        }
-        let inputs = [back.inputs[0], back.inputs[1], back.d_output];
-        Ok(vec![Some(back.apply(BceLogitsGradient, &inputs)?), None])
+        loss_rule(Self::NAME, BceLogitsGradient, back)
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
@@ -55,9 +49,7 @@ impl Operation for BceLogitsGradient {
     const NAME: &'static str = "bce_logits_gradient";
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
-        let [logits, target, d_loss] = arity(Self::NAME, inputs)?;
-        same(Self::NAME, ["d_loss", "loss"], d_loss, Shape::new(logits.rows(), 1))?;
-        same(Self::NAME, ["logits", "target"], logits, target)
+        loss_gradient_of(Self::NAME, ["logits", "target"], inputs)
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {

@@ -15,9 +15,7 @@ impl Operation for ContinuousBernoulli {
     const NAME: &'static str = "continuous_bernoulli";
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
-        let [logits, target] = arity(Self::NAME, inputs)?;
-        same(Self::NAME, ["logits", "target"], logits, target)?;
-        Ok(Shape::new(logits.rows(), 1))
+        loss_of(Self::NAME, ["logits", "target"], inputs)
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
@@ -29,11 +27,7 @@ impl Operation for ContinuousBernoulli {
     }
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
-        if back.wanted[1] {
-            return back.none(Self::NAME, "its target is data");
-        }
-        let inputs = [back.inputs[0], back.inputs[1], back.d_output];
-        Ok(vec![Some(back.apply(ContinuousBernoulliGradient, &inputs)?), None])
+        loss_rule(Self::NAME, ContinuousBernoulliGradient, back)
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
@@ -59,9 +53,7 @@ impl Operation for ContinuousBernoulliGradient {
     const NAME: &'static str = "continuous_bernoulli_gradient";
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
-        let [logits, target, d_loss] = arity(Self::NAME, inputs)?;
-        same(Self::NAME, ["d_loss", "loss"], d_loss, Shape::new(logits.rows(), 1))?;
-        same(Self::NAME, ["logits", "target"], logits, target)
+        loss_gradient_of(Self::NAME, ["logits", "target"], inputs)
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {

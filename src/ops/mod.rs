@@ -295,6 +295,29 @@ fn same(name: &str, what: [&str; 2], a: Shape, b: Shape) -> Result<Shape> {
     graph_error(format!("{name}: {} is {a}, {} is {b}: they must have one shape", what[0], what[1]))
 }
 
+/// The shape of a loss by example, `[batch, 1]`, of an output and a target of one shape.
+fn loss_of(name: &str, what: [&str; 2], inputs: &[Shape]) -> Result<Shape> {
+    let [output, target] = arity(name, inputs)?;
+    same(name, what, output, target)?;
+    Ok(Shape::new(output.rows(), 1))
+}
+
+/// The shape of its gradient by the output, of these two and d_loss.
+fn loss_gradient_of(name: &str, what: [&str; 2], inputs: &[Shape]) -> Result<Shape> {
+    let [output, target, d_loss] = arity(name, inputs)?;
+    same(name, ["d_loss", "loss"], d_loss, Shape::new(output.rows(), 1))?;
+    same(name, what, output, target)
+}
+
+/// The rule of its gradient: `op` of output, target and d_loss; the target is data.
+fn loss_rule(name: &str, op: impl Into<Op>, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
+    if back.wanted[1] {
+        return back.none(name, "its target is data");
+    }
+    let inputs = [back.inputs[0], back.inputs[1], back.d_output];
+    Ok(vec![Some(back.apply(op, &inputs)?), None])
+}
+
 /// The extents of images `[batch, height, width, channels]`.
 fn images_of(name: &str, what: &str, x: Shape) -> Result<[usize; 4]> {
     match x.extents().try_into() {

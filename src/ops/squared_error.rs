@@ -10,9 +10,7 @@ impl Operation for SquaredError {
     const NAME: &'static str = "squared_error";
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
-        let [y, x] = arity(Self::NAME, inputs)?;
-        same(Self::NAME, ["output", "target"], y, x)?;
-        Ok(Shape::new(y.rows(), 1))
+        loss_of(Self::NAME, ["output", "target"], inputs)
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
@@ -24,11 +22,7 @@ impl Operation for SquaredError {
     }
 
     fn gradient(&self, back: &mut Backward<'_>) -> Result<Vec<Option<NodeId>>> {
-        if back.wanted[1] {
-            return back.none(Self::NAME, "its target is data");
-        }
-        let inputs = [back.inputs[0], back.inputs[1], back.d_output];
-        Ok(vec![Some(back.apply(SquaredErrorGradient, &inputs)?), None])
+        loss_rule(Self::NAME, SquaredErrorGradient, back)
     }
 
     fn kernel(&self, inputs: &[Shape], output: Shape, _: &DeviceProfile) -> Kernel {
@@ -53,9 +47,7 @@ impl Operation for SquaredErrorGradient {
     const NAME: &'static str = "squared_error_gradient";
 
     fn shape(&self, inputs: &[Shape]) -> Result<Shape> {
-        let [y, x, d_loss] = arity(Self::NAME, inputs)?;
-        same(Self::NAME, ["d_loss", "loss"], d_loss, Shape::new(y.rows(), 1))?;
-        same(Self::NAME, ["output", "target"], y, x)
+        loss_gradient_of(Self::NAME, ["output", "target"], inputs)
     }
 
     fn reference<T: Real>(&self, _: &Step, inputs: &[View<'_, T>], outputs: &mut [&mut [T]]) {
