@@ -163,13 +163,16 @@ fn every_command_works_on_every_model() {
             ["gaussian", "mixture"].map(|source| std::fs::read(folder.path().join(format!("{source}.npy"))).unwrap());
         assert_ne!(drawn[0], drawn[1]);
         // Trained when it is first asked for, kept, and measured with the others from then on.
-        let stage = "fitting the second-stage to the training codes";
-        from("second-stage").success().stdout(predicate::str::contains(stage));
-        from("second-stage").success().stdout(predicate::str::contains(stage).not());
+        for source in ["flow", "second-stage"] {
+            let fitting = format!("fitting the {source} to the training codes");
+            from(source).success().stdout(predicate::str::contains(&fitting));
+            from(source).success().stdout(predicate::str::contains(&fitting).not());
+        }
         let output = run(&["eval", "run", "--json", "-"]).success().get_output().stdout.clone();
         let result: serde_json::Value = serde_json::from_slice(&output).unwrap();
-        let last = result["sources"].as_array().unwrap().last().unwrap();
-        assert!(last["from"] == "second-stage" && last["log_density"].is_number(), "{result}");
+        let [.., flow, stage] = &result["sources"].as_array().unwrap()[..] else { panic!("{result}") };
+        assert!(flow["from"] == "flow" && stage["from"] == "second-stage", "{result}");
+        assert!(flow["log_density"].is_number() && stage["log_density"].is_number(), "{result}");
         match variational {
             true => from("prior").success(),
             false => from("prior").code(2).stderr(predicate::str::contains("has no prior")),

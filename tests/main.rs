@@ -15,6 +15,7 @@ mod device;
 mod doctor;
 mod export;
 mod faults;
+mod flow;
 mod fusion;
 mod gemm;
 mod generations;

@@ -75,6 +75,26 @@ fn references_give_numbers_worked_by_hand() {
     close(&run(Weigh, &[x, ([1, 1], &[3.0_f64.ln()])]), &[-6.0, 3.0]);
     let given: ([usize; 2], &[f64]) = ([1, 2], &[8.0, 9.0]);
     close(&run(Concat, &[a, given]), &[1.0, 2.0, 3.0, 8.0, 9.0, 4.0, 5.0, 6.0, 8.0, 9.0]);
+    // Of two variables, twice: the first may know none, the second the first; in the reverse order the other way round.
+    let mask = AutoregressiveMask {
+        inputs: Units::Variables(2, Direction::Forward),
+        outputs: Units::Variables(2, Direction::Forward),
+    };
+    let four: ([usize; 2], &[f64]) = ([4, 2], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]);
+    close(&run(mask, &[four]), &[0.0, 0.0, 3.0, 0.0, 0.0, 0.0, 7.0, 0.0]);
+    let backward = AutoregressiveMask {
+        inputs: Units::Variables(2, Direction::Reverse),
+        outputs: Units::Variables(2, Direction::Reverse),
+    };
+    close(&run(backward, &[four]), &[0.0, 2.0, 0.0, 0.0, 0.0, 6.0, 0.0, 0.0]);
+    // Hidden units of three variables know one, two, one of them.
+    let hidden = AutoregressiveMask { inputs: Units::Variables(3, Direction::Forward), outputs: Units::Hidden(3) };
+    let nine: ([usize; 2], &[f64]) = ([3, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0]);
+    close(&run(hidden, &[nine]), &[1.0, 0.0, 0.0, 4.0, 5.0, 0.0, 7.0, 0.0, 0.0]);
+    // 7 under N(3, 4) lies two deviations above its mean.
+    let deviates: [([usize; 2], &[f64]); 3] = [([1, 1], &[7.0]), ([1, 2], &[3.0, 4.0_f64.ln()]), ([1, 1], &[6.0])];
+    close(&run(Whiten, &deviates[..2]), &[2.0]);
+    close(&run(WhitenGradient, &deviates), &[-3.0, -6.0]);
     // Against N(1, 4) and N(0, 1) at z = 3: (1 + ln 4 - 9) / 2, and 0 as the prior is that.
     let (z, components): (_, ([usize; 2], &[f64])) = (([1, 1], &[3.0][..]), ([2, 2], &[1.0, 4.0_f64.ln(), 0.0, 0.0]));
     close(&run(MixturePrior, &[z, components]), &[0.5 * (1.0 + 4.0_f64.ln() - 9.0), 0.0]);

@@ -209,13 +209,14 @@ impl Found {
         Ok((config, examples))
     }
 
-    /// What is fitted to the model's codes, as [`Found::fitted`]: the densities, and a second stage that is kept already; none where the
+    /// What is fitted to the model's codes, as [`Found::fitted`]: the densities, and models of codes that are kept already; none where the
     /// training data can't be read any more, which is said.
     pub(super) fn all_fitted(&self, device: &dyn Device, to_stdout: bool) -> Vec<(LatentSource, Fitted)> {
         if !self.model.has(Capability::Encoder) {
             return Vec::new();
         }
-        let trained = Fitted::path(&self.path, LatentSource::SecondStage).exists().then_some(LatentSource::SecondStage);
+        let is_kept = |source: &LatentSource| Fitted::path(&self.path, *source).exists();
+        let trained = [LatentSource::Flow, LatentSource::SecondStage].into_iter().filter(is_kept);
         let all = || -> Result<Vec<_>> {
             let mut session = self.checkpoint.session(device, &self.model)?;
             let sources = [LatentSource::Gaussian, LatentSource::Mixture].into_iter().chain(trained);

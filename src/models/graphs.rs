@@ -127,16 +127,13 @@ impl Model {
         let mut pass = Pass::training(batches.rows, self.gather_condition(&mut g, batches, Order::Shuffled)?);
         let objective = self.family.objective(&mut g, &batch, phase, &mut pass)?;
         g.record(&objective.recorded)?;
-        let one = g.apply(Constant::new(1.0, Shape::SCALAR).into(), &[])?;
         let of_phase = self
             .layout
             .ids()
             .enumerate()
             .filter(|(at, id)| objective.parameters.contains(at) && self.layout.get(*id).trained);
         let parameters: Vec<ParameterId> = of_phase.map(|(_, id)| id).collect();
-        let values: Vec<NodeId> = parameters.iter().map(|&id| g.parameter(id)).collect();
-        let gradients = differentiate(&mut g, objective.loss, one, &values)?;
-        parameters.iter().zip(gradients).try_for_each(|(&id, gradient)| g.store_gradient(id, gradient))?;
+        store_gradients(&mut g, objective.loss, &parameters)?;
         pass.finish(&mut g)?;
         Ok(Gradients { graph: g, parameters })
     }
@@ -308,6 +305,14 @@ impl Model {
         let others = Capability::Encoder.models();
         Error::Usage(format!("{name} has no encoder: it must be one of {others}"))
     }
+}
+
+/// Stores the gradients of a loss with respect to these parameters.
+pub(super) fn store_gradients(g: &mut Graph, loss: NodeId, parameters: &[ParameterId]) -> Result<()> {
+    let one = g.apply(Constant::new(1.0, Shape::SCALAR).into(), &[])?;
+    let values: Vec<NodeId> = parameters.iter().map(|&id| g.parameter(id)).collect();
+    let gradients = differentiate(g, loss, one, &values)?;
+    parameters.iter().zip(gradients).try_for_each(|(&id, gradient)| g.store_gradient(id, gradient))
 }
 
 /// Binary pixels are drawn from a stream of their own while nothing learns.

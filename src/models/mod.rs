@@ -10,6 +10,7 @@ mod capability;
 mod case;
 mod choices;
 mod config;
+mod flow;
 mod graphs;
 mod layer;
 mod likelihood;
@@ -21,6 +22,7 @@ pub use capability::Capability;
 pub use case::CASE_FEATURES;
 pub use choices::{Condition, Deviation, Initial, Loss, Output, Penalty, Prior, Variance};
 pub use config::ModelConfig;
+pub use flow::{Flow, FlowConfig};
 pub use graphs::{Batches, CONDITION, Gradients, Model};
 pub use layer::{Layer, Normalisation, UpsampledSize};
 

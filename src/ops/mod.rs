@@ -237,6 +237,8 @@ registry! {
     constant: Constant;
     concat: Concat;
     narrow: Narrow;
+    autoregressive_mask: AutoregressiveMask;
+    whiten: Whiten, WhitenGradient;
     gather: Gather;
     augment: Augment;
     corrupt: Corrupt;
@@ -268,6 +270,7 @@ impl Op {
 pub use adam::{DECAY, SECOND_SCALE, STEP_SIZE};
 pub use add_scaled::Factor;
 pub use augment::Augmentation;
+pub use autoregressive_mask::{Direction, Units};
 pub use bias_activation::Activation;
 pub(crate) use continuous_bernoulli::{NEAR, SERIES, logit_of_mean};
 pub use corrupt::Noise;

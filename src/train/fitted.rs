@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::flow::CodeFlow;
 use super::generate::LatentSource;
 use super::observer::Observer;
 use super::second_stage::SecondStage;
@@ -13,6 +14,8 @@ use crate::error::{Error, Result};
 pub enum Fitted {
     /// A Gaussian, or a mixture of them.
     Density(Density),
+    /// A masked autoregressive flow.
+    Flow(CodeFlow),
     /// A VAE of the codes.
     SecondStage(Box<SecondStage>),
 }
@@ -26,7 +29,7 @@ impl Fitted {
     /// Fits it to `codes` `[n, latent]` of the model that `of` tells from others; the observer hears of one that is trained.
     ///
     /// # Errors
-    /// Those of [`Density::fit`] and [`SecondStage::train`]; [`Error::Usage`] for the prior, which is not fitted.
+    /// Those of [`Density::fit`], [`CodeFlow::train`] and [`SecondStage::train`]; [`Error::Usage`] for the prior, which is not fitted.
     pub fn fit(
         source: LatentSource,
         codes: &[f32],
@@ -40,6 +43,7 @@ impl Fitted {
             LatentSource::Prior => Err(not_fitted()),
             LatentSource::Gaussian => density(DensityKind::Gaussian),
             LatentSource::Mixture => density(DensityKind::Mixture),
+            LatentSource::Flow => CodeFlow::train(codes, latent, seed, observer).map(Fitted::Flow),
             LatentSource::SecondStage => {
                 SecondStage::train(codes, latent, seed, of, observer).map(|stage| Fitted::SecondStage(Box::new(stage)))
             }
@@ -49,13 +53,14 @@ impl Fitted {
     /// Reads a file; none where it is of other codes than `of`.
     ///
     /// # Errors
-    /// Those of [`Density::load`] and [`SecondStage::load`]; [`Error::Usage`] for the prior, which is not fitted.
+    /// Those of [`Density::load`], [`CodeFlow::load`] and [`SecondStage::load`]; [`Error::Usage`] for the prior, which is not fitted.
     pub fn load(path: &Path, source: LatentSource, of: &str) -> Result<Option<Fitted>> {
         match source {
             LatentSource::Prior => Err(not_fitted()),
             LatentSource::Gaussian | LatentSource::Mixture => {
                 Density::load(path, of).map(|density| density.map(Fitted::Density))
             }
+            LatentSource::Flow => Ok(CodeFlow::load(path, of)?.map(Fitted::Flow)),
             LatentSource::SecondStage => {
                 Ok(SecondStage::load(path, of)?.map(|stage| Fitted::SecondStage(Box::new(stage))))
             }
@@ -69,6 +74,7 @@ impl Fitted {
     pub fn save(&self, path: &Path, of: &str) -> Result<()> {
         match self {
             Fitted::Density(density) => density.save(path, of),
+            Fitted::Flow(flow) => flow.save(path, of),
             Fitted::SecondStage(stage) => stage.save(path),
         }
     }
@@ -77,6 +83,7 @@ impl Fitted {
     pub fn latent(&self) -> usize {
         match self {
             Fitted::Density(density) => density.latent(),
+            Fitted::Flow(flow) => flow.latent(),
             Fitted::SecondStage(stage) => stage.latent(),
         }
     }
@@ -88,6 +95,7 @@ impl Fitted {
     pub fn draw(&self, count: usize, seed: u32) -> Result<Vec<f32>> {
         match self {
             Fitted::Density(density) => Ok(density.draw(count, seed)),
+            Fitted::Flow(flow) => flow.draw(count, seed),
             Fitted::SecondStage(stage) => stage.draw(count, seed),
         }
     }
@@ -99,9 +107,28 @@ impl Fitted {
     pub fn log_likelihood(&self, codes: &[f32]) -> Result<Vec<f64>> {
         match self {
             Fitted::Density(density) => Ok(density.log_likelihood(codes)),
+            Fitted::Flow(flow) => flow.log_likelihood(codes),
             Fitted::SecondStage(stage) => stage.log_likelihood(codes),
         }
     }
+}
+
+/// Of codes that a model of them is trained on, one of so many is held out.
+const HELD_OUT: usize = 20;
+
+/// The codes that are held out, which come first, and those that a model of codes is trained on.
+///
+/// # Errors
+/// [`Error::Usage`] for fewer than two codes, [`Error::NonFinite`] where one is not finite.
+pub(super) fn split<'c>(what: &str, codes: &'c [f32], latent: usize) -> Result<[&'c [f32]; 2]> {
+    let count = codes.len() / latent;
+    if count < 2 {
+        return Err(Error::Usage(format!("{what} of {count} codes: there must be two or more")));
+    }
+    if let Some(at) = codes.iter().position(|value| !value.is_finite()) {
+        return Err(Error::NonFinite(format!("the code of image {} holds {}", at / latent, codes[at])));
+    }
+    Ok(codes.split_at((count / HELD_OUT).max(1) * latent).into())
 }
 
 fn not_fitted() -> Error {

@@ -245,6 +245,8 @@ pub enum LatentSource {
     Gaussian,
     /// A mixture of ten Gaussians fitted to them
     Mixture,
+    /// A masked autoregressive flow of them, trained when it is first asked for (Papamakarios et al. 2017)
+    Flow,
     /// A VAE of them, trained when it is first asked for (Dai and Wipf 2019)
     SecondStage,
 }
@@ -261,6 +263,7 @@ impl LatentSource {
             LatentSource::Prior => "prior",
             LatentSource::Gaussian => "gaussian",
             LatentSource::Mixture => "mixture",
+            LatentSource::Flow => "flow",
             LatentSource::SecondStage => "second-stage",
         }
     }

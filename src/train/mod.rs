@@ -17,6 +17,7 @@ pub mod evaluate;
 pub mod figures;
 mod fit;
 pub mod fitted;
+pub mod flow;
 pub mod generate;
 pub mod generations;
 mod importance;

@@ -7,6 +7,7 @@
 use std::path::Path;
 
 use super::evaluate::Request;
+use super::fitted::split;
 use super::generate::{LatentSource, Sampler};
 use super::score::Measure;
 use super::{Checkpoint, Observer, Trainer};
@@ -24,8 +25,6 @@ const HIDDEN: [usize; 3] = [256; 3];
 const EPOCHS: u64 = 40;
 /// Epochs in which the KL term comes to its full weight.
 const WARM_UP: u64 = 10;
-/// The share of the codes that it is not trained on: one of so many.
-const HELD_OUT: usize = 20;
 /// Codes that are drawn at a time.
 const ROWS: usize = 500;
 /// Draws of the posterior a code of its log-likelihood.
@@ -47,16 +46,8 @@ impl SecondStage {
         of: &str,
         observer: &mut dyn Observer,
     ) -> Result<SecondStage> {
-        let count = codes.len() / latent;
-        if count < 2 {
-            return Err(Error::Usage(format!("a second stage of {count} codes: there must be two or more")));
-        }
-        if let Some(at) = codes.iter().position(|value| !value.is_finite()) {
-            return Err(Error::NonFinite(format!("the code of image {} holds {}", at / latent, codes[at])));
-        }
-        let apart = (count / HELD_OUT).max(1);
+        let [test, train] = split("a second stage", codes, latent)?;
         let images = |codes: &[f32]| Images::new(ImageSize::of_features(latent), Values::Reals(codes.to_vec()));
-        let (test, train) = codes.split_at(apart * latent);
         let data = Dataset::new("codes", images(train), images(test));
         let config = TrainConfig {
             hidden: Some(HIDDEN.to_vec()),
@@ -67,7 +58,7 @@ impl SecondStage {
             // Without a penalty at first: codes vary alike in all directions, for which a model that says nothing of them is at rest.
             beta_schedule: BetaSchedule::Linear { epochs: WARM_UP },
             lr_schedule: "cosine".parse().map_err(Error::Usage)?,
-            batch_size: TrainConfig::default().batch_size.min(count - apart),
+            batch_size: TrainConfig::default().batch_size.min(train.len() / latent),
             epochs: EPOCHS,
             scale: Scale::None,
             seed,

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use safetensors::SafeTensorError;
 use safetensors::tensor::{Dtype, TensorView};
+use safetensors::{SafeTensorError, SafeTensors};
 
 use crate::graph::{Parameter, ParameterLayout};
 
@@ -43,4 +43,41 @@ pub(crate) fn safetensors(tensors: &[Tensor<'_>], (key, value): (&str, String)) 
         .map(|(tensor, bytes)| Ok((&tensor.name, TensorView::new(Dtype::F32, tensor.shape.clone(), bytes)?)))
         .collect::<Result<Vec<_>, SafeTensorError>>()?;
     safetensors::serialize(views, Some(HashMap::from([(key.to_owned(), value)])))
+}
+
+/// The tensors of a file, and its metadata of this key; `what` is a file that has them.
+pub(crate) fn described<'b>(bytes: &'b [u8], key: &str, what: &str) -> Result<(SafeTensors<'b>, String), String> {
+    let broken = |error: SafeTensorError| format!("it is no whole safetensors file: {error}");
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
+    let tensors = SafeTensors::deserialize(bytes).map_err(broken)?;
+    match metadata.metadata().as_ref().and_then(|metadata| metadata.get(key)) {
+        Some(text) => Ok((tensors, text.clone())),
+        None => Err(format!("it has no metadata `{key}`: it must be {what}")),
+    }
+}
+
+/// An arena of this layout out of a file's tensors, each name with `prefix` before it.
+pub(crate) fn read_arena(
+    tensors: &SafeTensors<'_>,
+    layout: &ParameterLayout,
+    prefix: &str,
+) -> Result<Vec<f32>, String> {
+    let mut arena = vec![0.0; layout.len()];
+    for parameter in layout.parameters().iter().filter(|parameter| prefix.is_empty() || parameter.trained) {
+        let name = format!("{prefix}{}", parameter.name);
+        let tensor = tensors.tensor(&name).map_err(|_| format!("tensor {name} is missing"))?;
+        let shape = &parameter.file_shape;
+        if tensor.dtype() != Dtype::F32 {
+            return Err(format!("tensor {name} is {:?}, it must be F32", tensor.dtype()));
+        }
+        if tensor.shape() != shape {
+            return Err(format!("tensor {name} is {:?}, its architecture has {shape:?}", tensor.shape()));
+        }
+        let values = &mut arena[parameter.offset..][..parameter.shape.len()];
+        for (value, bytes) in values.iter_mut().zip(tensor.data().as_chunks::<4>().0) {
+            *value = f32::from_le_bytes(*bytes);
+        }
+        parameter.from_file(values);
+    }
+    Ok(arena)
 }

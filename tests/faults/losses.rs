@@ -1,9 +1,9 @@
-//! Faults in likelihoods, in priors, and in what is joined to examples.
+//! Faults in likelihoods, in priors, in flows, and in what is joined to examples.
 
 use super::{InOp, edit};
 
 /// Faults in their ops.
-pub(super) const IN_OPS: [InOp; 9] = [
+pub(super) const IN_OPS: [InOp; 13] = [
     ("a series where it is not exact", "continuous_bernoulli_mean", None, |kernel| {
         edit(kernel, "loss/cumulant.wgsl", "NEAR = 0.5", "NEAR = 5.0");
     }),
@@ -21,6 +21,18 @@ pub(super) const IN_OPS: [InOp; 9] = [
     }),
     ("a condition that several examples share", "concat", None, |kernel| {
         edit(kernel, "elementwise/concat.wgsl", "row / EACH", "row / (EACH + 1u)");
+    }),
+    ("a variable that knows itself", "autoregressive_mask", None, |kernel| {
+        edit(kernel, "elementwise/autoregressive_mask.wgsl", "needs <= knows", "needs <= knows + 1u");
+    }),
+    ("an order that is not reversed", "autoregressive_mask", None, |kernel| {
+        edit(kernel, "elementwise/autoregressive_mask.wgsl", "reversed == 1u", "reversed == 2u");
+    }),
+    ("a deviation for its inverse", "whiten", None, |kernel| {
+        edit(kernel, "elementwise/whiten.wgsl", "-0.5 * posterior", "0.5 * posterior");
+    }),
+    ("the gradient of a deviation for that of its square", "whiten_gradient", None, |kernel| {
+        edit(kernel, "elementwise/whiten_gradient.wgsl", "0.5 * (x[i]", "(x[i]");
     }),
     ("a density without its normaliser", "mixture_prior", None, |kernel| {
         edit(kernel, "loss/mixture_prior.wgsl", "+ logvar - sample", "- sample");

@@ -14,12 +14,9 @@ mod header;
 
 use std::path::Path;
 
-use safetensors::SafeTensors;
-use safetensors::tensor::Dtype;
-
 pub use header::{Header, TrainingState};
 
-use super::tensor::{Tensor, safetensors};
+use super::tensor::{Tensor, described, read_arena, safetensors};
 use crate::backend::{Device, Session};
 use crate::error::{Error, Result, shown_reason};
 use crate::files::write_atomic;
@@ -84,13 +81,8 @@ impl Checkpoint {
     }
 
     fn from_bytes(bytes: &[u8]) -> Result<Checkpoint, String> {
-        let broken = |error: safetensors::SafeTensorError| format!("it is no whole safetensors file: {error}");
-        let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(broken)?;
-        let tensors = SafeTensors::deserialize(bytes).map_err(broken)?;
-        let text = metadata.metadata().as_ref().and_then(|metadata| metadata.get(KEY));
-        let text =
-            text.ok_or_else(|| format!("it has no metadata `{KEY}`: it must be a checkpoint of this program"))?;
-        let header: Header = serde_json::from_str(text).map_err(|error| format!("metadata `{KEY}`: {error}"))?;
+        let (tensors, text) = described(bytes, KEY, "a checkpoint of this program")?;
+        let header: Header = serde_json::from_str(&text).map_err(|error| format!("metadata `{KEY}`: {error}"))?;
         let model = header.checked_model(bytes.len())?;
         let layout = model.layout();
         let prefixes = header.prefixes();
@@ -168,27 +160,6 @@ impl Checkpoint {
     }
 }
 
-fn read_arena(tensors: &SafeTensors<'_>, layout: &ParameterLayout, prefix: &str) -> Result<Vec<f32>, String> {
-    let mut arena = vec![0.0; layout.len()];
-    for parameter in layout.parameters().iter().filter(|parameter| prefix.is_empty() || parameter.trained) {
-        let name = format!("{prefix}{}", parameter.name);
-        let tensor = tensors.tensor(&name).map_err(|_| format!("tensor {name} is missing"))?;
-        let shape = &parameter.file_shape;
-        if tensor.dtype() != Dtype::F32 {
-            return Err(format!("tensor {name} is {:?}, it must be F32", tensor.dtype()));
-        }
-        if tensor.shape() != shape {
-            return Err(format!("tensor {name} is {:?}, its architecture has {shape:?}", tensor.shape()));
-        }
-        let values = &mut arena[parameter.offset..][..parameter.shape.len()];
-        for (value, bytes) in values.iter_mut().zip(tensor.data().as_chunks::<4>().0) {
-            *value = f32::from_le_bytes(*bytes);
-        }
-        parameter.from_file(values);
-    }
-    Ok(arena)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -196,6 +167,7 @@ mod tests {
     use crate::data::{Fingerprint, ImageSize, Schema};
     use crate::models::Layer;
     use crate::ops::Activation;
+    use safetensors::SafeTensors;
     use std::collections::HashMap;
 
     fn checkpoint() -> Checkpoint {
