@@ -18,8 +18,8 @@ use vae_gpu::tensor::{DType, Shape};
 const EXAMPLES: usize = 10;
 const ROWS: usize = 4;
 
-fn flow(features: usize, layers: usize) -> Flow {
-    Flow::new(FlowConfig { features, hidden: vec![7, 6], layers }).unwrap()
+fn flow(features: usize, layers: usize, condition: usize) -> Flow {
+    Flow::new(FlowConfig { features, hidden: vec![7, 6], layers, condition }).unwrap()
 }
 
 /// Normal values of this deviation.
@@ -39,7 +39,7 @@ fn parameters(flow: &Flow) -> Vec<f32> {
 fn batches() -> Batches {
     Batches {
         data: 0,
-        condition: None,
+        condition: Some(1),
         examples: EXAMPLES,
         dtype: DType::F32,
         rows: ROWS,
@@ -56,6 +56,11 @@ fn step(index: u64) -> Step {
     Step { index, rows: 3, seed: 3, order, scalars: scalars(1e-2, index + 1), ..Step::default() }
 }
 
+/// Vectors, or their conditions, as a session takes them.
+fn set(values: &[f32]) -> Data<'_> {
+    Data { shape: Shape::new(EXAMPLES, values.len() / EXAMPLES), values: Values::Reals(values) }
+}
+
 fn load(session: &mut dyn Session, graph: &Graph) -> ProgramId {
     session.load(compile(graph, Options::default()).unwrap()).unwrap()
 }
@@ -63,7 +68,7 @@ fn load(session: &mut dyn Session, graph: &Graph) -> ProgramId {
 #[test]
 fn a_variable_depends_on_those_before_it_and_on_no_other() {
     for features in [1, 2, 3, 5, 9] {
-        let flow = flow(features, 2);
+        let flow = flow(features, 2, 0);
         let mut session = CpuSession::<f64>::new(flow.layout(), &[]);
         session.write_arena(PARAMETERS, &parameters(&flow)).unwrap();
         for layer in 0..2 {
@@ -94,9 +99,10 @@ fn a_variable_depends_on_those_before_it_and_on_no_other() {
 
 #[test]
 fn the_loss_has_the_gradient_that_finite_differences_have() {
-    let flow = flow(5, 3);
+    let flow = flow(5, 3, 2);
     let data = normals(EXAMPLES * 5, 3, 1.0);
-    let sets = [Data { shape: Shape::new(EXAMPLES, 5), values: Values::Reals(&data) }];
+    let conditions = normals(EXAMPLES * 2, 4, 1.0);
+    let sets = [set(&data), set(&conditions)];
     let mut session = CpuSession::<f64>::new(flow.layout(), &sets);
     let [graph, _] = flow.training(&batches(), &Optimiser::default()).unwrap();
     let program = load(&mut session, &graph);
@@ -133,9 +139,10 @@ fn the_loss_has_the_gradient_that_finite_differences_have() {
 #[test]
 fn ten_steps_on_the_gpu_are_those_of_the_f64_reference() {
     let Some(device) = gpu(GpuOptions::default()) else { return };
-    let flow = flow(9, 3);
+    let flow = flow(9, 3, 4);
     let data = normals(EXAMPLES * 9, 3, 1.0);
-    let sets = [Data { shape: Shape::new(EXAMPLES, 9), values: Values::Reals(&data) }];
+    let conditions = normals(EXAMPLES * 4, 4, 1.0);
+    let sets = [set(&data), set(&conditions)];
     let optimiser = Optimiser { clip: Some(5.0), ..Optimiser::default() };
     let train = |device: &dyn Device| {
         let mut session = device.session(flow.layout(), &sets).unwrap();

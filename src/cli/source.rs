@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::models::{Capability, Model};
 use crate::plan::Options;
 use crate::train::condition::Conditions;
-use crate::train::fitted::Fitted;
+use crate::train::fitted::{CodeSet, Fitted};
 use crate::train::generate::LatentSource;
 use crate::train::{Checkpoint, RunFolder, density, newest_run};
 
@@ -238,16 +238,22 @@ impl Found {
         let path = Fitted::path(&self.path, source);
         let kept = if path.exists() { Fitted::load(&path, source, &identity)? } else { None };
         if let Some(fitted) = kept {
-            if fitted.latent() != latent {
-                let found = fitted.latent();
+            let (found, width) = (fitted.latent(), fitted.condition());
+            if found != latent {
                 let reason = format!("its codes have {found} values, the model's {latent}: must be equal");
+                return Err(Error::format(&path, reason));
+            }
+            if width != 0 && width != self.model.config().condition_width() {
+                let reason = format!("its codes have a condition of {width} values, which is not the model's");
                 return Err(Error::format(&path, reason));
             }
             return Ok(fitted);
         }
         say_to(to_stdout, format_args!("fitting the {} to the training codes: {}", source.name(), path.display()));
         let (config, codes) = (self.config()?, self.own_codes(session)?);
-        let fitted = Fitted::fit(source, codes, latent, config.seed, &identity, &mut ())?;
+        let train = &self.own_data()?.1.train;
+        let codes = CodeSet { codes, latent, conditions: &train.conditions(0..train.count()) };
+        let fitted = Fitted::fit(source, &codes, config.seed, &identity, &mut ())?;
         fitted.save(&path, &identity)?;
         Ok(fitted)
     }

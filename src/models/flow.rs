@@ -10,16 +10,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Batches;
-use super::graphs::store_gradients;
+use super::graphs::{no_conditions, store_gradients};
+use super::{Batches, CONDITION};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, Init, NodeId, ParameterId, ParameterLayout};
 use crate::ops::{
-    Activation, AutoregressiveMask, BatchMean, Concat, Constant, Direction, Factor, Gaussian, Norm, Order, PowerSum,
-    Transpose, Units, Whiten,
+    Activation, AutoregressiveMask, BatchMean, Concat, Constant, Direction, Factor, Gaussian, Norm, Order, Pixels,
+    PowerSum, Transpose, Units, Whiten,
 };
 use crate::optim::Optimiser;
-use crate::tensor::Shape;
+use crate::tensor::{DType, Shape};
 
 /// Sizes of a flow.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +31,14 @@ pub struct FlowConfig {
     pub hidden: Vec<usize>,
     /// Layers.
     pub layers: usize,
+    /// Values that each vector is conditioned on.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub condition: usize,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// A flow with its parameters laid out: weights and biases, and as state the means and deviations of the data, by which a host
@@ -43,11 +51,19 @@ pub struct Flow {
     scaling: [ParameterId; 2],
 }
 
-/// Weight and bias of each layer of a masked network from vectors to `[mean | logvar]`, and the order of the variables.
+/// A masked network from vectors to `[mean | logvar]`, and the order of the variables.
 #[derive(Clone, Debug, PartialEq)]
 struct Made {
     direction: Direction,
-    weights: Vec<[ParameterId; 2]>,
+    weights: Vec<Weights>,
+}
+
+/// A layer of it; each sees the condition, if there is one, whole.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Weights {
+    weight: ParameterId,
+    bias: ParameterId,
+    of_condition: Option<ParameterId>,
 }
 
 /// Values in a size at most.
@@ -59,8 +75,9 @@ impl Flow {
     /// # Errors
     /// [`Error::Usage`] for a size of 0 or above 65,536.
     pub fn new(config: FlowConfig) -> Result<Flow> {
-        let FlowConfig { features, ref hidden, layers } = config;
-        if let Some(size) = hidden.iter().chain([&features, &layers]).find(|size| !(1..=MOST).contains(*size)) {
+        let FlowConfig { features, ref hidden, layers, condition } = config;
+        let sizes = hidden.iter().copied().chain([features, layers, condition.max(1)]);
+        if let Some(size) = sizes.into_iter().find(|size| !(1..=MOST).contains(size)) {
             return Err(Error::Usage(format!("a flow of {config:?}: {size} must be 1 to {MOST}")));
         }
         let mut layout = ParameterLayout::default();
@@ -70,10 +87,14 @@ impl Flow {
             let mut declare = |which: usize| {
                 let [inner, out] = [sizes[which], sizes[which + 1]];
                 // The last layer begins as zeros, so that the flow begins as the identity.
-                let init = if which + 2 == sizes.len() { Init::Zero } else { Init::linear(inner) };
-                let name = format!("flow.{at}.{}", 2 * which);
-                let weight = layout.declare(format!("{name}.weight"), Shape::new(out, inner), init);
-                [weight, layout.declare(format!("{name}.bias"), Shape::of([out]), init)]
+                let init = if which + 2 == sizes.len() { Init::Zero } else { Init::linear(inner + condition) };
+                let mut declare =
+                    |part: &str, shape: Shape| layout.declare(format!("flow.{at}.{}.{part}", 2 * which), shape, init);
+                Weights {
+                    weight: declare("weight", Shape::new(out, inner)),
+                    bias: declare("bias", Shape::of([out])),
+                    of_condition: (condition > 0).then(|| declare("condition", Shape::new(out, condition))),
+                }
             };
             Made { direction, weights: (0..=hidden.len()).map(&mut declare).collect() }
         };
@@ -99,15 +120,24 @@ impl Flow {
     }
 
     /// A training step, as programs to run in this order: gradients of a shuffled batch, which records the mean of its negative
-    /// log-densities as `loss`, in nats, and their update.
+    /// log-densities as `loss`, in nats, and their update. Of the batches' options those count that say where vectors and conditions,
+    /// real numbers both, are.
     ///
     /// # Errors
-    /// Where the batches do not fit, or the optimiser's options are not allowed.
+    /// Where the batches do not fit, or have no conditions where there must be; where the optimiser's options are not allowed.
     pub fn training(&self, batches: &Batches, optimiser: &Optimiser) -> Result<[Graph; 2]> {
         let mut g = Graph::new(self.layout.clone());
         let data = g.dataset(batches.data, Shape::new(batches.examples, self.config.features), batches.dtype);
         let x = g.gather(data, batches.rows, Order::Shuffled, batches.pixels)?;
-        let each = self.negative_log_density(&mut g, x)?;
+        let condition = match (self.config.condition, batches.condition) {
+            (0, _) => None,
+            (width, Some(index)) => {
+                let conditions = g.dataset(index, Shape::new(batches.examples, width), DType::F32);
+                Some(g.gather(conditions, batches.rows, Order::Shuffled, Pixels::Grey)?)
+            }
+            (_, None) => return Err(no_conditions()),
+        };
+        let each = self.negative_log_density(&mut g, x, condition)?;
         let loss = g.apply(BatchMean.into(), &[each])?;
         g.record(&[("loss", loss)])?;
         let parameters: Vec<ParameterId> = self.layout.ids().filter(|id| self.layout.get(*id).trained).collect();
@@ -115,20 +145,22 @@ impl Flow {
         Ok([g, optimiser.update(&self.layout, &parameters)?])
     }
 
-    /// Input `x` `[rows, features]`; output `loss` `[rows, 1]`, the negative log-density of each row in nats.
+    /// Inputs `x` `[rows, features]`, and `condition` `[rows, condition]` if there is one; output `loss` `[rows, 1]`, the negative
+    /// log-density of each row in nats.
     ///
     /// # Errors
     /// None of a flow that fits itself.
     pub fn density(&self, rows: usize) -> Result<Graph> {
         let mut g = Graph::new(self.layout.clone());
         let x = g.input("x", Shape::new(rows, self.config.features));
-        let loss = self.negative_log_density(&mut g, x)?;
+        let condition = self.given(&mut g, rows);
+        let loss = self.negative_log_density(&mut g, x, condition)?;
         g.output("loss", loss);
         Ok(g)
     }
 
-    /// Input `x` `[rows, features]`; output `gaussian` `[rows, 2 features]`, the `[mean | logvar]` that a layer gives each variable
-    /// by those before it.
+    /// The same inputs; output `gaussian` `[rows, 2 features]`, the `[mean | logvar]` that a layer gives each variable by those
+    /// before it.
     ///
     /// # Panics
     /// If there are not as many layers.
@@ -138,7 +170,8 @@ impl Flow {
     pub fn conditionals(&self, layer: usize, rows: usize) -> Result<Graph> {
         let mut g = Graph::new(self.layout.clone());
         let x = g.input("x", Shape::new(rows, self.config.features));
-        let gaussian = self.gaussian(&mut g, &self.layers[layer], x)?;
+        let condition = self.given(&mut g, rows);
+        let gaussian = self.gaussian(&mut g, &self.layers[layer], x, condition)?;
         g.output("gaussian", gaussian);
         Ok(g)
     }
@@ -155,8 +188,13 @@ impl Flow {
         }
     }
 
+    fn given(&self, g: &mut Graph, rows: usize) -> Option<NodeId> {
+        let width = self.config.condition;
+        (width > 0).then(|| g.input(CONDITION, Shape::new(rows, width)))
+    }
+
     /// `-log p(x)` of each row, `[rows, 1]`, in nats.
-    fn negative_log_density(&self, g: &mut Graph, mut x: NodeId) -> Result<NodeId> {
+    fn negative_log_density(&self, g: &mut Graph, mut x: NodeId, condition: Option<NodeId>) -> Result<NodeId> {
         let features = self.config.features;
         // What sums the logvar of [mean | logvar], halved.
         let [nothing, half] = [0.0, 0.5].map(|value| Constant::new(value, Shape::new(1, features)));
@@ -164,7 +202,7 @@ impl Flow {
         let halves = g.apply(Concat.into(), &[nothing, half])?; // [1, 2 features]
         let mut volume = None;
         for layer in &self.layers {
-            let gaussian = self.gaussian(g, layer, x)?; // [rows, 2 features]
+            let gaussian = self.gaussian(g, layer, x, condition)?; // [rows, 2 features]
             x = g.apply(Whiten.into(), &[x, gaussian])?;
             let of_layer = g.matmul(gaussian, halves, Transpose::B)?; // [rows, 1]
             volume = Some(match volume {
@@ -179,18 +217,24 @@ impl Flow {
     }
 
     /// `[mean | logvar]` of each variable of x by those before it, `[rows, 2 features]`.
-    fn gaussian(&self, g: &mut Graph, layer: &Made, x: NodeId) -> Result<NodeId> {
+    fn gaussian(&self, g: &mut Graph, layer: &Made, x: NodeId, condition: Option<NodeId>) -> Result<NodeId> {
         let features = self.config.features;
         let (variables, hidden) = (Units::Variables(features, layer.direction), Units::Hidden(features));
         let last = layer.weights.len() - 1;
-        layer.weights.iter().enumerate().try_fold(x, |h, (at, &[weight, bias])| {
+        layer.weights.iter().enumerate().try_fold(x, |h, (at, weights)| {
             let mask = AutoregressiveMask {
                 inputs: if at == 0 { variables } else { hidden },
                 outputs: if at == last { variables } else { hidden },
             };
-            let [weight, bias] = [g.parameter(weight), g.parameter(bias)];
+            let weight = g.parameter(weights.weight);
             let weight = g.apply(mask.into(), &[weight])?;
-            let sum = g.matmul(h, weight, Transpose::B)?;
+            let mut sum = g.matmul(h, weight, Transpose::B)?;
+            if let (Some(condition), Some(weight)) = (condition, weights.of_condition) {
+                let weight = g.parameter(weight);
+                let of_condition = g.matmul(condition, weight, Transpose::B)?;
+                sum = g.add_scaled(sum, of_condition, Factor::Constant(1.0))?;
+            }
+            let bias = g.parameter(weights.bias);
             g.bias_activation(sum, bias, if at == last { Activation::Identity } else { Activation::Tanh })
         })
     }

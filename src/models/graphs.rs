@@ -277,7 +277,7 @@ impl Model {
     pub(super) fn gather_condition(&self, g: &mut Graph, batches: &Batches, order: Order) -> Result<Option<NodeId>> {
         let Some(condition) = self.config.condition else { return Ok(None) };
         let Batches { condition: Some(index), examples, rows, streamed, .. } = *batches else {
-            return Err(Error::Usage("the model has a condition: its batches must have a data set of them".to_owned()));
+            return Err(no_conditions());
         };
         let order = if streamed { Order::Streamed } else { order };
         let dtype = match condition {
@@ -305,6 +305,10 @@ impl Model {
         let others = Capability::Encoder.models();
         Error::Usage(format!("{name} has no encoder: it must be one of {others}"))
     }
+}
+
+pub(super) fn no_conditions() -> Error {
+    Error::Usage("the model has a condition: its batches must have a data set of them".to_owned())
 }
 
 /// Stores the gradients of a loss with respect to these parameters.

@@ -8,7 +8,7 @@
 use serde::Serialize;
 
 use super::evaluate::mean_and_error;
-use super::fitted::Fitted;
+use super::fitted::{CodeSet, Fitted};
 use super::generate::LatentSource;
 use crate::density::Density;
 use crate::error::Result;
@@ -25,14 +25,14 @@ pub struct SourceFit {
     pub error: f64,
 }
 
-/// What the model's sources make of `draws` `[count, latent]`, of images that no density was fitted to; `learned` is the prior, if
-/// that is not N(0, I).
+/// What the model's sources make of draws from the posteriors of images that no density was fitted to; `learned` is the prior, if that
+/// is not N(0, I).
 ///
 /// # Errors
 /// Those of [`Fitted::log_likelihood`].
 pub fn fits(
     model: &Model,
-    draws: &[f32],
+    draws: &CodeSet<'_>,
     learned: Option<&Density>,
     fitted: &[(LatentSource, Fitted)],
 ) -> Result<Vec<SourceFit>> {
@@ -41,8 +41,8 @@ pub fn fits(
         SourceFit { from, log_density, error }
     };
     let of_prior = || match learned {
-        Some(prior) => prior.log_likelihood(draws),
-        None => normal(draws, model.config().latent),
+        Some(prior) => prior.log_likelihood(draws.codes),
+        None => normal(draws.codes, draws.latent),
     };
     let prior = model.has(Capability::Prior).then(|| fit(LatentSource::Prior, of_prior()));
     let of_fitted = |(from, fitted): &(LatentSource, Fitted)| Ok(fit(*from, fitted.log_likelihood(draws)?));
@@ -77,9 +77,11 @@ mod tests {
     #[test]
     fn the_source_that_fits_best_is_the_nearest() {
         let densities = [LatentSource::Gaussian, LatentSource::Mixture]
-            .map(|from| (from, Fitted::fit(from, &codes(0), 2, 0, "", &mut ()).unwrap()));
+            .map(|from| (from, Fitted::fit(from, &CodeSet::new(&codes(0), 2), 0, "", &mut ()).unwrap()));
         let vae = Model::new(ModelConfig { latent: 2, ..ModelConfig::vae(4) }).unwrap();
-        let found = fits(&vae, &codes(4000), None, &densities).unwrap();
+        let others = codes(4000);
+        let others = &CodeSet::new(&others, 2);
+        let found = fits(&vae, others, None, &densities).unwrap();
         assert_eq!(found.iter().map(|fit| fit.from.name()).collect::<Vec<_>>(), ["prior", "gaussian", "mixture"]);
         // E[z^2] is 16.25 a dimension; the truth's log-density is that of half the codes around one of two places.
         let prior = -16.25 - std::f64::consts::TAU.ln();
@@ -88,9 +90,9 @@ mod tests {
         assert!((found[2].log_density - truth).abs() < 0.1 && found[2].log_density < truth + 5.0 * found[2].error);
         assert_eq!(nearest(&found).unwrap().from, LatentSource::Mixture);
         let ae = Model::new(ModelConfig { model: ModelKind::Ae, latent: 2, ..ModelConfig::vae(4) }).unwrap();
-        assert_eq!(fits(&ae, &codes(4000), None, &densities).unwrap(), found[1..]);
+        assert_eq!(fits(&ae, others, None, &densities).unwrap(), found[1..]);
         let Fitted::Density(learned) = &densities[1].1 else { panic!("a density") };
-        let of_learned = fits(&vae, &codes(4000), Some(learned), &densities).unwrap();
+        let of_learned = fits(&vae, others, Some(learned), &densities).unwrap();
         assert_eq!((of_learned[0].from, of_learned[0].log_density), (LatentSource::Prior, found[2].log_density));
         assert_eq!(nearest(&[]), None);
     }

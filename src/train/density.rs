@@ -6,7 +6,7 @@
 //! Where codes have noise the density is that of draws from the posteriors, one an image, not of their means: decoders know the
 //! draws, which together are the aggregate posterior that the prior stands for (Tomczak and Welling 2018, section 2).
 
-use super::fitted::Fitted;
+use super::fitted::{CodeSet, Fitted};
 use super::generate::{Codes, Encoder, LatentSource, Programs};
 use super::{Checkpoint, RunFolder};
 use crate::backend::Session;
@@ -89,9 +89,11 @@ pub(super) fn fit_all(
         let checkpoint = Checkpoint::load(&path_of)?;
         let identity = checkpoint.identity();
         session.write_arena(PARAMETERS, &checkpoint.parameters)?;
-        let codes = draws(session, model, config, images, options)?;
+        let (codes, conditions) =
+            (draws(session, model, config, images, options)?, images.conditions(0..images.count()));
+        let codes = CodeSet { codes: &codes, latent: model.config().latent, conditions: &conditions };
         for source in [LatentSource::Gaussian, LatentSource::Mixture] {
-            let fitted = Fitted::fit(source, &codes, model.config().latent, config.seed, &identity, &mut ())?;
+            let fitted = Fitted::fit(source, &codes, config.seed, &identity, &mut ())?;
             fitted.save(&Fitted::path(&path_of, source), &identity)?;
         }
     }

@@ -6,7 +6,7 @@ use super::aggregate::{self, SourceFit};
 use super::data_loader::{DataLoader, First};
 use super::density::{draws, posteriors};
 use super::doctor;
-use super::fitted::Fitted;
+use super::fitted::{CodeSet, Fitted};
 use super::generate::{LatentSource, Reconstructor};
 use super::importance::IMPORTANCE_ROWS;
 use super::metrics::Terms;
@@ -128,6 +128,8 @@ impl Request<'_> {
             densities => {
                 let draws = draws(session, model, config, images, options)?;
                 let learned = prior::learned(session, model, options)?;
+                let conditions = images.conditions(0..images.count());
+                let draws = CodeSet { codes: &draws, latent: model.config().latent, conditions: &conditions };
                 aggregate::fits(model, &draws, learned.as_ref(), densities)?
             }
         };

@@ -88,7 +88,7 @@ impl Mapping {
 }
 
 /// Checks that each of so many examples has a condition of this width, or none has where that is 0.
-fn check_conditions(count: usize, conditions: &[f32], width: usize) -> Result<()> {
+pub(super) fn check_conditions(count: usize, conditions: &[f32], width: usize) -> Result<()> {
     match conditions.len() == count * width {
         true => Ok(()),
         false => Err(Error::Usage(format!(
@@ -99,7 +99,12 @@ fn check_conditions(count: usize, conditions: &[f32], width: usize) -> Result<()
 }
 
 /// Writes the conditions of some rows, and zeros behind them.
-fn write_conditions(session: &mut dyn Session, program: ProgramId, conditions: &[f32], len: usize) -> Result<()> {
+pub(super) fn write_conditions(
+    session: &mut dyn Session,
+    program: ProgramId,
+    conditions: &[f32],
+    len: usize,
+) -> Result<()> {
     let mut all = conditions.to_vec();
     all.resize(len, 0.0);
     session.write_input(program, CONDITION, &all)
@@ -357,7 +362,7 @@ impl Sampler {
                 decoder.apply(session, &latents, conditions)
             }
             Sampler::Fitted(source, decoder) => {
-                let latents = fitted(session, *source)?.draw(count, seed)?; // [count, latent]
+                let latents = fitted(session, *source)?.draw(count, conditions, seed)?; // [count, latent]
                 decoder.apply(session, &latents, conditions)
             }
         }

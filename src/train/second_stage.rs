@@ -7,14 +7,14 @@
 use std::path::Path;
 
 use super::evaluate::Request;
-use super::fitted::split;
+use super::fitted::CodeSet;
 use super::generate::{LatentSource, Sampler};
 use super::score::Measure;
 use super::{Checkpoint, Observer, Trainer};
 use crate::backend::Device;
 use crate::backend::cpu::Cpu;
 use crate::config::{BetaSchedule, TrainConfig};
-use crate::data::{Dataset, ImageSize, Images, Scale, Values};
+use crate::data::{Condition, Dataset, ImageSize, Images, Moments, Scale, Schema, Values};
 use crate::error::{Error, Result};
 use crate::models::{Loss, Model, Output, Variance};
 use crate::plan::Options;
@@ -35,30 +35,26 @@ const SAMPLES: usize = 100;
 pub struct SecondStage(Checkpoint);
 
 impl SecondStage {
-    /// Trains one on `codes` `[n, latent]`, of the model that `of` tells from others.
+    /// Trains one on codes of the model that `of` tells from others; it has their condition.
     ///
     /// # Errors
     /// [`Error::Usage`] for fewer than two codes, [`Error::NonFinite`] where a code or a loss is not finite.
-    pub fn train(
-        codes: &[f32],
-        latent: usize,
-        seed: u32,
-        of: &str,
-        observer: &mut dyn Observer,
-    ) -> Result<SecondStage> {
-        let [test, train] = split("a second stage", codes, latent)?;
-        let images = |codes: &[f32]| Images::new(ImageSize::of_features(latent), Values::Reals(codes.to_vec()));
-        let data = Dataset::new("codes", images(train), images(test));
+    pub fn train(codes: &CodeSet<'_>, seed: u32, of: &str, observer: &mut dyn Observer) -> Result<SecondStage> {
+        let [test, train] = codes.split("a second stage")?;
+        let latent = codes.latent;
+        let mut data = Dataset::new("codes", images(&train), images(&test));
+        let condition = condition_of(codes, &mut data.schema);
         let config = TrainConfig {
             hidden: Some(HIDDEN.to_vec()),
             latent,
+            condition,
             loss: Loss::Gaussian,
             variance: Variance::Optimal,
             output: Output::Identity,
             // Without a penalty at first: codes vary alike in all directions, for which a model that says nothing of them is at rest.
             beta_schedule: BetaSchedule::Linear { epochs: WARM_UP },
             lr_schedule: "cosine".parse().map_err(Error::Usage)?,
-            batch_size: TrainConfig::default().batch_size.min(train.len() / latent),
+            batch_size: TrainConfig::default().batch_size.min(train.count()),
             epochs: EPOCHS,
             scale: Scale::None,
             seed,
@@ -91,7 +87,7 @@ impl SecondStage {
             None => return Err(Error::format(path, "it is a checkpoint, but no second stage of codes".to_owned())),
         }
         let model = &checkpoint.header.model;
-        if model.loss != Loss::Gaussian || model.condition.is_some() {
+        if model.loss != Loss::Gaussian {
             return Err(Error::format(path, "it is no model that codes can be drawn from".to_owned()));
         }
         LatentSource::Prior.check(&Model::new(model.clone())?)?;
@@ -103,16 +99,22 @@ impl SecondStage {
         self.0.header.model.features()
     }
 
-    /// The first `count` codes of a seed, `[count, latent]`: code `i` depends on the seed and `i` alone.
+    /// Values of a code's condition; 0 where there is none.
+    pub fn condition(&self) -> usize {
+        self.0.header.model.condition_width()
+    }
+
+    /// The first `count` codes of a seed, `[count, latent]`, each of its condition, `[count, width]`: code `i` depends on the seed, `i` and
+    /// that alone.
     ///
     /// # Errors
-    /// None of a second stage that fits itself.
-    pub fn draw(&self, count: usize, seed: u32) -> Result<Vec<f32>> {
+    /// [`Error::Usage`] where the conditions are not as many.
+    pub fn draw(&self, count: usize, conditions: &[f32], seed: u32) -> Result<Vec<f32>> {
         let model = Model::new(self.0.header.model.clone())?;
         let mut session = self.0.session(&Cpu::<f32>::new(), &model)?;
         let sampler = Sampler::load(&mut *session, &model, ROWS.min(count), LatentSource::Prior, Options::default())?;
         let none = |_: &mut dyn crate::backend::Session, _| Err(Error::Usage("a prior has no density".to_owned()));
-        let mut codes = sampler.draw(&mut *session, count, &[], seed, none)?; // [count, latent], the means
+        let mut codes = sampler.draw(&mut *session, count, conditions, seed, none)?; // [count, latent], the means
         let deviation = self.deviation(&model);
         let draw = Draw { seed, stream: Stream::Generator, step: 0 };
         let mut eps = vec![0.0; self.latent()];
@@ -123,15 +125,15 @@ impl SecondStage {
         Ok(codes)
     }
 
-    /// The importance-sampled log-density of each of `codes` `[n, latent]`, in nats.
+    /// The importance-sampled log-density of each code, given its condition, in nats.
     ///
     /// # Errors
     /// [`Error::NonFinite`] where one is not finite.
-    pub fn log_likelihood(&self, codes: &[f32]) -> Result<Vec<f64>> {
+    pub fn log_likelihood(&self, codes: &CodeSet<'_>) -> Result<Vec<f64>> {
         let (header, parameters) = (&self.0.header, &self.0.parameters[..]);
         let model = Model::new(header.model.clone())?;
         let config = header.train.config(&header.model);
-        let images = Images::new(ImageSize::of_features(self.latent()), Values::Reals(codes.to_vec()));
+        let images = images(codes);
         let device: &dyn Device = &Cpu::<f32>::new();
         let request =
             Request { model: &model, parameters, config: &config, images: &images, samples: SAMPLES, densities: &[] };
@@ -143,6 +145,32 @@ impl SecondStage {
     fn deviation(&self, model: &Model) -> f32 {
         let logvar = model.layout().named("decoder.logvar");
         logvar.map_or(0.0, |logvar| (0.5 * self.0.parameters[logvar.offset]).exp())
+    }
+}
+
+/// Codes as a data set has them, with their condition.
+fn images(codes: &CodeSet<'_>) -> Images {
+    let size = ImageSize::of_features(codes.latent);
+    let condition = match codes.condition() {
+        0 => None,
+        1 => Some(Values::Reals(codes.conditions.to_vec())),
+        _ => Some(Values::Bytes(codes.conditions.iter().map(|value| (255.0 * value) as u8).collect())),
+    };
+    Images { condition, ..Images::new(size, Values::Reals(codes.codes.to_vec())) }
+}
+
+/// What codes are conditioned on: a class, or where there is but one value a number, which is as it is.
+fn condition_of(codes: &CodeSet<'_>, schema: &mut Schema) -> Option<Condition> {
+    match codes.condition() {
+        0 => None,
+        1 => {
+            schema.number = Some(Moments { mean: 0.0, deviation: 1.0, range: [0.0; 2] });
+            Some(Condition::Number)
+        }
+        classes => {
+            schema.classes = (0..classes).map(|class| class.to_string()).collect();
+            Some(Condition::Label)
+        }
     }
 }
 
@@ -165,19 +193,21 @@ mod tests {
     fn a_second_stage_knows_a_ring_that_a_gaussian_does_not() {
         let codes = ring(6000);
         let (train, test) = codes.split_at(2 * 5000);
-        let stage = SecondStage::train(train, 2, 1, "the ring", &mut ()).unwrap();
-        let draws = stage.draw(1000, 7).unwrap();
+        let train = &CodeSet::new(train, 2);
+        let stage = SecondStage::train(train, 1, "the ring", &mut ()).unwrap();
+        let draws = stage.draw(1000, &[], 7).unwrap();
         let on_ring = |z: &[f32]| (z[0].hypot(z[1]) - 2.0).abs() < 0.5;
         let share = |codes: &[f32]| codes.chunks(2).filter(|z| on_ring(z)).count() as f64 / (codes.len() / 2) as f64;
-        let gaussian = Density::fit(DensityKind::Gaussian, train, 2, 0).unwrap();
+        let gaussian = Density::fit(DensityKind::Gaussian, train.codes, 2, 0).unwrap();
         let (found, of_gaussian) = (share(&draws), share(&gaussian.draw(1000, 7)));
         assert!(found > 0.75 && of_gaussian < 0.5, "{found} {of_gaussian}");
         let mean = |all: Vec<f64>| all.iter().sum::<f64>() / all.len() as f64;
-        let (of_stage, of_one) = (mean(stage.log_likelihood(test).unwrap()), mean(gaussian.log_likelihood(test)));
+        let (of_stage, of_one) =
+            (mean(stage.log_likelihood(&CodeSet::new(test, 2)).unwrap()), mean(gaussian.log_likelihood(test)));
         assert!(of_stage > of_one + 0.5, "{of_stage} {of_one}");
         // The first of many are the same as few; another seed gives others.
-        assert_eq!(stage.draw(10, 7).unwrap(), draws[..20]);
-        assert_ne!(stage.draw(10, 8).unwrap(), draws[..20]);
+        assert_eq!(stage.draw(10, &[], 7).unwrap(), draws[..20]);
+        assert_ne!(stage.draw(10, &[], 8).unwrap(), draws[..20]);
 
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("best.second-stage.safetensors");
@@ -188,7 +218,7 @@ mod tests {
         checkpoint.header.of = None;
         checkpoint.save(&path).unwrap();
         assert!(SecondStage::load(&path, "the ring").unwrap_err().to_string().contains("no second stage"));
-        assert!(SecondStage::train(&[1.0, 2.0], 2, 0, "", &mut ()).is_err());
-        assert!(SecondStage::train(&[1.0, f32::NAN, 1.0, 1.0], 2, 0, "", &mut ()).is_err());
+        assert!(SecondStage::train(&CodeSet::new(&[1.0, 2.0], 2), 0, "", &mut ()).is_err());
+        assert!(SecondStage::train(&CodeSet::new(&[1.0, f32::NAN, 1.0, 1.0], 2), 0, "", &mut ()).is_err());
     }
 }

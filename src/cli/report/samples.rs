@@ -74,13 +74,14 @@ pub(super) fn map(
     }
     let some = data.test.clone().take_first(MAPPED);
     let mut all = vec![("codes", draws(session, &found.model, config, &some, Options::default())?)];
+    let conditions = found.conditions()?.in_turn(MAPPED);
     for from in sources(found) {
         let latents = match from {
             LatentSource::Prior => match prior::learned(session, &found.model, Options::default())? {
                 Some(prior) => prior.draw(MAPPED, config.seed),
                 None => prior::normal(MAPPED, config.latent, config.seed),
             },
-            from => found.fitted(session, from, true)?.draw(MAPPED, config.seed)?,
+            from => found.fitted(session, from, true)?.draw(MAPPED, &conditions, config.seed)?,
         };
         all.push((from.name(), latents));
     }
