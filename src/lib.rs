@@ -28,11 +28,12 @@
 //! | [`fidelity`] | how near generated examples are to real ones | models, images | compute, error, rng |
 //! | [`density`] | Gaussians fitted to codes, to sample from | models | compute, error, files, rng |
 //! | [`plot`] | pictures out | models, devices | data, error, files |
+//! | [`ranks`] | processes that train one model together, and what they exchange | what they train | |
 //! | [`config`] | the options of a run, each declared once | the loop | backend, data, error, models, ops, optim, rng |
 //! | [`train`] | the loop, checkpoints, the run folder | kernels, adapters, commands | all above but compute and unchecked |
 //! | [`conformance`] | whether a device computes what it must | how it does | backend, data, error, graph, models, ops, optim, plan, rng, step, tensor, train |
 //! | [`export`] | trained models in other tools' formats | devices | error, files, graph, models, ops, train |
-//! | [`cli`] | the commands | how anything is computed | backend, config, conformance, data, error, export, fidelity, files, models, ops, plan, plot, train |
+//! | [`cli`] | the commands | how anything is computed | backend, config, conformance, data, error, export, fidelity, files, models, ops, plan, plot, ranks, train |
 //!
 //! # Invariants, kept by `tests/architecture.rs`
 //!
@@ -103,6 +104,7 @@ pub mod ops;
 pub mod optim;
 pub mod plan;
 pub mod plot;
+pub mod ranks;
 pub mod rng;
 pub mod step;
 pub mod tensor;

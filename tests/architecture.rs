@@ -102,12 +102,13 @@ const EDGES: &[(&str, &[&str])] = &[
     ("fidelity", &["compute", "error", "rng"]),
     ("density", &["compute", "error", "files", "rng"]),
     ("plot", &["data", "error", "files"]),
+    ("ranks", &[]),
     ("config", &["backend", "data", "error", "models", "ops", "optim", "rng"]),
     (
         "train",
         &[
             "backend", "config", "data", "density", "error", "fidelity", "files", "graph", "models", "ops", "optim",
-            "plan", "plot", "rng", "step", "tensor",
+            "plan", "plot", "ranks", "rng", "step", "tensor",
         ],
     ),
     (
@@ -130,6 +131,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "ops",
             "plan",
             "plot",
+            "ranks",
             "train",
         ],
     ),

@@ -41,6 +41,7 @@ mod score;
 mod second_derivative;
 mod sessions;
 mod shapes;
+mod shards;
 mod shell;
 mod storage;
 mod streaming;

@@ -198,6 +198,11 @@ pub struct Recorded {
 }
 
 impl Recorded {
+    /// Rows of so many values.
+    pub(crate) fn new(columns: usize, values: Vec<f64>) -> Recorded {
+        Recorded { columns, values }
+    }
+
     /// The rows, in the order of the steps; none where nothing is recorded.
     pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f64]> {
         self.values.chunks_exact(self.columns.max(1))

@@ -14,6 +14,7 @@ mod flags;
 mod generations;
 mod interpolate;
 mod interrupt;
+mod job;
 mod json;
 mod label;
 mod man;

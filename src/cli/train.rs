@@ -6,11 +6,12 @@ use clap::Args;
 
 use super::flags::Flags;
 use super::interrupt::Interrupt;
+use super::job::Job;
 use super::progress::{Progress, Quiet};
 use super::{RUNS, device_line, device_with, options, say, thousands};
 use crate::backend::TuningCache;
 use crate::config::{Beta, PRESETS, TrainConfig, preset};
-use crate::data::report;
+use crate::data::{Dataset, report};
 use crate::error::{Error, Result, shell_word};
 use crate::files::write_atomic;
 use crate::models::{Capability, Condition, Model, Prior};
@@ -52,6 +53,17 @@ pub(super) struct Train {
 
 impl Train {
     pub(super) fn run(self) -> Result<()> {
+        let job = Job::join()?;
+        match self.among(&job) {
+            // All ranks stop together where they are asked to.
+            Err(error) if job.ranks.count() > 1 && !matches!(error, Error::Interrupted { .. }) => job.fail(&error),
+            Err(_) if !job.is_first() => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Trains as a rank of a job: the first one writes and speaks for all.
+    fn among(&self, job: &Job) -> Result<()> {
         let resumed = self.resume.as_deref().map(RunFolder::open).transpose()?;
         let mut config = self.config(resumed.as_ref())?;
         config.validate()?;
@@ -59,7 +71,7 @@ impl Train {
             say(format_args!("{}", config.to_toml()?.trim_end()));
             return Ok(());
         }
-        let lock = resumed.as_ref().map(RunFolder::lock).transpose()?;
+        let lock = resumed.as_ref().filter(|_| job.is_first()).map(RunFolder::lock).transpose()?;
         let from = resumed.as_ref().map(|run| load(run, &config)).transpose()?.flatten();
         let known = from.as_ref().map(|checkpoint| &checkpoint.header.schema);
         let mut data = config.reading(known).read(config.data.as_ref())?;
@@ -79,10 +91,19 @@ impl Train {
             data.notes.push(note);
         }
         config.validate_data(&data)?;
-        let selected = device_with(&config.device, &TuningCache::of_user(), config.precision.into())?;
+        if job.ranks.count() > 1 {
+            job.agree(&same_everywhere(&config, &data, from.as_ref())?)?;
+        }
+        let selected = device_with(&job.device(&config.device), &TuningCache::of_user(), config.precision.into())?;
         let options = options(&*selected.device, self.no_fuse);
         let mut trainer = Trainer::new(&config, &data, &*selected.device, options, from.as_ref())?;
         trainer.trace_steps(self.trace_steps);
+        trainer.join(job.ranks.clone())?;
+        let interrupt = Interrupt::listen()?;
+        if !job.is_first() {
+            trainer.follow(&mut Quiet(interrupt))?;
+            return Ok(());
+        }
         let folder = match (resumed, &self.out) {
             (Some(run), _) => {
                 let path = run.path().join("config.toml");
@@ -96,7 +117,6 @@ impl Train {
             Some(lock) => lock,
             None => folder.lock()?,
         };
-        let interrupt = Interrupt::listen()?;
         if self.quiet {
             let ended = trainer.run(&folder, &mut Quiet(interrupt.clone())).map_err(|error| go_on(error, &folder))?;
             return report_stop(ended, &interrupt, &folder);
@@ -110,6 +130,9 @@ impl Train {
         }
         say(format_args!("{}", model_line(&config, &trainer)));
         say(format_args!("plan: {} dispatches a step", trainer.dispatches()));
+        if config.shards > 1 {
+            say(format_args!("ranks: {}, batches in {} shards", job.ranks.count(), config.shards));
+        }
         say(format_args!("run: {}", folder.path().display()));
         if let Some(state) = trainer.state() {
             let within = if state.within.is_some() { ", within the next" } else { "" };
@@ -145,6 +168,23 @@ fn fitting_batch(config: &mut TrainConfig, examples: usize) -> Option<String> {
     }
     let asked = std::mem::replace(&mut config.batch_size, examples);
     Some(format!("a batch is all {examples} training examples, fewer than --batch-size {asked}"))
+}
+
+/// What all ranks of a job must have alike.
+fn same_everywhere(
+    config: &TrainConfig,
+    data: &Dataset,
+    from: Option<&Checkpoint>,
+) -> Result<[(&'static str, String); 4]> {
+    let mut options = config.to_table()?;
+    // Where data lie and what computes may differ.
+    options.retain(|key, _| !["data", "test-data", "device", "resident-limit"].contains(&key));
+    Ok([
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("configuration", options.to_string().trim_end().replace('\n', "; ")),
+        ("data", data.fingerprint()?.to_string()),
+        ("checkpoint", from.map_or("none".to_owned(), Checkpoint::identity)),
+    ])
 }
 
 /// How to go on after a device failed or was lost.

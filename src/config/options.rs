@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use serde::{Deserialize, Serialize};
 
 use super::option::{ConfigOption, activation, choice, data, list, parsed, sizes, switch};
-use super::rules::{above_zero, at_least_one, below_one, beta, binarised, from_zero, if_given, noise, share};
+use super::rules::{above_zero, at_least_one, below_one, beta, binarised, from_zero, if_given, noise, shards, share};
 use super::{Beta, BetaSchedule, Binarise, ConvNorm, ImageSide, LayerList, RateSchedule, Upsampling, networks};
 use crate::backend::Precision;
 use crate::data::{Background, Channels, Condition, DataSource, Header, Scale};
@@ -108,6 +108,9 @@ options! {
     augment: Option<Augmentation> = None, parsed::<Augmentation>("HOW").unset("none").trains();
     /// Images a step.
     batch_size: usize = 128, parsed::<usize>("N").checked(|c| at_least_one(c.batch_size as u64)).trains();
+    /// Cut every batch into N shards, whose gradients are added in their order: a run among 1, 2, ... N ranks (mpirun) then ends in
+    /// the same bytes. Batch norm's statistics are a shard's.
+    shards: usize = 1, parsed::<usize>("N").checked(shards).trains();
     /// Passes over the training set, counted from the run's beginning.
     epochs: u64 = 10, parsed::<u64>("N").checked(|c| at_least_one(c.epochs)).may_change();
     /// Adam's learning rate.

@@ -65,6 +65,14 @@ pub(super) fn binarised(config: &TrainConfig) -> Checked {
     if config.binarise == Binarise::None { Ok(()) } else { Err(reason) }
 }
 
+pub(super) fn shards(config: &TrainConfig) -> Checked {
+    let (shards, batch) = (config.shards, config.batch_size);
+    if shards > 0 && batch.is_multiple_of(shards) {
+        return Ok(());
+    }
+    Err(format!("is {shards}: it must divide --batch-size {batch}, so that all shards are of one size"))
+}
+
 /// The check of an optional value.
 pub(super) fn if_given<T>(value: Option<T>, check: fn(T) -> Checked) -> Checked {
     value.map_or(Ok(()), check)
@@ -151,6 +159,9 @@ mod tests {
             ("--decoder", TrainConfig { decoder: Some(LayerList::Sizes(vec![usize::MAX])), ..base.clone() }),
             ("--latent", TrainConfig { latent: 0, ..base.clone() }),
             ("--batch-size", TrainConfig { batch_size: 0, ..base.clone() }),
+            ("--shards", TrainConfig { shards: 0, ..base.clone() }),
+            ("--shards", TrainConfig { shards: 3, ..base.clone() }),
+            ("--shards", TrainConfig { shards: 256, ..base.clone() }),
             ("--epochs", TrainConfig { epochs: 0, ..base.clone() }),
             ("--lr", TrainConfig { lr: f64::NAN, ..base.clone() }),
             ("--beta", TrainConfig { beta: Beta::Fixed(-1.0), ..base.clone() }),

@@ -8,7 +8,7 @@ use crate::backend::{Data, Device};
 use crate::data::{ImageSize, Images, Values};
 use crate::error::Result;
 use crate::graph::{Graph, Node, Source};
-use crate::ops::{Activate, Activation, Case, DECAY, Factor, Fill, SECOND_SCALE, STEP_SIZE, Scale};
+use crate::ops::{Activate, Activation, Case, DECAY, Factor, Fill, KEEP, SECOND_SCALE, STEP_SIZE, Scale};
 use crate::plan::{Fusion, Options, Plan, compile};
 use crate::rng::{Draw, Stream};
 use crate::step::Step;
@@ -25,7 +25,7 @@ pub fn a_step(rows: usize) -> Step {
         seed: 42,
         slot: 0,
         order: keys,
-        scalars: [("beta", 0.625), (STEP_SIZE, 0.01), (SECOND_SCALE, 2.0), (DECAY, 0.875)].into(),
+        scalars: [("beta", 0.625), (STEP_SIZE, 0.01), (SECOND_SCALE, 2.0), (DECAY, 0.875), (KEEP, 1.0)].into(),
     }
 }
 

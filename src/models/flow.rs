@@ -141,7 +141,7 @@ impl Flow {
         let loss = g.apply(BatchMean.into(), &[each])?;
         g.record(&[("loss", loss)])?;
         let parameters: Vec<ParameterId> = self.layout.ids().filter(|id| self.layout.get(*id).trained).collect();
-        store_gradients(&mut g, loss, &parameters)?;
+        store_gradients(&mut g, loss, &parameters, None)?;
         Ok([g, optimiser.update(&self.layout, &parameters)?])
     }
 

@@ -4,10 +4,11 @@ use super::pass::Pass;
 use super::{Batch, Capability, Condition, Family, ModelConfig, Prior};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout, differentiate};
-use crate::ops::{Augment, Constant, Corrupt, Narrow, Noise, Normal, Order, Pixels};
-use crate::optim::Optimiser;
+use crate::ops::{Augment, Constant, Corrupt, Factor, Narrow, Noise, Normal, Order, Pixels, Scale};
+use crate::optim::{self, GRADIENT_SUM, Optimiser};
 use crate::rng::Stream;
 use crate::tensor::{DType, Shape};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Source of batches, and their size.
@@ -45,6 +46,23 @@ pub struct Gradients {
     /// The parameters, consecutive ones.
     pub parameters: Vec<ParameterId>,
 }
+
+/// An optimisation phase of a step whose batch is cut into shards. The gradient of the batch's loss is the sum of the shards', each
+/// weighted by its share of the rows; a loss that is no mean over rows, with batch norm or free bits, is taken of a shard alone.
+#[derive(Clone, Debug)]
+pub struct ShardedPhase {
+    /// A shard's loss and its gradients, times the scalar [`SHARD_WEIGHT`].
+    pub gradients: Graph,
+    /// Adds them to those of the shards before it.
+    pub accumulate: Graph,
+    /// Updates the parameters from the sum, the arena of [`GRADIENT_SUM`].
+    pub update: Graph,
+    /// The elements of an arena that they are of.
+    pub span: Range<usize>,
+}
+
+/// The step's scalar that is a shard's share of the batch's rows.
+pub const SHARD_WEIGHT: &str = "shard.weight";
 
 /// An architecture with its parameters laid out.
 #[derive(Clone, Debug)]
@@ -103,15 +121,30 @@ impl Model {
         Ok(graphs)
     }
 
+    /// A training step whose batch is cut into shards: batches are those of a shard.
+    ///
+    /// # Errors
+    /// As [`Model::training`].
+    pub fn sharded_training(&self, batches: &Batches, optimiser: &Optimiser) -> Result<Vec<ShardedPhase>> {
+        let phase = |phase| {
+            let Gradients { graph, parameters } = self.phase(batches, phase, Some(SHARD_WEIGHT))?;
+            let accumulate = optim::accumulate(&self.layout, &parameters)?;
+            let update = optimiser.update_of(&self.layout, &parameters, GRADIENT_SUM)?;
+            Ok(ShardedPhase { gradients: graph, accumulate, update, span: self.layout.span_of(&parameters)? })
+        };
+        (0..self.family.phases()).map(phase).collect()
+    }
+
     /// The gradients of each optimisation phase.
     ///
     /// # Errors
     /// Where the batches do not fit the model.
     pub fn gradients(&self, batches: &Batches) -> Result<Vec<Gradients>> {
-        (0..self.family.phases()).map(|phase| self.phase(batches, phase)).collect()
+        (0..self.family.phases()).map(|phase| self.phase(batches, phase, None)).collect()
     }
 
-    fn phase(&self, batches: &Batches, phase: usize) -> Result<Gradients> {
+    /// A phase's gradients; `weight` is the scalar of the step that its loss counts with.
+    fn phase(&self, batches: &Batches, phase: usize, weight: Option<&'static str>) -> Result<Gradients> {
         let mut g = Graph::new(self.layout.clone());
         let batch = self.gather(&mut g, batches, Order::Shuffled, batches.pixels)?; // [rows, features]
         let target = match batches.augment {
@@ -133,7 +166,7 @@ impl Model {
             .enumerate()
             .filter(|(at, id)| objective.parameters.contains(at) && self.layout.get(*id).trained);
         let parameters: Vec<ParameterId> = of_phase.map(|(_, id)| id).collect();
-        store_gradients(&mut g, objective.loss, &parameters)?;
+        store_gradients(&mut g, objective.loss, &parameters, weight)?;
         pass.finish(&mut g)?;
         Ok(Gradients { graph: g, parameters })
     }
@@ -311,11 +344,19 @@ pub(super) fn no_conditions() -> Error {
     Error::Usage("the model has a condition: its batches must have a data set of them".to_owned())
 }
 
-/// Stores the gradients of a loss with respect to these parameters.
-pub(super) fn store_gradients(g: &mut Graph, loss: NodeId, parameters: &[ParameterId]) -> Result<()> {
-    let one = g.apply(Constant::new(1.0, Shape::SCALAR).into(), &[])?;
+/// Stores the gradients of a loss with respect to these parameters, or of the loss times a scalar of the step.
+pub(super) fn store_gradients(
+    g: &mut Graph,
+    loss: NodeId,
+    parameters: &[ParameterId],
+    weight: Option<&'static str>,
+) -> Result<()> {
+    let mut seed = g.apply(Constant::new(1.0, Shape::SCALAR).into(), &[])?;
+    if let Some(weight) = weight {
+        seed = g.apply(Scale { factor: Factor::Scalar(weight) }.into(), &[seed])?;
+    }
     let values: Vec<NodeId> = parameters.iter().map(|&id| g.parameter(id)).collect();
-    let gradients = differentiate(g, loss, one, &values)?;
+    let gradients = differentiate(g, loss, seed, &values)?;
     parameters.iter().zip(gradients).try_for_each(|(&id, gradient)| g.store_gradient(id, gradient))
 }
 

@@ -244,6 +244,7 @@ registry! {
     corrupt: Corrupt;
     normal: Normal;
     adam: Adam;
+    accumulate: Accumulate;
     clip: SquareSums, ClipFactor;
     log_sum_exp: LogSumExpUpdate;
     record: Record;
@@ -267,6 +268,7 @@ impl Op {
     }
 }
 
+pub use accumulate::KEEP;
 pub use adam::{DECAY, SECOND_SCALE, STEP_SIZE};
 pub use add_scaled::Factor;
 pub use augment::Augmentation;

@@ -14,7 +14,7 @@ pub use adam::AdamW;
 
 use crate::error::Result;
 use crate::graph::{GRADIENTS, Graph, ParameterId, ParameterLayout};
-use crate::ops::{ClipFactor, SquareSums};
+use crate::ops::{Accumulate, ClipFactor, SquareSums};
 use crate::step::Scalars;
 
 /// An optimiser, and what is done to gradients before it sees them.
@@ -42,9 +42,22 @@ impl Optimiser {
     /// # Errors
     /// [`crate::Error::Graph`] where the parameters are not consecutive, or the clipping norm is no number above 0.
     pub fn update(&self, layout: &ParameterLayout, parameters: &[ParameterId]) -> Result<Graph> {
+        self.update_of(layout, parameters, GRADIENTS)
+    }
+
+    /// The same from the gradients in another arena.
+    ///
+    /// # Errors
+    /// As [`Optimiser::update`].
+    pub fn update_of(
+        &self,
+        layout: &ParameterLayout,
+        parameters: &[ParameterId],
+        gradients: &'static str,
+    ) -> Result<Graph> {
         let span = layout.span_of(parameters)?;
         let mut g = Graph::new(layout.clone());
-        let gradients = g.arena(GRADIENTS, span.clone()); // [1, n]
+        let gradients = g.arena(gradients, span.clone()); // [1, n]
         let factor = match self.clip {
             None => None,
             Some(max_norm) => {
@@ -55,4 +68,20 @@ impl Optimiser {
         self.rule.update(&mut g, span, gradients, factor)?;
         Ok(g)
     }
+}
+
+/// The arena that sums gradients of several batches.
+pub const GRADIENT_SUM: &str = "gradients.sum";
+
+/// A program that adds the gradients of these parameters, consecutive ones, to the arena of [`GRADIENT_SUM`], or where the scalar
+/// [`KEEP`](crate::ops::KEEP) is 0 replaces those there.
+///
+/// # Errors
+/// [`crate::Error::Graph`] where the parameters are not consecutive.
+pub fn accumulate(layout: &ParameterLayout, parameters: &[ParameterId]) -> Result<Graph> {
+    let span = layout.span_of(parameters)?;
+    let mut g = Graph::new(layout.clone());
+    let [sum, gradients] = [GRADIENT_SUM, GRADIENTS].map(|name| g.arena(name, span.clone()));
+    g.update(Accumulate, &[sum, gradients])?;
+    Ok(g)
 }

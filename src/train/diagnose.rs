@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 
 use super::data_loader::{DataLoader, First};
 use super::{Checkpoint, RunFolder, Trainer, first_parameters};
+use crate::backend::Recorded;
 use crate::backend::cpu::interpret;
 use crate::data::Values;
 use crate::error::{Error, Result, shell_word};
@@ -32,7 +33,8 @@ impl Trainer<'_> {
     }
 
     fn first_bad_value(&mut self, folder: &RunFolder, failed: u64) -> Result<Option<String>> {
-        if matches!(self.data.train.pixels, Values::Stored(_)) {
+        // Steps among ranks can't be replayed by one of them.
+        if self.ranks.count() > 1 || matches!(self.data.train.pixels, Values::Stored(_)) {
             return Ok(None); // the steps that failed are computed again on all data, which are not in memory
         }
         let path = folder.checkpoint("last");
@@ -54,8 +56,7 @@ impl Trainer<'_> {
         // The step before is looked at too: a gradient that is not finite shows in the loss of the next step.
         let replayed: Vec<Step> = steps.iter().copied().filter(|step| (start..=failed).contains(&step.index)).collect();
         let (run, looked_at) = replayed.split_at(replayed.len().saturating_sub(2));
-        let loader = Some(&self.loaders[0]);
-        self.queue.run(&mut *self.session, loader, &self.training, run, |_, _| Ok(ControlFlow::Continue(())))?;
+        self.replay(run)?;
         let whole = DataLoader::new(&self.data.train, 0, self.config.batch_size, Order::Shuffled, None)?;
         let of = Batches {
             augment: self.config.augment(self.data.train.size),
@@ -73,11 +74,18 @@ impl Trainer<'_> {
                     return Ok(Some(format!("the first value that is not finite is {what}, at step {}", step.index)));
                 }
             }
-            let loader = Some(&self.loaders[0]);
-            self.queue
-                .run(&mut *self.session, loader, &self.training, &[*step], |_, _| Ok(ControlFlow::Continue(())))?;
+            self.replay(&[*step])?;
         }
         Ok(None)
+    }
+
+    fn replay(&mut self, steps: &[Step]) -> Result<()> {
+        let (session, loader, goes_on) =
+            (&mut *self.session, &self.loaders[0], |_: &[Step], _: &Recorded| Ok(ControlFlow::Continue(())));
+        match &self.shards {
+            Some(shards) => shards.run(session, &*self.ranks, loader, steps, goes_on),
+            None => self.queue.run(session, Some(loader), &self.training, steps, goes_on),
+        }
     }
 }
 

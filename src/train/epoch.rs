@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::metrics::Mean;
 use super::schedule::{RATE, evaluation_steps, training_steps};
 use super::{EpochMetrics, Losses, Observer, TracedStep, Trainer, TrainingState};
-use crate::backend::Counters;
+use crate::backend::{Counters, Recorded};
 use crate::error::Result;
 use crate::graph::PARAMETERS;
 use crate::models::{BETA, Capability, LOG_BETA};
@@ -89,9 +89,9 @@ impl Trainer<'_> {
     fn train(&mut self, steps: &[Step], mut mean: Mean, observer: &mut dyn Observer) -> Result<Mean> {
         let (epoch, terms) = (self.epoch() + 1, &self.terms[0]);
         let (trace, trace_steps, failed) = (&mut self.trace, self.trace_steps, &mut self.failed);
-        let stopping = &mut self.stopping;
+        let (stopping, ranks) = (&mut self.stopping, &*self.ranks);
         let mut images = steps.first().map_or(0, |step| u64::from(step.first));
-        self.queue.run(&mut *self.session, Some(&self.loaders[0]), &self.training, steps, |done, recorded| {
+        let finished = |done: &[Step], recorded: &Recorded| {
             let mut recent = Mean::default();
             for (step, row) in done.iter().zip(recorded.rows()) {
                 let losses = terms.of(row);
@@ -105,9 +105,16 @@ impl Trainer<'_> {
                 }
             }
             observer.progress(images, recent.losses(terms.names()));
-            *stopping = observer.wants_to_stop();
+            // All ranks stop behind the same step.
+            let wants = if observer.wants_to_stop() { 1.0 } else { 0.0 };
+            *stopping = ranks.gather_numbers(&[wants]).contains(&1.0);
             Ok(if *stopping { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-        })?;
+        };
+        let (session, loader) = (&mut *self.session, &self.loaders[0]);
+        match &self.shards {
+            Some(shards) => shards.run(session, ranks, loader, steps, finished)?,
+            None => self.queue.run(session, Some(loader), &self.training, steps, finished)?,
+        }
         Ok(mean)
     }
 

@@ -32,11 +32,13 @@ mod schedule;
 pub mod score;
 pub mod second_stage;
 mod setup;
+mod shards;
 pub mod summary;
 pub(crate) mod tensor;
 mod tensorboard;
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde::Serialize;
 
@@ -56,6 +58,7 @@ use crate::models::{Batches, Capability, Loss, Model, Prior};
 use crate::ops::Order;
 use crate::optim::Optimiser;
 use crate::plan::{Options, compile};
+use crate::ranks::{Alone, Ranks};
 use checkpoint::{Header, TrainingState};
 use data_loader::DataLoader;
 use doctor::Finding;
@@ -66,6 +69,7 @@ use generate::Encoder;
 use metrics::Terms;
 use queue::Queue;
 use schedule::batches;
+use shards::Shards;
 use tensorboard::EventFile;
 
 /// Held-out images whose codes are looked at in the end.
@@ -89,6 +93,9 @@ pub struct Trainer<'d> {
     device: String,
     session: Box<dyn Session>,
     training: Vec<ProgramId>,
+    /// The same step in shards, where it is cut into some.
+    shards: Option<Shards>,
+    ranks: Rc<dyn Ranks>,
     evaluation: ProgramId,
     /// What training and evaluation record.
     terms: [Terms; 2],
@@ -144,13 +151,19 @@ impl<'d> Trainer<'d> {
         let (pixels, augment, noise) = (config.pixels(), config.augment(data.train.size), config.noise);
         let evaluation_batch = config.batch_size.min(data.held_out().count());
         let limit = config.data_limit(device);
-        let of_training = DataLoader::new(&data.train, 0, config.batch_size, Order::Shuffled, limit)?;
+        let of_training = DataLoader::new(&data.train, 0, config.batch_size / config.shards, Order::Shuffled, limit)?;
         let held_out = data.held_out();
         let loaders =
             [of_training, DataLoader::new(held_out, of_training.next_index(), evaluation_batch, Order::Stored, limit)?];
         let of = |index: usize| Batches { augment, noise, ..loaders[index].batches(pixels) };
         let optimiser = config.optimiser();
-        let graphs = model.training(&of(0), &optimiser)?;
+        let (graphs, sharded) = match config.shards {
+            1 => (model.training(&of(0), &optimiser)?, None),
+            _ => {
+                let (graphs, phases) = Shards::graphs(&model, &of(0), &optimiser)?;
+                (graphs, Some(phases))
+            }
+        };
         // Training, evaluation, figures; and to be checked alone, what densities of codes are fitted with in the end.
         let mut plans = graphs.iter().map(|graph| compile(graph, options)).collect::<Result<Vec<_>>>()?;
         plans.push(compile(&model.evaluation(&of(1))?, options)?);
@@ -171,6 +184,7 @@ impl<'d> Trainer<'d> {
         let mut training = plans.into_iter().map(|plan| session.load(plan)).collect::<Result<Vec<_>>>()?;
         let evaluation = training[graphs.len()];
         training.truncate(graphs.len());
+        let shards = sharded.map(|phases| Shards::new(config, model.layout(), &training, phases));
         match from {
             None => session.write_arena(PARAMETERS, &first_parameters(config, &model, &data.train)?)?,
             Some(checkpoint) => checkpoint.write(&mut *session)?,
@@ -182,6 +196,8 @@ impl<'d> Trainer<'d> {
             device: device.name(),
             session,
             training,
+            shards,
+            ranks: Rc::new(Alone),
             evaluation,
             terms,
             evaluation_batch,
@@ -204,6 +220,16 @@ impl<'d> Trainer<'d> {
         self.trace_steps = steps;
     }
 
+    /// Trains among these ranks, all of which have the same configuration, data and checkpoint.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where they can't divide the shards of a batch among them.
+    pub fn join(&mut self, ranks: Rc<dyn Ranks>) -> Result<()> {
+        shards::check(&self.config, &*ranks)?;
+        self.ranks = ranks;
+        Ok(())
+    }
+
     /// The steps kept.
     pub fn trace(&self) -> &[TracedStep] {
         &self.trace
@@ -216,7 +242,10 @@ impl<'d> Trainer<'d> {
 
     /// Dispatches of a training step; on the CPU its ops.
     pub fn dispatches(&self) -> usize {
-        self.training.iter().map(|&program| self.session.dispatches(program)).sum()
+        match &self.shards {
+            Some(shards) => shards.dispatches(&*self.session),
+            None => self.training.iter().map(|&program| self.session.dispatches(program)).sum(),
+        }
     }
 
     /// Whether training data are brought to the device batch by batch, because they are too many to stay there.
@@ -292,6 +321,21 @@ impl<'d> Trainer<'d> {
             density::fit_all(&mut *self.session, folder, &self.model, &self.config, &self.data.train, self.options)?;
         }
         Ok(ended)
+    }
+
+    /// Trains beside the first of the ranks, which runs: as far as it, and writing nothing.
+    ///
+    /// # Errors
+    /// As [`Trainer::run`].
+    pub fn follow(&mut self, observer: &mut dyn Observer) -> Result<Ended> {
+        while self.epoch() < self.config.epochs && self.out_of_patience().is_none() {
+            let is_whole = self.one_epoch(observer)?.is_some();
+            if !is_whole || self.stopping && self.epoch() < self.config.epochs {
+                let step = self.state.as_ref().map_or(0, |state| state.step);
+                return Ok(Ended::Stopped { step, epoch: self.epoch() + 1 });
+            }
+        }
+        Ok(Ended::Done)
     }
 
     /// Whether the codes of some held-out images hold anything.
