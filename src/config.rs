@@ -12,6 +12,7 @@ mod preset;
 mod reading;
 mod rules;
 mod schedule;
+mod sweep;
 mod training;
 
 pub use beta::Beta;
@@ -23,6 +24,7 @@ pub(crate) use preset::preset_text;
 pub use preset::{PRESETS, preset};
 pub(crate) use rules::may_change;
 pub use schedule::{BetaSchedule, Progress, RateSchedule};
+pub use sweep::Variant;
 pub use training::Training;
 
 use crate::data::{Condition, ImageSize, Schema};

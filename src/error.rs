@@ -58,6 +58,10 @@ pub enum Error {
     /// The numbers went wrong while training.
     #[error("{0}")]
     NonFinite(String),
+
+    /// Some of several things that were to be done failed, each for a reason of its own.
+    #[error("{0}")]
+    Failed(String),
 }
 
 /// An [`Error::Graph`] with this message.

@@ -45,6 +45,7 @@ mod shards;
 mod shell;
 mod storage;
 mod streaming;
+mod sweep;
 mod training;
 mod updates;
 mod watching;

@@ -1,7 +1,7 @@
 //! `vae-gpu compare`.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
@@ -10,7 +10,7 @@ use crate::config::options;
 use crate::error::{Error, Result};
 use crate::files::check_target;
 use crate::plot::{Curve, loss_curve};
-use crate::train::summary::Run;
+use crate::train::summary::{Run, runs};
 
 /// Show runs beside each other: the options that differ, the best figures, and a picture of their test losses
 ///
@@ -19,8 +19,8 @@ use crate::train::summary::Run;
 #[derive(Debug, Args)]
 #[command(after_help = "Example: vae-gpu compare runs/small runs/large --out compared.png")]
 pub(super) struct Compare {
-    /// Two runs or more
-    #[arg(value_name = "RUN", required = true, num_args = 2..)]
+    /// Two runs or more; a folder of runs, as a sweep has, stands for all of them
+    #[arg(value_name = "RUN", required = true, num_args = 1..)]
     runs: Vec<PathBuf>,
     /// The picture of the test loss after each epoch
     #[arg(long, value_name = "FILE", default_value = "comparison.png")]
@@ -28,8 +28,13 @@ pub(super) struct Compare {
 }
 
 impl Compare {
-    pub(super) fn run(self) -> Result<()> {
+    pub(super) fn run(mut self) -> Result<()> {
         check_target(&self.out)?;
+        self.runs = self.runs.iter().map(|path| of_folder(path)).collect::<Result<Vec<_>>>()?.concat();
+        if let [only] = &self.runs[..] {
+            let only = only.display();
+            return Err(Error::Usage(format!("{only}: it is one run: there must be two or more to compare")));
+        }
         let runs = self.runs.iter().map(|path| Run::read(path)).collect::<Result<Vec<_>>>()?;
         for (run, path) in runs.iter().zip(&self.runs) {
             if run.epochs.is_empty() {
@@ -64,6 +69,18 @@ impl Compare {
             true => names,
             false => self.runs.iter().map(|path| path.display().to_string()).collect(),
         }
+    }
+}
+
+/// The runs that a path stands for: itself, or those in it, if it is none.
+fn of_folder(path: &Path) -> Result<Vec<PathBuf>> {
+    if path.join("config.toml").exists() || !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let runs: Vec<PathBuf> = runs(path)?.into_iter().map(|(path, _)| path).collect();
+    match runs.is_empty() {
+        true => Err(Error::Usage(format!("{}: it is no run, and holds none", path.display()))),
+        false => Ok(runs),
     }
 }
 

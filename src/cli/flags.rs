@@ -10,6 +10,11 @@ use crate::config::{TrainConfig, options};
 pub(super) struct Flags(Table);
 
 impl Flags {
+    /// Those that give these keys.
+    pub(super) fn of(keys: Table) -> Flags {
+        Flags(keys)
+    }
+
     /// Whether data are named, so that it is meant where they are not those of a run.
     pub(super) fn names_data(&self) -> bool {
         ["data", "test-data"].iter().any(|key| self.0.contains_key(*key))

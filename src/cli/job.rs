@@ -1,17 +1,26 @@
 //! The MPI job that `train` may be a process of: `mpirun -n N vae-gpu train`.
 
 use std::io::{Write, stderr};
+use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
+use super::interrupt::Interrupt;
 use super::told;
 use crate::backend::gpu::adapters;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, shell_word};
 use crate::ranks::{Alone, Ranks};
 
 /// What launchers tell a process of the job's size, and of its place among those of its host: Open MPI, then MPICH and Intel MPI.
 const SIZES: [&str; 2] = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"];
 const PLACES: [[&str; 2]; 2] =
     [["OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE"], ["MPI_LOCALRANKID", "MPI_LOCALNRANKS"]];
+
+/// How long a rank has to tell why all end.
+const TELLING: Duration = Duration::from_secs(10);
+
+/// How often it is looked whether the job is to end.
+const LOOKING: Duration = Duration::from_millis(50);
 
 /// A process's place in its job.
 pub(super) struct Job {
@@ -64,20 +73,45 @@ impl Job {
         }
     }
 
-    /// Checks that all ranks have what the first has, by name and value.
+    /// Checks that all ranks have what the first has, by name and value; none goes on before all have come here.
     ///
     /// # Errors
-    /// [`Error::Usage`] that names the first that differs, with both values.
+    /// [`Error::Usage`] on the first rank that differs, with what does.
     pub(super) fn agree(&self, values: &[(&str, String)]) -> Result<()> {
-        for (name, own) in values {
-            let first = self.ranks.broadcast(own.clone());
-            if first != *own {
-                return Err(Error::Usage(format!(
-                    "its {name} is {own}, that of rank 0 is {first}: all ranks must have the same"
-                )));
+        let compared = values.iter().map(|(name, own)| (name, own, self.ranks.broadcast(own.clone())));
+        let compared: Vec<_> = compared.collect();
+        let differs = compared.iter().find(|(_, own, first)| *own != first);
+        let found = self.ranks.gather_numbers(&[if differs.is_some() { 1.0 } else { 0.0 }]);
+        match (found.iter().position(|differs| *differs != 0.0), differs) {
+            (None, _) => Ok(()),
+            (Some(rank), Some((name, own, first))) if rank == self.ranks.rank() => Err(Error::Usage(format!(
+                "its {name} is {own}, that of rank 0 is {first}: all ranks must have the same"
+            ))),
+            // That rank tells, and ends this one too.
+            (Some(rank), _) => {
+                std::thread::sleep(TELLING);
+                Err(Error::Usage(format!("rank {rank} has not what rank 0 has")))
             }
         }
-        Ok(())
+    }
+
+    /// Tells how to go on as soon as the job is to end: where a rank is gone, launchers leave the others no time for the step under
+    /// way, nor would it end without that rank.
+    pub(super) fn tell_how_to_go_on(&self, interrupt: &Interrupt, folder: &Path) {
+        if self.ranks.count() == 1 {
+            return;
+        }
+        let (interrupt, run) = (interrupt.clone(), shell_word(folder));
+        std::thread::spawn(move || {
+            while interrupt.signal().is_none() {
+                std::thread::sleep(LOOKING);
+            }
+            let _ = writeln!(
+                stderr(),
+                "stopping: if a rank is gone the run is as after its last epoch; go on, with any number of ranks that divides \
+                 --shards, with: mpirun -n N vae-gpu train --resume {run}"
+            ); // as below
+        });
     }
 
     /// Tells why this rank failed, and ends all of them.

@@ -26,6 +26,7 @@ mod runs;
 mod sample;
 mod score;
 mod source;
+mod sweep;
 mod table;
 mod train;
 mod traverse;
@@ -69,6 +70,7 @@ enum Command {
     Decode(decode::Decode),
     Interpolate(interpolate::Interpolate),
     Traverse(traverse::Traverse),
+    Sweep(sweep::Sweep),
     Runs(runs::Runs),
     Compare(compare::Compare),
     Report(report::Report),
@@ -118,6 +120,7 @@ fn run(cli: Cli, started: Instant) -> u8 {
         Command::Decode(command) => command.run(),
         Command::Interpolate(command) => command.run(),
         Command::Traverse(command) => command.run(),
+        Command::Sweep(command) => command.run(),
         Command::Runs(command) => command.run(),
         Command::Compare(command) => command.run(),
         Command::Report(command) => command.run(),

@@ -50,7 +50,8 @@ impl Runs {
     }
 }
 
-fn print(summaries: &[Summary]) {
+/// A line for each.
+pub(super) fn print(summaries: &[Summary]) {
     let names = ["run", "model", "architecture", "epochs", "best test loss", "at epoch", "seconds", "device"];
     let row = |summary: &Summary| {
         vec![

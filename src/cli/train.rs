@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use toml::{Table, Value};
 
 use super::flags::Flags;
 use super::interrupt::Interrupt;
@@ -52,6 +53,28 @@ pub(super) struct Train {
 }
 
 impl Train {
+    /// Trains a configuration into a folder.
+    pub(super) fn of(options: Table, out: PathBuf, quiet: bool) -> Train {
+        Train {
+            flags: Flags::of(options),
+            preset: None,
+            config: None,
+            out: Some(out),
+            resume: None,
+            print_config: false,
+            quiet,
+            no_fuse: false,
+            trace_steps: 0,
+        }
+    }
+
+    /// Goes on with a run up to so many epochs.
+    pub(super) fn resuming(run: PathBuf, epochs: u64, quiet: bool) -> Train {
+        let epochs = i64::try_from(epochs).unwrap_or(i64::MAX);
+        let options = [("epochs".to_owned(), Value::Integer(epochs))].into_iter().collect();
+        Train { resume: Some(run), out: None, ..Train::of(options, PathBuf::new(), quiet) }
+    }
+
     pub(super) fn run(self) -> Result<()> {
         let job = Job::join()?;
         match self.among(&job) {
@@ -91,14 +114,14 @@ impl Train {
             data.notes.push(note);
         }
         config.validate_data(&data)?;
-        if job.ranks.count() > 1 {
-            job.agree(&same_everywhere(&config, &data, from.as_ref())?)?;
-        }
         let selected = device_with(&job.device(&config.device), &TuningCache::of_user(), config.precision.into())?;
         let options = options(&*selected.device, self.no_fuse);
         let mut trainer = Trainer::new(&config, &data, &*selected.device, options, from.as_ref())?;
         trainer.trace_steps(self.trace_steps);
         trainer.join(job.ranks.clone())?;
+        if job.ranks.count() > 1 {
+            job.agree(&same_everywhere(&config, &data, from.as_ref())?)?;
+        }
         let interrupt = Interrupt::listen()?;
         if !job.is_first() {
             trainer.follow(&mut Quiet(interrupt))?;
@@ -117,6 +140,7 @@ impl Train {
             Some(lock) => lock,
             None => folder.lock()?,
         };
+        job.tell_how_to_go_on(&interrupt, folder.path());
         if self.quiet {
             let ended = trainer.run(&folder, &mut Quiet(interrupt.clone())).map_err(|error| go_on(error, &folder))?;
             return report_stop(ended, &interrupt, &folder);

@@ -167,7 +167,7 @@ fn value<T: Serialize>(value: &T) -> Result<Value, String> {
 }
 
 /// A value as its flag takes it.
-fn shown(value: &Value) -> String {
+pub(super) fn shown(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Float(number) => format!("{number:?}").trim_end_matches(".0").to_owned(), // 1e-8, not 0.00000001
