@@ -206,10 +206,10 @@ impl ParameterLayout {
     }
 
     /// Makes the padding of an arena 0, which sums over an arena rely on.
-    pub fn clear_padding(&self, arena: &mut [f32]) {
+    pub fn clear_padding<T: Copy + Default>(&self, arena: &mut [T]) {
         for id in self.ids() {
             let (span, len) = (self.span(id), self.get(id).shape.len());
-            arena[span][len..].fill(0.0);
+            arena[span][len..].fill(T::default());
         }
     }
 

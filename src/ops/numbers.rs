@@ -12,6 +12,10 @@ pub trait Real: Lanes + Default + std::fmt::Debug {
     fn from_f64(value: f64) -> Self;
     /// The same value, exactly.
     fn to_real64(self) -> f64;
+    /// The nearest values in f32.
+    fn to_singles(values: &[Self]) -> Vec<f32>;
+    /// The same values as these in f32.
+    fn copy_singles(from: &[f32], to: &mut [Self]);
     /// `e^x`.
     fn e_to(self) -> Self;
     /// `log(1 + x)` for x in [0, 1].
@@ -32,6 +36,12 @@ impl Real for f32 {
     }
     fn to_real64(self) -> f64 {
         f64::from(self)
+    }
+    fn to_singles(values: &[f32]) -> Vec<f32> {
+        values.to_vec()
+    }
+    fn copy_singles(from: &[f32], to: &mut [f32]) {
+        to.copy_from_slice(from);
     }
     #[inline(always)]
     fn e_to(self) -> f32 {
@@ -64,6 +74,12 @@ impl Real for f64 {
     }
     fn to_real64(self) -> f64 {
         self
+    }
+    fn to_singles(values: &[f64]) -> Vec<f32> {
+        values.iter().map(|&value| value as f32).collect()
+    }
+    fn copy_singles(from: &[f32], to: &mut [f64]) {
+        to.iter_mut().zip(from).for_each(|(to, &from)| *to = f64::from(from));
     }
     fn e_to(self) -> f64 {
         self.exp()

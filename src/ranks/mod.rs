@@ -23,8 +23,8 @@ pub trait Ranks: Debug {
     /// `given[q]` values of rank q, in their order.
     fn exchange(&self, values: &[f32], parts: &[usize], given: &[usize]) -> Vec<f32>;
 
-    /// The values of all ranks, in their order: rank q has `parts[q]` of them.
-    fn gather(&self, own: &[f32], parts: &[usize]) -> Vec<f32>;
+    /// Puts the values of all ranks into `all`, in their order: rank q has `parts[q]` of them.
+    fn gather(&self, own: &[f32], parts: &[usize], all: &mut [f32]);
 
     /// The numbers of all ranks, each of which has as many, in their order.
     fn gather_numbers(&self, own: &[f64]) -> Vec<f64>;
@@ -53,8 +53,8 @@ impl Ranks for Alone {
         values.to_vec()
     }
 
-    fn gather(&self, own: &[f32], _: &[usize]) -> Vec<f32> {
-        own.to_vec()
+    fn gather(&self, own: &[f32], _: &[usize], all: &mut [f32]) {
+        all.copy_from_slice(own);
     }
 
     fn gather_numbers(&self, own: &[f64]) -> Vec<f64> {

@@ -64,11 +64,9 @@ impl Ranks for Mpi {
         received
     }
 
-    fn gather(&self, own: &[f32], parts: &[usize]) -> Vec<f32> {
-        let mut all = vec![0.0; parts.iter().sum()];
+    fn gather(&self, own: &[f32], parts: &[usize], all: &mut [f32]) {
         let [taken, taken_from] = counts(parts);
-        self.world.all_gather_varcount_into(own, &mut PartitionMut::new(&mut all[..], taken, taken_from));
-        all
+        self.world.all_gather_varcount_into(own, &mut PartitionMut::new(all, taken, taken_from));
     }
 
     fn gather_numbers(&self, own: &[f64]) -> Vec<f64> {

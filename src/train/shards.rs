@@ -186,15 +186,19 @@ impl Shards {
             }
         }
         let held = |rank: usize| shards.len().saturating_sub(rank * own).min(own);
-        let sum = sum_of_gradients(ranks, &gradients, phase.of.span.clone(), held);
-        let mut arena = vec![0.0; self.elements];
-        arena[phase.of.span.clone()].copy_from_slice(&sum);
+        let sum = sum_of_slice(ranks, &gradients, phase.of.span.clone(), held);
+        // A rank without a shard, of a short last batch, has none of its own.
+        let mut arena = gradients.pop().unwrap_or_else(|| vec![0.0; self.elements]);
+        let slices: Vec<usize> = (0..ranks.count()).map(|rank| slice(ranks, rank, &phase.of.span).len()).collect();
+        ranks.gather(&sum, &slices, &mut arena[phase.of.span.clone()]);
         session.write_arena(GRADIENT_SUM, &arena)?;
         if !self.state.is_empty() {
             let width: usize = self.state.iter().map(Range::len).sum();
             let parts: Vec<usize> = (0..ranks.count()).map(|rank| held(rank) * width).collect();
             let mut mean = Mean::default();
-            for (state, shard) in ranks.gather(&states.concat(), &parts).chunks(width).zip(&shards) {
+            let mut all = vec![0.0; shards.len() * width];
+            ranks.gather(&states.concat(), &parts, &mut all);
+            for (state, shard) in all.chunks(width).zip(&shards) {
                 mean.add(&state.iter().copied().map(f64::from).collect::<Vec<_>>(), shard.weight);
             }
             let (mut arena, mut values) = (before, mean.0.into_iter());
@@ -216,27 +220,35 @@ impl Shards {
     }
 }
 
-/// The sum of all ranks' gradients over a span of the arena, in the order of the shards, on every rank: `held` is how many a rank has.
-fn sum_of_gradients(
-    ranks: &dyn Ranks,
-    own: &[Vec<f32>],
-    span: Range<usize>,
-    held: impl Fn(usize) -> usize,
-) -> Vec<f32> {
+/// The slice of a span whose gradients a rank adds up.
+fn slice(ranks: &dyn Ranks, rank: usize, span: &Range<usize>) -> Range<usize> {
+    let at = |rank: usize| span.start + span.len() * rank / ranks.count();
+    at(rank)..at(rank + 1)
+}
+
+/// The sum of all ranks' gradients over this rank's slice of a span, in the order of the shards: `held` is how many a rank has.
+fn sum_of_slice(ranks: &dyn Ranks, own: &[Vec<f32>], span: Range<usize>, held: impl Fn(usize) -> usize) -> Vec<f32> {
     let count = ranks.count();
-    let slice = |rank: usize| span.start + span.len() * rank / count..span.start + span.len() * (rank + 1) / count;
-    // To each rank its slice of each of these gradients.
-    let mut values = Vec::with_capacity(own.len() * span.len());
-    (0..count).for_each(|rank| own.iter().for_each(|gradient| values.extend_from_slice(&gradient[slice(rank)])));
-    let parts: Vec<usize> = (0..count).map(|rank| own.len() * slice(rank).len()).collect();
+    let slice = |rank: usize| slice(ranks, rank, &span);
     let mine = slice(ranks.rank()).len();
+    let parts: Vec<usize> = (0..count).map(|rank| own.len() * slice(rank).len()).collect();
     let given: Vec<usize> = (0..count).map(|rank| held(rank) * mine).collect();
-    let received = ranks.exchange(&values, &parts, &given);
-    let mut shards = received.chunks(mine.max(1));
-    let mut sum = shards.next().map_or_else(Vec::new, <[f32]>::to_vec);
-    shards.for_each(|shard| sum.iter_mut().zip(shard).for_each(|(sum, value)| *sum += value));
-    let slices: Vec<usize> = (0..count).map(|rank| slice(rank).len()).collect();
-    ranks.gather(&sum, &slices)
+    // To each rank its slice of each of these gradients; those of one lie so already.
+    let mut received = match own {
+        [gradient] => ranks.exchange(&gradient[span.clone()], &parts, &given),
+        _ => {
+            let mut values = Vec::with_capacity(own.len() * span.len());
+            (0..count)
+                .for_each(|rank| own.iter().for_each(|gradient| values.extend_from_slice(&gradient[slice(rank)])));
+            ranks.exchange(&values, &parts, &given)
+        }
+    };
+    let (sum, others) = received.split_at_mut(mine);
+    for shard in others.chunks(mine.max(1)) {
+        sum.iter_mut().zip(shard).for_each(|(sum, value)| *sum += value);
+    }
+    received.truncate(mine);
+    received
 }
 
 /// A weighted sum of rows, in their order.

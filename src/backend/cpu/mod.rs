@@ -347,15 +347,14 @@ impl<T: Real> Session for CpuSession<T> {
 
     fn write_arena(&mut self, name: &str, values: &[f32]) -> Result<()> {
         check_len(name, values.len(), self.arena(name)?.len())?;
-        let mut values = values.to_vec();
-        self.layout.clear_padding(&mut values);
         let (_, arena) = self.arenas.iter_mut().find(|(known, _)| *known == name).expect("it was found");
-        arena.iter_mut().zip(values).for_each(|(to, from)| *to = T::from_f64(f64::from(from)));
+        T::copy_singles(values, arena);
+        self.layout.clear_padding(arena);
         Ok(())
     }
 
     fn read_arena(&mut self, name: &str) -> Result<Vec<f32>> {
-        Ok(self.arena(name)?.iter().map(|value| value.to_real64() as f32).collect())
+        Ok(T::to_singles(self.arena(name)?))
     }
 
     fn write_data(&mut self, index: usize, values: Values<'_>) -> Result<()> {
@@ -370,12 +369,12 @@ impl<T: Real> Session for CpuSession<T> {
     fn write_input(&mut self, program: ProgramId, name: &str, values: &[f32]) -> Result<()> {
         let input = self.input_mut(program, name)?;
         check_len(name, values.len(), input.len())?;
-        input.iter_mut().zip(values).for_each(|(to, &from)| *to = T::from_f64(f64::from(from)));
+        T::copy_singles(values, input);
         Ok(())
     }
 
     fn read_output(&mut self, program: ProgramId, name: &str) -> Result<Vec<f32>> {
-        Ok(self.output(program, name)?.iter().map(|value| value.to_real64() as f32).collect())
+        Ok(T::to_singles(self.output(program, name)?))
     }
 
     fn dispatches(&self, program: ProgramId) -> usize {
