@@ -77,6 +77,10 @@
 //! [`ops::Custom`] takes ops of other crates, [`backend::gpu::Gpu::on`] a device that the host application owns; `examples/`
 //! has both, and a model built from graph ops.
 //!
+//! # Many machines
+//!
+//! [`ranks`] says what ranks of a job exchange, and at which model size and link speed more of them stop paying.
+//!
 //! # Numbers
 //!
 //! Losses are sums over pixels and means over examples, in nats an image. Every draw comes from Philox4x32-10 with key

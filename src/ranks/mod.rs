@@ -2,6 +2,15 @@
 //!
 //! What they exchange goes through a trait of a few collective operations, which every rank calls in the same order. One process alone
 //! is a rank of one; several are those of an MPI job, behind the cargo feature `mpi`, on any MPI that the machine has.
+//!
+//! # What it costs
+//!
+//! Of a model of P parameters, with S shards on N ranks, each rank sends and receives `4 P (N - 1) / N (S / N + 1)` bytes a step: slices of
+//! its shards' gradients to those who add them up, and its own sums to all. With a step of T seconds on one rank and a link of B bytes/s
+//! in each direction, N ranks take `T / N + 4 P (N - 1) / N (S / N + 1) / B`. Where there are as many shards as ranks, more of them pay as
+//! long as `B > 8 P / T`, however many they are: a VAE of 784-400-20 (P = 652,824) with batches of 1024 on one core (T = 28 ms) needs 187
+//! MB/s, which 1 Gbit/s does not give; the preset conv-64 (P = 2,957,251, T = 227 ms) 104 MB/s. `benches/results/2026-11-29-ranks.md` has
+//! what was measured beside that.
 
 #[cfg(feature = "mpi")]
 mod mpi;
