@@ -103,6 +103,8 @@ fn each_run_can_be_trained_elsewhere() {
     let words: Vec<&str> = words[1..].iter().map(String::as_str).collect();
     vae_gpu(path, &words).assert().success();
     assert_eq!(runs(&path.join("a b")), [("beta=0.5,latent=3,seed=1".to_owned(), 3)]);
+    let among = vae_gpu(path, &["sweep", "small.toml"]).env("OMPI_COMM_WORLD_SIZE", "2").assert();
+    among.code(2).stderr(contains("without mpirun"));
     vae_gpu(path, &["sweep", "small.toml", "--only", "12"]).assert().code(2).stderr(contains("0 to 11"));
 }
 

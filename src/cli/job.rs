@@ -35,14 +35,18 @@ impl Job {
     /// # Errors
     /// [`Error::Usage`] where it was, and this program has no MPI.
     pub(super) fn join() -> Result<Job> {
-        let number = |name: &str| std::env::var(name).ok()?.parse::<usize>().ok();
-        let Some(size) = SIZES.into_iter().find_map(number).filter(|size| *size > 1) else {
+        let Some(size) = size() else {
             return Ok(Job { ranks: Rc::new(Alone), place: [0, 1] });
         };
         let place = PLACES.into_iter().find_map(|[rank, count]| Some([number(rank)?, number(count)?.max(1)]));
         let job = Job { ranks: joined(size)?, place: place.unwrap_or([0, 1]) };
         job.share_cores()?;
         Ok(job)
+    }
+
+    /// Whether this process was started as one of several.
+    pub(super) fn has_others() -> bool {
+        size().is_some()
     }
 
     /// Whether this process speaks for all.
@@ -136,6 +140,16 @@ fn joined(size: usize) -> Result<Rc<dyn Ranks>> {
         "this is one of {size} processes of an MPI job, and this program was built without MPI, so that each would train by itself: \
          build it with `cargo build --release --features mpi`"
     )))
+}
+
+/// A number that a launcher tells.
+fn number(name: &str) -> Option<usize> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// Processes of the job, where there are several.
+fn size() -> Option<usize> {
+    SIZES.into_iter().find_map(number).filter(|size| *size > 1)
 }
 
 /// Cores of this machine, whatever this process is bound to; none where the system does not say.

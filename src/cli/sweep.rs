@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::job::Job;
 use super::train::Train;
 use super::{runs, say, told};
 use crate::config::{TrainConfig, Variant};
@@ -58,6 +59,11 @@ impl Sweep {
         if let Some(form) = self.print {
             self.print(form, variants.len());
             return Ok(());
+        }
+        if Job::has_others() {
+            return Err(Error::Usage(
+                "a sweep trains one run after another, in one process: start it without mpirun, or let --print write the commands".to_owned(),
+            ));
         }
         let all: Vec<(usize, &Variant)> = variants.iter().enumerate().collect();
         let chosen = match self.only {

@@ -8,8 +8,8 @@
 //! What a model keeps as state (batch norm's running statistics, a beta that is moved) moves from the same place for every shard, and
 //! the mean of where it gets is kept.
 //!
-//! Horovod and PyTorch's DDP were read for this part: both add gradients in a ring, whose order depends on the number of ranks, and
-//! their runs differ by it. Here a rank's shards are sent apart, which costs the more traffic the more shards a rank has.
+//! The all-reduce that other trainers use (a ring or a tree, as MPI and NCCL choose) adds up in an order that depends on the number of
+//! ranks, and their runs differ by it. Here a rank's shards are sent apart, which costs the more traffic the more shards a rank has.
 
 use std::ops::{ControlFlow, Range};
 
