@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use vae_gpu::backend::gpu::{Gpu, GpuOptions};
 use vae_gpu::backend::{Data, Session, Values};
 use vae_gpu::graph::{Graph, NodeId, ParameterLayout, Source};
-use vae_gpu::ops::{Algorithm, Case, Effect, Factor, Fill, Op, Scale, TuningTable, View};
+use vae_gpu::ops::{Algorithm, Case, Effect, Factor, Fill, KEEP, Op, Scale, TuningTable, View};
 use vae_gpu::plan::{Fusion, Options, compile};
 use vae_gpu::step::Step;
 use vae_gpu::tensor::{DType, Shape};
@@ -47,7 +47,7 @@ impl Random {
             rows: draws.between(1, LARGEST) as u32,
             seed: draws.bits(),
             order: keys,
-            scalars: [("beta", 0.625)].into(),
+            scalars: [("beta", 0.625), (KEEP, 1.0)].into(),
             ..Step::default()
         };
         let graph = Graph::new(ParameterLayout::default());

@@ -4,7 +4,7 @@
 use assert_cmd::Command;
 use predicates::prelude::*;
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 20] = [
     "train",
     "sample",
     "reconstruct",
@@ -20,6 +20,7 @@ const COMMANDS: [&str; 19] = [
     "devices",
     "completions",
     "man",
+    "sweep",
     "runs",
     "compare",
     "report",
