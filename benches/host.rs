@@ -8,7 +8,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use vae_gpu::backend::gpu::{Gpu, GpuOptions, wgpu};
 use vae_gpu::backend::{Data, Device, Values};
 use vae_gpu::models::{Batches, Model, ModelConfig};
-use vae_gpu::ops::{AdapterClass, Pixels};
+use vae_gpu::ops::AdapterClass;
 use vae_gpu::optim::Optimiser;
 use vae_gpu::plan::{Fusion, Options, compile};
 use vae_gpu::step::Step;
@@ -39,18 +39,7 @@ fn noop() -> Gpu {
 fn host(criterion: &mut Criterion) {
     let device = noop();
     let model = Model::new(ModelConfig::vae(784)).expect("the default model is sound");
-    let (dtype, pixels) = (DType::U8, Pixels::Grey);
-    let batches = Batches {
-        data: 0,
-        condition: None,
-        examples: EXAMPLES,
-        dtype,
-        rows: 128,
-        pixels,
-        noise: None,
-        augment: None,
-        streamed: false,
-    };
+    let batches = Batches::new(0, EXAMPLES, DType::U8, 128);
     let graphs = model.training(&batches, &Optimiser::default()).expect("the default model trains");
     let bytes = vec![0; EXAMPLES * 784];
     let data = Data { shape: Shape::new(EXAMPLES, 784), values: Values::Bytes(&bytes) };

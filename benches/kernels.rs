@@ -11,7 +11,7 @@ use vae_gpu::backend::{Data, Device, Values};
 use vae_gpu::graph::{Graph, PARAMETERS, ParameterLayout};
 use vae_gpu::models::{Batches, Model, ModelConfig};
 use vae_gpu::ops::Gemm;
-use vae_gpu::ops::{Fill, Op, Pixels, Transpose};
+use vae_gpu::ops::{Fill, Op, Transpose};
 use vae_gpu::optim::Optimiser;
 use vae_gpu::plan::{Fusion, Options, compile};
 use vae_gpu::step::Step;
@@ -130,18 +130,7 @@ fn gemm([m, n, k]: [usize; 3], transpose: Transpose, c: &mut [f32], a: &[f32], b
 fn train_step(criterion: &mut Criterion) {
     let (examples, batch) = (1024, 128);
     let model = Model::new(ModelConfig::vae(784)).expect("the default architecture");
-    let (pixels, dtype) = (Pixels::Grey, DType::U8);
-    let batches = Batches {
-        data: 0,
-        condition: None,
-        examples,
-        dtype,
-        rows: batch,
-        pixels,
-        noise: None,
-        augment: None,
-        streamed: false,
-    };
+    let batches = Batches::new(0, examples, DType::U8, batch);
     let graphs = model.training(&batches, &Optimiser::default()).expect("a training graph");
     let bytes: Vec<u8> = (0..examples * 784).map(|i| (i * 31 % 251) as u8).collect();
     for (name, device) in devices() {

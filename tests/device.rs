@@ -118,17 +118,7 @@ fn submissions_of_any_length_leave_the_same_bytes() {
     .unwrap();
     let config = config(100, 9);
     let data = config.dataset().unwrap();
-    let batches = vae_gpu::models::Batches {
-        data: 0,
-        condition: None,
-        examples: 500,
-        dtype: data.train.dtype(),
-        rows: 100,
-        streamed: false,
-        pixels: vae_gpu::ops::Pixels::Grey,
-        augment: None,
-        noise: None,
-    };
+    let batches = vae_gpu::models::Batches::new(0, 500, data.train.dtype(), 100);
     let optimiser = vae_gpu::optim::Optimiser::default();
     let graphs = model.training(&batches, &optimiser).unwrap();
     let steps: Vec<vae_gpu::step::Step> = (0..20)

@@ -14,7 +14,7 @@ use vae_gpu::backend::gpu::GpuOptions;
 use vae_gpu::backend::{Data, Device, ProgramId, Values};
 use vae_gpu::graph::{GRADIENTS, PARAMETERS};
 use vae_gpu::models::{Batches, Layer, Model, ModelConfig};
-use vae_gpu::ops::{Activation, Algorithm, Case, Fragment, Kernel, Op, Pixels, TuningTable};
+use vae_gpu::ops::{Activation, Algorithm, Case, Fragment, Kernel, Op, TuningTable};
 use vae_gpu::optim::Optimiser;
 use vae_gpu::plan::{BufferId, Fusion, Options, Plan, compile};
 use vae_gpu::rng::Permutation;
@@ -248,18 +248,7 @@ const NORMED: Small = Small {
 fn two_steps(device: &dyn Device, small: Small, fuse: Fusion, change: Change) -> Vec<Vec<f64>> {
     let model = Model::new((small.config)()).unwrap();
     let features = model.config().image.iter().product();
-    let (dtype, pixels) = (DType::U8, Pixels::Grey);
-    let batches = Batches {
-        data: 0,
-        condition: None,
-        examples: EXAMPLES,
-        dtype,
-        rows: ROWS,
-        pixels,
-        noise: None,
-        augment: None,
-        streamed: false,
-    };
+    let batches = Batches::new(0, EXAMPLES, DType::U8, ROWS);
     let optimiser = Optimiser { clip: Some(0.5), ..Optimiser::default() };
     let graphs = model.training(&batches, &optimiser).unwrap();
     let bytes: Vec<u8> = (0..EXAMPLES * features).map(|i| (i * 37 % 256) as u8).collect();

@@ -8,7 +8,6 @@ use vae_gpu::backend::gpu::GpuOptions;
 use vae_gpu::backend::{Data, Device, ProgramId, Session, Values};
 use vae_gpu::graph::{GRADIENTS, Graph, PARAMETERS};
 use vae_gpu::models::{Batches, Flow, FlowConfig};
-use vae_gpu::ops::Pixels;
 use vae_gpu::optim::Optimiser;
 use vae_gpu::plan::{Options, compile};
 use vae_gpu::rng::{Draw, Permutation, Stream};
@@ -37,17 +36,7 @@ fn parameters(flow: &Flow) -> Vec<f32> {
 }
 
 fn batches() -> Batches {
-    Batches {
-        data: 0,
-        condition: Some(1),
-        examples: EXAMPLES,
-        dtype: DType::F32,
-        rows: ROWS,
-        streamed: false,
-        pixels: Pixels::Grey,
-        augment: None,
-        noise: None,
-    }
+    Batches { condition: Some(1), ..Batches::new(0, EXAMPLES, DType::F32, ROWS) }
 }
 
 /// A step of the first update, three of the rows of which count.

@@ -44,34 +44,14 @@ fn model(size: Size, loss: Loss) -> Model {
 }
 
 fn training(model: &Model, size: Size, dtype: DType, pixels: Pixels) -> Graph {
-    let batches = Batches {
-        data: 0,
-        condition: None,
-        examples: EXAMPLES,
-        dtype,
-        rows: size.batch,
-        pixels,
-        noise: None,
-        augment: None,
-        streamed: false,
-    };
+    let batches = Batches { pixels, ..Batches::new(0, EXAMPLES, dtype, size.batch) };
     model.gradients(&batches).unwrap().remove(0).graph
 }
 
 /// A small training step: its gradients, clipped where there is a norm, and their update.
 pub(crate) fn small(clip: Option<f64>) -> [Graph; 2] {
     let size = SIZES[0];
-    let batches = Batches {
-        data: 0,
-        condition: None,
-        examples: EXAMPLES,
-        dtype: DType::U8,
-        rows: size.batch,
-        pixels: Pixels::Grey,
-        noise: None,
-        augment: None,
-        streamed: false,
-    };
+    let batches = Batches::new(0, EXAMPLES, DType::U8, size.batch);
     let graphs = model(size, Loss::Bce).training(&batches, &Optimiser { clip, ..Optimiser::default() }).unwrap();
     graphs.try_into().expect("one objective")
 }

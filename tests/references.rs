@@ -340,17 +340,7 @@ fn training(config: ModelConfig, batches: Batches) -> Graph {
 }
 
 fn batches(examples: usize, rows: usize) -> Batches {
-    Batches {
-        data: 0,
-        condition: None,
-        examples,
-        dtype: DType::U8,
-        rows,
-        pixels: Pixels::Grey,
-        noise: None,
-        augment: None,
-        streamed: false,
-    }
+    Batches::new(0, examples, DType::U8, rows)
 }
 
 #[test]

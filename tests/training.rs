@@ -61,17 +61,7 @@ impl Run {
         let (count, rows) = (data.count() as u32, *rows as u32);
         let mut session = device.session(model.layout(), &[data.resident()]).unwrap();
         session.write_arena(PARAMETERS, &model.layout().initial(7)).unwrap();
-        let batches = Batches {
-            data: 0,
-            condition: None,
-            examples: data.count(),
-            dtype: data.dtype(),
-            rows: self.rows,
-            pixels,
-            noise: None,
-            augment: None,
-            streamed: false,
-        };
+        let batches = Batches { pixels, ..Batches::new(0, data.count(), data.dtype(), self.rows) };
         let graphs = model.training(&batches, optimiser).unwrap();
         let load = |graph| session.load(compile(graph, Options::new(fuse)).unwrap()).unwrap();
         let programs: Vec<ProgramId> = graphs.iter().map(load).collect();

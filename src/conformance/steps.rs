@@ -6,7 +6,6 @@ use crate::backend::{Data, Device, ProgramId, Values};
 use crate::error::Result;
 use crate::graph::PARAMETERS;
 use crate::models::{BETA, Batches, CASE_FEATURES, Condition, Model, ModelConfig};
-use crate::ops::Pixels;
 use crate::optim::{AdamW, Optimiser};
 use crate::plan::{Options, compile};
 use crate::step::Step;
@@ -57,18 +56,7 @@ impl CaseData {
 
 /// Their batches.
 pub fn batches() -> Batches {
-    let (pixels, noise) = (Pixels::Grey, None);
-    Batches {
-        data: 0,
-        condition: Some(1),
-        examples: EXAMPLES,
-        dtype: DType::F32,
-        rows: ROWS,
-        pixels,
-        noise,
-        augment: None,
-        streamed: false,
-    }
+    Batches { condition: Some(1), ..Batches::new(0, EXAMPLES, DType::F32, ROWS) }
 }
 
 /// What steps of training leave.

@@ -35,6 +35,14 @@ pub struct Batches {
     pub noise: Option<Noise>,
 }
 
+impl Batches {
+    /// Batches of values as they are, all of which the session holds.
+    pub fn new(data: usize, examples: usize, dtype: DType, rows: usize) -> Batches {
+        let (condition, streamed, pixels) = (None, false, Pixels::Grey);
+        Batches { data, condition, examples, dtype, rows, streamed, pixels, augment: None, noise: None }
+    }
+}
+
 /// The input that holds the examples' condition, `[rows, width]`, where a model has one.
 pub const CONDITION: &str = "condition";
 

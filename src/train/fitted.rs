@@ -8,6 +8,7 @@ use super::observer::Observer;
 use super::second_stage::SecondStage;
 use crate::density::{Density, DensityKind};
 use crate::error::{Error, Result};
+use crate::rng::Draw;
 
 /// Codes of images, and what these are conditioned on.
 #[derive(Clone, Copy, Debug)]
@@ -170,6 +171,15 @@ impl Fitted {
             Fitted::Flow(flow) => flow.log_likelihood(codes),
             Fitted::SecondStage(stage) => stage.log_likelihood(codes),
         }
+    }
+}
+
+/// Adds noise of one deviation to codes `[count, latent]`: that of code `i` is a draw's example `i`.
+pub(super) fn add_noise(codes: &mut [f32], latent: usize, deviation: f32, draw: Draw) {
+    let mut eps = vec![0.0; latent];
+    for (code, i) in codes.chunks_mut(latent).zip(0..) {
+        draw.normals(i, &mut eps);
+        code.iter_mut().zip(&eps).for_each(|(z, eps)| *z += deviation * eps);
     }
 }
 

@@ -37,7 +37,7 @@ impl Programs for Vec<Plan> {
 
 /// A program from one input, and conditions where the model has one, to outputs of as many rows.
 #[derive(Clone, Copy, Debug)]
-struct Mapping {
+pub(super) struct Mapping {
     program: ProgramId,
     rows: usize,
     input: &'static str,
@@ -59,7 +59,18 @@ impl Mapping {
         Ok(Mapping { program: programs.add(compile(graph, options)?)?, rows, input, width, condition })
     }
 
-    fn apply<const N: usize>(
+    /// Loads the program of a graph from `x` `[rows, width]`, and conditions of so many values.
+    pub(super) fn of_vectors(
+        session: &mut dyn Session,
+        graph: &Graph,
+        rows: usize,
+        [width, condition]: [usize; 2],
+    ) -> Result<Mapping> {
+        Ok(Mapping { program: session.load(compile(graph, Options::default())?)?, rows, input: "x", width, condition })
+    }
+
+    /// The outputs of these rows, any number of them, with their conditions.
+    pub(super) fn apply<const N: usize>(
         &self,
         session: &mut dyn Session,
         values: &[f32],
@@ -88,7 +99,7 @@ impl Mapping {
 }
 
 /// Checks that each of so many examples has a condition of this width, or none has where that is 0.
-pub(super) fn check_conditions(count: usize, conditions: &[f32], width: usize) -> Result<()> {
+fn check_conditions(count: usize, conditions: &[f32], width: usize) -> Result<()> {
     match conditions.len() == count * width {
         true => Ok(()),
         false => Err(Error::Usage(format!(
@@ -99,12 +110,7 @@ pub(super) fn check_conditions(count: usize, conditions: &[f32], width: usize) -
 }
 
 /// Writes the conditions of some rows, and zeros behind them.
-pub(super) fn write_conditions(
-    session: &mut dyn Session,
-    program: ProgramId,
-    conditions: &[f32],
-    len: usize,
-) -> Result<()> {
+fn write_conditions(session: &mut dyn Session, program: ProgramId, conditions: &[f32], len: usize) -> Result<()> {
     let mut all = conditions.to_vec();
     all.resize(len, 0.0);
     session.write_input(program, CONDITION, &all)

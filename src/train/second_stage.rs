@@ -7,7 +7,7 @@
 use std::path::Path;
 
 use super::evaluate::Request;
-use super::fitted::CodeSet;
+use super::fitted::{CodeSet, add_noise};
 use super::generate::{LatentSource, Sampler};
 use super::score::Measure;
 use super::{Checkpoint, Observer, Trainer};
@@ -115,13 +115,8 @@ impl SecondStage {
         let sampler = Sampler::load(&mut *session, &model, ROWS.min(count), LatentSource::Prior, Options::default())?;
         let none = |_: &mut dyn crate::backend::Session, _| Err(Error::Usage("a prior has no density".to_owned()));
         let mut codes = sampler.draw(&mut *session, count, conditions, seed, none)?; // [count, latent], the means
-        let deviation = self.deviation(&model);
         let draw = Draw { seed, stream: Stream::Generator, step: 0 };
-        let mut eps = vec![0.0; self.latent()];
-        for (code, i) in codes.chunks_mut(eps.len()).zip(0..) {
-            draw.normals(i, &mut eps);
-            code.iter_mut().zip(&eps).for_each(|(z, eps)| *z += deviation * eps);
-        }
+        add_noise(&mut codes, self.latent(), self.deviation(&model), draw);
         Ok(codes)
     }
 

@@ -137,10 +137,8 @@ pub fn plans(config: &TrainConfig, data: &Dataset, options: Options) -> Result<(
     config.validate()?;
     config.validate_data(data)?;
     let model = Model::new(config.architecture_for(&data.schema)?)?;
-    let (examples, dtype, pixels) = (data.train.count(), data.train.dtype(), config.pixels());
-    let (rows, streamed) = (config.batch_size, false);
-    let batches =
-        Batches { data: 0, condition: None, examples, dtype, rows, pixels, noise: None, augment: None, streamed };
+    let whole = Batches::new(0, data.train.count(), data.train.dtype(), config.batch_size);
+    let batches = Batches { pixels: config.pixels(), ..whole };
     let graphs = model.training(&batches, &config.optimiser())?;
     let plans = graphs.iter().map(|graph| compile(graph, options)).collect::<Result<_>>()?;
     Ok((model, plans))

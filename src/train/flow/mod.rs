@@ -7,12 +7,13 @@
 
 mod file;
 
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 
 use super::Observer;
-use super::fitted::CodeSet;
-use super::generate::{check_conditions, write_conditions};
+use super::fitted::{CodeSet, add_noise};
+use super::generate::Mapping;
 use super::metrics::{Losses, Mean};
+use super::prior::normal;
 use super::queue::Queue;
 use super::schedule::training_steps;
 use crate::backend::cpu::Cpu;
@@ -21,10 +22,8 @@ use crate::config::TrainConfig;
 use crate::error::{Error, Result};
 use crate::graph::{Graph, PARAMETERS};
 use crate::models::{Batches, Flow, FlowConfig};
-use crate::ops::Pixels;
 use crate::plan::{Options, compile};
 use crate::rng::{Draw, Stream};
-use crate::step::Step;
 use crate::tensor::{DType, Shape};
 
 /// Layers, and the sizes of each one's hidden layers.
@@ -59,7 +58,9 @@ impl CodeFlow {
         let flow = Flow::new(config)?;
         let mut trained = CodeFlow { parameters: flow.layout().initial(seed), flow };
         let noise = trained.scale_by(codes.codes, latent);
-        let scaled = trained.scaled(&with_noise(codes.codes, latent, noise, seed));
+        let mut noisy = codes.codes.to_vec();
+        add_noise(&mut noisy, latent, noise as f32, Draw { seed, stream: Stream::Corruption, step: 0 });
+        let scaled = trained.scaled(&noisy);
         let config = TrainConfig {
             lr_schedule: "cosine".parse().map_err(Error::Usage)?,
             clip_norm: Some(CLIP),
@@ -68,17 +69,8 @@ impl CodeFlow {
             seed,
             ..TrainConfig::default()
         };
-        let batches = Batches {
-            data: 0,
-            condition: (width > 0).then_some(1),
-            examples: count,
-            dtype: DType::F32,
-            rows: config.batch_size,
-            streamed: false,
-            pixels: Pixels::Grey,
-            augment: None,
-            noise: None,
-        };
+        let condition = (width > 0).then_some(1);
+        let batches = Batches { condition, ..Batches::new(0, count, DType::F32, config.batch_size) };
         let set = |values, width| Data { shape: Shape::new(count, width), values: Values::Reals(values) };
         let sets = [set(&scaled, latent), set(codes.conditions, width)];
         let sets = if width > 0 { &sets[..] } else { &sets[..1] };
@@ -173,40 +165,20 @@ impl CodeFlow {
     /// # Errors
     /// [`Error::Usage`] where the conditions are not as many; [`Error::NonFinite`] where a log-density is not finite.
     pub fn log_likelihood(&self, codes: &CodeSet<'_>) -> Result<Vec<f64>> {
-        let (latent, count, scaled) = (self.latent(), codes.count(), self.scaled(codes.codes));
-        check_conditions(count, codes.conditions, self.condition())?;
         let mut session = self.session()?;
-        let rows = ROWS.min(count).max(1);
-        let program = session.load(compile(&self.flow.density(rows)?, Options::default())?)?;
+        let rows = ROWS.min(codes.count()).max(1);
+        let density = self.mapping(&mut *session, &self.flow.density(rows)?, rows)?;
+        let [losses] = density.apply(&mut *session, &self.scaled(codes.codes), codes.conditions, ["loss"])?;
         let volume: f64 = self.scaling()[1].iter().map(|deviation| f64::from(*deviation).ln()).sum();
-        let mut all = Vec::with_capacity(count);
-        for (some, first) in scaled.chunks(rows * latent).zip((0..).step_by(rows)) {
-            self.given(&mut *session, &[program], codes.conditions, first..first + rows)?;
-            let losses = run(&mut *session, program, some, [rows, latent], "loss")?;
-            all.extend(losses[..some.len() / latent].iter().map(|loss| -f64::from(*loss) - volume));
-        }
+        let all: Vec<f64> = losses.iter().map(|loss| -f64::from(*loss) - volume).collect();
         match all.iter().position(|log_density| !log_density.is_finite()) {
             Some(at) => Err(Error::NonFinite(format!("code {at}: its log-density by a flow is {}", all[at]))),
             None => Ok(all),
         }
     }
 
-    /// Writes the conditions of these rows, and zeros behind the last of all.
-    fn given(
-        &self,
-        session: &mut dyn Session,
-        programs: &[ProgramId],
-        conditions: &[f32],
-        rows: Range<usize>,
-    ) -> Result<()> {
-        let width = self.condition();
-        let values = (rows.start * width).min(conditions.len())..(rows.end * width).min(conditions.len());
-        match width {
-            0 => Ok(()),
-            _ => programs.iter().try_for_each(|&program| {
-                write_conditions(session, program, &conditions[values.clone()], rows.len() * width)
-            }),
-        }
+    fn mapping(&self, session: &mut dyn Session, graph: &Graph, rows: usize) -> Result<Mapping> {
+        Mapping::of_vectors(session, graph, rows, [self.latent(), self.condition()])
     }
 
     /// The first `count` codes of a seed, `[count, latent]`, each of its condition, `[count, width]`: code `i` depends on the seed, `i` and
@@ -216,60 +188,32 @@ impl CodeFlow {
     /// [`Error::Usage`] where the conditions are not as many; [`Error::NonFinite`] where a code is not finite.
     pub fn draw(&self, count: usize, conditions: &[f32], seed: u32) -> Result<Vec<f32>> {
         let latent = self.latent();
-        check_conditions(count, conditions, self.condition())?;
         let mut session = self.session()?;
         let rows = ROWS.min(count).max(1);
         let layers = (0..self.flow.config().layers)
-            .map(|layer| session.load(compile(&self.flow.conditionals(layer, rows)?, Options::default())?))
-            .collect::<Result<Vec<ProgramId>>>()?;
-        let draw = Draw { seed, stream: Stream::Prior, step: 0 };
+            .map(|layer| self.mapping(&mut *session, &self.flow.conditionals(layer, rows)?, rows))
+            .collect::<Result<Vec<Mapping>>>()?;
+        let mut codes = normal(count, latent, seed);
+        for (layer, mapping) in layers.iter().enumerate().rev() {
+            // Each variable, once those before it are known.
+            let blank = vec![0.0; codes.len()];
+            let u = std::mem::replace(&mut codes, blank);
+            for e in self.flow.order(layer) {
+                let [gaussian] = mapping.apply(&mut *session, &codes, conditions, ["gaussian"])?;
+                let each = codes.chunks_mut(latent).zip(u.chunks(latent)).zip(gaussian.chunks(2 * latent));
+                each.for_each(|((x, u), of)| x[e] = of[e] + (0.5 * of[latent + e]).exp() * u[e]);
+            }
+        }
         let [means, deviations] = self.scaling();
-        let mut codes = Vec::with_capacity(count * latent);
-        for first in (0..count).step_by(rows) {
-            self.given(&mut *session, &layers, conditions, first..first + rows)?;
-            let mut x = vec![0.0; rows.min(count - first) * latent];
-            x.chunks_mut(latent).zip(first as u32..).for_each(|(code, i)| draw.normals(i, code));
-            for (layer, &program) in layers.iter().enumerate().rev() {
-                // Each variable, once those before it are known.
-                let blank = vec![0.0; x.len()];
-                let u = std::mem::replace(&mut x, blank);
-                for e in self.flow.order(layer) {
-                    let gaussian = run(&mut *session, program, &x, [rows, latent], "gaussian")?;
-                    let each = x.chunks_mut(latent).zip(u.chunks(latent)).zip(gaussian.chunks(2 * latent));
-                    each.for_each(|((x, u), of)| x[e] = of[e] + (0.5 * of[latent + e]).exp() * u[e]);
-                }
-            }
-            for code in x.chunks_mut(latent) {
-                let each = code.iter_mut().zip(means).zip(deviations);
-                each.for_each(|((z, mean), deviation)| *z = mean + deviation * *z);
-            }
-            codes.append(&mut x);
+        for code in codes.chunks_mut(latent) {
+            let each = code.iter_mut().zip(means).zip(deviations);
+            each.for_each(|((z, mean), deviation)| *z = mean + deviation * *z);
         }
         match codes.iter().position(|z| !z.is_finite()) {
             Some(at) => Err(Error::NonFinite(format!("draw {} of a flow holds {}", at / latent, codes[at]))),
             None => Ok(codes),
         }
     }
-}
-
-/// A program's output for some rows of x.
-fn run(session: &mut dyn Session, program: ProgramId, x: &[f32], size: [usize; 2], output: &str) -> Result<Vec<f32>> {
-    let mut all = x.to_vec();
-    all.resize(size[0] * size[1], 0.0);
-    session.write_input(program, "x", &all)?;
-    session.run(&[program], &[Step { rows: size[0] as u32, ..Step::default() }])?;
-    session.read_output(program, output)
-}
-
-/// The codes with noise of this deviation.
-fn with_noise(codes: &[f32], latent: usize, deviation: f64, seed: u32) -> Vec<f32> {
-    let draw = Draw { seed, stream: Stream::Corruption, step: 0 };
-    let (mut noisy, mut eps) = (codes.to_vec(), vec![0.0; latent]);
-    for (code, i) in noisy.chunks_mut(latent).zip(0..) {
-        draw.normals(i, &mut eps);
-        code.iter_mut().zip(&eps).for_each(|(z, eps)| *z += deviation as f32 * eps);
-    }
-    noisy
 }
 
 #[cfg(test)]
