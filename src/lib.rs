@@ -22,7 +22,7 @@
 //! | [`graph`] | values and what they are computed from; differentiation | devices, buffers | error, ops, rng, tensor |
 //! | [`plan`] | order, fusion, buffers; lowering to linked kernels | devices | error, graph, ops, step, tensor |
 //! | [`backend`] | runs plans: CPU in f32 or f64, GPU | models | compute, error, files, graph, ops, plan, step, tensor, unchecked |
-//! | [`optim`] | optimisers: updates of parameters, graphs over named arenas | models, plans | error, graph, ops, step |
+//! | [`optim`] | optimisers: updates of parameters, graphs over named arenas | models, plans | error, graph, ops, step, tensor |
 //! | [`models`] | architectures: builder calls on a graph | kernels, plans, devices | error, graph, ops, optim, rng, tensor |
 //! | [`data`] | data sets in | models, devices | error, files, rng, tensor |
 //! | [`fidelity`] | how near generated examples are to real ones | models, images | compute, error, rng |

@@ -96,7 +96,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("graph", &["error", "ops", "rng", "tensor"]),
     ("plan", &["error", "graph", "ops", "step", "tensor"]),
     ("backend", &["compute", "error", "files", "graph", "ops", "plan", "step", "tensor", "unchecked"]),
-    ("optim", &["error", "graph", "ops", "step"]),
+    ("optim", &["error", "graph", "ops", "step", "tensor"]),
     ("models", &["error", "graph", "ops", "optim", "rng", "tensor"]),
     ("data", &["error", "files", "rng", "tensor"]),
     ("fidelity", &["compute", "error", "rng"]),

@@ -96,8 +96,8 @@ impl Ranks for Thread {
 fn trained(config: &TrainConfig, data: &Dataset, device: &(dyn Device + Sync), count: usize) -> Vec<Vec<u8>> {
     let meeting = Arc::new(Meeting { barrier: Barrier::new(count), said: Mutex::new(vec![Vec::new(); count]) });
     let train = |rank: usize| {
-        let mut trainer = Trainer::new(config, data, device, Options::default(), None).unwrap();
-        trainer.join(Rc::new(Thread { rank, count, meeting: meeting.clone() })).unwrap();
+        let ranks = Rc::new(Thread { rank, count, meeting: meeting.clone() });
+        let mut trainer = Trainer::among(ranks, config, data, device, Options::default(), None).unwrap();
         trainer.follow(&mut ()).unwrap();
         trainer.checkpoint().unwrap().to_bytes().unwrap()
     };

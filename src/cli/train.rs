@@ -116,12 +116,12 @@ impl Train {
         config.validate_data(&data)?;
         let selected = device_with(&job.device(&config.device), &TuningCache::of_user(), config.precision.into())?;
         let options = options(&*selected.device, self.no_fuse);
-        let mut trainer = Trainer::new(&config, &data, &*selected.device, options, from.as_ref())?;
-        trainer.trace_steps(self.trace_steps);
-        trainer.join(job.ranks.clone())?;
         if job.ranks.count() > 1 {
             job.agree(&same_everywhere(&config, &data, from.as_ref())?)?;
         }
+        let ranks = job.ranks.clone();
+        let mut trainer = Trainer::among(ranks, &config, &data, &*selected.device, options, from.as_ref())?;
+        trainer.trace_steps(self.trace_steps);
         let interrupt = Interrupt::listen()?;
         if !job.is_first() {
             trainer.follow(&mut Quiet(interrupt))?;

@@ -189,6 +189,13 @@ impl ParameterLayout {
         Ok(self.span(first).start..self.span(last).end)
     }
 
+    /// Cuts a part of an arena, which begins and ends where parameters do, into so many slices, about as long as each other; of a
+    /// small one some are empty. Slices begin where a parameter might.
+    pub fn slices(span: &Range<usize>, count: usize) -> Vec<Range<usize>> {
+        let at = |slice: usize| span.start + span.len() / ALIGNMENT * slice / count * ALIGNMENT;
+        (0..count).map(|slice| at(slice)..at(slice + 1)).collect()
+    }
+
     /// All ids in order.
     pub fn ids(&self) -> impl Iterator<Item = ParameterId> + use<> {
         (0..self.parameters.len()).map(ParameterId)

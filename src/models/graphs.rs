@@ -5,10 +5,9 @@ use super::{Batch, Capability, Condition, Family, ModelConfig, Prior};
 use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId, ParameterId, ParameterLayout, differentiate};
 use crate::ops::{Augment, Constant, Corrupt, Factor, Narrow, Noise, Normal, Order, Pixels, Scale};
-use crate::optim::{self, GRADIENT_SUM, Optimiser};
+use crate::optim::Optimiser;
 use crate::rng::Stream;
 use crate::tensor::{DType, Shape};
-use std::ops::Range;
 use std::sync::Arc;
 
 /// Source of batches, and their size.
@@ -53,20 +52,6 @@ pub struct Gradients {
     pub graph: Graph,
     /// The parameters, consecutive ones.
     pub parameters: Vec<ParameterId>,
-}
-
-/// An optimisation phase of a step whose batch is cut into shards. The gradient of the batch's loss is the sum of the shards', each
-/// weighted by its share of the rows; a loss that is no mean over rows, with batch norm or free bits, is taken of a shard alone.
-#[derive(Clone, Debug)]
-pub struct ShardedPhase {
-    /// A shard's loss and its gradients, times the scalar [`SHARD_WEIGHT`].
-    pub gradients: Graph,
-    /// Adds them to those of the shards before it.
-    pub accumulate: Graph,
-    /// Updates the parameters from the sum, the arena of [`GRADIENT_SUM`].
-    pub update: Graph,
-    /// The elements of an arena that they are of.
-    pub span: Range<usize>,
 }
 
 /// The step's scalar that is a shard's share of the batch's rows.
@@ -129,26 +114,22 @@ impl Model {
         Ok(graphs)
     }
 
-    /// A training step whose batch is cut into shards: batches are those of a shard.
-    ///
-    /// # Errors
-    /// As [`Model::training`].
-    pub fn sharded_training(&self, batches: &Batches, optimiser: &Optimiser) -> Result<Vec<ShardedPhase>> {
-        let phase = |phase| {
-            let Gradients { graph, parameters } = self.phase(batches, phase, Some(SHARD_WEIGHT))?;
-            let accumulate = optim::accumulate(&self.layout, &parameters)?;
-            let update = optimiser.update_of(&self.layout, &parameters, GRADIENT_SUM)?;
-            Ok(ShardedPhase { gradients: graph, accumulate, update, span: self.layout.span_of(&parameters)? })
-        };
-        (0..self.family.phases()).map(phase).collect()
-    }
-
     /// The gradients of each optimisation phase.
     ///
     /// # Errors
     /// Where the batches do not fit the model.
     pub fn gradients(&self, batches: &Batches) -> Result<Vec<Gradients>> {
         (0..self.family.phases()).map(|phase| self.phase(batches, phase, None)).collect()
+    }
+
+    /// The gradients of a shard of a batch, times the scalar [`SHARD_WEIGHT`]: batches are those of a shard. That of the batch's loss is
+    /// the sum of the shards', each weighted by its share of the rows; a loss that is no mean over rows, with batch norm or free bits,
+    /// is taken of a shard alone.
+    ///
+    /// # Errors
+    /// As [`Model::gradients`].
+    pub fn sharded_gradients(&self, batches: &Batches) -> Result<Vec<Gradients>> {
+        (0..self.family.phases()).map(|phase| self.phase(batches, phase, Some(SHARD_WEIGHT))).collect()
     }
 
     /// A phase's gradients; `weight` is the scalar of the step that its loss counts with.

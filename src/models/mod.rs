@@ -23,7 +23,7 @@ pub use case::CASE_FEATURES;
 pub use choices::{Condition, Deviation, Initial, Loss, Output, Penalty, Prior, Variance};
 pub use config::ModelConfig;
 pub use flow::{Flow, FlowConfig};
-pub use graphs::{Batches, CONDITION, Gradients, Model, SHARD_WEIGHT, ShardedPhase};
+pub use graphs::{Batches, CONDITION, Gradients, Model, SHARD_WEIGHT};
 pub use layer::{Layer, Normalisation, UpsampledSize};
 
 use std::fmt::Debug;

@@ -13,6 +13,13 @@ const PARTS: usize = 256;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SquareSums;
 
+impl SquareSums {
+    /// Parts of so many elements.
+    pub fn parts(elements: usize) -> usize {
+        elements.div_ceil(PART).min(PARTS)
+    }
+}
+
 impl Operation for SquareSums {
     const NAME: &'static str = "square_sums";
 
@@ -20,7 +27,7 @@ impl Operation for SquareSums {
         let [gradients] = arity(Self::NAME, inputs)?;
         match gradients.len() {
             0 => graph_error("square_sums: there is no gradient: it takes at least one"),
-            n => Ok(Shape::new(1, n.div_ceil(PART).min(PARTS))),
+            n => Ok(Shape::new(1, Self::parts(n))),
         }
     }
 

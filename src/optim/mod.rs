@@ -13,9 +13,11 @@ mod adam;
 pub use adam::AdamW;
 
 use crate::error::Result;
-use crate::graph::{GRADIENTS, Graph, ParameterId, ParameterLayout};
-use crate::ops::{Accumulate, ClipFactor, SquareSums};
+use crate::graph::{GRADIENTS, Graph, NodeId, ParameterId, ParameterLayout};
+use crate::ops::{Accumulate, ClipFactor, Concat, SquareSums};
 use crate::step::Scalars;
+use crate::tensor::Shape;
+use std::ops::Range;
 
 /// An optimiser, and what is done to gradients before it sees them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -42,33 +44,99 @@ impl Optimiser {
     /// # Errors
     /// [`crate::Error::Graph`] where the parameters are not consecutive, or the clipping norm is no number above 0.
     pub fn update(&self, layout: &ParameterLayout, parameters: &[ParameterId]) -> Result<Graph> {
-        self.update_of(layout, parameters, GRADIENTS)
+        self.update_of(layout, &[layout.span_of(parameters)?], GRADIENTS)
     }
 
-    /// The same from the gradients in another arena.
+    /// The same of slices of an arena that follow each other, from the gradients in another arena. Their norm is that of the sums of
+    /// squares of each slice, so that it does not matter where these are computed.
     ///
     /// # Errors
     /// As [`Optimiser::update`].
     pub fn update_of(
         &self,
         layout: &ParameterLayout,
-        parameters: &[ParameterId],
+        slices: &[Range<usize>],
         gradients: &'static str,
     ) -> Result<Graph> {
-        let span = layout.span_of(parameters)?;
         let mut g = Graph::new(layout.clone());
-        let gradients = g.arena(gradients, span.clone()); // [1, n]
-        let factor = match self.clip {
+        let sums = match self.clip {
+            Some(_) => square_sums(&mut g, slices, gradients)?,
             None => None,
-            Some(max_norm) => {
-                let sums = g.apply(SquareSums.into(), &[gradients])?; // [1, parts]
-                Some(g.apply(ClipFactor { max_norm }.into(), &[sums])?) // [1, 1]
-            }
+        };
+        self.scaled_update(g, slices, gradients, sums)
+    }
+
+    /// The sums of squares of each slice's gradients, the output [`SQUARE_SUMS`], `[1, sums]`; none where gradients are not clipped, or
+    /// there are none.
+    ///
+    /// # Errors
+    /// None for slices of the layout.
+    pub fn square_sums(
+        &self,
+        layout: &ParameterLayout,
+        slices: &[Range<usize>],
+        gradients: &'static str,
+    ) -> Result<Option<Graph>> {
+        let mut g = Graph::new(layout.clone());
+        let sums = self.clip.map_or(Ok(None), |_| square_sums(&mut g, slices, gradients))?;
+        Ok(sums.map(|sums| {
+            g.output(SQUARE_SUMS, sums);
+            g
+        }))
+    }
+
+    /// [`Optimiser::update_of`] of some of many slices: where gradients are clipped, all slices' sums of squares are the input
+    /// [`SQUARE_SUMS`], `[1, sums]`.
+    ///
+    /// # Errors
+    /// As [`Optimiser::update`].
+    pub fn update_by(
+        &self,
+        layout: &ParameterLayout,
+        slices: &[Range<usize>],
+        gradients: &'static str,
+        sums: usize,
+    ) -> Result<Graph> {
+        let mut g = Graph::new(layout.clone());
+        let sums = self.clip.map(|_| g.input(SQUARE_SUMS, Shape::new(1, sums)));
+        self.scaled_update(g, slices, gradients, sums)
+    }
+
+    /// The update by gradients that are scaled where their norm, that of these sums of squares, is too large.
+    fn scaled_update(
+        &self,
+        mut g: Graph,
+        slices: &[Range<usize>],
+        gradients: &'static str,
+        sums: Option<NodeId>,
+    ) -> Result<Graph> {
+        let span = slices.first().map_or(0, |slice| slice.start)..slices.last().map_or(0, |slice| slice.end);
+        let gradients = g.arena(gradients, span.clone()); // [1, n]
+        let factor = match (self.clip, sums) {
+            (Some(max_norm), Some(sums)) => Some(g.apply(ClipFactor { max_norm }.into(), &[sums])?), // [1, 1]
+            _ => None,
         };
         self.rule.update(&mut g, span, gradients, factor)?;
         Ok(g)
     }
 }
+
+/// The sums of squares of each slice's gradients, `[1, sums]`; none where all are empty.
+fn square_sums(g: &mut Graph, slices: &[Range<usize>], gradients: &'static str) -> Result<Option<NodeId>> {
+    let mut all = None;
+    for slice in slices.iter().filter(|slice| !slice.is_empty()) {
+        let gradients = g.arena(gradients, slice.clone()); // [1, n]
+        let sums = g.apply(SquareSums.into(), &[gradients])?; // [1, parts]
+        all = Some(match all {
+            None => sums,
+            Some(before) => g.apply(Concat.into(), &[before, sums])?,
+        });
+    }
+    Ok(all)
+}
+
+/// The output or input that has sums of squares of gradients.
+pub const SQUARE_SUMS: &str = "square_sums";
 
 /// The arena that sums gradients of several batches.
 pub const GRADIENT_SUM: &str = "gradients.sum";

@@ -41,14 +41,13 @@ impl Trainer<'_> {
         let start = match path.exists() {
             true => {
                 let checkpoint = Checkpoint::load(&path)?;
-                checkpoint.write(&mut *self.session)?;
+                self.begin(&checkpoint.parameters, &checkpoint.optimiser)?;
                 checkpoint.header.state.step
             }
             false => {
                 let parameters = first_parameters(&self.config, &self.model, &self.data.train)?;
-                let zero = vec![0.0; parameters.len()];
-                self.session.write_arena(PARAMETERS, &parameters)?;
-                self.optimiser.arenas().iter().try_for_each(|name| self.session.write_arena(name, &zero))?;
+                let zeros = vec![vec![0.0; parameters.len()]; self.optimiser.arenas().len()];
+                self.begin(&parameters, &zeros)?;
                 0
             }
         };
@@ -82,7 +81,7 @@ impl Trainer<'_> {
     fn replay(&mut self, steps: &[Step]) -> Result<()> {
         let (session, loader, goes_on) =
             (&mut *self.session, &self.loaders[0], |_: &[Step], _: &Recorded| Ok(ControlFlow::Continue(())));
-        match &self.shards {
+        match &mut self.shards {
             Some(shards) => shards.run(session, &*self.ranks, loader, steps, goes_on),
             None => self.queue.run(session, Some(loader), &self.training, steps, goes_on),
         }

@@ -111,7 +111,7 @@ impl Trainer<'_> {
             Ok(if *stopping { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         };
         let (session, loader) = (&mut *self.session, &self.loaders[0]);
-        match &self.shards {
+        match &mut self.shards {
             Some(shards) => shards.run(session, ranks, loader, steps, finished)?,
             None => self.queue.run(session, Some(loader), &self.training, steps, finished)?,
         }

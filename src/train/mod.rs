@@ -69,7 +69,7 @@ use generate::Encoder;
 use metrics::Terms;
 use queue::Queue;
 use schedule::batches;
-use shards::Shards;
+use shards::{Sharded, Shards};
 use tensorboard::EventFile;
 
 /// Held-out images whose codes are looked at in the end.
@@ -130,6 +130,22 @@ impl<'d> Trainer<'d> {
         options: Options,
         from: Option<&Checkpoint>,
     ) -> Result<Trainer<'d>> {
+        Trainer::among(Rc::new(Alone), config, data, device, options, from)
+    }
+
+    /// The same as one of these ranks, all of which have the same configuration, data and checkpoint, and do the same with the trainer:
+    /// each run, follow, or ask for a checkpoint together.
+    ///
+    /// # Errors
+    /// As [`Trainer::new`], and [`Error::Usage`] where they can't divide the shards of a batch among them.
+    pub fn among(
+        ranks: Rc<dyn Ranks>,
+        config: &TrainConfig,
+        data: &'d Dataset,
+        device: &dyn Device,
+        options: Options,
+        from: Option<&Checkpoint>,
+    ) -> Result<Trainer<'d>> {
         config.validate()?;
         config.validate_data(data)?;
         let model = Model::new(config.architecture_for(&data.schema)?)?;
@@ -160,8 +176,8 @@ impl<'d> Trainer<'d> {
         let (graphs, sharded) = match config.shards {
             1 => (model.training(&of(0), &optimiser)?, None),
             _ => {
-                let (graphs, phases) = Shards::graphs(&model, &of(0), &optimiser)?;
-                (graphs, Some(phases))
+                let mut sharded = Sharded::new(config, &model, &of(0), optimiser, &*ranks)?;
+                (std::mem::take(&mut sharded.graphs), Some(sharded))
             }
         };
         // Training, evaluation, figures; and to be checked alone, what densities of codes are fitted with in the end.
@@ -184,12 +200,12 @@ impl<'d> Trainer<'d> {
         let mut training = plans.into_iter().map(|plan| session.load(plan)).collect::<Result<Vec<_>>>()?;
         let evaluation = training[graphs.len()];
         training.truncate(graphs.len());
-        let shards = sharded.map(|phases| Shards::new(config, model.layout(), &training, phases));
-        match from {
-            None => session.write_arena(PARAMETERS, &first_parameters(config, &model, &data.train)?)?,
-            Some(checkpoint) => checkpoint.write(&mut *session)?,
-        }
-        Ok(Trainer {
+        let shards = sharded.map(|sharded| sharded.load(&training, device, &*ranks, options)).transpose()?;
+        let parameters = match from {
+            None => first_parameters(config, &model, &data.train)?,
+            Some(checkpoint) => checkpoint.parameters.clone(),
+        };
+        let mut trainer = Trainer {
             config: config.clone(),
             data,
             model,
@@ -197,7 +213,7 @@ impl<'d> Trainer<'d> {
             session,
             training,
             shards,
-            ranks: Rc::new(Alone),
+            ranks,
             evaluation,
             terms,
             evaluation_batch,
@@ -212,22 +228,24 @@ impl<'d> Trainer<'d> {
             fingerprint: None,
             failed: None,
             stopping: false,
-        })
+        };
+        trainer.begin(&parameters, from.map_or(&[], |checkpoint| &checkpoint.optimiser))?;
+        Ok(trainer)
+    }
+
+    /// Puts parameters, and what the optimiser keeps of them, where training has them; nothing of these leaves that as it is.
+    fn begin(&mut self, parameters: &[f32], optimiser: &[Vec<f32>]) -> Result<()> {
+        self.session.write_arena(PARAMETERS, parameters)?;
+        if let Some(slices) = self.shards.as_mut().and_then(Shards::slices) {
+            return slices.begin(&*self.ranks, parameters, optimiser);
+        }
+        let arenas = self.optimiser.arenas().iter().zip(optimiser);
+        arenas.into_iter().try_for_each(|(name, arena)| self.session.write_arena(name, arena))
     }
 
     /// Keeps the losses of steps below `steps` ([`Trainer::trace`]); a run writes them to `steps.jsonl`.
     pub fn trace_steps(&mut self, steps: u64) {
         self.trace_steps = steps;
-    }
-
-    /// Trains among these ranks, all of which have the same configuration, data and checkpoint.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] where they can't divide the shards of a batch among them.
-    pub fn join(&mut self, ranks: Rc<dyn Ranks>) -> Result<()> {
-        shards::check(&self.config, &*ranks)?;
-        self.ranks = ranks;
-        Ok(())
     }
 
     /// The steps kept.
@@ -330,6 +348,7 @@ impl<'d> Trainer<'d> {
     pub fn follow(&mut self, observer: &mut dyn Observer) -> Result<Ended> {
         while self.epoch() < self.config.epochs && self.out_of_patience().is_none() {
             let is_whole = self.one_epoch(observer)?.is_some();
+            self.checkpoint()?; // of which the first rank asks for this one's part
             if !is_whole || self.stopping && self.epoch() < self.config.epochs {
                 let step = self.state.as_ref().map_or(0, |state| state.step);
                 return Ok(Ended::Stopped { step, epoch: self.epoch() + 1 });
@@ -382,15 +401,14 @@ impl<'d> Trainer<'d> {
             None => *self.fingerprint.insert(self.data.fingerprint()?),
         };
         let (model, train) = (self.model.config().clone(), Training::of(&self.config)?);
+        let optimiser = match self.shards.as_mut().and_then(Shards::slices) {
+            Some(slices) => slices.optimiser(&*self.ranks)?,
+            None => self.optimiser.arenas().iter().map(|name| self.session.read_arena(name)).collect::<Result<_>>()?,
+        };
         Ok(Checkpoint {
             header: Header::new(model, train, state, self.data.schema.clone(), fingerprint),
             parameters: self.session.read_arena(PARAMETERS)?,
-            optimiser: self
-                .optimiser
-                .arenas()
-                .iter()
-                .map(|name| self.session.read_arena(name))
-                .collect::<Result<_>>()?,
+            optimiser,
         })
     }
 }

@@ -108,16 +108,6 @@ impl Checkpoint {
         Ok(session)
     }
 
-    /// Puts the model and its optimiser's state into a session that has the programs of its training.
-    ///
-    /// # Errors
-    /// What the device fails with.
-    pub fn write(&self, session: &mut dyn Session) -> Result<()> {
-        session.write_arena(PARAMETERS, &self.parameters)?;
-        let arenas = self.header.optimiser().arenas();
-        arenas.iter().zip(&self.optimiser).try_for_each(|(name, values)| session.write_arena(name, values))
-    }
-
     /// What tells this model from another: a checksum of its parameters.
     pub fn identity(&self) -> String {
         let mut sum = flate2::Crc::new();
