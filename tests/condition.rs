@@ -14,6 +14,7 @@ use vae_gpu::backend::gpu::GpuOptions;
 use vae_gpu::config::TrainConfig;
 use vae_gpu::data::{Condition, Dataset, ImageSize, Images, Values, npy};
 use vae_gpu::models::ModelKind;
+use vae_gpu::ranks::Alone;
 use vae_gpu::train::evaluate::Request;
 use vae_gpu::train::{Checkpoint, RunFolder, Trainer};
 
@@ -206,7 +207,8 @@ fn streamed_conditions_give_the_bytes_of_resident_ones_and_a_resumed_run_too() {
             let evaluated = |config: &TrainConfig| {
                 let model = vae_gpu::models::Model::new(checkpoint.header.model.clone()).unwrap();
                 let (parameters, images) = (&checkpoint.parameters, &data.test.clone().take_first(200));
-                let request = Request { model: &model, parameters, config, images, samples: 20, densities: &[] };
+                let request =
+                    Request { model: &model, parameters, config, images, samples: 20, densities: &[], ranks: &Alone };
                 request.run(&**device, device.options(), |_| ()).unwrap()
             };
             let [resident, streamed] = [evaluated(&config(2, None)), evaluated(&config(2, Some(1)))];

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Ranks of an MPI job, on this machine: tests/ranks.sh BINARY, one that was built with --features mpi.
-# Every model ends in the same bytes on 1, 2 and 4 ranks; what can't be is refused; ranks that are killed at random (KILLS times, 3)
+# Every model ends in the same bytes on 1, 2 and 4 ranks, which share evaluations too; what can't be is refused; ranks that are killed at random (KILLS times, 3)
 # leave a run that any number of ranks takes to the same bytes. DEVICE is cpu, or gpu.
 set -eu
 binary=$(realpath "$1")
@@ -53,6 +53,17 @@ done <<EOF
 --hidden 16 --loss gaussian --variance optimal
 --conv 4 --norm batch
 EOF
+
+# What ranks share of an evaluation, and of scores. Numbers of one rank, whose batches are those of the others.
+# shellcheck disable=SC2086
+ranks 1 train $small --hidden 16 --out run > log 2>&1 || { cat log; fail "a run to evaluate"; }
+for count in 1 2 4; do
+    ranks $count eval run --device "$device" --samples 20 --json - > "eval.$count" 2> log || { cat log; fail "eval on $count ranks"; }
+    ranks $count score run --device "$device" --by likelihood --samples 20 --out "$count.csv" > log 2>&1 \
+        || { cat log; fail "score on $count ranks"; }
+    { cmp eval.1 "eval.$count" && cmp 1.csv "$count.csv"; } || fail "$count ranks find other numbers"
+done
+echo "same numbers: eval and score"
 
 refused() {
     text=$1

@@ -15,6 +15,7 @@ use vae_gpu::backend::gpu::GpuOptions;
 use vae_gpu::data::{Dataset, Images, Values};
 use vae_gpu::models::Model;
 use vae_gpu::plan::Options;
+use vae_gpu::ranks::Alone;
 use vae_gpu::train::evaluate::Request;
 use vae_gpu::train::score::Measure;
 use vae_gpu::train::{Checkpoint, RunFolder};
@@ -144,8 +145,15 @@ fn scores_depend_on_the_example_alone() {
         let of = |count: usize| {
             let images = test.clone().take_first(count);
             let parameters = &checkpoint.parameters;
-            let request =
-                Request { model: &model, parameters, config: &config, images: &images, samples: 12, densities: &[] };
+            let request = Request {
+                model: &model,
+                parameters,
+                config: &config,
+                images: &images,
+                samples: 12,
+                densities: &[],
+                ranks: &Alone,
+            };
             request.scores(by, &Cpu::<f32>::new(), Options::default(), |_| ()).unwrap().scores
         };
         let all = of(203);

@@ -2,108 +2,26 @@
 //! an MPI job are tested by `tests/ranks.sh`.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::rc::Rc;
-use std::sync::{Arc, Barrier, Mutex};
-
+use crate::common::ranks::among;
 use crate::common::{Check, Tolerance, gpu, vae_gpu};
 use vae_gpu::backend::Device;
 use vae_gpu::backend::cpu::Cpu;
 use vae_gpu::backend::gpu::GpuOptions;
 use vae_gpu::config::TrainConfig;
 use vae_gpu::data::{Dataset, Synthetic};
+use vae_gpu::models::Model;
 use vae_gpu::plan::Options;
-use vae_gpu::ranks::Ranks;
-use vae_gpu::train::Trainer;
-
-/// What ranks on threads share: a place for what each says, and a barrier before and behind reading it.
-#[derive(Debug)]
-struct Meeting {
-    barrier: Barrier,
-    said: Mutex<Vec<Vec<u8>>>,
-}
-
-/// A rank on a thread.
-#[derive(Debug)]
-struct Thread {
-    rank: usize,
-    count: usize,
-    meeting: Arc<Meeting>,
-}
-
-impl Thread {
-    /// What all ranks say, in their order.
-    fn say(&self, own: &[u8]) -> Vec<Vec<u8>> {
-        self.meeting.said.lock().unwrap()[self.rank] = own.to_vec();
-        self.meeting.barrier.wait();
-        let all = self.meeting.said.lock().unwrap().clone();
-        self.meeting.barrier.wait();
-        all
-    }
-}
-
-fn floats(bytes: &[u8]) -> Vec<f32> {
-    bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
-}
-
-fn bytes(floats: &[f32]) -> Vec<u8> {
-    floats.iter().flat_map(|value| value.to_le_bytes()).collect()
-}
-
-impl Ranks for Thread {
-    fn rank(&self) -> usize {
-        self.rank
-    }
-
-    fn count(&self) -> usize {
-        self.count
-    }
-
-    fn exchange(&self, values: &[f32], parts: &[usize], given: &[usize]) -> Vec<f32> {
-        assert_eq!(values.len(), parts.iter().sum::<usize>());
-        let header: Vec<f32> = parts.iter().map(|&part| part as f32).collect();
-        let all = self.say(&bytes(&[&header[..], values].concat()));
-        let mine = |(rank, said): (usize, &Vec<u8>)| {
-            let said = floats(said);
-            let (parts, values) = said.split_at(self.count);
-            let from: usize = parts[..self.rank].iter().map(|&part| part as usize).sum();
-            assert_eq!(parts[self.rank] as usize, given[rank]);
-            values[from..from + given[rank]].to_vec()
-        };
-        all.iter().enumerate().flat_map(mine).collect()
-    }
-
-    fn gather(&self, own: &[f32], parts: &[usize], all: &mut [f32]) {
-        assert_eq!(own.len(), parts[self.rank]);
-        let said: Vec<f32> = self.say(&bytes(own)).iter().flat_map(|said| floats(said)).collect();
-        all.copy_from_slice(&said);
-    }
-
-    fn gather_numbers(&self, own: &[f64]) -> Vec<f64> {
-        let all = self.say(&own.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<u8>>()).concat();
-        all.as_chunks::<8>().0.iter().map(|bytes| f64::from_le_bytes(*bytes)).collect()
-    }
-
-    fn broadcast(&self, text: String) -> String {
-        String::from_utf8(self.say(text.as_bytes()).swap_remove(0)).unwrap()
-    }
-
-    fn abort(&self, code: i32) -> ! {
-        panic!("aborted with {code}")
-    }
-}
+use vae_gpu::ranks::Alone;
+use vae_gpu::train::evaluate::Request;
+use vae_gpu::train::score::Measure;
+use vae_gpu::train::{Checkpoint, Trainer};
 
 /// The checkpoint's bytes of each of so many ranks.
 fn trained(config: &TrainConfig, data: &Dataset, device: &(dyn Device + Sync), count: usize) -> Vec<Vec<u8>> {
-    let meeting = Arc::new(Meeting { barrier: Barrier::new(count), said: Mutex::new(vec![Vec::new(); count]) });
-    let train = |rank: usize| {
-        let ranks = Rc::new(Thread { rank, count, meeting: meeting.clone() });
+    among(count, |ranks| {
         let mut trainer = Trainer::among(ranks, config, data, device, Options::default(), None).unwrap();
         trainer.follow(&mut ()).unwrap();
         trainer.checkpoint().unwrap().to_bytes().unwrap()
-    };
-    std::thread::scope(|scope| {
-        let ranks: Vec<_> = (0..count).map(|rank| scope.spawn(move || train(rank))).collect();
-        ranks.into_iter().map(|rank| rank.join().unwrap()).collect()
     })
 }
 
@@ -137,10 +55,13 @@ fn data() -> Dataset {
 
 fn agree_among_ranks(device: &(dyn Device + Sync)) {
     let data = data();
-    for options in OPTIONS {
-        let config = config(options, 4);
+    // With 16 shards of one row some ranks have no parameters to update.
+    for (options, shards, counts) in
+        OPTIONS.map(|options| (options, 4, [2, 4])).into_iter().chain([("clip-norm = 0.1", 16, [8, 16])])
+    {
+        let config = config(options, shards);
         let alone = trained(&config, &data, device, 1).swap_remove(0);
-        for count in [2, 4] {
+        for count in counts {
             for (rank, other) in trained(&config, &data, device, count).into_iter().enumerate() {
                 assert!(other == alone, "{options:?}: rank {rank} of {count} ends in other bytes than one alone");
             }
@@ -157,6 +78,39 @@ fn any_number_of_ranks_ends_in_the_same_bytes_on_the_cpu() {
 fn any_number_of_ranks_ends_in_the_same_bytes_on_a_gpu() {
     let Some(device) = gpu(GpuOptions::default()) else { return };
     agree_among_ranks(&device);
+}
+
+#[test]
+fn ranks_share_evaluations_and_scores() {
+    let (data, device) = (data(), Cpu::<f32>::new());
+    for options in ["", "model = 'ae'", "prior = 'vamp:5'"] {
+        let config = config(options, 1);
+        let mut trainer = Trainer::new(&config, &data, &device, Options::default(), None).unwrap();
+        trainer.follow(&mut ()).unwrap();
+        let Checkpoint { header, parameters, .. } = trainer.checkpoint().unwrap();
+        let model = Model::new(header.model).unwrap();
+        let images = &data.train; // three batches of likelihoods, and one of losses
+        let request = Request {
+            model: &model,
+            parameters: &parameters,
+            config: &config,
+            images,
+            samples: 6,
+            densities: &[],
+            ranks: &Alone,
+        };
+        let by = if options.contains("ae") { Measure::Reconstruction } else { Measure::Likelihood };
+        let all = |request: &Request<'_>| {
+            let evaluation = request.run(&device, Options::default(), |_| {}).unwrap();
+            let scores = request.scores(by, &device, Options::default(), |_| {}).unwrap();
+            (evaluation, scores)
+        };
+        let alone = all(&request);
+        for count in [2, 3, 5] {
+            let ranks = among(count, |ranks| all(&Request { ranks: &*ranks, ..request }));
+            assert!(ranks.iter().all(|found| *found == alone), "{options:?}: {count} ranks find other numbers");
+        }
+    }
 }
 
 #[test]

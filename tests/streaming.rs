@@ -12,6 +12,7 @@ use vae_gpu::graph::{Graph, ParameterLayout};
 use vae_gpu::models::Model;
 use vae_gpu::ops::{Augment, Augmentation};
 use vae_gpu::plan::{Options, compile};
+use vae_gpu::ranks::Alone;
 use vae_gpu::rng::Stream;
 use vae_gpu::step::Step;
 use vae_gpu::tensor::{DType, Shape};
@@ -90,7 +91,8 @@ fn evaluation_is_the_same_streamed() {
     let mut evaluate = |limit| {
         config.resident_limit = limit;
         let (parameters, images) = (&checkpoint.parameters[..], &data.test);
-        let request = Request { model: &model, parameters, config: &config, images, samples: 2, densities: &[] };
+        let request =
+            Request { model: &model, parameters, config: &config, images, samples: 2, densities: &[], ranks: &Alone };
         request.run(&device, Options::default(), |_| {}).unwrap()
     };
     assert_eq!(evaluate(None), evaluate(Some(1)));

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
+use super::job::Job;
 use super::json::Json;
 use super::source::{Asked, Found, Source};
 use super::{device, generations, say};
@@ -14,9 +15,12 @@ use crate::data::Images;
 use crate::error::Result;
 use crate::models::Capability;
 use crate::plan::Options;
+use crate::ranks::Ranks;
 use crate::train::aggregate::SourceFit;
 use crate::train::doctor;
 use crate::train::evaluate::{Evaluation, Request};
+use crate::train::fitted::Fitted;
+use crate::train::generate::LatentSource;
 use crate::train::generations::Generations;
 
 /// Evaluate a trained model on the test set or on other data, in nats an image
@@ -46,6 +50,12 @@ pub(super) struct Eval {
 
 impl Eval {
     pub(super) fn run(self) -> Result<()> {
+        let job = Job::join()?;
+        job.end(self.among(&job))
+    }
+
+    /// Evaluates as a rank of a job: the first one speaks for all.
+    fn among(&self, job: &Job) -> Result<()> {
         let found = self.source.find()?;
         let json = Json::new(self.json.as_deref())?;
         let to_stdout = json.is_stdout();
@@ -55,14 +65,22 @@ impl Eval {
             examples.images = examples.images.take_first(count as usize);
         }
         let images = &examples.images;
-        let selected = device(self.source.device())?;
+        let selected = device(&job.device(self.source.device()))?;
+        job.agree(|| found.same_everywhere(images, format!("{} samples", self.samples)))?;
+        if !job.is_first() {
+            if found.model.has(Capability::Encoder) || !self.generated.any() {
+                let request = self.request(&found, &config, images, &[], &*job.ranks);
+                request.run(&*selected.device, Options::default(), |_| {})?;
+            }
+            return Ok(());
+        }
         if !to_stdout {
             found.say(&selected);
         }
         found.say_examples(&examples, !to_stdout)?;
         // Samples of a model without codes or a bound can still be measured.
         let evaluation = match found.model.has(Capability::Encoder) || !self.generated.any() {
-            true => Some(self.evaluate(&found, &config, images, &*selected.device, !to_stdout)?),
+            true => Some(self.evaluate(&found, &config, images, (&*selected.device, &*job.ranks), !to_stdout)?),
             false => None,
         };
         let generations = self.generated.measure(&found, &*selected.device, &config, images, !to_stdout)?;
@@ -80,22 +98,28 @@ impl Eval {
         json.write(&result)
     }
 
+    fn request<'a>(
+        &self,
+        found: &'a Found,
+        config: &'a TrainConfig,
+        images: &'a Images,
+        densities: &'a [(LatentSource, Fitted)],
+        ranks: &'a dyn Ranks,
+    ) -> Request<'a> {
+        let parameters = &found.checkpoint.parameters;
+        Request { model: &found.model, parameters, config, images, samples: self.samples as usize, densities, ranks }
+    }
+
     fn evaluate(
         &self,
         found: &Found,
         config: &TrainConfig,
         images: &Images,
-        device: &dyn Device,
+        (device, ranks): (&dyn Device, &dyn Ranks),
         to_stdout: bool,
     ) -> Result<Evaluation> {
-        let request = Request {
-            model: &found.model,
-            parameters: &found.checkpoint.parameters,
-            config,
-            images,
-            samples: self.samples as usize,
-            densities: &found.all_fitted(device, to_stdout),
-        };
+        let densities = found.all_fitted(device, to_stdout);
+        let request = self.request(found, config, images, &densities, ranks);
         let bar = super::progress::bar(images.count() as u64, "log-likelihood");
         let done = request.run(device, Options::default(), |images| bar.set_position(images as u64));
         bar.finish_and_clear();

@@ -1,4 +1,4 @@
-//! The MPI job that `train` may be a process of: `mpirun -n N vae-gpu train`.
+//! The MPI job that a command may be a process of: `mpirun -n N vae-gpu train`.
 
 use std::io::{Write, stderr};
 use std::path::Path;
@@ -81,11 +81,19 @@ impl Job {
     ///
     /// # Errors
     /// [`Error::Usage`] on the first rank that differs, with what does.
-    pub(super) fn agree(&self, values: &[(&str, String)]) -> Result<()> {
+    pub(super) fn agree<const N: usize>(
+        &self,
+        values: impl FnOnce() -> Result<[(&'static str, String); N]>,
+    ) -> Result<()> {
+        if self.ranks.count() == 1 {
+            return Ok(());
+        }
+        let values = values()?;
         let compared = values.iter().map(|(name, own)| (name, own, self.ranks.broadcast(own.clone())));
         let compared: Vec<_> = compared.collect();
         let differs = compared.iter().find(|(_, own, first)| *own != first);
-        let found = self.ranks.gather_numbers(&[if differs.is_some() { 1.0 } else { 0.0 }]);
+        let found = [if differs.is_some() { 1.0 } else { 0.0 }];
+        let found = self.ranks.gather_shares(&found, self.ranks.count(), 1);
         match (found.iter().position(|differs| *differs != 0.0), differs) {
             (None, _) => Ok(()),
             (Some(rank), Some((name, own, first))) if rank == self.ranks.rank() => Err(Error::Usage(format!(
@@ -118,8 +126,22 @@ impl Job {
         });
     }
 
+    /// What a command of this rank ends with: the first one speaks for all, and where one fails all end.
+    pub(super) fn end(&self, done: Result<()>) -> Result<()> {
+        match done {
+            // All ranks stop together where they are asked to.
+            Err(error) if self.ranks.count() > 1 && !matches!(error, Error::Interrupted { .. }) => self.fail(&error),
+            Err(_) if !self.is_first() => Ok(()),
+            done => done,
+        }
+    }
+
     /// Tells why this rank failed, and ends all of them.
-    pub(super) fn fail(&self, error: &Error) -> ! {
+    fn fail(&self, error: &Error) -> ! {
+        // All find the same numbers: the first tells, and ends this one too.
+        if matches!(error, Error::NonFinite(_)) && !self.is_first() {
+            std::thread::sleep(TELLING);
+        }
         let (rank, count) = (self.ranks.rank(), self.ranks.count());
         let _ = writeln!(stderr(), "error: rank {rank} of {count}: {}", told(error)); // there is nowhere left to report to
         self.ranks.abort(i32::from(error.exit_code()))
@@ -180,7 +202,7 @@ mod tests {
     #[test]
     fn a_process_alone_is_the_first_of_one() {
         let job = Job { ranks: Rc::new(Alone), place: [0, 1] };
-        assert!(job.is_first() && job.agree(&[("seed", "1".to_owned())]).is_ok());
+        assert!(job.is_first() && job.agree(|| Ok([("seed", "1".to_owned())])).is_ok());
         assert_eq!(job.device("gpu"), "gpu");
     }
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::examples::write_examples;
+use super::job::Job;
 use super::json::Json;
 use super::source::{Asked, Found, Source};
 use super::{device, say};
@@ -91,6 +92,12 @@ struct Summary {
 
 impl Score {
     pub(super) fn run(self) -> Result<()> {
+        let job = Job::join()?;
+        job.end(self.among(&job))
+    }
+
+    /// Scores as a rank of a job: the first one speaks and writes for all.
+    fn among(&self, job: &Job) -> Result<()> {
         let found = self.source.find()?;
         let by = self.by.unwrap_or_else(|| Measure::of_model(found.model.config()));
         let samples = self.check(by, &found)?;
@@ -104,12 +111,29 @@ impl Score {
         }
         let kinds = self.kinds(&examples)?;
         let to_stdout = json.is_stdout();
-        let selected = device(self.source.device())?;
+        let selected = device(&job.device(self.source.device()))?;
+        let options = format!("{} by {} samples", by.name(), samples.unwrap_or(0));
+        job.agree(|| found.same_everywhere(&examples.images, options))?;
+        let request = Request {
+            model: &found.model,
+            parameters: &found.checkpoint.parameters,
+            config: &config,
+            images: &examples.images,
+            samples: samples.unwrap_or(0),
+            densities: &[],
+            ranks: &*job.ranks,
+        };
+        if !job.is_first() {
+            return request.scores(by, &*selected.device, Options::default(), |_| {}).map(drop);
+        }
         if !to_stdout {
             found.say(&selected);
         }
         found.say_examples(&examples, !to_stdout)?;
-        let scores = self.scores(&found, &config, &examples, by, samples, &*selected.device)?;
+        let bar = super::progress::bar(examples.images.count() as u64, "scores");
+        let scores = request.scores(by, &*selected.device, Options::default(), |done| bar.set_position(done as u64));
+        bar.finish_and_clear();
+        let scores = scores?;
         let mut summary = summary(&found, by, samples, &scores.scores);
         self.mark(&mut summary, &scores.scores, kinds.as_deref());
         self.write(&examples, &scores, summary.threshold)?;
@@ -161,24 +185,6 @@ impl Score {
         }
         let normal = class_numbers("--normal", &self.normal, &examples.classes)?;
         Ok(Some(labels.iter().map(|label| label.map(|label| !normal.contains(&label))).collect()))
-    }
-
-    fn scores(
-        &self,
-        found: &Found,
-        config: &TrainConfig,
-        examples: &Examples,
-        by: Measure,
-        samples: Option<usize>,
-        device: &dyn Device,
-    ) -> Result<Scores> {
-        let images = &examples.images;
-        let (model, parameters) = (&found.model, &found.checkpoint.parameters[..]);
-        let request = Request { model, parameters, config, images, samples: samples.unwrap_or(0), densities: &[] };
-        let bar = super::progress::bar(images.count() as u64, "scores");
-        let done = request.scores(by, device, Options::default(), |images| bar.set_position(images as u64));
-        bar.finish_and_clear();
-        done
     }
 
     /// Anomalies by the threshold or the share asked for, and how well scores find those that are known.

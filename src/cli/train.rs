@@ -77,12 +77,7 @@ impl Train {
 
     pub(super) fn run(self) -> Result<()> {
         let job = Job::join()?;
-        match self.among(&job) {
-            // All ranks stop together where they are asked to.
-            Err(error) if job.ranks.count() > 1 && !matches!(error, Error::Interrupted { .. }) => job.fail(&error),
-            Err(_) if !job.is_first() => Ok(()),
-            done => done,
-        }
+        job.end(self.among(&job))
     }
 
     /// Trains as a rank of a job: the first one writes and speaks for all.
@@ -116,9 +111,7 @@ impl Train {
         config.validate_data(&data)?;
         let selected = device_with(&job.device(&config.device), &TuningCache::of_user(), config.precision.into())?;
         let options = options(&*selected.device, self.no_fuse);
-        if job.ranks.count() > 1 {
-            job.agree(&same_everywhere(&config, &data, from.as_ref())?)?;
-        }
+        job.agree(|| same_everywhere(&config, &data, from.as_ref()))?;
         let ranks = job.ranks.clone();
         let mut trainer = Trainer::among(ranks, &config, &data, &*selected.device, options, from.as_ref())?;
         trainer.trace_steps(self.trace_steps);

@@ -235,6 +235,16 @@ impl Images {
         all
     }
 
+    /// A checksum (CRC-32) of the values and the conditions.
+    ///
+    /// # Errors
+    /// [`crate::Error::Io`] where pixels that stay in their file can't be read.
+    pub fn checksum(&self) -> Result<u32> {
+        let mut sum = flate2::Crc::new();
+        self.sum(&mut sum)?;
+        Ok(sum.sum())
+    }
+
     /// Adds the values and the conditions to a checksum.
     fn sum(&self, sum: &mut flate2::Crc) -> Result<()> {
         match &self.condition {

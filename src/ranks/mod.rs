@@ -19,6 +19,7 @@ mod mpi;
 pub use self::mpi::Mpi;
 
 use std::fmt::Debug;
+use std::ops::Range;
 
 /// A process among those that train together. Whatever is exchanged is kept to the bit.
 pub trait Ranks: Debug {
@@ -35,14 +36,30 @@ pub trait Ranks: Debug {
     /// Puts the values of all ranks into `all`, in their order: rank q has `parts[q]` of them.
     fn gather(&self, own: &[f32], parts: &[usize], all: &mut [f32]);
 
-    /// The numbers of all ranks, each of which has as many, in their order.
-    fn gather_numbers(&self, own: &[f64]) -> Vec<f64>;
+    /// The numbers of all ranks, in their order: rank q has `parts[q]` of them.
+    fn gather_numbers(&self, own: &[f64], parts: &[usize]) -> Vec<f64>;
 
     /// The first rank's text.
     fn broadcast(&self, text: String) -> String;
 
+    /// This rank's share of so many things: a run of them, those of one rank behind those of the other.
+    fn share(&self, things: usize) -> Range<usize> {
+        share(self.rank(), self.count(), things)
+    }
+
+    /// What all ranks found of so many things, a row of `width` numbers each, in their order: this one's are those of its share.
+    fn gather_shares(&self, own: &[f64], things: usize, width: usize) -> Vec<f64> {
+        let rows = |rank: usize| share(rank, self.count(), things).len() * width;
+        self.gather_numbers(own, &(0..self.count()).map(rows).collect::<Vec<_>>())
+    }
+
     /// Ends all of them with this exit code: one that fails would leave the others waiting for it.
     fn abort(&self, code: i32) -> !;
+}
+
+/// A rank's share of so many things.
+pub fn share(rank: usize, ranks: usize, things: usize) -> Range<usize> {
+    things * rank / ranks..things * (rank + 1) / ranks
 }
 
 /// One process alone.
@@ -66,7 +83,7 @@ impl Ranks for Alone {
         all.copy_from_slice(own);
     }
 
-    fn gather_numbers(&self, own: &[f64]) -> Vec<f64> {
+    fn gather_numbers(&self, own: &[f64], _: &[usize]) -> Vec<f64> {
         own.to_vec()
     }
 

@@ -69,9 +69,10 @@ impl Ranks for Mpi {
         self.world.all_gather_varcount_into(own, &mut PartitionMut::new(all, taken, taken_from));
     }
 
-    fn gather_numbers(&self, own: &[f64]) -> Vec<f64> {
-        let mut all = vec![0.0; own.len() * self.count()];
-        self.world.all_gather_into(own, &mut all[..]);
+    fn gather_numbers(&self, own: &[f64], parts: &[usize]) -> Vec<f64> {
+        let mut all = vec![0.0; parts.iter().sum()];
+        let [taken, taken_from] = counts(parts);
+        self.world.all_gather_varcount_into(own, &mut PartitionMut::new(&mut all[..], taken, taken_from));
         all
     }
 

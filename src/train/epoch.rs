@@ -107,7 +107,7 @@ impl Trainer<'_> {
             observer.progress(images, recent.losses(terms.names()));
             // All ranks stop behind the same step.
             let wants = if observer.wants_to_stop() { 1.0 } else { 0.0 };
-            *stopping = ranks.gather_numbers(&[wants]).contains(&1.0);
+            *stopping = ranks.gather_shares(&[wants], ranks.count(), 1).contains(&1.0);
             Ok(if *stopping { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         };
         let (session, loader) = (&mut *self.session, &self.loaders[0]);
@@ -132,6 +132,7 @@ impl Trainer<'_> {
         let steps = evaluation_steps(&self.config, self.data.held_out().count() as u32, self.evaluation_batch);
         let set = self.held_out();
         let place = |step: &Step| format!("{set} images from {} on, after epoch {epoch}", step.first);
-        self.queue.mean(&mut *self.session, &self.loaders[1], self.evaluation, &steps, &self.terms[1], place)
+        let (session, ranks) = (&mut *self.session, &*self.ranks);
+        self.queue.mean((session, ranks), &self.loaders[1], self.evaluation, &steps, &self.terms[1], place)
     }
 }

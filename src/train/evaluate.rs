@@ -22,6 +22,7 @@ use crate::graph::PARAMETERS;
 use crate::models::{Capability, Loss, Model, Prior};
 use crate::ops::Order;
 use crate::plan::{Options, compile};
+use crate::ranks::Ranks;
 use crate::step::Step;
 
 /// Images that are evaluated at a time; their draws do not depend on it.
@@ -83,6 +84,8 @@ pub struct Request<'a> {
     pub samples: usize,
     /// Densities of training codes that are compared with the prior; none leave that out.
     pub densities: &'a [(LatentSource, Fitted)],
+    /// Those that share losses and likelihoods, and all call this together: the same comes of it on each.
+    pub ranks: &'a dyn Ranks,
 }
 
 impl Request<'_> {
@@ -172,7 +175,7 @@ impl Request<'_> {
         let program = session.load(plan)?;
         let steps = evaluation_steps(self.config, self.images.count() as u32, of.rows);
         let place = |step: &Step| format!("test images from {} on", step.first);
-        Queue::default().mean(session, loader, program, &steps, &terms, place)
+        Queue::default().mean((session, self.ranks), loader, program, &steps, &terms, place)
     }
 
     fn mse(&self, session: &mut dyn Session, options: Options) -> Result<f64> {

@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::models::CONDITION;
 use crate::ops::LogSumExpUpdate;
 use crate::plan::{Options, compile};
+use crate::ranks::share;
 use crate::step::Step;
 
 /// Images that are sampled at a time, and at most so many samples of each a step: a batch that fits a CPU's cache and fills
@@ -25,7 +26,8 @@ pub(super) fn samples_at_once(samples: usize) -> usize {
 }
 
 impl Request<'_> {
-    /// `log 1/S sum_s p(x, z_s) / q(z_s | x)` of each image, in nats; `progress` hears how many are done. Draws follow from the
+    /// `log 1/S sum_s p(x, z_s) / q(z_s | x)` of each image, in nats; `progress` hears how many are done, if other ranks
+    /// are as fast. Draws follow from the
     /// seed, S and the image's index.
     ///
     /// # Errors
@@ -43,8 +45,9 @@ impl Request<'_> {
         let examples = session.load(compile(&self.model.examples(&of)?, options)?)?;
         let importance = session.load(compile(&self.model.importance(of.rows, at_once)?, options)?)?;
         let mut queue = Queue::default();
-        let mut all = Vec::with_capacity(count);
-        for (first, rows) in batches(count as u32, of.rows) {
+        let batches: Vec<(u32, u32)> = batches(count as u32, of.rows).collect();
+        let mut own = Vec::with_capacity(count / self.ranks.count());
+        for &(first, rows) in &batches[self.ranks.share(batches.len())] {
             let step = Step { first, rows, seed: self.config.seed, ..Step::default() };
             loader.upload(session, &[step])?;
             session.run(&[examples], &[step])?;
@@ -60,9 +63,18 @@ impl Request<'_> {
             queue.run(session, None, &[importance], &steps, |_, _| Ok(ControlFlow::Continue(())))?;
             let state = session.read_output(importance, "state")?; // [rows, 2]
             let of_state = |&[max, sum]: &[f32; 2]| f64::from(max) + f64::from(sum).ln() - (self.samples as f64).ln();
-            all.extend(state.as_chunks::<2>().0[..rows as usize].iter().map(of_state));
-            progress(all.len());
+            own.extend(state.as_chunks::<2>().0[..rows as usize].iter().map(of_state));
+            progress(count.min(own.len() * self.ranks.count()));
         }
-        Ok(all)
+        Ok(self.gather(&own, &batches))
+    }
+
+    /// A number of each image of these batches, of which each rank has those of its share.
+    pub(super) fn gather(&self, own: &[f64], batches: &[(u32, u32)]) -> Vec<f64> {
+        let images = |rank: usize| {
+            let batches = share(rank, self.ranks.count(), batches.len()).map(|at| batches[at].1 as usize);
+            batches.sum()
+        };
+        self.ranks.gather_numbers(own, &(0..self.ranks.count()).map(images).collect::<Vec<usize>>())
     }
 }

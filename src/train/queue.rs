@@ -10,6 +10,7 @@ use super::data_loader::DataLoader;
 use super::metrics::{Losses, Mean, Terms};
 use crate::backend::{MAX_STEPS, ProgramId, Recorded, Session, Submission};
 use crate::error::Result;
+use crate::ranks::Ranks;
 use crate::step::Step;
 
 /// How long a submission should take, in seconds: below it overhead tells, far above it progress stutters.
@@ -72,25 +73,27 @@ impl Queue {
         Ok(())
     }
 
-    /// The mean of what a program records over the steps; `place` names a step whose losses are not finite.
+    /// The mean of what a program records over the steps, which ranks share; `place` names a step whose losses are not finite.
     pub(super) fn mean(
         &mut self,
-        session: &mut dyn Session,
+        (session, ranks): (&mut dyn Session, &dyn Ranks),
         loader: &DataLoader<'_>,
         program: ProgramId,
         steps: &[Step],
         terms: &Terms,
         place: impl Fn(&Step) -> String,
     ) -> Result<Losses> {
-        let mut mean = Mean::default();
-        self.run(session, Some(loader), &[program], steps, |done, recorded| {
-            for (step, row) in done.iter().zip(recorded.rows()) {
-                let losses = terms.of(row);
-                losses.check_finite(|| place(step))?;
-                mean.add(&losses, step.rows);
-            }
+        let (mut own, mut mean) = (Vec::new(), Mean::default());
+        self.run(session, Some(loader), &[program], &steps[ranks.share(steps.len())], |_, recorded| {
+            recorded.rows().for_each(|row| own.extend(terms.of(row).values));
             Ok(ControlFlow::Continue(()))
         })?;
+        let width = terms.names().len();
+        for (step, values) in steps.iter().zip(ranks.gather_shares(&own, steps.len(), width).chunks(width)) {
+            let losses = Losses { terms: terms.names(), values: values.to_vec() };
+            losses.check_finite(|| place(step))?;
+            mean.add(&losses, step.rows);
+        }
         Ok(mean.losses(terms.names()))
     }
 

@@ -171,7 +171,8 @@ impl Request<'_> {
         let (draws, steps) = (draws.unwrap_or(1), draws.unwrap_or(1) / at_once.unwrap_or(1));
         let learned = self.model.config().prior != Prior::Normal;
         let (mut queue, mut reconstruction, mut kl) = (Queue::default(), Vec::new(), Vec::new());
-        for (first, rows) in batches(self.images.count() as u32, of.rows) {
+        let batches: Vec<(u32, u32)> = batches(self.images.count() as u32, of.rows).collect();
+        for &(first, rows) in &batches[self.ranks.share(batches.len())] {
             let step = Step { first, rows, seed: self.config.seed, ..Step::default() };
             loader.upload(session, &[step])?;
             let (mut sums, mut beyond) = (vec![0.0; rows as usize], vec![0.0; rows as usize]);
@@ -190,9 +191,12 @@ impl Request<'_> {
                 let kls = session.read_output(program, "kl")?; // [rows, 1]
                 kl.extend(kls.into_iter().zip(beyond).map(|(kl, beyond)| f64::from(kl) + beyond / draws as f64));
             }
-            progress(reconstruction.len());
+            progress(self.images.count().min(reconstruction.len() * self.ranks.count()));
         }
-        Ok([reconstruction, kl])
+        if self.model.has(Capability::Posterior) {
+            kl = self.gather(&kl, &batches);
+        }
+        Ok([self.gather(&reconstruction, &batches), kl])
     }
 
     fn check_finite(&self, by: Measure, scores: &[f64]) -> Result<()> {

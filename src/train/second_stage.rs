@@ -18,6 +18,7 @@ use crate::data::{Condition, Dataset, ImageSize, Images, Moments, Scale, Schema,
 use crate::error::{Error, Result};
 use crate::models::{Loss, Model, Output, Variance};
 use crate::plan::Options;
+use crate::ranks::Alone;
 use crate::rng::{Draw, Stream};
 
 /// Sizes of its hidden layers, and epochs.
@@ -130,8 +131,15 @@ impl SecondStage {
         let config = header.train.config(&header.model);
         let images = images(codes);
         let device: &dyn Device = &Cpu::<f32>::new();
-        let request =
-            Request { model: &model, parameters, config: &config, images: &images, samples: SAMPLES, densities: &[] };
+        let request = Request {
+            model: &model,
+            parameters,
+            config: &config,
+            images: &images,
+            samples: SAMPLES,
+            densities: &[],
+            ranks: &Alone,
+        };
         let scores = request.scores(Measure::Likelihood, device, Options::default(), |_| ())?.scores;
         Ok(scores.into_iter().map(|score| -score).collect())
     }

@@ -3,6 +3,7 @@
 
 pub mod cases;
 pub mod exports;
+pub mod ranks;
 mod validation;
 
 pub use vae_gpu::conformance::{Tolerance, a_step, dataset, fill, inputs};

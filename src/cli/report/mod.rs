@@ -18,6 +18,7 @@ use crate::files::{check_target, write_atomic};
 use crate::models::{Capability, Model};
 use crate::plan::Options;
 use crate::plot::Picture;
+use crate::ranks::Alone;
 use crate::train::EpochMetrics;
 use crate::train::doctor::{self, Finding};
 use crate::train::evaluate::{Evaluation, Request};
@@ -110,7 +111,8 @@ impl Report {
     fn evaluate(&self, found: &Found, config: &TrainConfig, data: &Dataset, device: &dyn Device) -> Result<Evaluation> {
         let (model, parameters, images) = (&found.model, found.checkpoint.parameters.as_slice(), &data.test);
         let densities = &found.all_fitted(device, true);
-        let request = Request { model, parameters, config, images, samples: self.samples as usize, densities };
+        let request =
+            Request { model, parameters, config, images, samples: self.samples as usize, densities, ranks: &Alone };
         let bar = super::progress::bar(images.count() as u64, "log-likelihood");
         let done = request.run(device, Options::default(), |images| bar.set_position(images as u64));
         bar.finish_and_clear();

@@ -10,6 +10,7 @@ use crate::error::Result;
 use crate::models::Capability;
 use crate::plan::Options;
 use crate::plot::{reconstructions, source_map};
+use crate::ranks::Alone;
 use crate::train::ModelInput;
 use crate::train::density::draws;
 use crate::train::evaluate::Request;
@@ -111,7 +112,7 @@ pub(super) fn anomalies(
     let (model, parameters, images) = (&found.model, &found.checkpoint.parameters[..], &data.test);
     let by = Measure::of_model(model.config());
     let samples = by.default_samples().unwrap_or(0);
-    let request = Request { model, parameters, config, images, samples, densities: &[] };
+    let request = Request { model, parameters, config, images, samples, densities: &[], ranks: &Alone };
     let scores = request.scores(by, device, Options::default(), |_| ())?.scores;
     let order = by_score(&scores);
     let first = &order[..SHOWN.min(order.len())];

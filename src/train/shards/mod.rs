@@ -252,9 +252,8 @@ impl Shards {
         }
         slices.update(ranks, phase, &sum, step)?;
         session.write_arena(PARAMETERS, &slices.parameters)?;
-        // Of each shard, whether it has rows or not.
-        rows.resize(own * columns, 0.0);
-        let (all, mut mean) = (ranks.gather_numbers(&rows), Mean::default());
+        let parts: Vec<usize> = (0..ranks.count()).map(|rank| held(rank) * columns).collect();
+        let (all, mut mean) = (ranks.gather_numbers(&rows, &parts), Mean::default());
         shards.iter().zip(all.chunks(columns)).for_each(|(shard, row)| mean.add(row, shard.weight));
         Ok(mean.0)
     }
