@@ -6,13 +6,17 @@ use crate::common::{a_step, gpu};
 use vae_gpu::backend::cpu::Cpu;
 use vae_gpu::backend::gpu::GpuOptions;
 use vae_gpu::backend::{Data, Device, ProgramId, Session, Values};
-use vae_gpu::graph::{Graph, NodeId, ParameterLayout, differentiate};
+use vae_gpu::config::TrainConfig;
+use vae_gpu::data::{Dataset, Synthetic};
+use vae_gpu::graph::{GRADIENTS, Graph, NodeId, PARAMETERS, ParameterLayout, differentiate};
+use vae_gpu::models::{Batches, Model};
 use vae_gpu::ops::{
     Activation, BatchMean, BceLogits, Constant, Factor, Kl, Order, Pixels, RepeatInterleave, Scale, SumRows, Transpose,
 };
 use vae_gpu::plan::{Fusion, Options, compile};
 use vae_gpu::step::Step;
 use vae_gpu::tensor::{DType, Shape};
+use vae_gpu::train::ModelInput;
 
 /// The CPU in f64, and the first adapter with and without checks.
 pub(crate) fn devices() -> Vec<Box<dyn Device>> {
@@ -67,6 +71,54 @@ fn what_programs_record_stands_side_by_side() {
     assert!(graph.clone().record(&[("wide", wide)]).is_err());
     let error = graph.record(&[("a", a), ("a", a)]).unwrap_err().to_string();
     assert_eq!(error, "record: the graph records a already");
+}
+
+#[test]
+fn a_program_in_parts_computes_what_it_does_whole() {
+    let config = TrainConfig::layered(["hidden = [7]\nlatent = 3\nbatch-size = 5".parse().unwrap()]).unwrap();
+    let data = Dataset::synthetic(Synthetic::Uniform, 20, 16, 0);
+    let model = Model::new(config.architecture_for(&data.schema).unwrap()).unwrap();
+    let held = Data {
+        shape: Shape::new(data.train.count(), 16),
+        values: Values::Reals(&data.train.shown(0..data.train.count(), config.binarise).unwrap()),
+    };
+    let batches = Batches::new(0, data.train.count(), DType::F32, 5);
+    let gradients = model.gradients(&batches).unwrap().swap_remove(0);
+    let parameters = model.layout().initial(1);
+    let span = model.layout().span_of(&gradients.parameters).unwrap();
+    for device in devices() {
+        let plan = compile(&gradients.graph, device.options()).unwrap();
+        let mut records: Vec<usize> = plan.recorders().collect();
+        records.dedup();
+        let cuts: Vec<usize> = (0..plan.dispatches.last().unwrap().group)
+            .filter(|cut| !(records[0]..records[records.len() - 1]).contains(cut))
+            .collect();
+        let run = |cuts: &[usize]| {
+            let mut session = device.session(model.layout(), &[held]).unwrap();
+            session.write_arena(PARAMETERS, &parameters).unwrap();
+            let mut programs = vec![session.load(plan.clone()).unwrap()];
+            for &cut in cuts {
+                let behind = session.split(programs[programs.len() - 1], cut).unwrap();
+                programs.push(behind);
+            }
+            let step = a_step(5);
+            let recorded: Vec<f64> = programs
+                .iter()
+                .flat_map(|&program| session.run(&[program], &[step]).unwrap().values().to_vec())
+                .collect();
+            assert_eq!(
+                session.read_arena(GRADIENTS).unwrap()[span.clone()],
+                session.read_arena_part(GRADIENTS, span.clone()).unwrap()
+            );
+            (recorded, session.read_arena(GRADIENTS).unwrap())
+        };
+        let whole = run(&[]);
+        assert!(whole.1.iter().any(|&gradient| gradient != 0.0));
+        assert!(run(&cuts) == whole, "{}: all groups apart", device.name());
+        for cut in cuts {
+            assert!(run(&[cut]) == whole, "{}: cut behind group {cut}", device.name());
+        }
+    }
 }
 
 #[test]

@@ -20,6 +20,7 @@ use crate::plan::{BufferView, Fusion, Options, Plan};
 pub use crate::step::MAX_STEPS;
 use crate::step::Step;
 use crate::tensor::{DType, Shape};
+use std::ops::Range;
 
 /// A loaded plan of a [`Session`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -251,6 +252,16 @@ pub trait Session {
     /// Loads a plan; everything that can be built once is built here. Programs are numbered in this order, from 0.
     fn load(&mut self, plan: Plan) -> Result<ProgramId>;
 
+    /// Cuts a program in two: what follows this group ([`Plan::groups`]) becomes a program of its own, which runs right behind it, so
+    /// that a host can have what is computed by then. Nothing else may run between them.
+    ///
+    /// # Errors
+    /// [`Error::Graph`] where both parts would record something.
+    fn split(&mut self, program: ProgramId, group: usize) -> Result<ProgramId>;
+
+    /// Whether a submission runs while the host goes on; else it is done when it is submitted.
+    fn runs_ahead(&self) -> bool;
+
     /// Starts a run of one to [`MAX_STEPS`] steps: each step runs every program, in this order (a GAN's discriminator,
     /// then its generator), each of which may be there once. The programs of a step read the same [`Step`].
     ///
@@ -278,6 +289,15 @@ pub trait Session {
     /// # Errors
     /// Where no program has an arena of this name.
     fn read_arena(&mut self, name: &str) -> Result<Vec<f32>>;
+
+    /// Reads these elements of an arena, after everything submitted.
+    ///
+    /// # Errors
+    /// As [`Session::read_arena`].
+    ///
+    /// # Panics
+    /// Where the arena does not have them.
+    fn read_arena_part(&mut self, name: &str, part: Range<usize>) -> Result<Vec<f32>>;
 
     /// Replaces the first values of a data set; submissions made before still read the old ones.
     ///
@@ -346,6 +366,14 @@ fn check_submission(programs: &[ProgramId], steps: &[Step]) -> Result<()> {
     match (1..programs.len()).find(|&at| programs[..at].contains(&programs[at])) {
         None => Ok(()),
         Some(at) => Err(Error::Graph(format!("{:?} is there twice: a step runs a program once", programs[at]))),
+    }
+}
+
+/// Checks that no more than one part of a program records something.
+fn check_records(parts: [bool; 2]) -> Result<()> {
+    match parts {
+        [true, true] => Err(Error::Graph("a program whose parts both record something can't be split".to_owned())),
+        _ => Ok(()),
     }
 }
 

@@ -189,6 +189,16 @@ impl ParameterLayout {
         Ok(self.span(first).start..self.span(last).end)
     }
 
+    /// Cuts a part of an arena in two where a parameter begins, as near to its middle as one does; the second half is empty where it is
+    /// of one parameter.
+    pub fn halves(&self, span: &Range<usize>) -> [Range<usize>; 2] {
+        let within = self.parameters.iter().map(|parameter| parameter.offset);
+        let within = within.filter(|offset| *offset > span.start && *offset < span.end);
+        let middle = within.min_by_key(|offset| (offset - span.start).abs_diff(span.end - offset));
+        let middle = middle.unwrap_or(span.end);
+        [span.start..middle, middle..span.end]
+    }
+
     /// Cuts a part of an arena, which begins and ends where parameters do, into so many slices, about as long as each other; of a
     /// small one some are empty. Slices begin where a parameter might.
     pub fn slices(span: &Range<usize>, count: usize) -> Vec<Range<usize>> {

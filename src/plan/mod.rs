@@ -29,6 +29,7 @@ use crate::ops::{Effect, Op};
 use crate::step::{MAX_SCALARS, MAX_STEPS};
 use crate::tensor::{DType, Shape};
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// Which buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -102,6 +103,27 @@ pub struct Plan {
     pub scalars: Vec<&'static str>,
     /// Names of what is recorded of a step: the columns of the metrics ring.
     pub metrics: Vec<&'static str>,
+}
+
+impl Plan {
+    /// The groups that write to this part of an arena, in order.
+    pub fn writers(&self, arena: &str, part: &Range<usize>) -> impl DoubleEndedIterator<Item = usize> {
+        self.groups_with(move |view| {
+            let (first, end) = (view.first(), view.first() + view.shape.len());
+            matches!(view.buffer, BufferId::Arena(name) if name == arena) && first < part.end && end > part.start
+        })
+    }
+
+    /// The groups that record something, in order.
+    pub fn recorders(&self) -> impl DoubleEndedIterator<Item = usize> {
+        self.groups_with(|view| view.buffer == BufferId::Metrics)
+    }
+
+    /// The groups with such an output.
+    fn groups_with(&self, is: impl Fn(&BufferView) -> bool) -> impl DoubleEndedIterator<Item = usize> {
+        let dispatches = self.dispatches.iter().filter(move |dispatch| dispatch.outputs.iter().any(&is));
+        dispatches.map(|dispatch| dispatch.group)
+    }
 }
 
 /// Which ops are fused into matmuls.

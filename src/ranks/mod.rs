@@ -6,11 +6,14 @@
 //! # What it costs
 //!
 //! Of a model of P parameters, with S shards on N ranks, each rank sends and receives `4 P (N - 1) / N (S / N + 1)` bytes a step: slices of
-//! its shards' gradients to those who add them up, and its own sums to all. With a step of T seconds on one rank and a link of B bytes/s
-//! in each direction, N ranks take `T / N + 4 P (N - 1) / N (S / N + 1) / B`. Where there are as many shards as ranks, more of them pay as
-//! long as `B > 8 P / T`, however many they are: a VAE of 784-400-20 (P = 652,824) with batches of 1024 on one core (T = 28 ms) needs 187
-//! MB/s, which 1 Gbit/s does not give; the preset conv-64 (P = 2,957,251, T = 227 ms) 104 MB/s. `benches/results/2026-11-29-ranks.md` has
-//! what was measured beside that.
+//! its shards' gradients to those who add them up, and its own parameters to all. With a step of T seconds on one rank and a link of B
+//! bytes/s in each direction, N ranks take at most `T / N + 4 P (N - 1) / N (S / N + 1) / B`. Where there are as many shards as ranks, more of
+//! them pay as long as `B > 8 P / T`, however many they are: a VAE of 784-400-20 (P = 652,824) with batches of 1024 on one core (T = 28 ms)
+//! needs 187 MB/s, which 1 Gbit/s does not give; the preset conv-64 (P = 2,957,251, T = 227 ms) 104 MB/s.
+//!
+//! Gradients travel in halves, each while the next is computed. A rank of k = S / N shards has 2 k of them; where one takes
+//! `c = T / 2 S` to compute and `u = 2 P (N - 1) / N / B` to travel, a step takes `c + (2 k - 1) max(c, u) + 3 u`: the last half and the
+//! parameters have nothing to travel beside. `benches/results/2026-11-29-ranks.md` has what was measured beside that.
 
 #[cfg(feature = "mpi")]
 mod mpi;
@@ -32,6 +35,18 @@ pub trait Ranks: Debug {
     /// Gives each rank its part of `values`, `parts[q]` of them to rank q, one part after another; returns what all gave to this one,
     /// `given[q]` values of rank q, in their order.
     fn exchange(&self, values: &[f32], parts: &[usize], given: &[usize]) -> Vec<f32>;
+
+    /// The same, while `compute` does something else, which calls what it is given now and then so that values go on their way.
+    fn exchange_while(
+        &self,
+        values: &[f32],
+        parts: &[usize],
+        given: &[usize],
+        compute: &mut dyn FnMut(&mut dyn FnMut()),
+    ) -> Vec<f32> {
+        compute(&mut || {});
+        self.exchange(values, parts, given)
+    }
 
     /// Puts the values of all ranks into `all`, in their order: rank q has `parts[q]` of them.
     fn gather(&self, own: &[f32], parts: &[usize], all: &mut [f32]);

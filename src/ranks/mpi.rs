@@ -5,6 +5,7 @@ use std::fmt;
 use mpi::collective::CommunicatorCollectives;
 use mpi::datatype::{Partition, PartitionMut};
 use mpi::environment::Universe;
+use mpi::request::scope;
 use mpi::topology::{Communicator, SimpleCommunicator};
 use mpi::traits::Root;
 use mpi::{Count, Threading};
@@ -61,6 +62,28 @@ impl Ranks for Mpi {
         let send = Partition::new(values, sent, sent_from);
         let mut receive = PartitionMut::new(&mut received[..], taken, taken_from);
         self.world.all_to_all_varcount_into(&send, &mut receive);
+        received
+    }
+
+    fn exchange_while(
+        &self,
+        values: &[f32],
+        parts: &[usize],
+        given: &[usize],
+        compute: &mut dyn FnMut(&mut dyn FnMut()),
+    ) -> Vec<f32> {
+        let mut received = vec![0.0; given.iter().sum()];
+        let ([sent, sent_from], [taken, taken_from]) = (counts(parts), counts(given));
+        let send = Partition::new(values, sent, sent_from);
+        let mut receive = PartitionMut::new(&mut received[..], taken, taken_from);
+        scope(|scope| {
+            let mut request = Some(self.world.immediate_all_to_all_varcount_into(scope, &send, &mut receive));
+            // MPI moves values only where it is called.
+            compute(&mut || request = request.take().and_then(|request| request.test().err()));
+            if let Some(request) = request {
+                request.wait();
+            }
+        });
         received
     }
 

@@ -173,7 +173,7 @@ impl<'d> Trainer<'d> {
             [of_training, DataLoader::new(held_out, of_training.next_index(), evaluation_batch, Order::Stored, limit)?];
         let of = |index: usize| Batches { augment, noise, ..loaders[index].batches(pixels) };
         let optimiser = config.optimiser();
-        let (graphs, sharded) = match config.shards {
+        let (graphs, mut sharded) = match config.shards {
             1 => (model.training(&of(0), &optimiser)?, None),
             _ => {
                 let mut sharded = Sharded::new(config, &model, &of(0), optimiser, &*ranks)?;
@@ -182,6 +182,7 @@ impl<'d> Trainer<'d> {
         };
         // Training, evaluation, figures; and to be checked alone, what densities of codes are fitted with in the end.
         let mut plans = graphs.iter().map(|graph| compile(graph, options)).collect::<Result<Vec<_>>>()?;
+        sharded.iter_mut().for_each(|sharded| sharded.look(&plans));
         plans.push(compile(&model.evaluation(&of(1))?, options)?);
         let terms = [&plans[..graphs.len()], &plans[graphs.len()..]].map(|programs| Terms::new(&model, programs));
         let figures = Figures::load(&mut plans, &model, data, options)?;
@@ -200,7 +201,8 @@ impl<'d> Trainer<'d> {
         let mut training = plans.into_iter().map(|plan| session.load(plan)).collect::<Result<Vec<_>>>()?;
         let evaluation = training[graphs.len()];
         training.truncate(graphs.len());
-        let shards = sharded.map(|sharded| sharded.load(&training, device, &*ranks, options)).transpose()?;
+        let load = |sharded: Sharded| sharded.load(&mut *session, &training, device, &*ranks, options);
+        let shards = sharded.map(load).transpose()?;
         let parameters = match from {
             None => first_parameters(config, &model, &data.train)?,
             Some(checkpoint) => checkpoint.parameters.clone(),

@@ -1,5 +1,6 @@
 //! Ranks that are threads of one process.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::{Arc, Barrier, Mutex};
 
@@ -83,14 +84,16 @@ impl Ranks for Thread {
     }
 }
 
-/// What each of so many ranks gives.
+/// What each of so many ranks gives. Where one panics the process ends: the others would wait for it.
 pub fn among<T: Send>(count: usize, of_rank: impl Fn(Rc<dyn Ranks>) -> T + Sync) -> Vec<T> {
     let meeting = Arc::new(Meeting { barrier: Barrier::new(count), said: Mutex::new(vec![Vec::new(); count]) });
-    let (of_rank, meeting) = (&of_rank, &meeting);
+    let rank = |rank: usize| {
+        let thread = Rc::new(Thread { rank, count, meeting: meeting.clone() });
+        catch_unwind(AssertUnwindSafe(|| of_rank(thread))).unwrap_or_else(|_| std::process::abort())
+    };
+    let rank = &rank;
     std::thread::scope(|scope| {
-        let ranks: Vec<_> = (0..count)
-            .map(|rank| scope.spawn(move || of_rank(Rc::new(Thread { rank, count, meeting: meeting.clone() }))))
-            .collect();
+        let ranks: Vec<_> = (0..count).map(|number| scope.spawn(move || rank(number))).collect();
         ranks.into_iter().map(|rank| rank.join().unwrap()).collect()
     })
 }

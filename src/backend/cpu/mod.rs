@@ -316,6 +316,29 @@ impl<T: Real> Session for CpuSession<T> {
         Ok(ProgramId(self.programs.len() - 1))
     }
 
+    fn split(&mut self, program: ProgramId, group: usize) -> Result<ProgramId> {
+        let Program { plan, .. } = &mut self.programs[program.0];
+        let at = plan.dispatches.partition_point(|dispatch| dispatch.group <= group);
+        let dispatches = plan.dispatches.split_off(at);
+        let before = std::mem::take(&mut plan.dispatches);
+        let mut behind = Plan { dispatches, ..plan.clone() };
+        plan.dispatches = before;
+        let records = |plan: &Plan| {
+            let mut outputs = plan.dispatches.iter().flat_map(|dispatch| &dispatch.outputs);
+            outputs.any(|output| output.buffer == BufferId::Metrics)
+        };
+        check_records([records(plan), records(&behind)])?;
+        let silent = if records(plan) { &mut behind } else { &mut *plan };
+        silent.metrics.clear();
+        let metrics = AlignedVec::new(MAX_STEPS * behind.metrics.len(), T::nan());
+        self.programs.push(Program { plan: behind, metrics });
+        Ok(ProgramId(self.programs.len() - 1))
+    }
+
+    fn runs_ahead(&self) -> bool {
+        false
+    }
+
     fn submit(&mut self, programs: &[ProgramId], steps: &[Step]) -> Result<Submission> {
         check_submission(programs, steps)?;
         for program in programs {
@@ -355,6 +378,10 @@ impl<T: Real> Session for CpuSession<T> {
 
     fn read_arena(&mut self, name: &str) -> Result<Vec<f32>> {
         Ok(T::to_singles(self.arena(name)?))
+    }
+
+    fn read_arena_part(&mut self, name: &str, part: Range<usize>) -> Result<Vec<f32>> {
+        Ok(T::to_singles(&self.arena(name)?[part]))
     }
 
     fn write_data(&mut self, index: usize, values: Values<'_>) -> Result<()> {

@@ -10,7 +10,7 @@ use super::kernel::{Pipeline, PipelineKey};
 use super::program::{Encoded, Program};
 use super::*;
 use crate::graph::PARAMETERS;
-use crate::plan::recording::{Binding, Port, Recording, Role};
+use crate::plan::recording::{Binding, Dispatch, Port, Recording, Role};
 use crate::plan::{Pool, lower_changed};
 use crate::step::{PackedStep, ROW_BYTES};
 
@@ -197,6 +197,30 @@ impl Session for GpuSession {
         self.load_lowered(recording)
     }
 
+    fn split(&mut self, program: ProgramId, group: usize) -> Result<ProgramId> {
+        let before = &mut self.programs[program.0];
+        let at = before.dispatches.partition_point(|dispatch| dispatch.group <= group);
+        let recording = &mut before.recording;
+        let ring = recording.buffers.iter().position(|buffer| buffer.role == Role::Metrics);
+        let records = |dispatches: &[Dispatch]| {
+            let mut bindings = dispatches.iter().flat_map(|dispatch| &dispatch.bindings);
+            bindings.any(|binding| binding.writes && Some(binding.buffer) == ring)
+        };
+        let dispatches = recording.dispatches.split_off(at);
+        let mut behind = Recording { dispatches, prologue: Vec::new(), ..recording.clone() };
+        check_records([records(&recording.dispatches), records(&behind.dispatches)])?;
+        let silent = if records(&recording.dispatches) { &mut behind } else { &mut *recording };
+        silent.metrics.clear();
+        let (buffers, rows) = (before.buffers.clone(), before.rows.clone());
+        let dispatches = before.dispatches.split_off(at);
+        self.programs.push(Program { recording: behind, buffers, rows, prologue: Vec::new(), dispatches });
+        Ok(ProgramId(self.programs.len() - 1))
+    }
+
+    fn runs_ahead(&self) -> bool {
+        true
+    }
+
     fn submit(&mut self, programs: &[ProgramId], steps: &[Step]) -> Result<Submission> {
         check_submission(programs, steps)?;
         programs.iter().try_for_each(|&program| self.write_rows(program, steps))?;
@@ -258,6 +282,15 @@ impl Session for GpuSession {
     fn read_arena(&mut self, name: &str) -> Result<Vec<f32>> {
         let buffer = self.arena(name)?;
         self.download(&buffer, 0, 4 * self.layout.len() as u64)
+    }
+
+    fn read_arena_part(&mut self, name: &str, part: Range<usize>) -> Result<Vec<f32>> {
+        let buffer = self.arena(name)?;
+        assert!(part.end <= self.layout.len(), "the arena {name} has {} elements: not {part:?}", self.layout.len());
+        match part.len() {
+            0 => Ok(Vec::new()),
+            len => self.download(&buffer, 4 * part.start as u64, 4 * len as u64),
+        }
     }
 
     fn write_data(&mut self, index: usize, values: Values<'_>) -> Result<()> {

@@ -3,7 +3,8 @@
 //! A batch has as many shards as the configuration says, whoever computes them. The gradient of each is computed alone, counts with
 //! its share of the batch's rows, and is added to those before it: in the order of the shards, wherever they come from, for sums of
 //! floats depend on it. One rank adds them up on its device and updates all parameters there. Several have a run of shards each,
-//! exchange slices of their gradients, of which each rank adds up and updates its own (`slices.rs`), and gather the parameters.
+//! exchange slices of their gradients (`exchange.rs`), of which each rank adds up and updates its own (`slices.rs`), and gather the
+//! parameters.
 //!
 //! What a model keeps as state (batch norm's running statistics, a beta that is moved) moves from the same place for every shard, and
 //! the mean of where it gets is kept.
@@ -11,6 +12,7 @@
 //! The all-reduce that other trainers use (a ring or a tree, as MPI and NCCL choose) adds up in an order that depends on the number of
 //! ranks, and their runs differ by it. Here a rank's shards are sent apart, which costs the more traffic the more shards a rank has.
 
+mod exchange;
 mod slices;
 
 use std::ops::{ControlFlow, Range};
@@ -19,11 +21,11 @@ use super::data_loader::DataLoader;
 use crate::backend::{Device, ProgramId, Recorded, Session};
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
-use crate::graph::{GRADIENTS, Graph, PARAMETERS, ParameterLayout};
+use crate::graph::{GRADIENTS, Graph, ParameterLayout};
 use crate::models::{Batches, Gradients, Model, SHARD_WEIGHT};
 use crate::ops::KEEP;
 use crate::optim::{self, GRADIENT_SUM, Optimiser};
-use crate::plan::Options;
+use crate::plan::{Options, Plan};
 use crate::ranks::Ranks;
 use crate::step::Step;
 use slices::Slices;
@@ -36,10 +38,22 @@ pub(super) struct Sharded {
     count: usize,
     rows: usize,
     optimiser: Optimiser,
-    /// The parts of an arena that each phase updates, and how many values it records.
-    phases: Vec<(Vec<Range<usize>>, usize)>,
+    phases: Vec<Planned>,
     state: Vec<Range<usize>>,
     on_device: bool,
+}
+
+/// A phase before its programs are loaded.
+#[derive(Debug)]
+struct Planned {
+    /// Sections of the parameters that it updates, as slices.
+    sections: Vec<Vec<Range<usize>>>,
+    /// Values that it records.
+    columns: usize,
+    /// In which order its plan has done the gradients of the sections, and with which group; the last one is done with the last group.
+    order: Vec<(usize, usize)>,
+    /// Groups behind which it can't be cut: those that record something stay together.
+    uncut: Range<usize>,
 }
 
 /// The programs of a step.
@@ -56,12 +70,16 @@ pub(super) struct Shards {
 
 #[derive(Debug)]
 struct Phase {
-    gradients: ProgramId,
+    /// What computes the gradients: programs for one section after another, where parameters are updated in sections.
+    gradients: Vec<(usize, Vec<ProgramId>)>,
     /// Values that it records.
     columns: usize,
     /// What adds a shard's gradients to those before it, and what updates by the sum, where one device does all.
     on_device: Option<[ProgramId; 2]>,
 }
+
+/// Groups of dispatches after which a host gets to move what travels, where it computes them itself: some milliseconds.
+const MOVED: usize = 3;
 
 /// A shard of a batch, and its share of the rows.
 #[derive(Clone, Copy, Debug)]
@@ -89,47 +107,102 @@ impl Sharded {
         let on_device = ranks.count() == 1 && state.is_empty();
         let (mut graphs, mut phases) = (Vec::new(), Vec::new());
         for Gradients { graph, parameters } in model.sharded_gradients(batches)? {
-            let slices = ParameterLayout::slices(&layout.span_of(&parameters)?, config.shards);
+            let halves = layout.halves(&layout.span_of(&parameters)?).into_iter().filter(|half| !half.is_empty());
+            let sections: Vec<_> = halves.map(|half| ParameterLayout::slices(&half, config.shards)).collect();
             let columns = graph.metrics().len();
             graphs.push(graph);
             if on_device {
                 graphs.push(optim::accumulate(layout, &parameters)?);
-                graphs.push(optimiser.update_of(layout, &slices, GRADIENT_SUM)?);
+                graphs.push(optimiser.update_of(layout, &sections.concat(), GRADIENT_SUM)?);
             }
-            phases.push((slices, columns));
+            phases.push(Planned { sections, columns, order: Vec::new(), uncut: 0..0 });
         }
         let rows = config.batch_size / config.shards;
         Ok(Sharded { graphs, count: config.shards, rows, optimiser, phases, state, on_device })
     }
 
-    /// The step whose graphs are loaded as these programs.
+    /// Looks when the plans of its graphs have done the gradients of each section.
+    pub(super) fn look(&mut self, plans: &[Plan]) {
+        let programs = self.programs();
+        for (phase, plans) in self.phases.iter_mut().zip(plans.chunks(programs)) {
+            let plan = &plans[0];
+            phase.uncut = plan.recorders().next().unwrap_or(0)..plan.recorders().next_back().unwrap_or(0);
+            let last = plan.dispatches.last().map_or(0, |dispatch| dispatch.group);
+            let done = |section: &Vec<Range<usize>>| {
+                let span = section[0].start..section[section.len() - 1].end;
+                plan.writers(GRADIENTS, &span).next_back().unwrap_or(last)
+            };
+            phase.order = phase.sections.iter().map(done).enumerate().collect();
+            phase.order.sort_by_key(|&(_, group)| group);
+            phase.order.iter_mut().for_each(|(_, group)| *group = cut_behind(*group, &phase.uncut));
+            phase.order.iter_mut().rev().take(1).for_each(|(_, group)| *group = last);
+        }
+    }
+
+    /// Programs of a phase.
+    fn programs(&self) -> usize {
+        if self.on_device { 3 } else { 1 }
+    }
+
+    /// The step whose graphs are loaded as these programs of a session.
     ///
     /// # Errors
     /// What the device fails with.
     pub(super) fn load(
         self,
+        session: &mut dyn Session,
         programs: &[ProgramId],
         device: &dyn Device,
         ranks: &dyn Ranks,
         options: Options,
     ) -> Result<Shards> {
-        let of_phase = programs.chunks(if self.on_device { 3 } else { 1 }).zip(&self.phases);
-        let phase = |(programs, (_, columns)): (&[ProgramId], &(_, usize))| match *programs {
-            [gradients, accumulate, update] => {
-                Phase { gradients, columns: *columns, on_device: Some([accumulate, update]) }
-            }
-            _ => Phase { gradients: programs[0], columns: *columns, on_device: None },
-        };
-        let phases = of_phase.map(phase).collect();
+        let mut phases = Vec::new();
+        for (programs, phase) in programs.chunks(self.programs()).zip(&self.phases) {
+            let (gradients, on_device) = match *programs {
+                [gradients, accumulate, update] => (vec![(0, vec![gradients])], Some([accumulate, update])),
+                _ => (in_parts(session, programs[0], phase)?, None),
+            };
+            phases.push(Phase { gradients, columns: phase.columns, on_device });
+        }
+        let sections: Vec<_> = self.phases.into_iter().map(|phase| phase.sections).collect();
         let slices = match self.on_device {
             true => None,
-            false => {
-                let of_phases: Vec<_> = self.phases.into_iter().map(|(slices, _)| slices).collect();
-                Some(Slices::new(device, ranks, self.optimiser, &of_phases, options)?)
-            }
+            false => Some(Slices::new(device, ranks, self.optimiser, &sections, options)?),
         };
         Ok(Shards { count: self.count, rows: self.rows, phases, state: self.state, slices })
     }
+}
+
+/// The first group from this one on behind which a program can be cut.
+fn cut_behind(group: usize, uncut: &Range<usize>) -> usize {
+    if uncut.contains(&group) { uncut.end } else { group }
+}
+
+/// Cuts a program of gradients where those of a section are done, and on a device that does not run ahead of the host also between,
+/// so that the host gets to move what travels.
+fn in_parts(session: &mut dyn Session, program: ProgramId, phase: &Planned) -> Result<Vec<(usize, Vec<ProgramId>)>> {
+    let between = if session.runs_ahead() { usize::MAX } else { MOVED };
+    let (mut all, mut rest, mut first) = (Vec::new(), program, 0);
+    for (at, &(section, last)) in phase.order.iter().enumerate() {
+        let mut cuts = Vec::new();
+        while last.saturating_sub(first) >= between {
+            let cut = cut_behind(first + between - 1, &phase.uncut).min(last);
+            cuts.push(cut);
+            first = cut + 1;
+        }
+        let is_last = at + 1 == phase.order.len();
+        cuts.retain(|&cut| cut < last);
+        cuts.extend((!is_last).then_some(last));
+        let mut parts = Vec::new();
+        for cut in cuts {
+            let behind = session.split(rest, cut)?;
+            parts.push(std::mem::replace(&mut rest, behind));
+        }
+        parts.extend(is_last.then_some(rest));
+        all.push((section, parts));
+        first = last + 1;
+    }
+    Ok(all)
 }
 
 impl Shards {
@@ -156,7 +229,8 @@ impl Shards {
         let of = |program: ProgramId| session.dispatches(program);
         let of_phase = |phase: &Phase| {
             let [accumulate, update] = phase.on_device.map_or([0, 0], |programs| programs.map(of));
-            self.count * (of(phase.gradients) + accumulate) + update
+            let gradients = phase.gradients.iter().flat_map(|(_, programs)| programs);
+            self.count * (gradients.map(|&program| of(program)).sum::<usize>() + accumulate) + update
         };
         self.phases.iter().map(of_phase).sum::<usize>() + self.slices.as_ref().map_or(0, Slices::dispatches)
     }
@@ -202,91 +276,12 @@ impl Shards {
         for some in shards.chunks(loader.most_steps()) {
             let steps: Vec<Step> = some.iter().map(|shard| shard.step).collect();
             loader.upload(session, &steps)?;
-            let recorded = session.run(&[self.phases[phase].gradients, accumulate], &steps)?;
+            let recorded = session.run(&[self.phases[phase].gradients[0].1[0], accumulate], &steps)?;
             some.iter().zip(recorded.rows()).for_each(|(shard, row)| mean.add(row, shard.weight));
         }
         session.run(&[update], &[*step])?;
         Ok(mean.0)
     }
-
-    /// The same among ranks, of which each computes the gradients of its run of shards, and updates its slices.
-    fn among(
-        &mut self,
-        session: &mut dyn Session,
-        ranks: &dyn Ranks,
-        loader: &DataLoader<'_>,
-        phase: usize,
-        step: &Step,
-    ) -> Result<Vec<f64>> {
-        let shards = self.of(step);
-        let Some(slices) = &mut self.slices else { unreachable!("without slices all is on one device") };
-        let Phase { gradients: program, columns, .. } = self.phases[phase];
-        let own = self.count / ranks.count();
-        let held = |rank: usize| shards.len().saturating_sub(rank * own).min(own);
-        let (mut gradients, mut rows, mut states) = (Vec::new(), Vec::new(), Vec::new());
-        for shard in shards.iter().skip(ranks.rank() * own).take(own) {
-            loader.upload(session, &[shard.step])?;
-            let recorded = session.run(&[program], &[shard.step])?;
-            rows.extend_from_slice(recorded.values());
-            gradients.push(session.read_arena(GRADIENTS)?);
-            if !self.state.is_empty() {
-                let after = session.read_arena(PARAMETERS)?;
-                self.state.iter().for_each(|range| states.extend_from_slice(&after[range.clone()]));
-                session.write_arena(PARAMETERS, &slices.parameters)?;
-            }
-        }
-        let sum = sum_of_slice(ranks, &gradients, slices.of_ranks(phase), held);
-        if !self.state.is_empty() {
-            let width: usize = self.state.iter().map(Range::len).sum();
-            let parts: Vec<usize> = (0..ranks.count()).map(|rank| held(rank) * width).collect();
-            let (mut mean, mut all) = (Mean::default(), vec![0.0; shards.len() * width]);
-            ranks.gather(&states, &parts, &mut all);
-            for (state, shard) in all.chunks(width).zip(&shards) {
-                mean.add(&state.iter().copied().map(f64::from).collect::<Vec<_>>(), shard.weight);
-            }
-            let mut values = mean.0.into_iter();
-            for range in &self.state {
-                let state = slices.parameters[range.clone()].iter_mut();
-                state.zip(values.by_ref()).for_each(|(to, value)| *to = value as f32);
-            }
-        }
-        slices.update(ranks, phase, &sum, step)?;
-        session.write_arena(PARAMETERS, &slices.parameters)?;
-        let parts: Vec<usize> = (0..ranks.count()).map(|rank| held(rank) * columns).collect();
-        let (all, mut mean) = (ranks.gather_numbers(&rows, &parts), Mean::default());
-        shards.iter().zip(all.chunks(columns)).for_each(|(shard, row)| mean.add(row, shard.weight));
-        Ok(mean.0)
-    }
-}
-
-/// The sum of all ranks' gradients over this rank's part of an arena, in the order of the shards: `parts` is what each rank adds up, and
-/// `held` how many shards it has.
-fn sum_of_slice(
-    ranks: &dyn Ranks,
-    own: &[Vec<f32>],
-    parts: &[Range<usize>],
-    held: impl Fn(usize) -> usize,
-) -> Vec<f32> {
-    let mine = parts[ranks.rank()].len();
-    let sent: Vec<usize> = parts.iter().map(|part| own.len() * part.len()).collect();
-    let given: Vec<usize> = (0..ranks.count()).map(|rank| held(rank) * mine).collect();
-    // To each rank its part of each of these gradients; those of one lie so already.
-    let mut received = match own {
-        [gradient] => ranks.exchange(&gradient[parts[0].start..parts[parts.len() - 1].end], &sent, &given),
-        _ => {
-            let mut values = Vec::with_capacity(sent.iter().sum());
-            for part in parts {
-                own.iter().for_each(|gradient| values.extend_from_slice(&gradient[part.clone()]));
-            }
-            ranks.exchange(&values, &sent, &given)
-        }
-    };
-    let (sum, others) = received.split_at_mut(mine);
-    for shard in others.chunks(mine.max(1)) {
-        sum.iter_mut().zip(shard).for_each(|(sum, value)| *sum += value);
-    }
-    received.truncate(mine);
-    received
 }
 
 /// A weighted sum of rows, in their order.
