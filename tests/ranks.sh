@@ -1,11 +1,13 @@
 #!/bin/sh
 # Ranks of an MPI job, on this machine: tests/ranks.sh BINARY, one that was built with --features mpi.
 # Every model ends in the same bytes on 1, 2 and 4 ranks, which share evaluations too; what can't be is refused; ranks that are killed at random (KILLS times, 3)
-# leave a run that any number of ranks takes to the same bytes. DEVICE is cpu, or gpu.
+# leave a run that any number of ranks takes to the same bytes. DEVICE is cpu, or gpu;
+# MPIRUN starts a job, where that is not Open MPI's.
 set -eu
 binary=$(realpath "$1")
 kills=${KILLS:-3}
 device=${DEVICE:-cpu}
+mpirun=${MPIRUN:-mpirun --oversubscribe}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cd "$folder"
@@ -17,7 +19,8 @@ export VAE_GPU_PROFILE=none OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONF
 ranks() {
     count=$1
     shift
-    mpirun --oversubscribe -n "$count" "$vae_gpu" "$@" < /dev/null
+    # shellcheck disable=SC2086 # it is words
+    $mpirun -n "$count" "$vae_gpu" "$@" < /dev/null
 }
 
 checkpoint() {
@@ -75,9 +78,9 @@ refused() {
 # shellcheck disable=SC2086
 {
     refused "3 ranks must divide it" ranks 3 train $small --out refused
-    refused "its configuration is" mpirun --oversubscribe -n 1 "$vae_gpu" train $small --out refused : \
+    refused "its configuration is" $mpirun -n 1 "$vae_gpu" train $small --out refused : \
         -n 1 "$vae_gpu" train $small --lr 0.5
-    refused "its data is" mpirun --oversubscribe -n 1 "$vae_gpu" train $small --out refused : \
+    refused "its data is" $mpirun -n 1 "$vae_gpu" train $small --out refused : \
         -n 1 "$vae_gpu" train $(echo "$small" | sed s/uniform/normal/)
 }
 [ ! -e refused ] || fail "a refused run has a folder"

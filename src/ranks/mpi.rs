@@ -1,4 +1,8 @@
 //! The ranks of an MPI job.
+//!
+//! Over TCP Open MPI 4.1 gives two ranks one connection, on which the request for what goes one way waits behind what goes the other: most
+//! exchanges then take one direction after the other, up to twice as long. `--mca btl_tcp_links 2 --mca btl_tcp_flags 1` (two connections,
+//! and values that are sent without having been asked for) avoids that.
 
 use std::fmt;
 
