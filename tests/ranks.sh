@@ -32,7 +32,7 @@ fail() {
     exit 1
 }
 
-small="--data uniform:603x64 --batch-size 64 --shards 4 --epochs 2 --seed 3 --device $device"
+small="--data uniform:603x64 --batch-size 64 --shards 4 --epochs 3 --seed 3 --device $device"
 
 # Every model, and what keeps state or looks at the whole gradient; the last batch lacks a shard.
 while read -r options; do

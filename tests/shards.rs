@@ -146,6 +146,14 @@ fn a_run_in_shards_is_resumed_to_the_same_bytes() {
     let wrong = ["train", "--data", "uniform:590x16", "--out", "wrong", "--batch-size", "16", "--shards", "3"];
     let text = predicates::str::contains("--shards is 3: it must divide --batch-size 16");
     vae_gpu(folder.path(), &wrong).assert().code(2).stderr(text);
+    // Fewer examples than a batch.
+    let small =
+        ["train", "--data", "uniform:59x16", "--hidden", "8", "--epochs", "1", "--out", "small", "--shards", "4"];
+    let text = predicates::str::contains("a batch is 56 of the 59 training examples, fewer than --batch-size 128");
+    vae_gpu(folder.path(), &small).assert().success().stdout(text);
+    let few = ["train", "--data", "uniform:3x16", "--out", "wrong", "--shards", "4"];
+    let text = predicates::str::contains("--shards is 4: there are but 3 training examples");
+    vae_gpu(folder.path(), &few).assert().code(2).stderr(text);
     // A process of a job, of a program without MPI.
     if !cfg!(feature = "mpi") {
         let text = predicates::str::contains("built without MPI");

@@ -105,7 +105,7 @@ impl Train {
                 (same, _) => same?,
             }
         }
-        if let Some(note) = fitting_batch(&mut config, data.train.count()) {
+        if let Some(note) = fitting_batch(&mut config, data.train.count())? {
             data.notes.push(note);
         }
         config.validate_data(&data)?;
@@ -179,12 +179,25 @@ impl Train {
 }
 
 /// Makes a batch no larger than the training set, and says so.
-fn fitting_batch(config: &mut TrainConfig, examples: usize) -> Option<String> {
+///
+/// # Errors
+/// [`Error::Usage`] where the set has not an example for each shard.
+fn fitting_batch(config: &mut TrainConfig, examples: usize) -> Result<Option<String>> {
     if config.batch_size <= examples || examples == 0 {
-        return None;
+        return Ok(None);
     }
-    let asked = std::mem::replace(&mut config.batch_size, examples);
-    Some(format!("a batch is all {examples} training examples, fewer than --batch-size {asked}"))
+    let (shards, fitting) = (config.shards, examples - examples % config.shards);
+    if fitting == 0 {
+        return Err(Error::Usage(format!("--shards is {shards}: there are but {examples} training examples")));
+    }
+    let asked = std::mem::replace(&mut config.batch_size, fitting);
+    Ok(Some(match examples - fitting {
+        0 => format!("a batch is all {examples} training examples, fewer than --batch-size {asked}"),
+        _ => format!(
+            "a batch is {fitting} of the {examples} training examples, fewer than --batch-size {asked}, so that {shards} shards \
+             divide it"
+        ),
+    }))
 }
 
 /// What all ranks of a job must have alike.
