@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use super::data_loader::{DataLoader, First};
-use super::{Checkpoint, RunFolder, Trainer, first_parameters};
+use super::state::first_parameters;
+use super::{Checkpoint, RunFolder, Trainer};
 use crate::backend::Recorded;
 use crate::backend::cpu::interpret;
 use crate::data::Values;

@@ -33,6 +33,7 @@ pub mod score;
 pub mod second_stage;
 mod setup;
 mod shards;
+mod state;
 pub mod summary;
 pub(crate) mod tensor;
 mod tensorboard;
@@ -51,7 +52,7 @@ pub use setup::ModelInput;
 
 use crate::backend::{Data, Device, ProgramId, Session};
 use crate::config::{TrainConfig, Training};
-use crate::data::{Dataset, Fingerprint, Images};
+use crate::data::{Dataset, Fingerprint};
 use crate::error::{Error, Result};
 use crate::graph::PARAMETERS;
 use crate::models::{Batches, Capability, Loss, Model, Prior};
@@ -59,7 +60,7 @@ use crate::ops::Order;
 use crate::optim::Optimiser;
 use crate::plan::{Options, compile};
 use crate::ranks::{Alone, Ranks};
-use checkpoint::{Header, TrainingState};
+use checkpoint::TrainingState;
 use data_loader::DataLoader;
 use doctor::Finding;
 use drawing::Drawing;
@@ -70,6 +71,7 @@ use metrics::Terms;
 use queue::Queue;
 use schedule::batches;
 use shards::{Sharded, Shards};
+use state::first_parameters;
 use tensorboard::EventFile;
 
 /// Held-out images whose codes are looked at in the end.
@@ -235,16 +237,6 @@ impl<'d> Trainer<'d> {
         Ok(trainer)
     }
 
-    /// Puts parameters, and what the optimiser keeps of them, where training has them; nothing of these leaves that as it is.
-    fn begin(&mut self, parameters: &[f32], optimiser: &[Vec<f32>]) -> Result<()> {
-        self.session.write_arena(PARAMETERS, parameters)?;
-        if let Some(slices) = self.shards.as_mut().and_then(Shards::slices) {
-            return slices.begin(&*self.ranks, parameters, optimiser);
-        }
-        let arenas = self.optimiser.arenas().iter().zip(optimiser);
-        arenas.into_iter().try_for_each(|(name, arena)| self.session.write_arena(name, arena))
-    }
-
     /// Keeps the losses of steps below `steps` ([`Trainer::trace`]); a run writes them to `steps.jsonl`.
     pub fn trace_steps(&mut self, steps: u64) {
         self.trace_steps = steps;
@@ -389,46 +381,4 @@ impl<'d> Trainer<'d> {
         }
         Ok(self.one_epoch(observer)?.map(|epoch| epoch.line))
     }
-
-    /// Where training stands now.
-    ///
-    /// # Errors
-    /// [`Error::Usage`] before the first epoch is done, else what the device fails with.
-    pub fn checkpoint(&mut self) -> Result<Checkpoint> {
-        let Some(state) = self.state.clone() else {
-            return Err(Error::Usage("there is no checkpoint before the first epoch: train one".to_owned()));
-        };
-        let fingerprint = match self.fingerprint {
-            Some(fingerprint) => fingerprint,
-            None => *self.fingerprint.insert(self.data.fingerprint()?),
-        };
-        let (model, train) = (self.model.config().clone(), Training::of(&self.config)?);
-        let optimiser = match self.shards.as_mut().and_then(Shards::slices) {
-            Some(slices) => slices.optimiser(&*self.ranks)?,
-            None => self.optimiser.arenas().iter().map(|name| self.session.read_arena(name)).collect::<Result<_>>()?,
-        };
-        Ok(Checkpoint {
-            header: Header::new(model, train, state, self.data.schema.clone(), fingerprint),
-            parameters: self.session.read_arena(PARAMETERS)?,
-            optimiser,
-        })
-    }
-}
-
-/// The parameter arena at the first step.
-fn first_parameters(config: &TrainConfig, model: &Model, images: &Images) -> Result<Vec<f32>> {
-    let mut arena = model.layout().initial(config.seed);
-    prior::begin(model, images, config.binarise, &mut arena)?;
-    if config.bias_from_mean {
-        let bias = model.layout().get(model.output_bias());
-        let means = setup::means(images, config.binarise)?;
-        // A convolution's bias is a channel's, for all pixels.
-        let (channels, arena) = (bias.shape.len(), &mut arena[bias.offset..]);
-        for (channel, bias) in arena[..channels].iter_mut().enumerate() {
-            let of_channel = means.iter().skip(channel).step_by(channels);
-            let mean = of_channel.sum::<f64>() * channels as f64 / means.len() as f64;
-            *bias = config.output_bias(mean) as f32;
-        }
-    }
-    Ok(arena)
 }

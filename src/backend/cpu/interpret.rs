@@ -1,8 +1,9 @@
 //! The unplanned interpreter: a buffer a node, to tell faults of the planner from faults of an op.
 
-use super::*;
+use super::super::*;
 use crate::graph::{Graph, NodeId, Source};
 use crate::ops::Effect;
+use crate::ops::{Real, View};
 use std::collections::HashMap;
 
 /// The value of every node, each in memory of its own.

@@ -13,6 +13,7 @@
 //! ranks, and their runs differ by it. Here a rank's shards are sent apart, which costs the more traffic the more shards a rank has.
 
 mod exchange;
+mod parts;
 mod slices;
 
 use std::ops::{ControlFlow, Range};
@@ -21,13 +22,14 @@ use super::data_loader::DataLoader;
 use crate::backend::{Device, ProgramId, Recorded, Session};
 use crate::config::TrainConfig;
 use crate::error::{Error, Result};
-use crate::graph::{GRADIENTS, Graph, ParameterLayout};
+use crate::graph::{Graph, ParameterLayout};
 use crate::models::{Batches, Gradients, Model, SHARD_WEIGHT};
 use crate::ops::KEEP;
 use crate::optim::{self, GRADIENT_SUM, Optimiser};
 use crate::plan::{Options, Plan};
 use crate::ranks::Ranks;
 use crate::step::Step;
+use parts::Cuts;
 use slices::Slices;
 
 /// A step whose batch is cut into shards, before its programs are loaded.
@@ -50,10 +52,7 @@ struct Planned {
     sections: Vec<Vec<Range<usize>>>,
     /// Values that it records.
     columns: usize,
-    /// In which order its plan has done the gradients of the sections, and with which group; the last one is done with the last group.
-    order: Vec<(usize, usize)>,
-    /// Groups behind which it can't be cut: those that record something stay together.
-    uncut: Range<usize>,
+    cuts: Cuts,
 }
 
 /// The programs of a step.
@@ -77,9 +76,6 @@ struct Phase {
     /// What adds a shard's gradients to those before it, and what updates by the sum, where one device does all.
     on_device: Option<[ProgramId; 2]>,
 }
-
-/// Groups of dispatches after which a host gets to move what travels, where it computes them itself: some milliseconds.
-const MOVED: usize = 3;
 
 /// A shard of a batch, and its share of the rows.
 #[derive(Clone, Copy, Debug)]
@@ -115,7 +111,7 @@ impl Sharded {
                 graphs.push(optim::accumulate(layout, &parameters)?);
                 graphs.push(optimiser.update_of(layout, &sections.concat(), GRADIENT_SUM)?);
             }
-            phases.push(Planned { sections, columns, order: Vec::new(), uncut: 0..0 });
+            phases.push(Planned { sections, columns, cuts: Cuts::default() });
         }
         let rows = config.batch_size / config.shards;
         Ok(Sharded { graphs, count: config.shards, rows, optimiser, phases, state, on_device })
@@ -125,17 +121,7 @@ impl Sharded {
     pub(super) fn look(&mut self, plans: &[Plan]) {
         let programs = self.programs();
         for (phase, plans) in self.phases.iter_mut().zip(plans.chunks(programs)) {
-            let plan = &plans[0];
-            phase.uncut = plan.recorders().next().unwrap_or(0)..plan.recorders().next_back().unwrap_or(0);
-            let last = plan.dispatches.last().map_or(0, |dispatch| dispatch.group);
-            let done = |section: &Vec<Range<usize>>| {
-                let span = section[0].start..section[section.len() - 1].end;
-                plan.writers(GRADIENTS, &span).next_back().unwrap_or(last)
-            };
-            phase.order = phase.sections.iter().map(done).enumerate().collect();
-            phase.order.sort_by_key(|&(_, group)| group);
-            phase.order.iter_mut().for_each(|(_, group)| *group = cut_behind(*group, &phase.uncut));
-            phase.order.iter_mut().rev().take(1).for_each(|(_, group)| *group = last);
+            phase.cuts = Cuts::of(&plans[0], &phase.sections);
         }
     }
 
@@ -160,7 +146,7 @@ impl Sharded {
         for (programs, phase) in programs.chunks(self.programs()).zip(&self.phases) {
             let (gradients, on_device) = match *programs {
                 [gradients, accumulate, update] => (vec![(0, vec![gradients])], Some([accumulate, update])),
-                _ => (in_parts(session, programs[0], phase)?, None),
+                _ => (phase.cuts.split(session, programs[0])?, None),
             };
             phases.push(Phase { gradients, columns: phase.columns, on_device });
         }
@@ -171,38 +157,6 @@ impl Sharded {
         };
         Ok(Shards { count: self.count, rows: self.rows, phases, state: self.state, slices })
     }
-}
-
-/// The first group from this one on behind which a program can be cut.
-fn cut_behind(group: usize, uncut: &Range<usize>) -> usize {
-    if uncut.contains(&group) { uncut.end } else { group }
-}
-
-/// Cuts a program of gradients where those of a section are done, and on a device that does not run ahead of the host also between,
-/// so that the host gets to move what travels.
-fn in_parts(session: &mut dyn Session, program: ProgramId, phase: &Planned) -> Result<Vec<(usize, Vec<ProgramId>)>> {
-    let between = if session.runs_ahead() { usize::MAX } else { MOVED };
-    let (mut all, mut rest, mut first) = (Vec::new(), program, 0);
-    for (at, &(section, last)) in phase.order.iter().enumerate() {
-        let mut cuts = Vec::new();
-        while last.saturating_sub(first) >= between {
-            let cut = cut_behind(first + between - 1, &phase.uncut).min(last);
-            cuts.push(cut);
-            first = cut + 1;
-        }
-        let is_last = at + 1 == phase.order.len();
-        cuts.retain(|&cut| cut < last);
-        cuts.extend((!is_last).then_some(last));
-        let mut parts = Vec::new();
-        for cut in cuts {
-            let behind = session.split(rest, cut)?;
-            parts.push(std::mem::replace(&mut rest, behind));
-        }
-        parts.extend(is_last.then_some(rest));
-        all.push((section, parts));
-        first = last + 1;
-    }
-    Ok(all)
 }
 
 impl Shards {
