@@ -2,8 +2,7 @@
 
 use super::super::*;
 use crate::graph::{Graph, NodeId, Source};
-use crate::ops::Effect;
-use crate::ops::{Real, View};
+use crate::ops::{Effect, Real, View};
 use std::collections::HashMap;
 
 /// The value of every node, each in memory of its own.
