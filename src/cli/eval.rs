@@ -50,8 +50,7 @@ pub(super) struct Eval {
 
 impl Eval {
     pub(super) fn run(self) -> Result<()> {
-        let job = Job::join()?;
-        job.end(self.among(&job))
+        Job::run(|job| self.among(job))
     }
 
     /// Evaluates as a rank of a job: the first one speaks for all.

@@ -34,7 +34,7 @@ impl Job {
     ///
     /// # Errors
     /// [`Error::Usage`] where it was, and this program has no MPI.
-    pub(super) fn join() -> Result<Job> {
+    fn join() -> Result<Job> {
         let Some(size) = size() else {
             return Ok(Job { ranks: Rc::new(Alone), place: [0, 1] });
         };
@@ -77,7 +77,7 @@ impl Job {
         }
     }
 
-    /// Checks that all ranks have what the first has, by name and value; none goes on before all have come here.
+    /// Checks that all ranks are of one version and have what the first has, by name and value; none goes on before all have come here.
     ///
     /// # Errors
     /// [`Error::Usage`] on the first rank that differs, with what does.
@@ -88,7 +88,8 @@ impl Job {
         if self.ranks.count() == 1 {
             return Ok(());
         }
-        let values = values()?;
+        let version = ("version", env!("CARGO_PKG_VERSION").to_owned());
+        let values: Vec<_> = std::iter::once(version).chain(values()?).collect();
         let compared = values.iter().map(|(name, own)| (name, own, self.ranks.broadcast(own.clone())));
         let compared: Vec<_> = compared.collect();
         let differs = compared.iter().find(|(_, own, first)| *own != first);
@@ -126,12 +127,16 @@ impl Job {
         });
     }
 
-    /// What a command of this rank ends with: the first one speaks for all, and where one fails all end.
-    pub(super) fn end(&self, done: Result<()>) -> Result<()> {
-        match done {
+    /// Runs a command as a rank of the job that it was started in: the first one speaks for all, and where one fails all end.
+    ///
+    /// # Errors
+    /// As [`Job::join`], and those of the command.
+    pub(super) fn run(command: impl FnOnce(&Job) -> Result<()>) -> Result<()> {
+        let job = Job::join()?;
+        match command(&job) {
             // All ranks stop together where they are asked to.
-            Err(error) if self.ranks.count() > 1 && !matches!(error, Error::Interrupted { .. }) => self.fail(&error),
-            Err(_) if !self.is_first() => Ok(()),
+            Err(error) if job.ranks.count() > 1 && !matches!(error, Error::Interrupted { .. }) => job.fail(&error),
+            Err(_) if !job.is_first() => Ok(()),
             done => done,
         }
     }

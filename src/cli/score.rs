@@ -92,8 +92,7 @@ struct Summary {
 
 impl Score {
     pub(super) fn run(self) -> Result<()> {
-        let job = Job::join()?;
-        job.end(self.among(&job))
+        Job::run(|job| self.among(job))
     }
 
     /// Scores as a rank of a job: the first one speaks and writes for all.

@@ -119,14 +119,9 @@ impl Source {
 
 impl Found {
     /// What all ranks of a job must have alike that work with these images.
-    pub(super) fn same_everywhere(&self, images: &Images, options: String) -> Result<[(&'static str, String); 4]> {
+    pub(super) fn same_everywhere(&self, images: &Images, options: String) -> Result<[(&'static str, String); 3]> {
         let data = format!("{} examples, crc32 {:08x}", images.count(), images.checksum()?);
-        Ok([
-            ("version", env!("CARGO_PKG_VERSION").to_owned()),
-            ("checkpoint", self.checkpoint.identity()),
-            ("data", data),
-            ("options", options),
-        ])
+        Ok([("checkpoint", self.checkpoint.identity()), ("data", data), ("options", options)])
     }
 
     /// How the model was trained, as far as commands need it: the run's configuration; for a file alone what the file says.

@@ -76,8 +76,7 @@ impl Train {
     }
 
     pub(super) fn run(self) -> Result<()> {
-        let job = Job::join()?;
-        job.end(self.among(&job))
+        Job::run(|job| self.among(job))
     }
 
     /// Trains as a rank of a job: the first one writes and speaks for all.
@@ -205,12 +204,11 @@ fn same_everywhere(
     config: &TrainConfig,
     data: &Dataset,
     from: Option<&Checkpoint>,
-) -> Result<[(&'static str, String); 4]> {
+) -> Result<[(&'static str, String); 3]> {
     let mut options = config.to_table()?;
     // Where data lie and what computes may differ.
     options.retain(|key, _| !["data", "test-data", "device", "resident-limit"].contains(&key));
     Ok([
-        ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ("configuration", options.to_string().trim_end().replace('\n', "; ")),
         ("data", data.fingerprint()?.to_string()),
         ("checkpoint", from.map_or("none".to_owned(), Checkpoint::identity)),

@@ -59,10 +59,7 @@ impl Optimiser {
         gradients: &'static str,
     ) -> Result<Graph> {
         let mut g = Graph::new(layout.clone());
-        let sums = match self.clip {
-            Some(_) => square_sums(&mut g, slices, gradients)?,
-            None => None,
-        };
+        let sums = self.sum_squares(&mut g, slices, gradients)?;
         self.scaled_update(g, slices, gradients, sums)
     }
 
@@ -78,11 +75,9 @@ impl Optimiser {
         gradients: &'static str,
     ) -> Result<Option<Graph>> {
         let mut g = Graph::new(layout.clone());
-        let sums = self.clip.map_or(Ok(None), |_| square_sums(&mut g, slices, gradients))?;
-        Ok(sums.map(|sums| {
-            g.output(SQUARE_SUMS, sums);
-            g
-        }))
+        let Some(sums) = self.sum_squares(&mut g, slices, gradients)? else { return Ok(None) };
+        g.output(SQUARE_SUMS, sums);
+        Ok(Some(g))
     }
 
     /// [`Optimiser::update_of`] of some of many slices: where gradients are clipped, all slices' sums of squares are the input
@@ -119,20 +114,20 @@ impl Optimiser {
         self.rule.update(&mut g, span, gradients, factor)?;
         Ok(g)
     }
-}
 
-/// The sums of squares of each slice's gradients, `[1, sums]`; none where all are empty.
-fn square_sums(g: &mut Graph, slices: &[Range<usize>], gradients: &'static str) -> Result<Option<NodeId>> {
-    let mut all = None;
-    for slice in slices.iter().filter(|slice| !slice.is_empty()) {
-        let gradients = g.arena(gradients, slice.clone()); // [1, n]
-        let sums = g.apply(SquareSums.into(), &[gradients])?; // [1, parts]
-        all = Some(match all {
-            None => sums,
-            Some(before) => g.apply(Concat.into(), &[before, sums])?,
-        });
+    /// The sums of squares of each slice's gradients, `[1, sums]`; none where gradients are not clipped, or all slices are empty.
+    fn sum_squares(&self, g: &mut Graph, slices: &[Range<usize>], gradients: &'static str) -> Result<Option<NodeId>> {
+        let mut all = None;
+        for slice in slices.iter().filter(|slice| self.clip.is_some() && !slice.is_empty()) {
+            let gradients = g.arena(gradients, slice.clone()); // [1, n]
+            let sums = g.apply(SquareSums.into(), &[gradients])?; // [1, parts]
+            all = Some(match all {
+                None => sums,
+                Some(before) => g.apply(Concat.into(), &[before, sums])?,
+            });
+        }
+        Ok(all)
     }
-    Ok(all)
 }
 
 /// The output or input that has sums of squares of gradients.

@@ -34,19 +34,14 @@ pub trait Ranks: Debug {
 
     /// Gives each rank its part of `values`, `parts[q]` of them to rank q, one part after another; returns what all gave to this one,
     /// `given[q]` values of rank q, in their order.
-    fn exchange(&self, values: &[f32], parts: &[usize], given: &[usize]) -> Vec<f32>;
-
-    /// The same, while `compute` does something else, which calls what it is given now and then so that values go on their way.
-    fn exchange_while(
+    /// Meanwhile `compute` does something else, which calls what it is given now and then so that values go on their way.
+    fn exchange(
         &self,
         values: &[f32],
         parts: &[usize],
         given: &[usize],
         compute: &mut dyn FnMut(&mut dyn FnMut()),
-    ) -> Vec<f32> {
-        compute(&mut || {});
-        self.exchange(values, parts, given)
-    }
+    ) -> Vec<f32>;
 
     /// Puts the values of all ranks into `all`, in their order: rank q has `parts[q]` of them.
     fn gather(&self, own: &[f32], parts: &[usize], all: &mut [f32]);
@@ -90,7 +85,14 @@ impl Ranks for Alone {
         1
     }
 
-    fn exchange(&self, values: &[f32], _: &[usize], _: &[usize]) -> Vec<f32> {
+    fn exchange(
+        &self,
+        values: &[f32],
+        _: &[usize],
+        _: &[usize],
+        compute: &mut dyn FnMut(&mut dyn FnMut()),
+    ) -> Vec<f32> {
+        compute(&mut || {});
         values.to_vec()
     }
 

@@ -60,16 +60,7 @@ impl Ranks for Mpi {
         self.world.size() as usize
     }
 
-    fn exchange(&self, values: &[f32], parts: &[usize], given: &[usize]) -> Vec<f32> {
-        let mut received = vec![0.0; given.iter().sum()];
-        let ([sent, sent_from], [taken, taken_from]) = (counts(parts), counts(given));
-        let send = Partition::new(values, sent, sent_from);
-        let mut receive = PartitionMut::new(&mut received[..], taken, taken_from);
-        self.world.all_to_all_varcount_into(&send, &mut receive);
-        received
-    }
-
-    fn exchange_while(
+    fn exchange(
         &self,
         values: &[f32],
         parts: &[usize],

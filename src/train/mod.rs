@@ -342,7 +342,7 @@ impl<'d> Trainer<'d> {
     pub fn follow(&mut self, observer: &mut dyn Observer) -> Result<Ended> {
         while self.epoch() < self.config.epochs && self.out_of_patience().is_none() {
             let is_whole = self.one_epoch(observer)?.is_some();
-            self.checkpoint()?; // of which the first rank asks for this one's part
+            self.optimiser_state()?; // the first rank saves it
             if !is_whole || self.stopping && self.epoch() < self.config.epochs {
                 let step = self.state.as_ref().map_or(0, |state| state.step);
                 return Ok(Ended::Stopped { step, epoch: self.epoch() + 1 });

@@ -20,6 +20,14 @@ impl Trainer<'_> {
         arenas.into_iter().try_for_each(|(name, arena)| self.session.write_arena(name, arena))
     }
 
+    /// What the optimiser keeps of all parameters; ranks that divide it gather it.
+    pub(super) fn optimiser_state(&mut self) -> Result<Vec<Vec<f32>>> {
+        match self.shards.as_mut().and_then(Shards::slices) {
+            Some(slices) => slices.optimiser(&*self.ranks),
+            None => self.optimiser.arenas().iter().map(|name| self.session.read_arena(name)).collect(),
+        }
+    }
+
     /// Where training stands now.
     ///
     /// # Errors
@@ -33,10 +41,7 @@ impl Trainer<'_> {
             None => *self.fingerprint.insert(self.data.fingerprint()?),
         };
         let (model, train) = (self.model.config().clone(), Training::of(&self.config)?);
-        let optimiser = match self.shards.as_mut().and_then(Shards::slices) {
-            Some(slices) => slices.optimiser(&*self.ranks)?,
-            None => self.optimiser.arenas().iter().map(|name| self.session.read_arena(name)).collect::<Result<_>>()?,
-        };
+        let optimiser = self.optimiser_state()?;
         Ok(Checkpoint {
             header: Header::new(model, train, state, self.data.schema.clone(), fingerprint),
             parameters: self.session.read_arena(PARAMETERS)?,

@@ -49,7 +49,14 @@ impl Ranks for Thread {
         self.count
     }
 
-    fn exchange(&self, values: &[f32], parts: &[usize], given: &[usize]) -> Vec<f32> {
+    fn exchange(
+        &self,
+        values: &[f32],
+        parts: &[usize],
+        given: &[usize],
+        compute: &mut dyn FnMut(&mut dyn FnMut()),
+    ) -> Vec<f32> {
+        compute(&mut || {});
         assert_eq!(values.len(), parts.iter().sum::<usize>());
         let header: Vec<f32> = parts.iter().map(|&part| part as f32).collect();
         let all = self.say(&bytes(&[&header[..], values].concat()));

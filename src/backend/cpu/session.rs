@@ -268,16 +268,15 @@ impl<T: Real> Session for CpuSession<T> {
     fn split(&mut self, program: ProgramId, group: usize) -> Result<ProgramId> {
         let Program { plan, .. } = &mut self.programs[program.0];
         let at = plan.dispatches.partition_point(|dispatch| dispatch.group <= group);
-        let dispatches = plan.dispatches.split_off(at);
-        let before = std::mem::take(&mut plan.dispatches);
-        let mut behind = Plan { dispatches, ..plan.clone() };
-        plan.dispatches = before;
-        let records = |plan: &Plan| {
-            let mut outputs = plan.dispatches.iter().flat_map(|dispatch| &dispatch.outputs);
+        let records = |dispatches: &[Dispatch]| {
+            let mut outputs = dispatches.iter().flat_map(|dispatch| &dispatch.outputs);
             outputs.any(|output| output.buffer == BufferId::Metrics)
         };
-        check_records([records(plan), records(&behind)])?;
-        let silent = if records(plan) { &mut behind } else { &mut *plan };
+        let first_records = records(&plan.dispatches[..at]);
+        check_records(first_records, records(&plan.dispatches[at..]))?;
+        let dispatches = plan.dispatches.split_off(at);
+        let mut behind = Plan { dispatches, ..plan.clone() };
+        let silent = if first_records { &mut behind } else { &mut *plan };
         silent.metrics.clear();
         let metrics = AlignedVec::new(MAX_STEPS * behind.metrics.len(), T::nan());
         self.programs.push(Program { plan: behind, metrics });

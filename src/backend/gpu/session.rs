@@ -206,10 +206,11 @@ impl Session for GpuSession {
             let mut bindings = dispatches.iter().flat_map(|dispatch| &dispatch.bindings);
             bindings.any(|binding| binding.writes && Some(binding.buffer) == ring)
         };
+        let first_records = records(&recording.dispatches[..at]);
+        check_records(first_records, records(&recording.dispatches[at..]))?;
         let dispatches = recording.dispatches.split_off(at);
         let mut behind = Recording { dispatches, prologue: Vec::new(), ..recording.clone() };
-        check_records([records(&recording.dispatches), records(&behind.dispatches)])?;
-        let silent = if records(&recording.dispatches) { &mut behind } else { &mut *recording };
+        let silent = if first_records { &mut behind } else { &mut *recording };
         silent.metrics.clear();
         let (buffers, rows) = (before.buffers.clone(), before.rows.clone());
         let dispatches = before.dispatches.split_off(at);
@@ -280,8 +281,7 @@ impl Session for GpuSession {
     }
 
     fn read_arena(&mut self, name: &str) -> Result<Vec<f32>> {
-        let buffer = self.arena(name)?;
-        self.download(&buffer, 0, 4 * self.layout.len() as u64)
+        self.read_arena_part(name, 0..self.layout.len())
     }
 
     fn read_arena_part(&mut self, name: &str, part: Range<usize>) -> Result<Vec<f32>> {

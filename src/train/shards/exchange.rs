@@ -31,6 +31,12 @@ impl Shards {
         let (mut rows, mut states) = (Vec::new(), Vec::new());
         // What all ranks gave of each section: a list of their first shards, of their second, and so on.
         let mut received = vec![Vec::new(); slices.sections(phase).len()];
+        let mut exchange = |(section, values): (usize, Vec<f32>), compute: &mut dyn FnMut(&mut dyn FnMut())| {
+            let received: &mut Vec<Vec<f32>> = &mut received[section];
+            let nth = received.len();
+            let [sent, given] = lots(ranks, &slices.sections(phase)[section].ranks, |rank| held(rank) > nth);
+            received.push(ranks.exchange(&values, &sent, &given, compute));
+        };
         let mut travelling: Option<(usize, Vec<f32>)> = None;
         for (nth, (section, programs)) in (0..own).flat_map(|nth| gradients.iter().map(move |part| (nth, part))) {
             let mut submitted = Ok(Vec::new());
@@ -50,11 +56,7 @@ impl Shards {
             };
             match travelling.take() {
                 None => compute(&mut || {}),
-                Some((section, values)) => {
-                    let nth = received[section].len();
-                    let [sent, given] = lots(ranks, &slices.sections(phase)[section].ranks, |rank| held(rank) > nth);
-                    received[section].push(ranks.exchange_while(&values, &sent, &given, &mut compute));
-                }
+                Some(lot) => exchange(lot, &mut compute),
             }
             for submission in submitted? {
                 rows.extend_from_slice(session.finish(submission)?.values());
@@ -70,10 +72,8 @@ impl Shards {
                 session.write_arena(PARAMETERS, &slices.parameters)?;
             }
         }
-        if let Some((section, values)) = travelling {
-            let nth = received[section].len();
-            let [sent, given] = lots(ranks, &slices.sections(phase)[section].ranks, |rank| held(rank) > nth);
-            received[section].push(ranks.exchange(&values, &sent, &given));
+        if let Some(lot) = travelling {
+            exchange(lot, &mut |_| {});
         }
         if !self.state.is_empty() {
             let width: usize = self.state.iter().map(Range::len).sum();
