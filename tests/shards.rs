@@ -82,14 +82,15 @@ fn any_number_of_ranks_ends_in_the_same_bytes_on_a_gpu() {
 
 #[test]
 fn ranks_share_evaluations_and_scores() {
-    let (data, device) = (data(), Cpu::<f32>::new());
+    // Three batches of losses, and thirteen of likelihoods.
+    let (data, device) = (Dataset::synthetic(Synthetic::Uniform, 250, 16, 0), Cpu::<f32>::new());
     for options in ["", "model = 'ae'", "prior = 'vamp:5'"] {
         let config = config(options, 1);
         let mut trainer = Trainer::new(&config, &data, &device, Options::default(), None).unwrap();
         trainer.follow(&mut ()).unwrap();
         let Checkpoint { header, parameters, .. } = trainer.checkpoint().unwrap();
         let model = Model::new(header.model).unwrap();
-        let images = &data.train; // three batches of likelihoods, and one of losses
+        let images = &data.train;
         let request = Request {
             model: &model,
             parameters: &parameters,
