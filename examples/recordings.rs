@@ -8,7 +8,7 @@
 //! - `steps`: the values of ten steps;
 //! - `metrics`: what the CPU path records at each in f64, the programs' columns side by side.
 //!
-//! `examples/web/recording.mjs` runs them; `tests/dawn` does so on Dawn.
+//! `src/export/web/recording.mjs` runs them; `tests/dawn` does so on Dawn.
 
 use std::collections::BTreeMap;
 use std::error::Error;

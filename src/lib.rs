@@ -32,7 +32,7 @@
 //! | [`config`] | the options of a run, each declared once | the loop | backend, data, error, models, ops, optim, rng |
 //! | [`train`] | the loop, checkpoints, the run folder | kernels, adapters, commands | all above but compute and unchecked |
 //! | [`conformance`] | whether a device computes what it must | how it does | backend, data, error, graph, models, ops, optim, plan, rng, step, tensor, train |
-//! | [`export`] | trained models in other tools' formats | devices | error, files, graph, models, ops, train |
+//! | [`export`] | trained models in other tools' formats, and as web pages | adapters | backend, config, data, density, error, files, graph, models, ops, plan, plot, train |
 //! | [`cli`] | the commands | how anything is computed | backend, config, conformance, data, error, export, fidelity, files, models, ops, plan, plot, ranks, train |
 //!
 //! # Invariants, kept by `tests/architecture.rs`

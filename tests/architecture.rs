@@ -115,7 +115,10 @@ const EDGES: &[(&str, &[&str])] = &[
         "conformance",
         &["backend", "data", "error", "graph", "models", "ops", "optim", "plan", "rng", "step", "tensor", "train"],
     ),
-    ("export", &["error", "files", "graph", "models", "ops", "train"]),
+    (
+        "export",
+        &["backend", "config", "data", "density", "error", "files", "graph", "models", "ops", "plan", "plot", "train"],
+    ),
     (
         "cli",
         &[

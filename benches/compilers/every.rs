@@ -36,7 +36,7 @@ impl Kernel {
         self.source.contains("subgroup_invocation_id")
     }
 
-    /// All of it, as `examples/web/recording.mjs` takes it.
+    /// All of it, as `src/export/web/recording.mjs` takes it.
     pub(crate) fn wgsl(&self) -> Value {
         let Kernel { name, source, constants, writes, once } = self;
         json!({ "name": name, "source": source, "constants": constants, "writes": writes, "once": once })

@@ -83,6 +83,11 @@ impl Source {
         Source { run: Some(run), which }
     }
 
+    /// The run that is named.
+    pub(super) fn named(&self) -> Result<Option<RunFolder>> {
+        self.run.as_deref().map(RunFolder::open).transpose()
+    }
+
     pub(super) fn find(&self) -> Result<Found> {
         let open = || match &self.run {
             Some(path) => RunFolder::open(path),
@@ -128,10 +133,7 @@ impl Found {
     pub(super) fn config(&self) -> Result<TrainConfig> {
         match &self.run {
             Some(run) => run.config(),
-            None => {
-                let header = &self.checkpoint.header;
-                Ok(header.train.config(&header.model))
-            }
+            None => Ok(self.checkpoint.header.config()),
         }
     }
 

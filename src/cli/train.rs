@@ -33,10 +33,10 @@ pub(super) struct Train {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Folder for the run [default: runs/MODEL-DATE-TIME]
-    #[arg(long, value_name = "DIR", conflicts_with = "resume")]
+    #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Continue the run in this folder up to --epochs, with its config.toml
-    #[arg(long, value_name = "RUN", conflicts_with = "config")]
+    /// Continue the run in this folder up to --epochs, with its config.toml; or begin one with a checkpoint file, as pages write it
+    #[arg(long, value_name = "RUN|FILE", conflicts_with = "config")]
     resume: Option<PathBuf>,
     /// Print the configuration as TOML, and train nothing
     #[arg(long)]
@@ -50,6 +50,14 @@ pub(super) struct Train {
     /// Write the losses of the run's first N steps to steps.jsonl
     #[arg(long, value_name = "N", default_value_t = 0)]
     trace_steps: u64,
+}
+
+/// What a run goes on from.
+enum Resumed {
+    /// The last checkpoint in its own folder.
+    Run(RunFolder),
+    /// A checkpoint from elsewhere, in a new folder.
+    File(Box<Checkpoint>),
 }
 
 impl Train {
@@ -81,15 +89,26 @@ impl Train {
 
     /// Trains as a rank of a job: the first one writes and speaks for all.
     fn among(&self, job: &Job) -> Result<()> {
-        let resumed = self.resume.as_deref().map(RunFolder::open).transpose()?;
+        let resumed = self.resumed()?;
         let mut config = self.config(resumed.as_ref())?;
         config.validate()?;
         if self.print_config {
             say(format_args!("{}", config.to_toml()?.trim_end()));
             return Ok(());
         }
+        let (resumed, from) = match resumed {
+            Some(Resumed::Run(run)) => (Some(run), None),
+            Some(Resumed::File(checkpoint)) => (None, Some(*checkpoint)),
+            None => (None, None),
+        };
         let lock = resumed.as_ref().filter(|_| job.is_first()).map(RunFolder::lock).transpose()?;
-        let from = resumed.as_ref().map(|run| load(run, &config)).transpose()?.flatten();
+        let from = match &resumed {
+            Some(run) => load(run, &config)?,
+            None => from,
+        };
+        if let Some(from) = &from {
+            check_epochs(from, &config)?;
+        }
         let known = from.as_ref().map(|checkpoint| &checkpoint.header.schema);
         let mut data = config.reading(known).read(config.data.as_ref())?;
         if let Some(checkpoint) = &from {
@@ -162,14 +181,44 @@ impl Train {
         Ok(())
     }
 
-    /// Defaults < preset < file < flags; for a resumed run its own file stands, and flags may only change what may change.
-    fn config(&self, resumed: Option<&RunFolder>) -> Result<TrainConfig> {
+    /// What --resume names.
+    fn resumed(&self) -> Result<Option<Resumed>> {
+        let Some(path) = &self.resume else { return Ok(None) };
+        if path.is_file() {
+            return Ok(Some(Resumed::File(Box::new(Checkpoint::load(path)?))));
+        }
+        if let Some(out) = &self.out {
+            let (out, run) = (out.display(), path.display());
+            return Err(Error::Usage(format!(
+                "--out {out}: the run {run} goes on in its own folder; --out is for a checkpoint file"
+            )));
+        }
+        RunFolder::open(path).map(Resumed::Run).map(Some)
+    }
+
+    /// Defaults < preset < file < flags; for a resumed run its own file stands, and flags may only change what may change. For a
+    /// checkpoint file stands what it says, and flags say what it does not: data and epochs.
+    fn config(&self, resumed: Option<&Resumed>) -> Result<TrainConfig> {
         let flags = self.flags.table();
-        if let Some(run) = resumed {
-            let file = run.config()?;
-            let config = TrainConfig::layered([file.to_table()?, flags])?;
-            file.check_resumable(&config)?;
-            return Ok(config);
+        match resumed {
+            Some(Resumed::Run(run)) => {
+                let file = run.config()?;
+                let config = TrainConfig::layered([file.to_table()?, flags])?;
+                file.check_resumable(&config)?;
+                return Ok(config);
+            }
+            Some(Resumed::File(checkpoint)) => {
+                let has_length = flags.contains_key("epochs");
+                let config = TrainConfig::layered([checkpoint.header.config().to_table()?, flags])?;
+                if !has_length && (config.lr_schedule.needs_length() || config.beta_schedule.needs_length()) {
+                    return Err(Error::Usage(
+                        "--epochs must be given: the checkpoint's schedule is laid out over those of its run, which it does not tell"
+                            .to_owned(),
+                    ));
+                }
+                return Ok(config);
+            }
+            None => {}
         }
         let preset = self.preset.as_deref().map(preset).transpose()?;
         let file = self.config.as_deref().map(TrainConfig::table).transpose()?;
@@ -247,15 +296,18 @@ fn load(run: &RunFolder, config: &TrainConfig) -> Result<Option<Checkpoint>> {
     let checkpoint = Checkpoint::load(&path)?;
     let model = Model::new(config.architecture_for(&checkpoint.header.schema)?)?;
     checkpoint.check_model(&path, &model)?;
-    let done = checkpoint.header.state.epoch;
-    if done >= config.epochs {
-        return Err(Error::Usage(format!(
-            "--epochs is {}: {} has {done} epochs already, it must be more to resume",
-            config.epochs,
-            run.path().display()
-        )));
-    }
     Ok(Some(checkpoint))
+}
+
+/// Checks that there is something left to train.
+fn check_epochs(from: &Checkpoint, config: &TrainConfig) -> Result<()> {
+    let (done, epochs) = (from.header.state.epoch, config.epochs);
+    match done < epochs {
+        true => Ok(()),
+        false => Err(Error::Usage(format!(
+            "--epochs is {epochs}: the run has {done} epochs already, it must be more to resume"
+        ))),
+    }
 }
 
 fn model_line(config: &TrainConfig, trainer: &Trainer<'_>) -> String {

@@ -101,6 +101,11 @@ impl Density {
         self.weights.len()
     }
 
+    /// `weights` `[k]`, sum 1; `means` `[k, latent]`; `factors` `[k, latent, latent]`, the lower triangular ones of the covariances.
+    pub fn parts(&self) -> [(&'static str, &[f64]); 3] {
+        [("weights", &self.weights), ("means", &self.means), ("factors", &self.factors)]
+    }
+
     /// The first `count` draws of a seed, `[count, latent]`: draw `i` depends on the seed and `i` alone.
     pub fn draw(&self, count: usize, seed: u32) -> Vec<f32> {
         let latent = self.latent;

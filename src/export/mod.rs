@@ -1,10 +1,12 @@
-//! Trained models in the formats of other tools: networks as ONNX, weights as safetensors or NumPy arrays.
+//! Trained models in the formats of other tools: networks as ONNX, weights as safetensors or NumPy arrays; and as pages for a browser.
 //!
-//! What trains a model stays out: a checkpoint has that.
+//! What trains a model stays out of files for other tools: a checkpoint has that.
 
 mod npz;
 mod onnx;
+pub mod page;
 mod proto;
+pub mod web;
 
 pub use npz::npz;
 pub use onnx::onnx;
@@ -18,13 +20,13 @@ use crate::train::Checkpoint;
 use crate::train::tensor::{self, Tensor};
 
 /// A format of other tools.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// The networks as ONNX models: decoder.onnx, and where the model has them encoder.onnx and discriminator.onnx
+    /// The networks as ONNX models: decoder.onnx, and where the model has them encoder.onnx and discriminator.onnx.
     Onnx,
-    /// The weights under PyTorch's names, as one safetensors file
+    /// The weights under PyTorch's names, as one safetensors file.
     Safetensors,
-    /// The weights under PyTorch's names, as one NumPy archive
+    /// The weights under PyTorch's names, as one NumPy archive.
     Npz,
 }
 

@@ -6,6 +6,7 @@
 use crate::error::{Result, graph_error};
 use crate::rng::{Draw, Stream};
 use crate::tensor::Shape;
+use serde::Serialize;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -72,7 +73,7 @@ pub struct Parameter {
 
 /// Values `[before, pixels, channels, behind]`, which files have as `[before, channels, pixels, behind]`: here a pixel's
 /// channels lie side by side, PyTorch keeps each channel's pixels together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ChannelsFirst {
     /// Extents before an image.
     pub before: usize,
@@ -98,6 +99,11 @@ impl Parameter {
     fn new(name: String, shape: Shape, offset: usize, init: Init, trained: bool) -> Parameter {
         let file_shape = shape.extents().to_vec();
         Parameter { name, shape, offset, init, trained, file_shape, orders: Vec::new() }
+    }
+
+    /// How files have its values in another order; a second one applies to what the first gives.
+    pub fn orders(&self) -> &[ChannelsFirst] {
+        &self.orders
     }
 
     /// The values in the order of files.

@@ -130,6 +130,14 @@ impl Fitted {
         }
     }
 
+    /// The density, where it is one.
+    pub fn density(&self) -> Option<&Density> {
+        match self {
+            Fitted::Density(density) => Some(density),
+            Fitted::Flow(_) | Fitted::SecondStage(_) => None,
+        }
+    }
+
     /// Dimensions of a code.
     pub fn latent(&self) -> usize {
         match self {

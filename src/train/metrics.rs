@@ -29,6 +29,11 @@ impl Terms {
         self.names
     }
 
+    /// The columns of what a step records, a term each.
+    pub(super) fn columns(&self) -> &[usize] {
+        &self.columns
+    }
+
     /// The terms of what a step recorded.
     pub(super) fn of(&self, row: &[f64]) -> Losses {
         Losses { terms: self.names, values: self.columns.iter().map(|&column| row[column]).collect() }

@@ -24,6 +24,7 @@ mod importance;
 pub mod maps;
 pub mod metrics;
 mod observer;
+pub mod portable;
 pub mod prior;
 mod queue;
 pub mod ranking;

@@ -5,7 +5,7 @@
 
 import { readFileSync } from "node:fs";
 import { openDevice } from "./dawn.mjs";
-import { makePipeline } from "../../examples/web/recording.mjs";
+import { makePipeline } from "../../src/export/web/recording.mjs";
 
 const [folder] = process.argv.slice(2);
 const device = await openDevice("null", (error) => {

@@ -7,7 +7,7 @@
 
 import { readFileSync } from "node:fs";
 import { openDevice } from "./dawn.mjs";
-import { Session } from "../../examples/web/recording.mjs";
+import { Session } from "../../src/export/web/recording.mjs";
 
 // Of a step's loss, how far it and its terms may be off: f32 beside f64 over ten steps. The README promises it of 1000.
 const TOLERANCE = 1e-5;

@@ -1,6 +1,5 @@
-//! `vae-gpu report`: what a page about a run holds; how it looks is [`page`]'s.
+//! `vae-gpu report`: what a page about a run holds; how it looks is [`crate::export::page`]'s.
 
-mod page;
 mod samples;
 
 use std::path::PathBuf;
@@ -9,11 +8,13 @@ use clap::Args;
 
 use super::source::{Found, Source};
 use super::traverse::{code_moments, traversed};
-use super::{eval, say, square, thousands};
+use super::{eval, export, say, square, thousands};
 use crate::backend::{Device, Session};
 use crate::config::TrainConfig;
 use crate::data::{DataSource, Dataset};
 use crate::error::{Error, Result};
+use crate::export::page::{Page, Row, Section};
+use crate::export::web::Weights;
 use crate::files::{check_target, write_atomic};
 use crate::models::{Capability, Model};
 use crate::plan::Options;
@@ -27,7 +28,6 @@ use crate::train::generate::{Decoder, LatentSource, Sampler};
 use crate::train::image_grid;
 use crate::train::ranking::by_score;
 use crate::train::summary::Run;
-use page::{Page, Row, Section};
 
 /// Latent dimensions that are traversed, images of each, and how many deviations to either side.
 const DIMENSIONS: usize = 20;
@@ -35,6 +35,8 @@ const STEPS: usize = 11;
 const RANGE: f64 = 3.0;
 /// Images of latents drawn from the codes' density, as many as of the prior.
 const SAMPLES: usize = 100;
+/// Bytes of a decoder below which the page has its explorer.
+const MOST_EXPLORED: usize = 20_000_000;
 
 /// Write a page about a run: its options, curves, reconstructions, samples, latent, evaluation and times
 ///
@@ -102,7 +104,9 @@ impl Report {
         sections.push(times(&run));
         sections.push(data_section(data)?);
         sections.push(options(config)?);
-        let page = Page { title: run.name(), lines: lines(&run, &found, data), sections };
+        let explorer = export::explorer(&found, config, data, &mut *session, Weights::F32)?;
+        let widget = (explorer.decoder_bytes() < MOST_EXPLORED).then(|| explorer.widget()).transpose()?;
+        let page = Page { title: run.name(), lines: lines(&run, &found, data), sections, widget };
         write_atomic(&out, page.html()?.as_bytes())?;
         say(format_args!("{}", out.display()));
         Ok(())
@@ -120,7 +124,7 @@ impl Report {
     }
 }
 
-fn lines(run: &Run, found: &Found, data: &Dataset) -> Vec<String> {
+pub(super) fn lines(run: &Run, found: &Found, data: &Dataset) -> Vec<String> {
     let (model, parameters) = (run.config.model.name(), thousands(found.model.layout().count()));
     let counts = [&data.train, &data.test].map(|images| thousands(images.count()));
     vec![
@@ -142,7 +146,7 @@ fn data_section(data: &Dataset) -> Result<Section> {
 }
 
 /// The terms after the best and the last epoch.
-fn losses(run: &Run) -> Section {
+pub(super) fn losses(run: &Run) -> Section {
     let shown: Vec<_> = run.best().into_iter().chain(run.epochs.last()).collect();
     let row = |name: String, value: &dyn Fn(usize) -> String| Row {
         name,
@@ -173,7 +177,7 @@ fn losses(run: &Run) -> Section {
 }
 
 /// The loss over epochs, and each of its terms that is ever other than 0.
-fn curves(run: &Run, figures: &[Figure]) -> Result<Section> {
+pub(super) fn curves(run: &Run, figures: &[Figure]) -> Result<Section> {
     let mut pictures = Vec::new();
     for Figure { name, picture } in figures.iter().filter(|figure| figure.name == "loss") {
         pictures.push(((*name).to_owned(), picture.clone()));
@@ -210,7 +214,7 @@ fn dimensions(kl: &[f64]) -> Option<Section> {
 }
 
 /// Images that the model makes: a section for each figure but the loss.
-fn pictures(figures: Vec<Figure>, config: &TrainConfig) -> Vec<Section> {
+pub(super) fn pictures(figures: Vec<Figure>, config: &TrainConfig) -> Vec<Section> {
     let section = |Figure { name, picture }| {
         let (title, note) = match name {
             "reconstructions" => ("Reconstructions", "Test images above what the model makes of them."),
@@ -276,7 +280,7 @@ fn times(run: &Run) -> Section {
 }
 
 /// Every option; those that are not defaults are marked.
-fn options(config: &TrainConfig) -> Result<Section> {
+pub(super) fn options(config: &TrainConfig) -> Result<Section> {
     let (table, defaults) = (config.to_table()?, TrainConfig::default().to_table()?);
     let row = |(key, value): (&String, &toml::Value)| Row {
         marked: defaults.get(key) != Some(value),

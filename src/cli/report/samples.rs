@@ -1,12 +1,12 @@
 //! What a report says of samples beside real images, of where latents are drawn from, and of the test images that score highest.
 
-use super::page::{Row, Section};
 use crate::backend::{Device, Session};
 use crate::cli::generations::{self, Samples};
 use crate::cli::source::Found;
 use crate::config::TrainConfig;
 use crate::data::Dataset;
 use crate::error::Result;
+use crate::export::page::{Row, Section};
 use crate::models::Capability;
 use crate::plan::Options;
 use crate::plot::{reconstructions, source_map};

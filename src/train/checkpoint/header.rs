@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{FORMAT, KEY};
-use crate::config::Training;
+use crate::config::{TrainConfig, Training};
 use crate::data::{Dataset, Fingerprint, ImageSize, Schema};
 use crate::error::{Error, Result};
 use crate::models::{Condition, Model, ModelConfig};
@@ -63,9 +63,14 @@ impl Header {
         Header { format: FORMAT.to_owned(), model, train, state, schema, data, of: None }
     }
 
+    /// A configuration that trains so, as far as it tells.
+    pub fn config(&self) -> TrainConfig {
+        self.train.config(&self.model)
+    }
+
     /// What updates the parameters.
     pub fn optimiser(&self) -> Optimiser {
-        self.train.config(&self.model).optimiser()
+        self.config().optimiser()
     }
 
     /// What is before parameters' names for each arena: the parameters' own, and those that the optimiser keeps.
@@ -122,7 +127,7 @@ impl Header {
             return Err("its model has a condition that its data do not have".to_owned());
         }
         let wrong = |error: Error| format!("metadata `{KEY}`: {error}");
-        self.train.config(model).validate().map_err(wrong)?;
+        self.config().validate().map_err(wrong)?;
         if state.step.max(state.epoch) > MOST_STEPS {
             let TrainingState { step, epoch, .. } = state;
             return Err(format!(

@@ -1,30 +1,35 @@
 // Runs recordings (src/plan/recording.rs) on a WebGPU device, in a browser or in Node. Nothing is chosen here: kernels, buffers and
 // dispatches are the file's.
 //
-//   const session = new Session(device, [images]);          // resident data sets, typed arrays
+//   const session = new Session(device, [images]);          // data sets, typed arrays
 //   const program = await session.load(await response.json());
 //   session.write("parameters", values);                    // an arena; all 0 until written
 //   const metrics = await session.run([program], steps);    // an array a step: the programs' columns side by side
+//   const [mean] = await session.compute(program, { z }, ["mean"]);
 //
 // A step is what Step of src/step.rs is: {index, first, rows, seed, order: [8 words], scalars: {name: value}}.
 
-const { STORAGE, UNIFORM, COPY_SRC, COPY_DST, MAP_READ } = globalThis.GPUBufferUsage;
+const { STORAGE, UNIFORM, COPY_SRC, COPY_DST, MAP_READ } = globalThis.GPUBufferUsage ?? {}; // none where a browser has no WebGPU
 
 // One model on a device: the arenas and data sets that its programs share.
 export class Session {
   #device;
   #datasets;
   #arenas = new Map();
+  #pipelines = new Map();
 
   constructor(device, datasets = []) {
     this.#device = device;
     this.#datasets = datasets.map((values) => {
       const buffer = this.#storage(Math.ceil(values.byteLength / 4) * 4);
-      const padded = new Uint8Array(buffer.size);
-      padded.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
-      device.queue.writeBuffer(buffer, 0, padded);
+      this.#upload(buffer, values);
       return buffer;
     });
+  }
+
+  // Replaces the first values of a data set, for the submissions that follow.
+  writeData(index, values) {
+    this.#upload(this.#datasets[index], values);
   }
 
   // Makes a program of a parsed recording.
@@ -36,7 +41,7 @@ export class Session {
     const ready = async (dispatch, once) => {
       const shader = recording.shaders[dispatch.shader];
       const writes = dispatch.bindings.map((binding) => binding.writes);
-      const pipeline = await makePipeline(this.#device, { ...shader, constants: dispatch.constants, writes, once });
+      const pipeline = await this.#pipeline({ ...shader, constants: dispatch.constants, writes, once });
       const resource = ({ buffer, offset, bytes }) => ({ buffer: buffers[buffer], offset, size: bytes });
       const resources = [{ buffer: rows, size: once ? rows.size : step.bound_bytes }, ...dispatch.bindings.map(resource)];
       const entries = resources.map((resource, binding) => ({ binding, resource }));
@@ -57,11 +62,35 @@ export class Session {
   // Reads an arena, after all steps that were run.
   async read(arena) {
     const buffer = this.#arena(arena);
-    return this.#download([{ buffer, bytes: buffer.size }], this.#device.createCommandEncoder());
+    const [values] = await this.#download([{ buffer, offset: 0, bytes: buffer.size }], this.#device.createCommandEncoder());
+    return values;
   }
 
   // Runs the programs, one after another, for each step, all in one submission.
   async run(programs, steps) {
+    const encoder = this.#encode(programs, steps);
+    const recorded = programs.filter((program) => program.ring);
+    const widths = recorded.map((program) => program.recording.metrics.length);
+    const rings = recorded.map(({ ring }, at) => ({ buffer: ring, offset: 0, bytes: 4 * steps.length * widths[at] }));
+    const values = await this.#download(rings, encoder);
+    const row = (slot) => values.flatMap((ring, at) => [...ring.subarray(slot * widths[at], (slot + 1) * widths[at])]);
+    return steps.map((_, slot) => row(slot));
+  }
+
+  // Runs a program once on inputs by name: the outputs of these names, of `rows` rows that count.
+  async compute(program, inputs, outputs, rows = 1) {
+    const { recording, buffers } = program;
+    for (const [name, values] of Object.entries(inputs)) {
+      const { buffer, offset } = recording.inputs.find((port) => port.name === name).binding;
+      this.#device.queue.writeBuffer(buffers[buffer], offset, values);
+    }
+    const encoder = this.#encode([program], [{ index: 0, first: 0, rows, seed: 0, order: new Array(8).fill(0), scalars: {} }]);
+    const port = (name) => recording.outputs.find((port) => port.name === name).binding;
+    const part = ({ buffer, offset, bytes }) => ({ buffer: buffers[buffer], offset, bytes });
+    return this.#download(outputs.map((name) => part(port(name))), encoder);
+  }
+
+  #encode(programs, steps) {
     for (const { recording, rows } of programs) {
       if (steps.length > recording.step.rows) {
         throw new Error(`${steps.length} steps: a submission has at most ${recording.step.rows}`);
@@ -84,19 +113,16 @@ export class Session {
       }
     }
     pass.end();
-    const recorded = programs.filter((program) => program.ring);
-    const widths = recorded.map((program) => program.recording.metrics.length);
-    const rings = recorded.map(({ ring }, at) => ({ buffer: ring, bytes: 4 * steps.length * widths[at] }));
-    const values = await this.#download(rings, encoder);
-    const rows = steps.map(() => []);
-    let start = 0;
-    for (const width of widths) {
-      for (const row of rows) {
-        row.push(...values.subarray(start, start + width));
-        start += width;
-      }
+    return encoder;
+  }
+
+  // The kernel's pipeline, which programs that have the same share.
+  #pipeline(kernel) {
+    const key = JSON.stringify(kernel);
+    if (!this.#pipelines.has(key)) {
+      this.#pipelines.set(key, makePipeline(this.#device, kernel));
     }
-    return rows;
+    return this.#pipelines.get(key);
   }
 
   // The buffer behind a recording's description: one of the session, or a new one of the program.
@@ -125,18 +151,32 @@ export class Session {
     return this.#device.createBuffer({ size, usage: STORAGE | COPY_SRC | COPY_DST });
   }
 
-  // Submits what is encoded, then reads the starts of buffers as f32, one after another.
+  // Writes values to a buffer's start, in whole words.
+  #upload(buffer, values) {
+    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
+    const whole = bytes.length - (bytes.length % 4);
+    this.#device.queue.writeBuffer(buffer, 0, bytes, 0, whole);
+    if (whole < bytes.length) {
+      const last = new Uint8Array(4);
+      last.set(bytes.subarray(whole));
+      this.#device.queue.writeBuffer(buffer, whole, last);
+    }
+  }
+
+  // Submits what is encoded, then reads parts of buffers as f32.
   async #download(parts, encoder) {
     const size = parts.reduce((sum, { bytes }) => sum + bytes, 0);
     const staging = this.#device.createBuffer({ size: Math.max(size, 4), usage: COPY_DST | MAP_READ });
-    let at = 0;
-    for (const { buffer, bytes } of parts) {
-      encoder.copyBufferToBuffer(buffer, 0, staging, at, bytes);
-      at += bytes;
-    }
+    let end = 0;
+    const ranges = parts.map(({ buffer, offset, bytes }) => {
+      encoder.copyBufferToBuffer(buffer, offset, staging, end, bytes);
+      end += bytes;
+      return [end - bytes, end];
+    });
     this.#device.queue.submit([encoder.finish()]);
     await staging.mapAsync(globalThis.GPUMapMode.READ);
-    const values = new Float32Array(staging.getMappedRange().slice(0, size));
+    const read = staging.getMappedRange();
+    const values = ranges.map(([from, to]) => new Float32Array(read.slice(from, to)));
     staging.destroy();
     return values;
   }

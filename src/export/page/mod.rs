@@ -1,53 +1,72 @@
 //! A page of tables and pictures as one HTML file that asks no network for anything: pictures are data URIs, the style is
-//! inline, and its policy forbids the rest. Every text is escaped by the template (`maud`).
+//! inline, and its policy forbids the rest; of scripts it allows those of a widget, where it has one. Every text is escaped by the
+//! template (`maud`).
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
+use super::web::Widget;
 use crate::error::Result;
 use crate::plot::Picture;
 
 const STYLE: &str = include_str!("page.css");
 const POLICY: &str = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
+/// Behind [`POLICY`].
+const SCRIPTED: &str = "; script-src 'unsafe-inline'";
 
 /// A page.
-pub(super) struct Page {
-    pub(super) title: String,
+#[derive(Debug)]
+pub struct Page {
+    /// Its title.
+    pub title: String,
     /// Below the title.
-    pub(super) lines: Vec<String>,
-    pub(super) sections: Vec<Section>,
+    pub lines: Vec<String>,
+    /// Below the lines.
+    pub sections: Vec<Section>,
+    /// A part that runs, above the sections.
+    pub widget: Option<Widget>,
 }
 
 /// A part of a page under a heading.
-pub(super) struct Section {
-    pub(super) title: &'static str,
+#[derive(Debug)]
+pub struct Section {
+    /// Its heading.
+    pub title: &'static str,
     /// What is seen, in a sentence; may be empty.
-    pub(super) note: String,
-    pub(super) tables: Vec<Vec<Row>>,
+    pub note: String,
+    /// Rows of each table.
+    pub tables: Vec<Vec<Row>>,
     /// Pictures, and what each shows: said above it where there are several.
-    pub(super) pictures: Vec<(String, Picture)>,
+    pub pictures: Vec<(String, Picture)>,
 }
 
 /// A row of a table.
-pub(super) struct Row {
-    pub(super) name: String,
-    pub(super) values: Vec<String>,
-    pub(super) marked: bool,
+#[derive(Debug)]
+pub struct Row {
+    /// Its head.
+    pub name: String,
+    /// Its other cells.
+    pub values: Vec<String>,
+    /// Whether it stands out.
+    pub marked: bool,
 }
 
 impl Row {
-    pub(super) fn new(name: impl Into<String>, value: impl Into<String>) -> Row {
+    /// A row of one value.
+    pub fn new(name: impl Into<String>, value: impl Into<String>) -> Row {
         Row { name: name.into(), values: vec![value.into()], marked: false }
     }
 }
 
 impl Section {
-    pub(super) fn table(title: &'static str, note: impl Into<String>, rows: Vec<Row>) -> Section {
+    /// A table under a heading.
+    pub fn table(title: &'static str, note: impl Into<String>, rows: Vec<Row>) -> Section {
         Section { title, note: note.into(), tables: vec![rows], pictures: Vec::new() }
     }
 
-    pub(super) fn pictures(title: &'static str, note: impl Into<String>, pictures: Vec<(String, Picture)>) -> Section {
+    /// Pictures under a heading.
+    pub fn pictures(title: &'static str, note: impl Into<String>, pictures: Vec<(String, Picture)>) -> Section {
         Section { title, note: note.into(), tables: Vec::new(), pictures }
     }
 }
@@ -57,21 +76,23 @@ impl Page {
     ///
     /// # Errors
     /// [`crate::Error::Io`] where a picture can't be encoded.
-    pub(super) fn html(&self) -> Result<String> {
+    pub fn html(&self) -> Result<String> {
         let sections = self.sections.iter().map(section).collect::<Result<Vec<_>>>()?;
         let page = html! {
             (DOCTYPE)
             html lang="en" {
                 head {
                     meta charset="utf-8";
-                    meta http-equiv="Content-Security-Policy" content=(POLICY);
+                    meta http-equiv="Content-Security-Policy" content={ (POLICY) (if self.widget.is_some() { SCRIPTED } else { "" }) };
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     title { (self.title) }
                     style { (PreEscaped(STYLE)) }
+                    @if let Some(widget) = &self.widget { style { (PreEscaped(widget.style)) } }
                 }
                 body {
                     h1 { (self.title) }
                     @for line in &self.lines { p { (line) } }
+                    @if let Some(widget) = &self.widget { (widget.body) }
                     @for section in &sections { (section) }
                 }
             }
@@ -122,7 +143,8 @@ mod tests {
             Section::table("t", hostile, vec![row]),
             Section::pictures("p", hostile, vec![(hostile.to_owned(), picture)]),
         ];
-        let html = Page { title: hostile.to_owned(), lines: vec![hostile.to_owned()], sections }.html().unwrap();
+        let html =
+            Page { title: hostile.to_owned(), lines: vec![hostile.to_owned()], sections, widget: None }.html().unwrap();
         assert!(!html.contains("<script") && html.matches("</title>").count() == 1, "{html}");
         assert_eq!(html.matches("&lt;script&gt;alert(&quot;1&quot;)").count(), 8, "{html}");
     }

@@ -1,0 +1,239 @@
+//! A page that explores a trained model.
+
+use std::collections::BTreeMap;
+
+use maud::{Markup, html};
+use serde::Serialize;
+
+use super::programs::{Programs, plan};
+use super::values::{Entry, Values};
+use super::{Weights, Widget, check_size, widget};
+use crate::backend::Session;
+use crate::config::{Binarise, TrainConfig};
+use crate::data::{Dataset, Moments};
+use crate::density::Density;
+use crate::error::Result;
+use crate::models::{Capability, Condition, Model, Output};
+use crate::ops::AdapterClass;
+use crate::plan::Options;
+use crate::train::generate::{Encoder, LatentSource};
+use crate::train::{Checkpoint, ModelInput};
+
+/// Pictures that are decoded at a time where many are.
+const MANY: usize = 16;
+/// Test images that are shown, and those whose codes are on the map, at most.
+const SHOWN: usize = 20;
+const MAPPED: usize = 1000;
+
+/// Kernels for adapters of one class serve all hardware: the pictures are few.
+const CLASSES: [(&str, AdapterClass); 2] = [("wide", AdapterClass::Intel), ("software", AdapterClass::Software)];
+
+pub(super) const SCRIPTS: [&str; 5] = [
+    include_str!("recording.mjs"),
+    include_str!("random.mjs"),
+    include_str!("page.mjs"),
+    include_str!("model.mjs"),
+    include_str!("explorer.mjs"),
+];
+
+/// A trained model for a page: its programs, weights, and what it makes of examples.
+#[derive(Debug)]
+pub struct Explorer {
+    programs: Programs,
+    values: Values,
+    manifest: Described,
+    decoder_bytes: usize,
+    /// Whether the model is shown pixels from 0 to 1, as a person may draw them.
+    is_of_pixels: bool,
+}
+
+/// A source of latents; one with components has `NAME.weights`, `.means` and `.factors` among the values.
+#[derive(Debug, Serialize)]
+struct Source {
+    name: &'static str,
+    components: Option<usize>,
+}
+
+/// What the model is conditioned on.
+#[derive(Debug, Serialize)]
+struct Conditioned {
+    width: usize,
+    classes: Option<Vec<String>>,
+    number: Option<Moments>,
+}
+
+/// What is known of the model besides its programs and its numbers.
+#[derive(Debug, Serialize)]
+struct Described {
+    size: [usize; 3],
+    latent: usize,
+    /// The values that are drawn black and white.
+    range: [f32; 2],
+    /// Whether the model is shown pixels of 0 and 1 alone.
+    threshold: bool,
+    condition: Option<Conditioned>,
+    classes: Vec<String>,
+    sources: Vec<Source>,
+}
+
+#[derive(Serialize)]
+struct Manifest<'a> {
+    #[serde(flatten)]
+    described: &'a Described,
+    pieces: usize,
+    values: &'a [Entry],
+    programs: &'a Programs,
+}
+
+impl Explorer {
+    /// A checkpoint's model, with examples of its data, whose codes the session computes, and the sources that latents may be drawn
+    /// from, each with its density but the prior N(0, I).
+    ///
+    /// # Errors
+    /// [`crate::Error::Usage`] where the weights are too many for a page, or too large for half precision; those of the session.
+    pub fn new(
+        checkpoint: &Checkpoint,
+        model: &Model,
+        (config, data): (&TrainConfig, &Dataset),
+        session: &mut dyn Session,
+        sources: &[(LatentSource, Option<Density>)],
+        weights: Weights,
+    ) -> Result<Explorer> {
+        check_size(checkpoint.parameters.len())?;
+        let (architecture, schema) = (model.config(), &checkpoint.header.schema);
+        let mut plans = BTreeMap::from([("decode", vec![plan(&model.decoding(1)?)?, plan(&model.decoding(MANY)?)?])]);
+        if model.has(Capability::Encoder) {
+            plans.insert("encode", vec![plan(&model.encoding(1)?)?, plan(&model.encoding(MANY)?)?]);
+        }
+        let programs = Programs::lower(&plans, &CLASSES)?;
+
+        let mut values = Values::default();
+        // What no program reads is left out: zeros take no room.
+        let mut parameters = vec![0.0; checkpoint.parameters.len()];
+        for range in programs.parameters(None) {
+            parameters[range.clone()].copy_from_slice(&checkpoint.parameters[range]);
+        }
+        values.weights("parameters", &parameters, weights)?;
+        let mut range = [0.0, 1.0];
+        if model.has(Capability::Encoder) {
+            let test = &data.test;
+            let shown = test.shown(0..SHOWN.min(test.count()), config.binarise)?;
+            if architecture.output == Output::Identity {
+                range =
+                    [shown.iter().copied().fold(f32::MAX, f32::min), shown.iter().copied().fold(f32::MIN, f32::max)];
+            }
+            let mapped = test.clone().take_first(MAPPED);
+            let encoder = Encoder::load(session, model, MAPPED.min(test.count()), Options::default())?;
+            values.reals("codes", &encoder.apply_to(session, &mapped, config.binarise)?.means);
+            let labels: Vec<u32> = mapped.labels.iter().map(|label| label.unwrap_or(u32::MAX)).collect();
+            values.words("labels", &labels);
+            values.words("image_labels", &labels[..SHOWN.min(labels.len())]);
+            if architecture.condition.is_some() {
+                values.reals("image_conditions", &test.conditions(0..SHOWN.min(test.count())));
+            }
+            values.reals("images", &shown);
+        }
+        for (source, density) in sources {
+            let Some(density) = density else { continue };
+            for (part, numbers) in density.parts() {
+                values.doubles(&format!("{}.{part}", source.name()), numbers);
+            }
+        }
+        let sources = sources.iter().map(|(source, density)| Source {
+            name: source.name(),
+            components: density.as_ref().map(Density::components),
+        });
+        let condition = architecture.condition.map(|condition| Conditioned {
+            width: condition.width(),
+            classes: matches!(condition, Condition::Class(_)).then(|| schema.classes.clone()),
+            number: schema.number.filter(|_| condition == Condition::Number),
+        });
+        let manifest = Described {
+            size: schema.size.extents(),
+            latent: architecture.latent,
+            range,
+            threshold: config.binarise == Binarise::Threshold,
+            condition,
+            classes: schema.classes.clone(),
+            sources: sources.collect(),
+        };
+        let decoder: usize = programs.parameters(Some("decode")).iter().map(ExactSizeIterator::len).sum();
+        let is_of_pixels = schema.scaling.is_none() && schema.white.is_some();
+        Ok(Explorer { programs, values, manifest, decoder_bytes: decoder * size_of::<f32>(), is_of_pixels })
+    }
+
+    /// Bytes of the weights that decoding reads, in single precision.
+    pub fn decoder_bytes(&self) -> usize {
+        self.decoder_bytes
+    }
+
+    /// The part of a page that explores it.
+    ///
+    /// # Errors
+    /// None that a loaded model has.
+    pub fn widget(&self) -> Result<Widget> {
+        let manifest = |pieces| Manifest {
+            described: &self.manifest,
+            pieces,
+            values: &self.values.entries,
+            programs: &self.programs,
+        };
+        widget(&self.elements(), manifest, &self.values, &SCRIPTS)
+    }
+
+    fn elements(&self) -> Markup {
+        let has_images = self.values.entries.iter().any(|entry| entry.is_called("images"));
+        let condition = self.manifest.condition.as_ref();
+        html! {
+            p #status role="status" { "This page computes in the browser, on the GPU: it needs JavaScript and WebGPU." }
+            section #explorer hidden {
+                div .stage {
+                    canvas #picture role="img" aria-label="the picture of the latent" {}
+                    div .controls {
+                        @if condition.is_some_and(|condition| condition.classes.is_some()) {
+                            label { "label " select #label {} }
+                        } @else if condition.is_some() {
+                            label { "number " input #number type="range"; }
+                        }
+                        button #middle { "to the middle" }
+                        div #sliders {}
+                    }
+                    div .mapped {
+                        canvas #map tabindex="0" role="application"
+                            aria-label="the map of codes: a click, or the arrow keys, move the latent" {}
+                        div .axes {
+                            select #across aria-label="dimension across" {}
+                            @if self.manifest.latent > 1 { select #up aria-label="dimension up" {} }
+                        }
+                        div #legend {}
+                    }
+                }
+                h2 { "Samples" }
+                p .controls {
+                    label { "from " select #source {} } " "
+                    label { "seed " input #seed type="number" min="0" max="4294967295" value="0"; } " "
+                    button #more { "others" }
+                }
+                div #samples .tiles {}
+                @if has_images {
+                    h2 { "Test images" }
+                    p { "A click encodes one. Drag from one to another, or click the second with Shift, to see what lies between." }
+                    div #images .tiles {}
+                    div #between .tiles {}
+                    div #yours hidden[!self.is_of_pixels] {
+                        h2 { "An image of yours" }
+                        p { "Draw on the left one, or drop or choose a picture: it is resized to " (self.manifest.size[1]) "x"
+                            (self.manifest.size[0]) " pixels, and what the model makes of it stands beside it." }
+                        div .own { canvas #own {} canvas #rebuilt role="img" aria-label="the reconstruction" {} }
+                        p .controls { button #clear { "clear" } " " input #file type="file" accept="image/*" aria-label="a picture"; }
+                    }
+                }
+                h2 { "Traversals" }
+                p .controls {
+                    "The latent dimensions that vary most, a row each, around the latent above. " button #traverse { "from here" }
+                }
+                div #traversals .tiles .grid {}
+            }
+        }
+    }
+}

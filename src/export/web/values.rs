@@ -1,0 +1,90 @@
+//! The numbers that a page holds, by name: one list of bytes, compressed, in pieces of Base64 that browsers keep as texts.
+
+use std::io::Write;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use half::f16;
+use serde::Serialize;
+
+use super::Weights;
+use crate::error::{Error, Result};
+
+/// Compressed bytes of a piece: its text must not be longer than browsers let a string be, 2^29 characters.
+const PIECE: usize = 3 << 26;
+
+/// Where a name's numbers lie among the bytes, and how they are stored.
+#[derive(Debug, Serialize)]
+pub(super) struct Entry {
+    name: String,
+    dtype: &'static str,
+    offset: usize,
+    bytes: usize,
+}
+
+impl Entry {
+    /// Whether it has this name.
+    pub(super) fn is_called(&self, name: &str) -> bool {
+        self.name == name
+    }
+}
+
+/// Named numbers.
+#[derive(Debug, Default)]
+pub(super) struct Values {
+    pub(super) entries: Vec<Entry>,
+    bytes: Vec<u8>,
+}
+
+impl Values {
+    pub(super) fn bytes(&mut self, name: &str, values: &[u8]) {
+        self.add(name, "u8", values);
+    }
+
+    pub(super) fn words(&mut self, name: &str, values: &[u32]) {
+        self.add(name, "u32", bytemuck::cast_slice(values));
+    }
+
+    pub(super) fn reals(&mut self, name: &str, values: &[f32]) {
+        self.add(name, "f32", bytemuck::cast_slice(values));
+    }
+
+    pub(super) fn doubles(&mut self, name: &str, values: &[f64]) {
+        self.add(name, "f64", bytemuck::cast_slice(values));
+    }
+
+    /// Weights, in the precision asked for.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] where half precision does not hold one.
+    pub(super) fn weights(&mut self, name: &str, values: &[f32], precision: Weights) -> Result<()> {
+        if precision == Weights::F32 {
+            self.reals(name, values);
+            return Ok(());
+        }
+        let halves: Vec<f16> = values.iter().copied().map(f16::from_f32).collect();
+        if let Some(at) = halves.iter().position(|value| !value.is_finite()) {
+            return Err(Error::Usage(format!(
+                "--weights f16: a weight is {}, half precision ends at 65504: leave the option out",
+                values[at]
+            )));
+        }
+        self.add(name, "f16", bytemuck::cast_slice(&halves));
+        Ok(())
+    }
+
+    fn add(&mut self, name: &str, dtype: &'static str, bytes: &[u8]) {
+        self.entries.push(Entry { name: name.to_owned(), dtype, offset: self.bytes.len(), bytes: bytes.len() });
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// All bytes, as a page has them.
+    pub(super) fn pieces(&self) -> Vec<String> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        let compressed = encoder.write_all(&self.bytes).and_then(|()| encoder.finish());
+        let compressed = compressed.expect("a list of bytes takes all that is written");
+        compressed.chunks(PIECE).map(|piece| STANDARD.encode(piece)).collect()
+    }
+}
