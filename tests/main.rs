@@ -29,6 +29,7 @@ mod losses;
 mod models;
 mod norm;
 mod output;
+mod pages;
 mod presets;
 mod prior;
 mod profiles;

@@ -65,6 +65,11 @@ impl Export {
                 return Err(Error::Usage(format!("{option} is for --format web")));
             }
         }
+        if self.train && self.weights.is_some() {
+            return Err(Error::Usage(
+                "--weights is for a trained model: with --train a page begins at first weights, in f32".to_owned(),
+            ));
+        }
         if let Some(out) = &self.out
             && !(self.format == Written::Onnx && out.is_dir())
         {

@@ -69,14 +69,15 @@ impl Export {
         if config.precision == Precision::F16 {
             lines.push("The run computes in half precision where it can, the page in single precision.".to_owned());
         }
+        let title = format!("train {}", config.model.name());
+        let sections = vec![report::options(&config)?];
+        let page = Page { title, lines, sections, widget: Some(trainer(&config, &data)?) };
         let out = match (&self.out, &run) {
             (Some(out), _) => out.clone(),
             (None, Some(run)) => export_folder(run)?.join("trainer.html"),
             (None, None) => PathBuf::from("trainer.html"),
         };
-        let title = format!("train {}", config.model.name());
-        let sections = vec![report::options(&config)?];
-        write(&Page { title, lines, sections, widget: Some(trainer(&config, &data)?) }, &out)
+        write(&page, &out)
     }
 }
 

@@ -215,7 +215,9 @@ impl Explorer {
                     button #more { "others" }
                 }
                 div #samples .tiles {}
-                @if has_images {
+                @if !has_images {
+                    p { "The model has no encoder: images have no codes, and the map has none." }
+                } @else {
                     h2 { "Test images" }
                     p { "A click encodes one. Drag from one to another, or click the second with Shift, to see what lies between." }
                     div #images .tiles {}

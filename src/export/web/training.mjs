@@ -83,9 +83,8 @@ export class Training {
     const features = this.sets.train.parts[0].width;
     const of = (wanted) => images.filter((_, at) => (at % 10 === 9) === wanted);
     const [train, held] = [of(false), of(true)];
-    if (train.length < batch || held.length < this.sets.held_out.batch) {
-      const least = Math.ceil(Math.max(batch / 0.9, 10 * this.sets.held_out.batch));
-      throw new Error(`${images.length} pictures: a batch has ${batch}, every tenth is held out: give ${least} or more.`);
+    if (train.length < batch || held.length === 0) {
+      throw new Error(`${images.length} pictures: a batch has ${batch}, and every tenth is held out: give ${Math.max(10, Math.ceil(batch / 0.9))} or more.`);
     }
     for (const [set, rows] of [[this.sets.train, train], [this.sets.held_out, held]]) {
       const values = new Uint8Array(rows.length * features);
