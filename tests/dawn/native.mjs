@@ -8,10 +8,13 @@ const STEPS = 20;
 // Dense, convolutional and conditional models. What batch norm follows has gradients of 0 but for rounding, which Adam makes steps of its
 // full size: losses of devices part after a few steps, so that its model, whose running statistics are state, has but six.
 export const CASES = [
-  { name: "dense", size: [28, 28, 1], count: 710, options: ["--hidden", "64", "--latent", "6", "--batch-size", "64"] },
+  {
+    name: "dense", size: [28, 28, 1], count: 710,
+    options: ["--hidden", "64", "--latent", "6", "--batch-size", "64", "--lr-schedule", "steps:1:0.5", "--weight-decay", "0.01"],
+  },
   {
     name: "conv-64", size: [64, 64, 3], count: 178,
-    options: ["--conv", "8,16", "--hidden", "32", "--latent", "5", "--batch-size", "8", "--loss", "gaussian", "--augment", "flip"],
+    options: ["--conv", "8,16", "--hidden", "32", "--latent", "5", "--batch-size", "8", "--loss", "gaussian", "--augment", "flip", "--beta-schedule", "cyclical:2"],
   },
   {
     name: "batch-norm", size: [16, 16, 1], count: 106,

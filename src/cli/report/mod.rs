@@ -105,8 +105,18 @@ impl Report {
         sections.push(data_section(data)?);
         sections.push(options(config)?);
         let explorer = export::explorer(&found, config, data, &mut *session, Weights::F32)?;
-        let widget = (explorer.decoder_bytes() < MOST_EXPLORED).then(|| explorer.widget()).transpose()?;
-        let page = Page { title: run.name(), lines: lines(&run, &found, data), sections, widget };
+        let mut lines = lines(&run, &found, data);
+        let widget = match explorer.decoder_bytes() {
+            ..MOST_EXPLORED => Some(explorer.widget()?),
+            bytes => {
+                lines.push(format!(
+                    "The explorer is left out, for the decoder has {} bytes: vae-gpu export --format web has it.",
+                    thousands(bytes)
+                ));
+                None
+            }
+        };
+        let page = Page { title: run.name(), lines, sections, widget };
         write_atomic(&out, page.html()?.as_bytes())?;
         say(format_args!("{}", out.display()));
         Ok(())

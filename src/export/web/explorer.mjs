@@ -1,7 +1,8 @@
 // A page that explores a trained model: each of its controls sets the latent, and the picture follows.
 
 import { Model } from "./model.mjs";
-import { element, openDevice, paint, pixelsOf, takeFiles, unpack } from "./page.mjs";
+import { openDevice, unpack } from "./page.mjs";
+import { $, element, paint, pixelsOf, say, takeFiles } from "./view.mjs";
 
 const COLOURS = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#8a8a8a", "#bcbd22", "#17becf"];
 const SLIDERS = 256;
@@ -9,10 +10,6 @@ const SAMPLES = 24;
 const STEPS = 9;
 const TRAVERSED = 8;
 
-const $ = (id) => document.getElementById(id);
-const say = (text) => {
-  $("status").textContent = text;
-};
 
 class Explorer {
   constructor(model, { manifest, values }) {
@@ -35,14 +32,17 @@ class Explorer {
       return;
     }
     this.showing = true;
-    do {
-      this.stale = false;
-      const wanted = this.z.slice();
-      this.sliders?.forEach((slider, at) => this.moveSlider(slider, wanted[this.order[at]]));
-      this.drawMap();
-      paint($("picture"), await this.model.decode(wanted, this.condition), this.manifest);
-    } while (this.stale);
-    this.showing = false;
+    try {
+      do {
+        this.stale = false;
+        const wanted = this.z.slice();
+        this.sliders.forEach((slider, at) => this.moveSlider(slider, wanted[this.order[at]]));
+        this.drawMap();
+        paint($("picture"), await this.model.decode(wanted, this.condition), this.manifest);
+      } while (this.stale);
+    } finally {
+      this.showing = false;
+    }
   }
 
   begin() {
@@ -131,8 +131,9 @@ class Explorer {
       }
     });
     addEventListener("resize", () => this.drawMap());
-    const known = this.manifest.classes.slice(0, COLOURS.length);
-    known.forEach((name, at) => {
+    // Of more classes several have a colour.
+    const told = this.codes.length > 0 && this.manifest.classes.length <= COLOURS.length ? this.manifest.classes : [];
+    told.forEach((name, at) => {
       const dot = element("i");
       dot.style.background = COLOURS[at];
       $("legend").append(element("span", {}, dot, name));
@@ -170,7 +171,8 @@ class Explorer {
     };
     for (let at = 0; at < this.codes.length / this.z.length; at += 1) {
       const label = this.values.labels[at];
-      dot(this.codes.subarray(at * this.z.length, (at + 1) * this.z.length), COLOURS[label % COLOURS.length] ?? "#888", 2);
+      const colour = label < this.manifest.classes.length ? COLOURS[label % COLOURS.length] : "#888";
+      dot(this.codes.subarray(at * this.z.length, (at + 1) * this.z.length), colour, 2);
     }
     dot(this.z, getComputedStyle(canvas).color, 8);
     dot(this.z, getComputedStyle(canvas).backgroundColor, 5);

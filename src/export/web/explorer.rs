@@ -28,10 +28,11 @@ const MAPPED: usize = 1000;
 /// Kernels for adapters of one class serve all hardware: the pictures are few.
 const CLASSES: [(&str, AdapterClass); 2] = [("wide", AdapterClass::Intel), ("software", AdapterClass::Software)];
 
-pub(super) const SCRIPTS: [&str; 5] = [
+pub(super) const SCRIPTS: [&str; 6] = [
     include_str!("recording.mjs"),
     include_str!("random.mjs"),
     include_str!("page.mjs"),
+    include_str!("view.mjs"),
     include_str!("model.mjs"),
     include_str!("explorer.mjs"),
 ];

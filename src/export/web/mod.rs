@@ -8,7 +8,8 @@
 //! |---|---|
 //! | `recording.mjs` | runs recordings: buffers, pipelines, submissions |
 //! | `random.mjs` | Philox, normals, orders of an epoch, draws from densities: the numbers of [`crate::rng`] |
-//! | `page.mjs` | unpacks a page; opens a device; pictures on canvases |
+//! | `page.mjs` | unpacks a page; opens a device |
+//! | `view.mjs` | pictures on canvases, files that are dropped, what is said |
 //! | `model.mjs`, `explorer.mjs` | a trained model, and what a person does with it |
 //! | `checkpoint.mjs`, `training.mjs`, `trainer.mjs` | safetensors, a run of training, and what a person sees of it |
 //!

@@ -1,13 +1,10 @@
 // A page that trains: what a person sees of a run, and does with it.
 
-import { element, openDevice, paint, pixelsOf, takeFiles, unpack } from "./page.mjs";
+import { openDevice, unpack } from "./page.mjs";
 import { bits, normal, PRIOR } from "./random.mjs";
 import { Training } from "./training.mjs";
+import { $, element, paint, pixelsOf, say, takeFiles } from "./view.mjs";
 
-const $ = (id) => document.getElementById(id);
-const say = (text) => {
-  $("status").textContent = text;
-};
 // Milliseconds between pictures.
 const DRAWN = 1000;
 

@@ -29,10 +29,11 @@ const CLASSES: [(&str, AdapterClass); 4] = [
     ("software", AdapterClass::Software),
 ];
 
-pub(super) const SCRIPTS: [&str; 6] = [
+pub(super) const SCRIPTS: [&str; 7] = [
     include_str!("recording.mjs"),
     include_str!("random.mjs"),
     include_str!("page.mjs"),
+    include_str!("view.mjs"),
     include_str!("checkpoint.mjs"),
     include_str!("training.mjs"),
     include_str!("trainer.mjs"),

@@ -80,7 +80,10 @@ export class Training {
   // Trains on other examples, `[count, features]`, from the start: every tenth is held out.
   async use(images) {
     const { batch } = this.manifest.host;
-    const features = this.sets.train.parts[0].width;
+    const [{ width: features, values: own }] = this.sets.train.parts;
+    if (!(own instanceof Uint8Array)) {
+      throw new Error("The model's data are numbers on a scale of their own, which pictures do not have: export a page of a run on pictures.");
+    }
     const of = (wanted) => images.filter((_, at) => (at % 10 === 9) === wanted);
     const [train, held] = [of(false), of(true)];
     if (train.length < batch || held.length === 0) {
