@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::common::page::pictures;
 use assert_cmd::Command;
-use base64::Engine;
 use predicates::prelude::*;
 use serde_json::Value;
 
@@ -348,26 +348,6 @@ fn runs_are_compared() {
     std::fs::write(&file, "").unwrap();
     compare(&["small", "large", "--out", "x.png"]).code(2).stderr(predicate::str::contains("large"));
     assert!(!folder.path().join("x.png").exists());
-}
-
-/// Checks that a page asks no network for anything, and counts its pictures.
-fn pictures(page: &str) -> usize {
-    let mut rest = String::new(); // all but the pictures' data
-    let mut count = 0;
-    for (index, part) in page.split("data:image/png;base64,").enumerate() {
-        let (data, after) = if index == 0 { ("", part) } else { part.split_once('"').unwrap() };
-        if index > 0 {
-            let file = base64::engine::general_purpose::STANDARD.decode(data).unwrap();
-            image::load_from_memory(&file).unwrap();
-            count += 1;
-        }
-        rest += after;
-    }
-    for word in ["//", "url(", "@import", "<script", "<link", "<iframe", "href", "srcset"] {
-        assert!(!rest.contains(word), "{word}: {rest}");
-    }
-    assert_eq!(rest.matches("src=\"").count(), count, "{rest}");
-    count
 }
 
 #[test]

@@ -19,6 +19,10 @@ use crate::train::fitted::{CodeSet, Fitted};
 use crate::train::generate::LatentSource;
 use crate::train::{Checkpoint, RunFolder, density, newest_run};
 
+/// Which checkpoint and which device, where neither is named.
+const CHECKPOINT: &str = "best";
+const DEVICE: &str = "auto";
+
 #[derive(Debug, Args)]
 pub(super) struct Source {
     /// The run folder [default: the newest in ./runs]
@@ -30,10 +34,10 @@ pub(super) struct Source {
 #[derive(Debug, Args)]
 pub(super) struct Which {
     /// best (the epoch with the lowest test loss), last, or a file
-    #[arg(long, value_name = "WHICH", default_value = "best")]
+    #[arg(long, value_name = "WHICH", default_value = CHECKPOINT)]
     checkpoint: String,
     /// auto, cpu, gpu, or an adapter's index or name as `vae-gpu devices` lists them
-    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    #[arg(long, value_name = "DEVICE", default_value = DEVICE)]
     device: String,
 }
 
@@ -81,6 +85,13 @@ pub(super) struct Found {
 impl Source {
     pub(super) fn new(run: PathBuf, which: Which) -> Source {
         Source { run: Some(run), which }
+    }
+
+    /// An option that was given and is about a checkpoint.
+    pub(super) fn of_a_checkpoint(&self) -> Option<&'static str> {
+        let Which { checkpoint, device } = &self.which;
+        let given = [("--checkpoint", checkpoint != CHECKPOINT), ("--device", device != DEVICE)];
+        given.into_iter().find(|(_, given)| *given).map(|(option, _)| option)
     }
 
     /// The run that is named.

@@ -9,6 +9,7 @@ use super::flags::Flags;
 use super::interrupt::Interrupt;
 use super::job::Job;
 use super::progress::{Progress, Quiet};
+use super::source::say_to;
 use super::{RUNS, device_line, device_with, options, say, thousands};
 use crate::backend::TuningCache;
 use crate::config::{Beta, PRESETS, TrainConfig, preset};
@@ -98,7 +99,7 @@ impl Train {
         }
         let (resumed, from) = match resumed {
             Some(Resumed::Run(run)) => (Some(run), None),
-            Some(Resumed::File(checkpoint)) => (None, Some(*checkpoint)),
+            Some(Resumed::File(checkpoint)) => (None, Some(own_best(*checkpoint, self.quiet))),
             None => (None, None),
         };
         let lock = resumed.as_ref().filter(|_| job.is_first()).map(RunFolder::lock).transpose()?;
@@ -115,10 +116,12 @@ impl Train {
             let same = checkpoint.header.check_data(&data);
             match (same, self.flags.names_data()) {
                 (Err(Error::Usage(_)), true) => {
-                    data.notes.push(format!(
-                        "they are not those the run had ({}); it goes on with them",
-                        checkpoint.header.data
-                    ));
+                    let had = checkpoint.header.data;
+                    let note = format!("they are not those the run had ({had}); it goes on with them");
+                    if self.quiet {
+                        say_to(false, format_args!("data: {note}"));
+                    }
+                    data.notes.push(note);
                 }
                 (same, _) => same?,
             }
@@ -138,6 +141,7 @@ impl Train {
             trainer.follow(&mut Quiet(interrupt))?;
             return Ok(());
         }
+        let begun = resumed.is_none();
         let folder = match (resumed, &self.out) {
             (Some(run), _) => {
                 let path = run.path().join("config.toml");
@@ -151,6 +155,9 @@ impl Train {
             Some(lock) => lock,
             None => folder.lock()?,
         };
+        if let Some(from) = from.as_ref().filter(|_| begun) {
+            folder.save(from, from.header.state.best_epoch == from.header.state.epoch)?;
+        }
         job.tell_how_to_go_on(&interrupt, folder.path());
         if self.quiet {
             let ended = trainer.run(&folder, &mut Quiet(interrupt.clone())).map_err(|error| go_on(error, &folder))?;
@@ -297,6 +304,22 @@ fn load(run: &RunFolder, config: &TrainConfig) -> Result<Option<Checkpoint>> {
     let model = Model::new(config.architecture_for(&checkpoint.header.schema)?)?;
     checkpoint.check_model(&path, &model)?;
     Ok(Some(checkpoint))
+}
+
+/// A checkpoint from elsewhere, whose best epoch, where it is another than its last, is not in the file: the best is then one that follows.
+fn own_best(mut checkpoint: Checkpoint, quiet: bool) -> Checkpoint {
+    let state = &mut checkpoint.header.state;
+    if state.best_epoch > 0 && (state.best_epoch < state.epoch || state.within.is_some()) {
+        let (best, loss) = (state.best_epoch, state.best_test_loss);
+        say_to(
+            !quiet,
+            format_args!(
+                "the best epoch so far, {best} with a test loss of {loss:.2}, is not in the file: the best is one that follows"
+            ),
+        );
+        (state.best_epoch, state.best_test_loss) = (state.epoch, f64::MAX);
+    }
+    checkpoint
 }
 
 /// Checks that there is something left to train.

@@ -66,14 +66,17 @@ impl Conditions<'_> {
                 let part = |at: usize| at as f64 / (NUMBERS - 1) as f64;
                 (0..NUMBERS).map(|at| vec![moments.standardised(least + (largest - least) * part(at))]).collect()
             }
-            (Some(condition), _) => {
-                let named = class_numbers("--classes", &self.classes, &self.schema.classes).unwrap_or_default();
-                let all: Vec<usize> = match named.is_empty() {
-                    true => (0..condition.width()).collect(),
-                    false => named.into_iter().map(|class| class as usize).collect(),
-                };
-                all.into_iter().map(|class| self.unit(class)).collect()
-            }
+            (Some(_), _) => self.trained().into_iter().map(|class| self.unit(class)).collect(),
+        }
+    }
+
+    /// The numbers of the classes that the model was trained on; empty where it has no such condition.
+    pub fn trained(&self) -> Vec<usize> {
+        let Some(Condition::Class(count)) = self.model.condition else { return Vec::new() };
+        let named = class_numbers("--classes", &self.classes, &self.schema.classes).unwrap_or_default();
+        match named.is_empty() {
+            true => (0..count).collect(),
+            false => named.into_iter().map(|class| class as usize).collect(),
         }
     }
 

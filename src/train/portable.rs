@@ -63,10 +63,10 @@ impl Portable {
             )));
         }
         let model = Model::new(config.architecture_for(&data.schema)?)?;
-        let training = window(0, &data.train, config.batch_size)?;
+        let training = window(0, &data.train, config.batch_size);
         let conditions = usize::from(data.train.condition.is_some());
         let held_out = data.held_out();
-        let evaluation = window(training.index + 1 + conditions, held_out, config.batch_size.min(held_out.count()))?;
+        let evaluation = window(training.index + 1 + conditions, held_out, config.batch_size.min(held_out.count()));
         let of = |window: Window, images: &Images| Batches {
             condition: images.condition.as_ref().map(|_| window.index + 1),
             streamed: true,
@@ -97,11 +97,7 @@ impl Portable {
     }
 }
 
-fn window(index: usize, images: &Images, batch: usize) -> Result<Window> {
-    if batch > images.count() {
-        let count = images.count();
-        return Err(Error::Usage(format!("--batch-size is {batch}: there are but {count} training examples")));
-    }
+fn window(index: usize, images: &Images, batch: usize) -> Window {
     let bytes = batch * images.pixels.bytes() / images.count().max(1);
-    Ok(Window { index, batch, batches: (WINDOW / bytes.max(1)).clamp(1, MOST_BATCHES) })
+    Window { index, batch, batches: (WINDOW / bytes.max(1)).clamp(1, MOST_BATCHES) }
 }

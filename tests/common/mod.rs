@@ -3,6 +3,7 @@
 
 pub mod cases;
 pub mod exports;
+pub mod page;
 pub mod ranks;
 mod validation;
 

@@ -27,6 +27,11 @@ export const CASES = [
       "--lr-schedule", "cosine", "--beta-schedule", "linear:1",
     ],
   },
+  {
+    name: "number", size: [16, 16, 1], count: 106,
+    options: ["--condition", "number", "--hidden", "20", "--latent", "2", "--batch-size", "32", "--binarise", "threshold"],
+  },
+  { name: "ae", size: [16, 16, 1], count: 106, options: ["--model", "ae", "--hidden", "20", "--latent", "3", "--batch-size", "32"] },
   { name: "gan", size: [8, 8, 1], count: 106, options: ["--model", "gan", "--hidden", "16", "--latent", "3", "--batch-size", "32"] },
 ];
 
@@ -41,8 +46,8 @@ function writePictures(folder, [height, width, channels], count) {
       pixels[index] = Math.abs(row - (1 + label) * (height / 4) - (at % 5)) < height / 10 ? 250 - noise : noise;
     }
     const header = `P${channels === 3 ? 6 : 5}\n${width} ${height}\n255\n`;
-    mkdirSync(`${folder}/class${label}`, { recursive: true });
-    writeFileSync(`${folder}/class${label}/${at}.${channels === 3 ? "ppm" : "pgm"}`, Buffer.concat([Buffer.from(header), pixels]));
+    mkdirSync(`${folder}/${label}`, { recursive: true });
+    writeFileSync(`${folder}/${label}/${at}.${channels === 3 ? "ppm" : "pgm"}`, Buffer.concat([Buffer.from(header), pixels]));
   }
 }
 
@@ -63,10 +68,16 @@ export function prepare(binary, folder, { name, size, count, options }) {
   return { run, data, epochs: lines("metrics.jsonl"), steps: lines("steps.jsonl"), options };
 }
 
-// The native command's pictures of codes `[count, latent]`, of the first class where the model has some.
+// The condition of so many examples that is label 0, `[count, width]`; empty where the model has none.
+export function conditions({ condition }, count) {
+  const one = condition?.classes?.map((_, at) => Number(at === 0)) ?? (condition ? [-condition.number.mean / condition.number.deviation] : []);
+  return Float32Array.from({ length: count }).reduce((all) => [...all, ...one], []);
+}
+
+// The native command's pictures of codes `[count, latent]`, of label 0 where the model has labels.
 export function decoded(binary, { run }, codes, latent, isConditional) {
   writeNpy(`${run}/codes.npy`, codes, latent);
-  const label = isConditional ? ["--label", "class0"] : [];
+  const label = isConditional ? ["--label", "0"] : [];
   vaeGpu(binary, ["decode", run, `${run}/codes.npy`, "--checkpoint", "last", "--device", "cpu", "--npy", `${run}/images.npy`, ...label]);
   return readNpy(`${run}/images.npy`);
 }

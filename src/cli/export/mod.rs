@@ -70,6 +70,11 @@ impl Export {
                 "--weights is for a trained model: with --train a page begins at first weights, in f32".to_owned(),
             ));
         }
+        if let Some(option) = self.source.of_a_checkpoint().filter(|_| self.train) {
+            return Err(Error::Usage(format!(
+                "{option} is for a trained model: with --train a page begins at the first step"
+            )));
+        }
         if let Some(out) = &self.out
             && !(self.format == Written::Onnx && out.is_dir())
         {

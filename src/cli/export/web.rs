@@ -31,13 +31,14 @@ impl Export {
         found.checkpoint.check_model(&found.path, &Model::new(config.architecture_for(&data.schema)?)?)?;
         let (selected, mut session) = self.source.session(found)?;
         found.say(&selected);
+        data.notes.iter().for_each(|note| say(format_args!("data: {note}")));
         let weights = self.weights.unwrap_or_default();
         let explorer = explorer(found, config, data, &mut *session, weights)?;
         let figures = Figures::load(&mut *session, &found.model, data, Options::default())?;
         let figures = figures.draw(&mut *session, config, data, &run.epochs)?;
         let mut sections = vec![report::losses(&run), report::curves(&run, &figures)?];
         sections.extend(report::pictures(figures, config));
-        sections.push(report::options(config)?);
+        sections.extend([report::data_section(data)?, report::options(config)?]);
         let mut lines = report::lines(&run, found, data);
         if weights == Weights::F16 {
             lines.push("Weights in half precision: pictures differ from the model's by what that rounds.".to_owned());
@@ -64,13 +65,13 @@ impl Export {
         data.notes.iter().for_each(|note| say(format_args!("data: {note}")));
         let mut lines = vec![
             format!("{} {}", config.model.name(), config.architecture_for(&data.schema)?.sizes()),
-            format!("{}, {}. vae-gpu {}", data.name, crate::data::report(&data)?, env!("CARGO_PKG_VERSION")),
+            format!("{}. vae-gpu {}", data.name, env!("CARGO_PKG_VERSION")),
         ];
         if config.precision == Precision::F16 {
             lines.push("The run computes in half precision where it can, the page in single precision.".to_owned());
         }
         let title = format!("train {}", config.model.name());
-        let sections = vec![report::options(&config)?];
+        let sections = vec![report::data_section(&data)?, report::options(&config)?];
         let page = Page { title, lines, sections, widget: Some(trainer(&config, &data)?) };
         let out = match (&self.out, &run) {
             (Some(out), _) => out.clone(),

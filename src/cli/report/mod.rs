@@ -14,7 +14,7 @@ use crate::config::TrainConfig;
 use crate::data::{DataSource, Dataset};
 use crate::error::{Error, Result};
 use crate::export::page::{Page, Row, Section};
-use crate::export::web::Weights;
+use crate::export::web::{Explorer, Weights};
 use crate::files::{check_target, write_atomic};
 use crate::models::{Capability, Model};
 use crate::plan::Options;
@@ -104,10 +104,9 @@ impl Report {
         sections.push(times(&run));
         sections.push(data_section(data)?);
         sections.push(options(config)?);
-        let explorer = export::explorer(&found, config, data, &mut *session, Weights::F32)?;
         let mut lines = lines(&run, &found, data);
-        let widget = match explorer.decoder_bytes() {
-            ..MOST_EXPLORED => Some(explorer.widget()?),
+        let widget = match Explorer::decoder_bytes(&found.model)? {
+            ..MOST_EXPLORED => Some(export::explorer(&found, config, data, &mut *session, Weights::F32)?.widget()?),
             bytes => {
                 lines.push(format!(
                     "The explorer is left out, for the decoder has {} bytes: vae-gpu export --format web has it.",
@@ -150,7 +149,7 @@ pub(super) fn lines(run: &Run, found: &Found, data: &Dataset) -> Vec<String> {
 }
 
 /// What was read, and what was left out, converted, guessed or clipped.
-fn data_section(data: &Dataset) -> Result<Section> {
+pub(super) fn data_section(data: &Dataset) -> Result<Section> {
     let said = std::iter::once(crate::data::report(data)?).chain(data.notes.iter().cloned());
     Ok(Section::table("Data", "As it was read for this page.", said.map(|line| Row::new("", line)).collect()))
 }

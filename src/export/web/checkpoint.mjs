@@ -53,7 +53,7 @@ export function writeCheckpoint({ arenas, tensors }, header, values) {
 }
 
 // What a file's header and arenas are. Throws where it is none of this page's model and training.
-export function readCheckpoint({ arenas, tensors, length, header: ours }, bytes) {
+export function readCheckpoint({ arenas, tensors, length, terms, header: ours }, bytes) {
   const wrong = (why) => new Error(`This is no checkpoint for this page: ${why}.`);
   const view = new DataView(bytes);
   const end = bytes.byteLength < 8 ? Infinity : 8 + Number(view.getBigUint64(0, true));
@@ -68,13 +68,23 @@ export function readCheckpoint({ arenas, tensors, length, header: ours }, bytes)
   } catch {
     throw wrong("it is no safetensors file of vae-gpu");
   }
-  for (const [part, what] of [["model", "architecture"], ["train", "training options"]]) {
+  if (header.format !== ours.format) {
+    throw wrong(`its format is ${JSON.stringify(header.format)}, this page reads ${JSON.stringify(ours.format)}`);
+  }
+  const parts = [["model", "architecture"], ["train", "training options"], ["schema", "form of data"]];
+  for (const [part, what] of parts) {
     const keys = [...new Set([...Object.keys(ours[part]), ...Object.keys(header[part] ?? {})])];
     const key = keys.find((key) => JSON.stringify(ours[part][key]) !== JSON.stringify(header[part]?.[key]));
     if (key) {
       const [theirs, here] = [header[part]?.[key], ours[part][key]].map((value) => JSON.stringify(value) ?? "not there");
       throw wrong(`it has other ${what}, ${key} is ${theirs}, here it is ${here}; export a page of the run that it is of, with --train`);
     }
+  }
+  const { step, epoch, within, "best-epoch": best, "best-test-loss": loss } = header.state ?? {};
+  const counts = [step, epoch, best, within?.steps ?? 0].every((count) => Number.isSafeInteger(count) && count >= 0);
+  const sums = within ? [...within.sums, within.rows] : [];
+  if (!counts || best > epoch || ![loss, ...sums].every(Number.isFinite) || (within && within.sums.length !== terms.length)) {
+    throw wrong("where its training stands does not fit itself");
   }
   const values = arenas.map(() => new Float32Array(length));
   for (const { at, tensor, name } of tensorsOf(arenas, tensors)) {

@@ -2,7 +2,7 @@
 
 import { Model } from "./model.mjs";
 import { openDevice, unpack } from "./page.mjs";
-import { $, element, paint, pixelsOf, say, takeFiles } from "./view.mjs";
+import { $, element, fail, paint, pixelsOf, rowsOf, say, shownPixels, takeFiles } from "./view.mjs";
 
 const COLOURS = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#8a8a8a", "#bcbd22", "#17becf"];
 const SLIDERS = 256;
@@ -14,32 +14,44 @@ const TRAVERSED = 8;
 class Explorer {
   constructor(model, { manifest, values }) {
     Object.assign(this, { model, manifest, values });
-    this.z = new Float32Array(manifest.latent);
-    this.condition = new Float32Array(manifest.condition?.width ?? 0);
-    this.codes = values.codes ?? new Float32Array(0);
-    // What varies most first.
+    const { latent, condition, centred } = manifest;
+    this.z = new Float32Array(latent);
+    this.condition = new Float32Array(condition?.width ?? 0);
+    this.codes = rowsOf(values.codes ?? new Float32Array(0), latent);
+    // Where codes lie: around 0, a unit to either side, where a prior brought them there; else as they are.
     const dimensions = Array.from(this.z.keys());
-    this.spread = dimensions.map((dimension) => deviation(this.codes, dimension, manifest.latent));
-    this.order = dimensions.sort((a, b) => this.spread[b] - this.spread[a]);
+    const moments = dimensions.map((dimension) => momentsOf(this.codes.map((code) => code[dimension])));
+    this.center = Float32Array.from(moments, ([mean]) => (centred ? 0 : mean));
+    this.unit = moments.map(([, deviation]) => (centred ? 1 : deviation || 1));
+    this.reach = dimensions.map((dimension) => {
+      const farthest = this.codes.map((code) => Math.abs(code[dimension] - this.center[dimension]));
+      return farthest.reduce((most, off) => Math.max(most, off), 3 * this.unit[dimension]);
+    });
+    // What varies most first.
+    this.order = dimensions.sort((a, b) => moments[b][1] - moments[a][1]);
     this.axes = this.order.slice(0, 2);
+    this.request = 0;
   }
 
-  // Brings the picture, the sliders and the map to the latent; at most one picture is under way.
-  async show(z = this.z) {
+  // Brings the picture and all controls to a latent and its condition; at most one picture is under way.
+  async show(z = this.z, condition = this.condition) {
+    this.request += 1;
     this.z.set(z);
+    this.condition.set(condition);
+    this.moveCondition();
+    this.stale = true;
     if (this.showing) {
-      this.stale = true;
       return;
     }
     this.showing = true;
     try {
-      do {
+      while (this.stale) {
         this.stale = false;
         const wanted = this.z.slice();
         this.sliders.forEach((slider, at) => this.moveSlider(slider, wanted[this.order[at]]));
         this.drawMap();
-        paint($("picture"), await this.model.decode(wanted, this.condition), this.manifest);
-      } while (this.stale);
+        paint($("picture"), await this.model.decode(wanted, this.condition.slice()), this.manifest);
+      }
     } finally {
       this.showing = false;
     }
@@ -59,39 +71,46 @@ class Explorer {
 
   beginCondition() {
     const { condition } = this.manifest;
-    const set = (values) => {
-      this.condition.set(values);
-      this.show();
-    };
     if (condition?.classes) {
       const unit = (at) => condition.classes.map((_, other) => Number(other === at));
-      $("label").append(...condition.classes.map((name, value) => element("option", { value, textContent: name })));
-      $("label").addEventListener("change", () => set(unit(Number($("label").value))));
-      this.condition.set(unit(0));
+      // Those that were trained on.
+      const options = condition.trained.map((value) => element("option", { value, textContent: condition.classes[value] }));
+      $("label").append(...options);
+      $("label").addEventListener("change", () => this.show(this.z, unit(Number($("label").value))));
+      this.condition.set(unit(condition.trained[0]));
     } else if (condition) {
       const { mean, deviation, range } = condition.number;
-      const standardised = () => [(Number($("number").value) - mean) / deviation];
       Object.assign($("number"), { min: range[0], max: range[1], step: "any", value: mean });
-      $("number").addEventListener("input", () => set(standardised()));
+      $("number").addEventListener("input", () => this.show(this.z, [($("number").value - mean) / deviation]));
+    }
+  }
+
+  // Brings the control to the condition; a mixture of classes has no option.
+  moveCondition() {
+    const { condition } = this.manifest;
+    if (condition?.classes) {
+      $("label").value = this.condition.indexOf(1);
+    } else if (condition) {
+      const value = condition.number.mean + this.condition[0] * condition.number.deviation;
+      $("number").value = value;
+      $("given").textContent = value.toPrecision(4);
     }
   }
 
   beginSliders() {
-    const reach = (dimension) => Math.max(3, 3 * this.spread[dimension]);
     const slider = (dimension) => {
-      const most = reach(dimension);
-      const input = element("input", { type: "range", min: -most, max: most, step: most / 300, value: 0 });
-      input.setAttribute("aria-label", `latent ${dimension}`);
+      const [least, most] = this.extent(dimension);
+      const input = element("input", { type: "range", min: least, max: most, step: (most - least) / 600, ariaLabel: `latent ${dimension}` });
       input.addEventListener("input", () => {
         this.z[dimension] = Number(input.value);
         this.show();
       });
-      const shown = element("output", { textContent: "0.00" });
+      const shown = element("span");
       $("sliders").append(element("label", {}, `${dimension}`, input, shown));
       return { input, shown };
     };
     this.sliders = this.order.slice(0, SLIDERS).map(slider);
-    $("middle").addEventListener("click", () => this.show(new Float32Array(this.z.length)));
+    $("middle").addEventListener("click", () => this.show(this.center));
   }
 
   moveSlider({ input, shown }, value) {
@@ -123,10 +142,10 @@ class Explorer {
     });
     $("map").addEventListener("pointermove", (event) => event.buttons && move(event));
     $("map").addEventListener("keydown", (event) => {
-      const step = { ArrowLeft: [-0.1, 0], ArrowRight: [0.1, 0], ArrowUp: [0, 0.1], ArrowDown: [0, -0.1] }[event.key];
+      const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
       if (step) {
         event.preventDefault();
-        this.axes.forEach((dimension, axis) => (this.z[dimension] += step[axis]));
+        this.axes.forEach((dimension, axis) => (this.z[dimension] += 0.03 * step[axis] * this.reach[dimension]));
         this.show();
       }
     });
@@ -140,17 +159,10 @@ class Explorer {
     });
   }
 
-  // The least and the largest of a dimension on the map.
+  // The least and the largest of a dimension.
   extent(dimension) {
-    this.extents ??= new Map();
-    if (!this.extents.has(dimension)) {
-      let most = 3;
-      for (let at = dimension; at < this.codes.length; at += this.z.length) {
-        most = Math.max(most, Math.abs(this.codes[at]));
-      }
-      this.extents.set(dimension, [-1.05 * most, 1.05 * most]);
-    }
-    return this.extents.get(dimension);
+    const [center, reach] = [this.center[dimension], 1.05 * this.reach[dimension]];
+    return [center - reach, center + reach];
   }
 
   drawMap() {
@@ -169,111 +181,109 @@ class Explorer {
       context.arc(x * side, (1 - y) * side, radius * devicePixelRatio, 0, 7);
       context.fill();
     };
-    for (let at = 0; at < this.codes.length / this.z.length; at += 1) {
+    this.codes.forEach((code, at) => {
       const label = this.values.labels[at];
-      const colour = label < this.manifest.classes.length ? COLOURS[label % COLOURS.length] : "#888";
-      dot(this.codes.subarray(at * this.z.length, (at + 1) * this.z.length), colour, 2);
-    }
+      dot(code, label < this.manifest.classes.length ? COLOURS[label % COLOURS.length] : "#888", 2);
+    });
     dot(this.z, getComputedStyle(canvas).color, 8);
     dot(this.z, getComputedStyle(canvas).backgroundColor, 5);
   }
 
   beginSamples() {
     $("source").append(...this.manifest.sources.map(({ name }) => element("option", { textContent: name })));
-    const draw = () => this.sample();
+    const draw = () => $("seed").reportValidity() && this.sample();
     [$("source"), $("seed"), $("label"), $("number")].forEach((control) => control?.addEventListener("change", draw));
     $("more").addEventListener("click", () => {
-      $("seed").value = Number($("seed").value) + 1;
+      $("seed").stepUp();
       draw();
     });
   }
 
-  async sample() {
-    const seed = Number($("seed").value) >>> 0;
-    await this.tiles($("samples"), this.model.draw($("source").value, SAMPLES, seed), "sample");
+  // Samples of the condition as it is.
+  sample() {
+    const latents = rowsOf(this.model.draw($("source").value, SAMPLES, Number($("seed").value)), this.z.length);
+    return this.tiles($("samples"), latents, latents.map(() => this.condition.slice()), (at) => `sample ${at}`);
   }
 
-  // Pictures of latents; a click on one sets the latent.
-  async tiles(parent, latents, what) {
-    const [count, width] = [latents.length / this.z.length, this.condition.length];
-    const conditions = Float32Array.from({ length: count * width }, (_, at) => this.condition[at % width]);
-    const images = await this.model.decode(latents, conditions);
-    parent.replaceChildren(...Array.from({ length: count }, (_, at) => {
-      const latent = latents.slice(at * this.z.length, (at + 1) * this.z.length);
-      return this.tile(images.subarray(at * this.model.features, (at + 1) * this.model.features), `${what} ${at}`, () => this.show(latent));
-    }));
+  // Pictures of latents and their conditions; a click on one sets both.
+  async tiles(parent, latents, conditions, title) {
+    const request = (parent.request = (parent.request ?? 0) + 1);
+    const images = rowsOf(await this.model.decode(flat(latents), flat(conditions)), this.model.features);
+    if (request === parent.request) {
+      parent.replaceChildren(...images.map((image, at) => this.tile(image, title(at), () => this.show(latents[at], conditions[at]))));
+    }
   }
 
   tile(image, title, choose) {
     const canvas = element("canvas");
     paint(canvas, image, this.manifest);
-    const button = element("button", { className: "tile", title }, canvas);
-    button.setAttribute("aria-label", title);
+    const button = element("button", { className: "tile", title, ariaLabel: title }, canvas);
     button.addEventListener("click", choose);
     return button;
   }
 
-  // Data sets' images: a click encodes one, a drag to another (or a click with Shift) shows what lies between.
+  // Test images: a click encodes one, a drag to another (or a click with Shift) shows what lies between.
   beginImages() {
     const { images, image_labels: labels, image_conditions: conditions } = this.values;
-    const [features, width] = [this.model.features, this.condition.length];
-    const all = Array.from({ length: images.length / features }, (_, at) => ({
-      image: images.subarray(at * features, (at + 1) * features),
-      condition: conditions?.subarray(at * width, (at + 1) * width) ?? new Float32Array(0),
-      title: `test image ${at}${this.manifest.classes[labels[at]] ? `, ${this.manifest.classes[labels[at]]}` : ""}`,
-    }));
-    const code = (at) => (all[at].code ??= this.model.encode(all[at].image, all[at].condition));
-    let chosen = null;
-    const choose = async (at, between) => {
-      if (between && chosen !== null && chosen !== at) {
-        return this.interpolate(await code(chosen), await code(at), all[chosen].condition, all[at].condition);
+    const given = rowsOf(conditions ?? new Float32Array(0), this.condition.length || 1);
+    const all = rowsOf(images, this.model.features).map((image, at) => {
+      const label = this.manifest.classes[labels[at]];
+      return { image, condition: given[at] ?? this.condition, title: `test image ${at}${label ? `, ${label}` : ""}` };
+    });
+    const code = (example) => (example.code ??= this.model.encode(example.image, example.condition));
+    let [chosen, from] = [null, null];
+    const choose = async (example, between) => {
+      const request = (this.request += 1);
+      const start = between && chosen !== example ? chosen : null;
+      chosen = start ?? example;
+      const codes = [await code(start ?? example), await code(example)];
+      if (request !== this.request) {
+        return;
       }
-      chosen = at;
-      this.setCondition(all[at].condition);
-      return this.show(await code(at));
+      if (start) {
+        await this.interpolate(codes, [start.condition, example.condition]);
+      } else {
+        await this.show(codes[0], example.condition);
+        await this.sampleAgain(example.condition);
+      }
     };
-    let from = null;
-    all.forEach(({ image, title }, at) => {
-      const tile = this.tile(image, title, (event) => choose(at, event.shiftKey));
+    for (const example of all) {
+      const tile = this.tile(example.image, example.title, (event) => choose(example, event.shiftKey));
       tile.addEventListener("pointerdown", ({ pointerId }) => {
         tile.releasePointerCapture(pointerId); // others are to hear of it
-        from = at;
+        from = example;
       });
-      tile.addEventListener("pointerenter", () => {
-        if (from !== null && from !== at) {
+      tile.addEventListener("pointerenter", ({ buttons }) => {
+        if (buttons && from !== null && from !== example) {
           chosen = from;
-          choose(at, true);
+          choose(example, true);
         }
       });
       $("images").append(tile);
-    });
-    addEventListener("pointerup", () => {
+    }
+    ["pointerup", "pointercancel"].forEach((end) => addEventListener(end, () => {
       from = null;
-    });
+    }));
   }
 
-  setCondition(condition) {
-    this.condition.set(condition);
-    if (this.manifest.condition?.classes) {
-      $("label").value = condition.indexOf(1);
-    } else if (this.manifest.condition) {
-      const { mean, deviation } = this.manifest.condition.number;
-      $("number").value = mean + condition[0] * deviation;
+  // Samples of a label that was not the one before.
+  async sampleAgain(condition) {
+    if (condition.join() !== this.sampled) {
+      this.sampled = condition.join();
+      await this.sample();
     }
   }
 
   // What lies between two codes on an arc, as `vae-gpu interpolate` goes, and between their conditions on a line.
-  async interpolate(a, b, conditionA, conditionB) {
+  async interpolate([a, b], [conditionA, conditionB]) {
     const parts = Array.from({ length: STEPS }, (_, step) => step / (STEPS - 1));
     const mixed = (a, b, [ofA, ofB]) => a.map((value, at) => ofA * value + ofB * b[at]);
     const latents = parts.map((t) => mixed(a, b, onArc(a, b, t)));
     const conditions = parts.map((t) => mixed(conditionA, conditionB, [1 - t, t]));
-    const images = await this.model.decode(flat(latents), flat(conditions));
-    $("between").replaceChildren(...latents.map((latent, at) => {
-      const image = images.subarray(at * this.model.features, (at + 1) * this.model.features);
-      return this.tile(image, `${Math.round((100 * at) / (STEPS - 1))} % of the way`, () => this.show(latent));
-    }));
-    await this.show(latents[(STEPS - 1) / 2]);
+    const middle = (STEPS - 1) / 2;
+    const shown = this.show(latents[middle], conditions[middle]);
+    await this.tiles($("between"), latents, conditions, (at) => `${Math.round(100 * parts[at])} % of the way`);
+    await shown;
   }
 
   // An image that is drawn, dropped or chosen.
@@ -282,17 +292,27 @@ class Explorer {
     const [height, width] = this.manifest.size;
     const context = canvas.getContext("2d", { willReadFrequently: true });
     const clear = () => context.fillRect(0, 0, canvas.width, canvas.height);
-    [canvas.width, canvas.height] = [280, Math.round((280 * height) / width)];
-    Object.assign(context, { strokeStyle: "white", lineWidth: 22, lineCap: "round" });
+    [canvas.width, canvas.height] = [280, Math.max(1, Math.round((280 * height) / width))];
+    Object.assign(context, { strokeStyle: "white", lineWidth: 22, lineCap: "round", fillStyle: this.manifest.background });
     clear();
+    let [last, changed, encoding] = [null, false, false];
     const encode = async () => {
-      const pixels = pixelsOf(canvas, this.manifest.size);
-      const shown = Float32Array.from(pixels, (byte) => (this.manifest.threshold ? Number(byte > 127) : byte / 255));
-      const code = await this.model.encode(shown, this.condition);
-      paint($("rebuilt"), await this.model.decode(code, this.condition), this.manifest);
-      await this.show(code);
+      changed = true;
+      if (encoding) {
+        return;
+      }
+      encoding = true;
+      try {
+        while (changed) {
+          changed = false;
+          const code = await this.model.encode(shownPixels(pixelsOf(canvas, this.manifest), this.manifest), this.condition.slice());
+          paint($("rebuilt"), await this.model.decode(code, this.condition.slice()), this.manifest);
+          await this.show(code);
+        }
+      } finally {
+        encoding = false;
+      }
     };
-    let last = null;
     canvas.addEventListener("pointerdown", ({ offsetX, offsetY, pointerId }) => {
       canvas.setPointerCapture(pointerId);
       last = [offsetX, offsetY];
@@ -312,18 +332,16 @@ class Explorer {
       clear();
       encode();
     });
-    takeFiles($("yours"), $("file"), async ([file]) => {
+    takeFiles($("file"), async ([file, ...others]) => {
       const picture = await createImageBitmap(file).catch(() => null);
       if (!picture) {
-        say(`${file.name} is no picture that this browser reads: give a PNG, a JPEG or a WebP.`);
-        return;
+        throw new Error(`${file.name} is no picture that this browser reads: give a PNG, a JPEG or a WebP. A checkpoint gets a page of its own by vae-gpu export.`);
       }
-      say("");
+      say(others.length > 0 ? `Of ${others.length + 1} files the first is shown, ${file.name}.` : "");
       clear();
-      const scale = Math.min(canvas.width / picture.width, canvas.height / picture.height);
-      const [across, down] = [picture.width * scale, picture.height * scale];
-      context.drawImage(picture, (canvas.width - across) / 2, (canvas.height - down) / 2, across, down);
-      encode();
+      context.drawImage(picture, 0, 0, canvas.width, canvas.height);
+      picture.close();
+      await encode();
     });
   }
 
@@ -331,11 +349,15 @@ class Explorer {
   async traverse() {
     const rows = this.order.slice(0, TRAVERSED).flatMap((dimension) => Array.from({ length: STEPS }, (_, step) => {
       const latent = this.z.slice();
-      latent[dimension] = 3 * Math.max(1, this.spread[dimension]) * ((2 * step) / (STEPS - 1) - 1);
+      latent[dimension] = this.center[dimension] + 3 * this.unit[dimension] * ((2 * step) / (STEPS - 1) - 1);
       return latent;
     }));
+    const title = (at) => {
+      const dimension = this.order[Math.floor(at / STEPS)];
+      return `latent ${dimension} at ${rows[at][dimension].toFixed(2)}`;
+    };
     $("traversals").style.setProperty("--columns", STEPS);
-    await this.tiles($("traversals"), flat(rows), "traversal");
+    await this.tiles($("traversals"), rows, rows.map(() => this.condition.slice()), title);
   }
 }
 
@@ -353,26 +375,25 @@ function onArc(a, b, t) {
   return sine > 1e-6 ? [Math.sin((1 - t) * angle) / sine, Math.sin(t * angle) / sine] : [1 - t, t];
 }
 
-// The standard deviation of a dimension of codes; 0 of none.
-function deviation(codes, dimension, latent) {
-  const values = Array.from({ length: codes.length / latent }, (_, at) => codes[at * latent + dimension]);
+// Mean and standard deviation; 0 of nothing.
+function momentsOf(values) {
   const mean = values.reduce((sum, value) => sum + value, 0) / (values.length || 1);
-  return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length || 1));
+  return [mean, Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length || 1))];
 }
 
 try {
   const page = await unpack((id) => $(id).textContent);
-  const { device, kind } = await openDevice(navigator.gpu, page.manifest, say);
-  const explorer = new Explorer(new Model(device, kind, page), page);
+  const { device, programs } = await openDevice(navigator.gpu, page.manifest, fail);
+  const explorer = new Explorer(new Model(device, programs, page), page);
   $("explorer").hidden = false;
   say("");
   explorer.begin();
-  explorer.setCondition(page.values.image_conditions?.subarray(0, explorer.condition.length) ?? explorer.condition);
-  await explorer.show(page.values.codes?.slice(0, explorer.z.length) ?? explorer.model.draw($("source").value, 1, 0));
+  const first = explorer.codes[0] ?? explorer.model.draw($("source").value, 1, 0);
+  await explorer.show(first, page.values.image_conditions?.subarray(0, explorer.condition.length));
   performance.mark("first picture");
-  await explorer.sample();
+  await explorer.sampleAgain(explorer.condition);
   await explorer.traverse();
   globalThis.vae = explorer; // for the console
 } catch (error) {
-  say(error.message);
+  fail(error.message);
 }

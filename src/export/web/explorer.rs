@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::programs::{Programs, plan};
 use super::values::{Entry, Values};
-use super::{Weights, Widget, check_size, widget};
+use super::{Weights, Widget, drawn, range, widget};
 use crate::backend::Session;
 use crate::config::{Binarise, TrainConfig};
 use crate::data::{Dataset, Moments};
@@ -16,6 +16,7 @@ use crate::error::Result;
 use crate::models::{Capability, Condition, Model, Output};
 use crate::ops::AdapterClass;
 use crate::plan::Options;
+use crate::train::condition::Conditions;
 use crate::train::generate::{Encoder, LatentSource};
 use crate::train::{Checkpoint, ModelInput};
 
@@ -23,10 +24,12 @@ use crate::train::{Checkpoint, ModelInput};
 const MANY: usize = 16;
 /// Test images that are shown, and those whose codes are on the map, at most.
 const SHOWN: usize = 20;
+/// As many as `explorer.mjs` makes.
+const MOST_SLIDERS: usize = 256;
 const MAPPED: usize = 1000;
 
 /// Kernels for adapters of one class serve all hardware: the pictures are few.
-const CLASSES: [(&str, AdapterClass); 2] = [("wide", AdapterClass::Intel), ("software", AdapterClass::Software)];
+const CLASSES: [(&str, AdapterClass); 2] = [("hardware", AdapterClass::Intel), ("software", AdapterClass::Software)];
 
 pub(super) const SCRIPTS: [&str; 6] = [
     include_str!("recording.mjs"),
@@ -43,9 +46,9 @@ pub struct Explorer {
     programs: Programs,
     values: Values,
     manifest: Described,
-    decoder_bytes: usize,
     /// Whether the model is shown pixels from 0 to 1, as a person may draw them.
     is_of_pixels: bool,
+    output: Output,
 }
 
 /// A source of latents; one with components has `NAME.weights`, `.means` and `.factors` among the values.
@@ -60,6 +63,8 @@ struct Source {
 struct Conditioned {
     width: usize,
     classes: Option<Vec<String>>,
+    /// Numbers of the classes that it was trained on.
+    trained: Vec<usize>,
     number: Option<Moments>,
 }
 
@@ -72,6 +77,10 @@ struct Described {
     range: [f32; 2],
     /// Whether the model is shown pixels of 0 and 1 alone.
     threshold: bool,
+    /// The colour behind pictures, as CSS writes it.
+    background: String,
+    /// Whether a prior keeps codes around 0, by about 1.
+    centred: bool,
     condition: Option<Conditioned>,
     classes: Vec<String>,
     sources: Vec<Source>,
@@ -100,7 +109,6 @@ impl Explorer {
         sources: &[(LatentSource, Option<Density>)],
         weights: Weights,
     ) -> Result<Explorer> {
-        check_size(checkpoint.parameters.len())?;
         let (architecture, schema) = (model.config(), &checkpoint.header.schema);
         let mut plans = BTreeMap::from([("decode", vec![plan(&model.decoding(1)?)?, plan(&model.decoding(MANY)?)?])]);
         if model.has(Capability::Encoder) {
@@ -111,33 +119,30 @@ impl Explorer {
         let mut values = Values::default();
         // What no program reads is left out: zeros take no room.
         let mut parameters = vec![0.0; checkpoint.parameters.len()];
-        for range in programs.parameters(None) {
+        for range in programs.parameters() {
             parameters[range.clone()].copy_from_slice(&checkpoint.parameters[range]);
         }
         values.weights("parameters", &parameters, weights)?;
-        let mut range = [0.0, 1.0];
+        let test = &data.test;
+        let shown = test.shown(0..MAPPED.min(test.count()), config.binarise)?;
         if model.has(Capability::Encoder) {
-            let test = &data.test;
-            let shown = test.shown(0..SHOWN.min(test.count()), config.binarise)?;
-            if architecture.output == Output::Identity {
-                range =
-                    [shown.iter().copied().fold(f32::MAX, f32::min), shown.iter().copied().fold(f32::MIN, f32::max)];
-            }
             let mapped = test.clone().take_first(MAPPED);
             let encoder = Encoder::load(session, model, MAPPED.min(test.count()), Options::default())?;
-            values.reals("codes", &encoder.apply_to(session, &mapped, config.binarise)?.means);
+            let codes = encoder.apply(session, &shown, &mapped.conditions(0..mapped.count()))?.means;
             let labels: Vec<u32> = mapped.labels.iter().map(|label| label.unwrap_or(u32::MAX)).collect();
-            values.words("labels", &labels);
-            values.words("image_labels", &labels[..SHOWN.min(labels.len())]);
+            let few = SHOWN.min(labels.len());
+            values.reals("codes", &codes)?;
+            values.words("labels", &labels)?;
+            values.words("image_labels", &labels[..few])?;
             if architecture.condition.is_some() {
-                values.reals("image_conditions", &test.conditions(0..SHOWN.min(test.count())));
+                values.reals("image_conditions", &test.conditions(0..few))?;
             }
-            values.reals("images", &shown);
+            values.reals("images", &shown[..few * test.features()])?;
         }
         for (source, density) in sources {
             let Some(density) = density else { continue };
             for (part, numbers) in density.parts() {
-                values.doubles(&format!("{}.{part}", source.name()), numbers);
+                values.doubles(&format!("{}.{part}", source.name()), numbers)?;
             }
         }
         let sources = sources.iter().map(|(source, density)| Source {
@@ -147,25 +152,32 @@ impl Explorer {
         let condition = architecture.condition.map(|condition| Conditioned {
             width: condition.width(),
             classes: matches!(condition, Condition::Class(_)).then(|| schema.classes.clone()),
+            trained: Conditions { model: architecture, schema, classes: config.classes.clone() }.trained(),
             number: schema.number.filter(|_| condition == Condition::Number),
         });
         let manifest = Described {
             size: schema.size.extents(),
             latent: architecture.latent,
-            range,
+            range: range(architecture.output, &shown),
             threshold: config.binarise == Binarise::Threshold,
+            background: config.background.to_string(),
+            centred: model.has(Capability::Prior),
             condition,
             classes: schema.classes.clone(),
             sources: sources.collect(),
         };
-        let decoder: usize = programs.parameters(Some("decode")).iter().map(ExactSizeIterator::len).sum();
         let is_of_pixels = schema.scaling.is_none() && schema.white.is_some();
-        Ok(Explorer { programs, values, manifest, decoder_bytes: decoder * size_of::<f32>(), is_of_pixels })
+        Ok(Explorer { programs, values, manifest, is_of_pixels, output: architecture.output })
     }
 
-    /// Bytes of the weights that decoding reads, in single precision.
-    pub fn decoder_bytes(&self) -> usize {
-        self.decoder_bytes
+    /// Bytes of the weights that a model's decoding reads, in single precision.
+    ///
+    /// # Errors
+    /// None that a validated model has.
+    pub fn decoder_bytes(model: &Model) -> Result<usize> {
+        let plans = BTreeMap::from([("decode", vec![plan(&model.decoding(1)?)?])]);
+        let read = Programs::lower(&plans, &CLASSES[..1])?.parameters();
+        Ok(read.iter().map(ExactSizeIterator::len).sum::<usize>() * size_of::<f32>())
     }
 
     /// The part of a page that explores it.
@@ -188,15 +200,19 @@ impl Explorer {
         html! {
             p #status role="status" { "This page computes in the browser, on the GPU: it needs JavaScript and WebGPU." }
             section #explorer hidden {
+                (drawn(self.output, self.manifest.range))
                 div .stage {
                     canvas #picture role="img" aria-label="the picture of the latent" {}
                     div .controls {
                         @if condition.is_some_and(|condition| condition.classes.is_some()) {
                             label { "label " select #label {} }
                         } @else if condition.is_some() {
-                            label { "number " input #number type="range"; }
+                            label { "number " input #number type="range"; span #given {} }
                         }
                         button #middle { "to the middle" }
+                        @if self.manifest.latent > MOST_SLIDERS {
+                            p { "The " (MOST_SLIDERS) " of " (self.manifest.latent) " dimensions that vary most." }
+                        }
                         div #sliders {}
                     }
                     div .mapped {
@@ -212,7 +228,7 @@ impl Explorer {
                 h2 { "Samples" }
                 p .controls {
                     label { "from " select #source {} } " "
-                    label { "seed " input #seed type="number" min="0" max="4294967295" value="0"; } " "
+                    label { "seed " input #seed type="number" min="0" max="4294967295" step="1" value="0" required; } " "
                     button #more { "others" }
                 }
                 div #samples .tiles {}
@@ -225,9 +241,10 @@ impl Explorer {
                     div #between .tiles {}
                     div #yours hidden[!self.is_of_pixels] {
                         h2 { "An image of yours" }
-                        p { "Draw on the left one, or drop or choose a picture: it is resized to " (self.manifest.size[1]) "x"
-                            (self.manifest.size[0]) " pixels, and what the model makes of it stands beside it." }
-                        div .own { canvas #own {} canvas #rebuilt role="img" aria-label="the reconstruction" {} }
+                        p { "Draw on the left one, or drop or choose a picture: it is stretched to " (self.manifest.size[1]) "x"
+                            (self.manifest.size[0]) (if self.manifest.size[2] == 3 { " RGB" } else { " grey" }) " pixels on "
+                            (self.manifest.background) ", and what the model makes of it stands beside it." }
+                        div .own { canvas #own role="img" aria-label="your drawing" {} canvas #rebuilt role="img" aria-label="the reconstruction" {} }
                         p .controls { button #clear { "clear" } " " input #file type="file" accept="image/*" aria-label="a picture"; }
                     }
                 }

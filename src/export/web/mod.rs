@@ -31,6 +31,7 @@ use maud::{Markup, PreEscaped, html};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
+use crate::models::Output;
 use values::Values;
 
 /// How weights travel in a page.
@@ -43,20 +44,22 @@ pub enum Weights {
     F16,
 }
 
-/// Bytes of weights that a page may have: browsers keep no longer lists.
-const MOST_BYTES: usize = 2 << 30;
+/// The values that are drawn black and white: those of pixels, or the least and the largest of some examples.
+fn range(output: Output, examples: &[f32]) -> [f32; 2] {
+    match output {
+        Output::Sigmoid => [0.0, 1.0],
+        Output::Identity => {
+            [examples.iter().copied().fold(f32::MAX, f32::min), examples.iter().copied().fold(f32::MIN, f32::max)]
+        }
+    }
+}
 
-/// Checks that a page can hold so many weights.
-///
-/// # Errors
-/// [`Error::Usage`] that says what else to do.
-fn check_size(weights: usize) -> Result<()> {
-    let bytes = weights.saturating_mul(size_of::<f32>());
-    match bytes <= MOST_BYTES {
-        true => Ok(()),
-        false => Err(Error::Usage(format!(
-            "the model has {bytes} bytes of weights, a page holds {MOST_BYTES} at most: export it with --format onnx or safetensors"
-        ))),
+/// A line about how values that are no pixels are drawn.
+fn drawn(output: Output, [least, most]: [f32; 2]) -> Markup {
+    html! {
+        @if output == Output::Identity {
+            p { "Pictures are drawn from " (least) ", black, to " (most) ", white: the range of test examples; what is beyond is cut off." }
+        }
     }
 }
 
@@ -140,18 +143,9 @@ mod tests {
     }
 
     #[test]
-    fn a_model_that_is_too_large_is_refused() {
-        assert!(check_size(MOST_BYTES / 4).is_ok());
-        for weights in [MOST_BYTES / 4 + 1, usize::MAX] {
-            let error = check_size(weights).unwrap_err();
-            assert!(error.exit_code() == 2 && error.to_string().contains("--format onnx"), "{error}");
-        }
-    }
-
-    #[test]
     fn half_precision_refuses_what_it_does_not_hold() {
         let mut values = Values::default();
-        values.weights("w", &[1.0, -65504.0, 1e-7], Weights::F16).unwrap();
+        values.weights("v", &[1.0, -65504.0, 1e-7], Weights::F16).unwrap();
         let error = values.weights("w", &[1.0, 7e4], Weights::F16).unwrap_err();
         assert!(error.exit_code() == 2 && error.to_string().contains("a weight is 70000"), "{error}");
     }

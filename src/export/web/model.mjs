@@ -8,12 +8,12 @@ export class Model {
   #programs = {};
   #recordings;
 
-  constructor(device, kind, { manifest, values }) {
+  constructor(device, programs, { manifest, values }) {
     this.latent = manifest.latent;
     this.features = manifest.size.reduce((product, extent) => product * extent);
     this.sources = manifest.sources.map(({ name, components }) => ({ name, components, values }));
     this.#session = new Session(device);
-    this.#recordings = manifest.programs[kind] ?? manifest.programs.wide;
+    this.#recordings = programs;
     this.parameters = values.parameters;
   }
 

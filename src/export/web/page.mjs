@@ -31,25 +31,27 @@ function wide(bits) {
   return bits & 0x8000 ? -size : size;
 }
 
-// A device whose buffers may be as large as these programs need, and what kind of adapter it is of.
-export async function openDevice(gpu, manifest, lost) {
+// A device whose buffers may be as large as these programs need, and the programs for its kind of adapter. `fail` hears of what it is lost
+// by, and of what it refuses.
+export async function openDevice(gpu, manifest, fail) {
   const adapter = await gpu?.requestAdapter({ powerPreference: "high-performance" });
   if (!adapter) {
     const which = "Chrome and Edge 113, Safari 26, Firefox 141 on Windows and 145 on macOS, or later";
     throw new Error(`This browser gives the page no GPU: WebGPU is in ${which}; elsewhere, and where the GPU is blocked, it may be off.`);
   }
-  const largest = Math.max(...Object.values(manifest.programs.software).flat().flatMap(({ buffers }) => buffers.map(({ bytes }) => bytes)));
+  const programs = manifest.programs[kindOf(adapter.info ?? {})] ?? manifest.programs.hardware;
+  const largest = Object.values(programs).flat().flatMap(({ buffers }) => buffers).reduce((most, { bytes }) => Math.max(most, bytes), 2 ** 27);
   const requiredLimits = {};
   for (const limit of ["maxStorageBufferBindingSize", "maxBufferSize"]) {
     if (largest > adapter.limits[limit]) {
       throw new Error(`The model has a buffer of ${largest} bytes: this GPU takes ${adapter.limits[limit]} at most. Export a smaller model.`);
     }
-    requiredLimits[limit] = Math.max(largest, 2 ** 27);
+    requiredLimits[limit] = largest;
   }
   const device = await adapter.requestDevice({ requiredLimits });
-  device.addEventListener("uncapturederror", ({ error }) => lost(error.message));
-  device.lost.then(({ reason, message }) => reason === "destroyed" || lost(`${message} Load the page anew.`));
-  return { device, kind: kindOf(adapter.info) };
+  device.addEventListener("uncapturederror", ({ error }) => fail(error.message));
+  device.lost.then(({ message }) => fail(`The GPU was lost: ${message} Load the page anew.`));
+  return { device, programs };
 }
 
 // As src/backend/gpu/adapters.rs tells adapters apart.

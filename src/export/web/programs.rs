@@ -37,10 +37,9 @@ impl Programs {
         Ok(Programs(classes.iter().map(|&(name, class)| Ok((name, of_class(class)?))).collect::<Result<_>>()?))
     }
 
-    /// The elements of the parameters' arena that the programs of a name read; those of all where there is none.
-    pub(super) fn parameters(&self, name: Option<&str>) -> Vec<Range<usize>> {
-        let named = self.0.values().take(1).flatten();
-        let recordings = named.filter(|(known, _)| name.is_none_or(|name| name == **known)).flat_map(|(_, all)| all);
+    /// The elements of the parameters' arena that the programs read.
+    pub(super) fn parameters(&self) -> Vec<Range<usize>> {
+        let recordings = self.0.values().take(1).flat_map(BTreeMap::values).flatten();
         let mut read: Vec<Range<usize>> = Vec::new();
         for recording in recordings {
             let is_arena = |at: usize| recording.buffers[at].role == Role::Arena(PARAMETERS.to_owned());

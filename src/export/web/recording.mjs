@@ -59,16 +59,15 @@ export class Session {
     this.#device.queue.writeBuffer(this.#arena(arena), 0, values);
   }
 
-  // Reads an arena, after all steps that were run.
-  async read(arena) {
-    const buffer = this.#arena(arena);
-    const [values] = await this.#download([{ buffer, offset: 0, bytes: buffer.size }], this.#device.createCommandEncoder());
-    return values;
+  // Reads arenas, all as they are after the steps that were run so far.
+  async read(arenas) {
+    const parts = arenas.map((arena) => this.#arena(arena)).map((buffer) => ({ buffer, offset: 0, bytes: buffer.size }));
+    return this.#download(parts, this.#device.createCommandEncoder());
   }
 
-  // Runs the programs, one after another, for each step, all in one submission.
-  async run(programs, steps) {
-    const encoder = this.#encode(programs, steps);
+  // Runs the programs, one after another, for each step: all in one submission, or each step in so many, as far as it has dispatches.
+  async run(programs, steps, submissions = 1) {
+    const encoder = this.#encode(programs, steps, submissions);
     const recorded = programs.filter((program) => program.ring);
     const widths = recorded.map((program) => program.recording.metrics.length);
     const rings = recorded.map(({ ring }, at) => ({ buffer: ring, offset: 0, bytes: 4 * steps.length * widths[at] }));
@@ -90,29 +89,34 @@ export class Session {
     return this.#download(outputs.map((name) => part(port(name))), encoder);
   }
 
-  #encode(programs, steps) {
+  // The commands of the steps, of which all submissions but the last are under way.
+  #encode(programs, steps, submissions = 1) {
     for (const { recording, rows } of programs) {
       if (steps.length > recording.step.rows) {
         throw new Error(`${steps.length} steps: a submission has at most ${recording.step.rows}`);
       }
       this.#device.queue.writeBuffer(rows, 0, packSteps(recording, steps));
     }
-    const encoder = this.#device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    const encode = ({ pipeline, group, workgroups }, offsets) => {
-      pass.setPipeline(pipeline);
-      pass.setBindGroup(0, group, offsets);
-      pass.dispatchWorkgroups(...workgroups);
-    };
-    for (const { prologue } of programs) {
-      prologue.forEach((dispatch) => encode(dispatch, []));
-    }
-    for (const slot of steps.keys()) {
-      for (const { recording, dispatches } of programs) {
-        dispatches.forEach((dispatch) => encode(dispatch, [slot * recording.step.row_bytes]));
+    const once = programs.flatMap(({ prologue }) => prologue.map((dispatch) => [dispatch, []]));
+    const step = (slot) => programs.flatMap(({ recording, dispatches }) => {
+      return dispatches.map((dispatch) => [dispatch, [slot * recording.step.row_bytes]]);
+    });
+    const all = [...once, ...[...steps.keys()].flatMap(step)];
+    const most = submissions === 1 ? all.length : Math.ceil((all.length - once.length) / steps.length / submissions);
+    let encoder = this.#device.createCommandEncoder();
+    for (let from = 0; from < all.length; from += most) {
+      if (from > 0) {
+        this.#device.queue.submit([encoder.finish()]);
+        encoder = this.#device.createCommandEncoder();
       }
+      const pass = encoder.beginComputePass();
+      for (const [{ pipeline, group, workgroups }, offsets] of all.slice(from, from + most)) {
+        pass.setPipeline(pipeline);
+        pass.setBindGroup(0, group, offsets);
+        pass.dispatchWorkgroups(...workgroups);
+      }
+      pass.end();
     }
-    pass.end();
     return encoder;
   }
 

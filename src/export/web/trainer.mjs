@@ -1,55 +1,79 @@
 // A page that trains: what a person sees of a run, and does with it.
 
 import { openDevice, unpack } from "./page.mjs";
-import { bits, normal, PRIOR } from "./random.mjs";
+import { standardNormals } from "./random.mjs";
 import { Training } from "./training.mjs";
-import { $, element, paint, pixelsOf, say, takeFiles } from "./view.mjs";
+import { $, element, fail, paint, pixelsOf, rowsOf, say, shownPixels, takeFiles } from "./view.mjs";
 
 // Milliseconds between pictures.
 const DRAWN = 1000;
 
 class Trainer {
-  constructor(training, { manifest, values }) {
-    Object.assign(this, { training, manifest, losses: [], images: 0, seconds: 0 });
-    const latents = () => Float32Array.from({ length: manifest.preview * manifest.latent }, (_, at) => {
-      return normal(bits(manifest.host.seed, PRIOR, 0, Math.floor(at / manifest.latent), at % manifest.latent));
-    });
-    const conditions = values["preview.conditions"];
-    const images = values["preview.images"];
-    training.previewed = { ...(images ? { x: images } : { z: latents() }), ...(conditions && { condition: conditions }) };
+  // The run until it is paused or over, where it is under way.
+  #run = null;
+  // Whether files are read or written: nothing else begins meanwhile.
+  #busy = false;
+
+  constructor(training, { manifest }) {
+    Object.assign(this, { training, manifest, losses: [], images: 0, seconds: 0, saved: true });
+  }
+
+  get running() {
+    return this.#run !== null;
   }
 
   begin() {
     $("run").addEventListener("click", () => this.toggle());
     $("download").addEventListener("click", () => this.download());
-    takeFiles($("trainer"), $("file"), (files) => this.take(files).catch((error) => say(error.message)));
+    takeFiles($("file"), (files) => this.take(files));
     addEventListener("resize", () => this.drawCurve());
-    this.draw();
+    addEventListener("beforeunload", (event) => this.saved || event.preventDefault());
+    this.update();
+    return this.draw();
+  }
+
+  // What the buttons say and allow.
+  update() {
+    const { done, failed, state } = this.training;
+    $("run").textContent = this.running ? "Pause" : done ? "Trained" : state.step > 0 ? "Go on" : "Start";
+    $("run").disabled = this.#busy || failed || (done && !this.running);
+    $("download").disabled = this.#busy || failed || state.step === 0;
+    $("file").disabled = this.#busy;
   }
 
   // Starts, or pauses behind the submissions under way.
   async toggle() {
     if (this.running) {
-      this.training.paused = true;
+      await this.pause();
       return;
     }
-    this.running = true;
-    this.training.paused = false;
-    $("run").textContent = "Pause";
     say("");
+    this.training.paused = false;
+    this.saved = false;
+    this.#run = this.train();
+    this.update();
     try {
-      while (!this.training.paused && !this.training.done) {
-        if (await this.training.epoch((report) => this.hear(report))) {
-          this.addEpoch(this.training.epochs.at(-1));
-        }
-        await this.draw();
-      }
+      await this.#run;
     } catch (error) {
       say(error.message);
     }
-    this.running = false;
-    $("run").textContent = this.training.done ? "Trained" : "Go on";
-    $("run").disabled = this.training.done;
+    this.#run = null;
+    this.update();
+  }
+
+  async train() {
+    while (!this.training.paused && !this.training.done) {
+      if (await this.training.epoch((report) => this.hear(report))) {
+        this.addEpoch(this.training.epochs.at(-1));
+      }
+      await this.draw();
+    }
+  }
+
+  // Waits until nothing is under way.
+  async pause() {
+    this.training.paused = true;
+    await this.#run?.catch(() => {}); // who began it says why
   }
 
   hear({ steps, losses, seconds }) {
@@ -57,7 +81,6 @@ class Trainer {
     this.images += steps.reduce((sum, { rows }) => sum + rows, 0);
     this.seconds += seconds;
     this.losses.push([state.step, losses.reduce((sum, [loss]) => sum + loss, 0) / losses.length]);
-    $("download").disabled = false;
     const mean = this.training.mean();
     $("epoch").textContent = `${state.epoch + 1} of ${this.manifest.host.epochs}`;
     $("step").textContent = `${state.step}, ${Math.round((100 * within.rows) / this.training.sets.train.count)} % of the epoch`;
@@ -65,6 +88,7 @@ class Trainer {
     if (performance.now() - (this.drawn ?? 0) > DRAWN) {
       $("speed").textContent = Math.round(this.images / this.seconds).toLocaleString("en");
       [this.images, this.seconds, this.drawn] = [0, 0, performance.now()];
+      this.update();
       this.draw();
     }
   }
@@ -72,10 +96,9 @@ class Trainer {
   async draw() {
     this.drawCurve();
     const images = await this.training.preview();
-    const features = images.length / this.manifest.preview;
-    $("samples").replaceChildren(...Array.from({ length: this.manifest.preview }, (_, at) => {
-      const canvas = element("canvas");
-      paint(canvas, images.subarray(at * features, (at + 1) * features), this.manifest);
+    $("samples").replaceChildren(...rowsOf(images, images.length / this.manifest.preview).map((image, at) => {
+      const canvas = element("canvas", { role: "img", ariaLabel: `picture ${at}` });
+      paint(canvas, image, this.manifest);
       return element("div", { className: "tile" }, canvas);
     }));
   }
@@ -122,55 +145,99 @@ class Trainer {
     $("epochs").append(element("tr", {}, ...cells.map((text) => element("td", { textContent: text }))));
   }
 
+  // Does something that nothing else may happen beside.
+  async alone(work) {
+    if (this.#busy) {
+      throw new Error("The page is reading or writing a file: wait for it.");
+    }
+    this.#busy = true;
+    this.update();
+    try {
+      await work();
+    } finally {
+      this.#busy = false;
+      this.update();
+    }
+  }
+
+  // Writes a checkpoint; training waits for it.
   async download() {
-    const href = URL.createObjectURL(await this.training.checkpoint());
-    element("a", { href, download: "checkpoint.safetensors" }).click();
-    URL.revokeObjectURL(href);
+    const goesOn = this.running;
+    await this.alone(async () => {
+      await this.pause();
+      const href = URL.createObjectURL(await this.training.checkpoint());
+      element("a", { href, download: "checkpoint.safetensors" }).click();
+      URL.revokeObjectURL(href);
+      this.saved = true;
+    });
+    if (goesOn && !this.training.done && !this.training.failed) {
+      await this.toggle();
+    }
   }
 
   // Pictures to train on, or a checkpoint to go on from.
-  async take(files) {
+  take(files) {
     if (this.running) {
       throw new Error("Pause the training first.");
     }
-    const checkpoint = files.find(({ name }) => name.endsWith(".safetensors"));
-    if (checkpoint) {
-      const same = this.training.resume(await checkpoint.arrayBuffer());
-      const { step, epoch } = this.training.state;
-      say(`It goes on after step ${step}, epoch ${epoch}${same ? "." : ": with other data than the checkpoint had."}`);
-    } else {
-      if (this.manifest.condition) {
-        throw new Error("The model is given a label with each image, which pictures alone do not have: export a page of a run on a folder.");
+    return this.alone(async () => {
+      const isCheckpoint = files.map(({ name }) => name.endsWith(".safetensors"));
+      if (isCheckpoint.includes(true) && files.length > 1) {
+        throw new Error("Drop a checkpoint alone, or pictures alone.");
       }
-      const images = [];
-      const unread = [];
-      for (const file of files) {
-        const picture = await createImageBitmap(file).catch(() => unread.push(file.name) && null);
-        picture && images.push(pixelsOf(picture, this.manifest.size));
-      }
-      await this.training.use(images);
-      const [height, width] = this.manifest.size;
-      const left = unread.length ? ` Left out, for they are no pictures: ${unread.join(", ")}.` : "";
-      say(`It trains on ${images.length} pictures, resized to ${width}x${height}, each tenth held out, from the same first weights.${left}`);
+      say(isCheckpoint[0] ? await this.goOn(files[0]) : await this.trainOn(files));
+      Object.assign(this, { losses: [], saved: true });
+      $("epochs").replaceChildren($("epochs").firstElementChild);
+      await this.draw();
+    });
+  }
+
+  async goOn(file) {
+    const same = this.training.resume(await file.arrayBuffer());
+    const { step, epoch } = this.training.state;
+    return `It goes on after step ${step}, epoch ${epoch}${same ? "." : ": with other data than the checkpoint had."}`;
+  }
+
+  async trainOn(files) {
+    if (this.manifest.condition) {
+      throw new Error("The model is given a label with each image, which pictures alone do not have: export a page of a run on a folder.");
     }
-    Object.assign(this, { losses: [] });
-    $("epochs").replaceChildren($("epochs").firstElementChild);
-    $("run").textContent = "Start";
-    $("run").disabled = false;
-    await this.draw();
+    const [images, unread] = [[], []];
+    for (const file of files) {
+      const picture = await createImageBitmap(file).catch(() => unread.push(file.name) && null);
+      if (picture) {
+        images.push(pixelsOf(picture, this.manifest));
+        picture.close();
+      }
+    }
+    const held = this.training.use(images);
+    if (this.training.previewed.x) {
+      const shown = held.map((image) => shownPixels(image, this.manifest));
+      const { x } = this.training.previewed;
+      const features = x.length / this.manifest.preview;
+      rowsOf(x, features).forEach((row, at) => row.set(shown[at % shown.length]));
+    }
+    const [height, width, channels] = this.manifest.size;
+    const form = `stretched to ${width}x${height} ${channels === 3 ? "RGB" : "grey"} pixels on ${this.manifest.background}`;
+    const left = unread.length ? ` Left out, for they are no pictures: ${unread.join(", ")}.` : "";
+    return `It trains on ${images.length} pictures, ${form}, each tenth held out, from the same first weights.${left}`;
   }
 }
 
 try {
   const page = await unpack((id) => $(id).textContent);
-  const { device, kind } = await openDevice(navigator.gpu, page.manifest, say);
-  const training = new Training(device, kind, page);
+  const { manifest, values } = page;
+  const { device, programs } = await openDevice(navigator.gpu, manifest, fail);
+  const images = values["preview.images"];
+  const condition = values["preview.conditions"];
+  const drawn = images ? { x: images } : { z: standardNormals(manifest.preview, manifest.latent, manifest.host.seed) };
+  const training = new Training(device, programs, page, { ...drawn, ...(condition && { condition }) });
   await training.load();
   $("trainer").hidden = false;
   say("");
   const trainer = new Trainer(training, page);
-  trainer.begin();
+  await trainer.begin();
   globalThis.vae = trainer; // for the console
 } catch (error) {
-  say(error.message);
+  fail(error.message);
 }

@@ -7,12 +7,12 @@ use serde::Serialize;
 
 use super::programs::{Programs, plan};
 use super::values::{Entry, Values};
-use super::{Widget, check_size, widget};
-use crate::config::TrainConfig;
+use super::{Widget, drawn, range, widget};
+use crate::config::{Binarise, TrainConfig};
 use crate::data::{self, Dataset, Images};
 use crate::error::{Error, Result};
 use crate::graph::{ChannelsFirst, PARAMETERS, ParameterLayout};
-use crate::models::{Capability, Output, Prior};
+use crate::models::{Capability, Prior};
 use crate::ops::AdapterClass;
 use crate::train::ModelInput;
 use crate::train::checkpoint::Header;
@@ -21,6 +21,8 @@ use crate::train::portable::{Portable, Window};
 
 /// Pictures that are drawn of the model while it trains.
 const PREVIEWED: usize = 16;
+/// Examples whose values are drawn from black to white.
+const MEASURED: usize = 1000;
 
 const CLASSES: [(&str, AdapterClass); 4] = [
     ("wide", AdapterClass::Wide),
@@ -95,6 +97,10 @@ struct Manifest<'a> {
     size: [usize; 3],
     latent: usize,
     range: [f32; 2],
+    threshold: bool,
+    background: String,
+    /// Whether pictures may stand for the data.
+    takes_pictures: bool,
     condition: bool,
     terms: &'static [&'static str],
     /// Whether the loss ranks epochs.
@@ -119,11 +125,17 @@ struct Manifest<'a> {
 /// # Errors
 /// Those of [`Portable::new`]; [`Error::Usage`] where weights or data are too large for a page.
 pub fn trainer(config: &TrainConfig, data: &Dataset) -> Result<Widget> {
+    if let Some((what, set)) = data.sets().find(|(_, set)| matches!(set.pixels, data::Values::Stored(_))) {
+        let bytes = set.pixels.bytes();
+        return Err(Error::Usage(format!(
+            "{}: the {what} set has {bytes} bytes and stays in its file: a page holds data that fit into memory, below --resident-limit",
+            data.name
+        )));
+    }
     let portable = Portable::new(config, data)?;
     let (model, layout, held_out) = (&portable.model, portable.model.layout(), data.held_out());
-    check_size(layout.len())?;
     let mut values = Values::default();
-    values.reals("parameters", &portable.parameters);
+    values.reals("parameters", &portable.parameters)?;
     let [train, measured] = portable.windows;
     let train = set("train", &data.train, train, &mut values)?;
     let measured = set("held_out", held_out, measured, &mut values)?;
@@ -139,18 +151,13 @@ pub fn trainer(config: &TrainConfig, data: &Dataset) -> Result<Widget> {
         false => held_out.conditions(0..count),
     };
     if model.config().condition.is_some() {
-        values.reals("preview.conditions", &conditions);
+        values.reals("preview.conditions", &conditions)?;
     }
-    let shown = held_out.shown(0..PREVIEWED.min(held_out.count()), config.binarise)?;
+    let shown = held_out.shown(0..MEASURED.min(held_out.count()), config.binarise)?;
     if !from_prior {
-        values.reals("preview.images", &shown);
+        values.reals("preview.images", &shown[..count * held_out.features()])?;
     }
-    let range = match model.config().output {
-        Output::Sigmoid => [0.0, 1.0],
-        Output::Identity => {
-            [shown.iter().copied().fold(f32::MAX, f32::min), shown.iter().copied().fold(f32::MIN, f32::max)]
-        }
-    };
+    let range = range(model.config().output, &shown);
     let plans = BTreeMap::from([
         ("training", portable.training.clone()),
         ("evaluation", vec![portable.evaluation.clone()]),
@@ -162,6 +169,9 @@ pub fn trainer(config: &TrainConfig, data: &Dataset) -> Result<Widget> {
         size: data.schema.size.extents(),
         latent: model.config().latent,
         range,
+        threshold: config.binarise == Binarise::Threshold,
+        background: config.background.to_string(),
+        takes_pictures,
         condition: model.config().condition.is_some(),
         terms: model.terms(),
         ranks: model.has(Capability::RankingLoss),
@@ -178,7 +188,8 @@ pub fn trainer(config: &TrainConfig, data: &Dataset) -> Result<Widget> {
         values: &values.entries,
         programs: &programs,
     };
-    widget(&elements(model.terms(), from_prior, takes_pictures), manifest, &values, &SCRIPTS)
+    let elements = elements(model.terms(), from_prior, takes_pictures, &drawn(model.config().output, range));
+    widget(&elements, manifest, &values, &SCRIPTS)
 }
 
 fn host(config: &TrainConfig) -> Host {
@@ -202,15 +213,11 @@ fn set(name: &str, images: &Images, window: Window, values: &mut Values) -> Resu
     let mut parts = vec![("images", &images.pixels)];
     parts.extend(images.condition.as_ref().map(|condition| ("conditions", condition)));
     for (part, held) in &parts {
-        check_size(held.bytes() / size_of::<f32>())?;
         let name = format!("{name}.{part}");
         match held {
-            data::Values::Bytes(bytes) => values.bytes(&name, bytes),
-            data::Values::Reals(reals) => values.reals(&name, reals),
-            data::Values::Stored(_) => {
-                let bytes = held.bytes();
-                return Err(Error::Usage(format!("the data have {bytes} bytes: a page holds what fits into memory")));
-            }
+            data::Values::Bytes(bytes) => values.bytes(&name, bytes)?,
+            data::Values::Reals(reals) => values.reals(&name, reals)?,
+            data::Values::Stored(_) => unreachable!("they are in memory"),
         }
     }
     let part = |(at, (name, held)): (usize, &(&'static str, &data::Values))| Part {
@@ -239,7 +246,7 @@ fn tensors(layout: &ParameterLayout) -> Vec<TensorOf<'_>> {
     tensors.collect()
 }
 
-fn elements(terms: &[&str], from_prior: bool, takes_pictures: bool) -> Markup {
+fn elements(terms: &[&str], from_prior: bool, takes_pictures: bool, drawn: &Markup) -> Markup {
     html! {
         p #status role="status" { "This page trains in the browser, on the GPU: it needs JavaScript and WebGPU." }
         section #trainer hidden {
@@ -253,9 +260,10 @@ fn elements(terms: &[&str], from_prior: bool, takes_pictures: bool) -> Markup {
                 tr { th scope="row" { "images/s" } td #speed { "-" } }
             }
             h2 { "Loss" }
-            p { "The training loss of each submission, and the loss of what is held out as dots." }
+            p { "The training loss of each submission, the highest fiftieth cut off, and the loss of what is held out as dots." }
             canvas #curve role="img" aria-label="losses by step" {}
             h2 { (if from_prior { "Samples" } else { "Reconstructions" }) }
+            (drawn)
             div #samples .tiles {}
             h2 { "Epochs" }
             table #epochs {

@@ -4,9 +4,10 @@ import { readCheckpoint, writeCheckpoint } from "./checkpoint.mjs";
 import { orderKeys, shuffled } from "./random.mjs";
 import { Session } from "./recording.mjs";
 
-// How long a submission should take, in milliseconds, and how many are under way.
+// How long a submission should take, in milliseconds, how many are under way, and how many a step has at most (src/train/queue.rs).
 const TARGET = 50;
 const IN_FLIGHT = 2;
+const MAX_SUBMISSIONS = 1024;
 
 // Where a step is in its run: factors of the learning rate and of beta (src/config/schedule.rs).
 function rateFactor(schedule, { step, stepsAnEpoch, epochs }) {
@@ -51,10 +52,13 @@ export function trainingSteps(host, n, epoch, first) {
 export class Training {
   paused = false;
   #chunk = 1;
+  #submissions = MAX_SUBMISSIONS;
 
-  constructor(device, kind, { manifest, values }) {
+  // `previewed` are inputs of the program that draws the model: latents or images, and conditions.
+  constructor(device, programs, { manifest, values }, previewed) {
     this.manifest = manifest;
-    this.recordings = manifest.programs[kind];
+    this.recordings = programs;
+    this.previewed = previewed;
     this.sets = { train: set(manifest.train, values, "train"), held_out: set(manifest.held_out, values, "held_out") };
     this.data = manifest.header.data;
     const windows = Object.values(this.sets).flatMap(({ window, parts }) => parts.map(({ values, width }) => {
@@ -69,6 +73,7 @@ export class Training {
     this.state = { step: 0, epoch: 0, "best-test-loss": 0, "best-epoch": 0 };
     this.within = { steps: 0, sums: this.manifest.terms.map(() => 0), rows: 0 };
     this.epochs = [];
+    this.failed = false;
   }
 
   async load() {
@@ -77,65 +82,84 @@ export class Training {
     this.session.write("parameters", this.first);
   }
 
-  // Trains on other examples, `[count, features]`, from the start: every tenth is held out.
-  async use(images) {
-    const { batch } = this.manifest.host;
-    const [{ width: features, values: own }] = this.sets.train.parts;
-    if (!(own instanceof Uint8Array)) {
+  // Trains on other pictures, each a list of bytes, from the start: every tenth is held out.
+  use(images) {
+    const { host, takes_pictures: takes } = this.manifest;
+    if (!takes) {
       throw new Error("The model's data are numbers on a scale of their own, which pictures do not have: export a page of a run on pictures.");
     }
-    const of = (wanted) => images.filter((_, at) => (at % 10 === 9) === wanted);
-    const [train, held] = [of(false), of(true)];
-    if (train.length < batch || held.length === 0) {
-      throw new Error(`${images.length} pictures: a batch has ${batch}, and every tenth is held out: give ${Math.max(10, Math.ceil(batch / 0.9))} or more.`);
+    const held = images.filter((_, at) => at % 10 === 9);
+    const train = images.filter((_, at) => at % 10 !== 9);
+    if (train.length < host.batch || held.length === 0) {
+      const least = Math.max(10, Math.ceil(host.batch / 0.9));
+      throw new Error(`${images.length} pictures: a batch has ${host.batch}, and every tenth is held out: give ${least} or more.`);
     }
     for (const [set, rows] of [[this.sets.train, train], [this.sets.held_out, held]]) {
-      const values = new Uint8Array(rows.length * features);
-      rows.forEach((row, at) => values.set(row, at * features));
-      Object.assign(set, { count: rows.length, parts: [{ ...set.parts[0], values }] });
+      const [part] = set.parts;
+      const values = new Uint8Array(rows.length * part.width);
+      rows.forEach((row, at) => values.set(row, at * part.width));
+      Object.assign(set, { count: rows.length, parts: [{ ...part, values }] });
     }
     const all = [this.sets.train, this.sets.held_out].map(({ parts }) => parts[0].values);
     this.data = { train: train.length, validation: 0, test: held.length, crc32: crc32(all) };
     this.begin();
     const zeros = new Float32Array(this.manifest.length);
     this.#write([this.first, ...this.manifest.arenas.slice(1).map(() => zeros)]);
+    return held;
   }
 
   // Trains to the end of the epoch, or until it is paused: whether the epoch was ended. `report` hears of each submission.
   async epoch(report) {
-    const { host } = this.manifest;
     const before = this.state.step - this.within.steps;
-    const steps = trainingSteps(host, this.sets.train.count, this.state.epoch, before);
-    let next = this.within.steps;
-    let last = performance.now();
-    const waiting = [];
-    while (waiting.length > 0 || (next < steps.length && !this.paused)) {
-      if (next < steps.length && !this.paused && waiting.length < IN_FLIGHT) {
-        const part = steps.slice(next, next + Math.min(this.#chunk, this.sets.train.window / host.batch));
-        this.#upload(this.sets.train, part, true);
-        waiting.push({ part, rows: this.session.run(this.programs.training, part) });
-        next += part.length;
-        continue;
-      }
-      const { part, rows } = waiting.shift();
-      const losses = (await rows).map((row) => this.manifest.columns[0].map((column) => row[column]));
+    const steps = trainingSteps(this.manifest.host, this.sets.train.count, this.state.epoch, before);
+    const { train, held_out: held } = this.sets;
+    await this.#run(this.programs.training, train, steps.slice(this.within.steps), true, (part, rows, seconds) => {
+      const losses = rows.map((row) => this.manifest.columns[0].map((column) => row[column]));
       losses.forEach((terms, at) => this.#add(terms, part[at]));
-      const now = performance.now();
-      this.#chunk = Math.max(1, Math.min(Math.floor((TARGET * part.length) / (now - last)), 2 * this.#chunk, 64));
-      report({ steps: part, losses, seconds: (now - last) / 1000 });
-      last = now;
-    }
+      report({ steps: part, losses, seconds });
+      return this.paused;
+    });
     if (this.within.steps < steps.length) {
       return false;
     }
-    const train = this.mean();
-    const test = await this.evaluate();
+    const [trained, test] = [this.mean(), await this.evaluate(held)];
     const { epoch, "best-test-loss": best, "best-epoch": had } = this.state;
     const better = !(this.manifest.ranks && had > 0 && best <= test[0]);
     Object.assign(this.state, { epoch: epoch + 1, ...(better && { "best-test-loss": test[0], "best-epoch": epoch + 1 }) });
     this.within = { steps: 0, sums: this.manifest.terms.map(() => 0), rows: 0 };
-    this.epochs.push({ epoch: epoch + 1, train, test });
+    this.epochs.push({ epoch: epoch + 1, train: trained, test });
     return true;
+  }
+
+  // Runs programs on steps, as many a submission as take about the target; `each` hears of each, and may end the run behind those that are
+  // under way.
+  async #run(programs, set, steps, isShuffled, each) {
+    const waiting = [];
+    let [next, last, stopped] = [0, performance.now(), false];
+    try {
+      while (waiting.length > 0 || (next < steps.length && !stopped)) {
+        if (next < steps.length && !stopped && waiting.length < IN_FLIGHT) {
+          const part = steps.slice(next, next + Math.min(this.#chunk, set.window / set.batch));
+          this.#upload(set, part, isShuffled);
+          waiting.push({ part, rows: this.session.run(programs, part, this.#submissions) });
+          next += part.length;
+          continue;
+        }
+        const { part, rows } = waiting.shift();
+        const recorded = await rows;
+        const now = performance.now();
+        const fitting = (TARGET * part.length) / Math.max(now - last, 1e-3);
+        this.#chunk = Math.max(1, Math.min(Math.floor(fitting), 2 * this.#chunk, programs[0].recording.step.rows));
+        this.#submissions = Math.min(Math.ceil(1 / fitting), MAX_SUBMISSIONS);
+        stopped = each(part, recorded, (now - last) / 1000) || stopped;
+        last = now;
+      }
+    } catch (error) {
+      this.failed = true; // what was under way moved the weights, and is not counted
+      throw error;
+    } finally {
+      await Promise.allSettled(waiting.map(({ rows }) => rows));
+    }
   }
 
   // Whether the run has all its epochs, or its patience is over.
@@ -151,34 +175,42 @@ export class Training {
   }
 
   #add(terms, { index, rows }) {
-    const wrong = terms.findIndex((value) => !Number.isFinite(value));
-    if (wrong >= 0) {
-      const { terms: names } = this.manifest;
-      throw new Error(`Step ${index}: ${names[wrong]} is ${terms[wrong]}, it must be finite. A lower --lr, or --clip-norm, may help.`);
-    }
+    this.#check(terms, `Step ${index}`);
     terms.forEach((value, at) => (this.within.sums[at] += value * rows));
     this.within.steps += 1;
     this.within.rows += rows;
     this.state.step += 1;
   }
 
+  // Throws where a term is not finite; the loss is named last.
+  #check(terms, place) {
+    const wrong = [...terms.keys()].slice(1).concat(0).find((at) => !Number.isFinite(terms[at]));
+    if (wrong !== undefined) {
+      const why = `${this.manifest.terms[wrong]} is ${terms[wrong]}, it must be finite`;
+      throw new Error(`${place}: ${why}. A lower --lr, or --clip-norm, may help: export such a page, or drop a checkpoint from before.`);
+    }
+  }
+
   // The mean losses over what is held out. All of its steps are step 0.
-  async evaluate() {
-    const set = this.sets.held_out;
+  async evaluate({ count, batch } = this.sets.held_out) {
     const { seed, beta } = this.manifest.host;
-    const steps = Array.from({ length: Math.ceil(set.count / set.batch) }, (_, at) => {
-      const first = at * set.batch;
-      return { index: 0, first, rows: Math.min(set.batch, set.count - first), seed, order: new Array(8).fill(0), scalars: { beta } };
+    const steps = Array.from({ length: Math.ceil(count / batch) }, (_, at) => {
+      const [first, rows] = [at * batch, Math.min(batch, count - at * batch)];
+      return { index: 0, first, rows, seed, order: new Array(8).fill(0), scalars: { beta } };
     });
     const sums = this.manifest.terms.map(() => 0);
-    const most = Math.min(set.window / set.batch, 8);
-    for (let at = 0; at < steps.length; at += most) {
-      const part = steps.slice(at, at + most);
-      this.#upload(set, part, false);
-      const rows = await this.session.run(this.programs.evaluation, part);
+    await this.#run(this.programs.evaluation, this.sets.held_out, steps, false, (part, rows) => {
       rows.forEach((row, step) => this.manifest.columns[1].forEach((column, term) => (sums[term] += row[column] * part[step].rows)));
+      return false;
+    });
+    const means = sums.map((sum) => sum / count);
+    try {
+      this.#check(means, `After epoch ${this.state.epoch + 1}, of what is held out`);
+    } catch (error) {
+      this.failed = true;
+      throw error;
     }
-    return sums.map((sum) => sum / set.count);
+    return means;
   }
 
   // Brings the batches of some steps to the device, one behind another; rows past the end repeat the last.
@@ -196,26 +228,28 @@ export class Training {
 
   // Pictures of the model as it is: of the same latents or examples each time.
   async preview() {
-    const [images] = await this.session.compute(this.programs.preview[0], this.previewed ?? {}, ["mean"], this.manifest.preview);
+    const [images] = await this.session.compute(this.programs.preview[0], this.previewed, ["mean"], this.manifest.preview);
     return images;
   }
 
-  // A file that `vae-gpu train --resume` goes on from.
+  // A file that `vae-gpu train --resume` goes on from. Nothing may be under way.
   async checkpoint() {
     const { header, arenas } = this.manifest;
-    const values = [];
-    for (const { name } of arenas) {
-      values.push(await this.session.read(name));
-    }
-    const state = { ...this.state, ...(this.within.steps > 0 && { within: this.within }) };
+    const state = { ...this.state, ...(this.within.steps > 0 && { within: { ...this.within, sums: [...this.within.sums] } }) };
+    const values = await this.session.read(arenas.map(({ name }) => name));
     return writeCheckpoint(this.manifest, { ...header, state, data: this.data }, values);
   }
 
-  // Goes on from a checkpoint's file. Throws where it is of another model or of other training.
+  // Goes on from a checkpoint's file: whether it has the data that are here. Throws where it is of another model or of other training.
   resume(bytes) {
     const { header, values } = readCheckpoint(this.manifest, bytes);
     const { within, ...state } = header.state;
-    const steps = Math.ceil(this.sets.train.count / this.manifest.host.batch);
+    const { epochs, batch } = this.manifest.host;
+    const steps = Math.ceil(this.sets.train.count / batch);
+    if (state.epoch >= epochs) {
+      const command = `vae-gpu train --resume FILE --epochs ${2 * state.epoch}`;
+      throw new Error(`The checkpoint has ${state.epoch} epochs, this page trains ${epochs}: go on with ${command}, or export a page of a longer run.`);
+    }
     if ((within?.steps ?? 0) > steps) {
       throw new Error(`The checkpoint is ${within.steps} steps into an epoch: the data here give ${steps}. Drop the data that it had first.`);
     }

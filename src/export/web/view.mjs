@@ -2,9 +2,17 @@
 
 export const $ = (id) => document.getElementById(id);
 
-// Says something above all else, or nothing; what fails anywhere is said too.
+let failure = "";
+
+// Says something above all else, or nothing.
 export function say(text) {
-  $("status").textContent = text;
+  $("status").textContent = failure || text;
+}
+
+// Says what ends the page; nothing takes its place.
+export function fail(text) {
+  failure ||= text;
+  say("");
 }
 
 globalThis.addEventListener?.("unhandledrejection", ({ reason }) => say(reason.message));
@@ -26,15 +34,13 @@ export function paint(canvas, values, { size: [height, width, channels], range: 
   canvas.getContext("2d").putImageData(picture, 0, 0);
 }
 
-// What is drawn on a canvas, or a picture, as an image of the model: resized, on its channels, 0 to 255.
-export function pixelsOf(source, [height, width, channels]) {
+// A picture as the model takes one: stretched to its size, on its background, grey or RGB, 0 to 255.
+export function pixelsOf(source, { size: [height, width, channels], background }) {
   const canvas = new OffscreenCanvas(width, height);
   const context = canvas.getContext("2d", { willReadFrequently: true });
-  context.imageSmoothingQuality = "high";
+  Object.assign(context, { imageSmoothingQuality: "high", fillStyle: background });
   context.fillRect(0, 0, width, height);
-  const scale = Math.min(width / source.width, height / source.height);
-  const [across, down] = [source.width * scale, source.height * scale];
-  context.drawImage(source, (width - across) / 2, (height - down) / 2, across, down);
+  context.drawImage(source, 0, 0, width, height);
   const { data } = context.getImageData(0, 0, width, height);
   return Uint8Array.from({ length: height * width * channels }, (_, at) => {
     const pixel = 4 * Math.floor(at / channels);
@@ -43,19 +49,28 @@ export function pixelsOf(source, [height, width, channels]) {
   });
 }
 
-// Elements that a page makes.
+// Pixels as the model is shown them outside training.
+export const shownPixels = (bytes, { threshold }) => Float32Array.from(bytes, (byte) => (threshold ? Number(byte > 127) : byte / 255));
+
+// Rows of a list of numbers.
+export function rowsOf(values, width) {
+  return Array.from({ length: values.length / width }, (_, at) => values.subarray(at * width, (at + 1) * width));
+}
+
+// An element that a page makes.
 export function element(name, properties = {}, ...children) {
   const made = Object.assign(document.createElement(name), properties);
   made.append(...children);
   return made;
 }
 
-// Lets files be dropped on an element, or chosen by an input in it.
-export function takeFiles(target, input, take) {
-  input.addEventListener("change", () => take([...input.files]));
-  target.addEventListener("dragover", (event) => event.preventDefault());
-  target.addEventListener("drop", (event) => {
+// Takes files that are dropped on the page, or chosen by an input.
+export function takeFiles(input, take) {
+  const given = (files) => files.length > 0 && take([...files]).catch((error) => say(error.message));
+  input.addEventListener("change", () => given(input.files));
+  document.addEventListener("dragover", (event) => event.preventDefault());
+  document.addEventListener("drop", (event) => {
     event.preventDefault();
-    take([...event.dataTransfer.files]);
+    given(event.dataTransfer.files);
   });
 }
