@@ -114,7 +114,10 @@ async function use(tab, name) {
   const titles = () => tab.evaluate(`Array.from(document.querySelectorAll("#between canvas"), (canvas) => canvas.toDataURL()).join()`);
   await click(first("images", 1));
   const before = await titles();
-  await moved("a click with Shift", () => click(first("images", 3), { modifiers: 8 }));
+  // Some of the thresholded pictures are alike.
+  const pixels = (at) => `document.querySelectorAll("#images canvas")[${at}].toDataURL()`;
+  const other = await tab.evaluate(`[3, 4, 5, 6, 7].find((at) => ${pixels("at")} !== ${pixels(1)})`);
+  await moved("a click with Shift", () => click(first("images", other), { modifiers: 8 }));
   await wait(0.5);
   check(`${name}, a click with Shift shows what lies between`, Number((await titles()) === before), 0);
   await moved("drawing", async () => {
