@@ -165,6 +165,8 @@ fn what_can_be_no_page_is_named_and_nothing_is_written() {
     refused(&[&export[..], &["web", "--train"]].concat(), 2, &["--shards is 2"]);
     refused(&[&export[..], &["web", "--train", "--weights", "f16"]].concat(), 2, &["--weights", "f32"]);
     refused(&[&export[..], &["web", "--train", "--preset", "keras-conv"]].concat(), 2, &["--preset"]);
+    refused(&[&export[..], &["web", "--train", "--checkpoint", "last"]].concat(), 2, &["--checkpoint", "first step"]);
+    refused(&[&export[..], &["web", "--train", "--device", "cpu"]].concat(), 2, &["--device", "first step"]);
     refused(&["export", "--format", "web", "--preset", "keras-conv"], 2, &["--train"]);
     refused(&[&export[..], &["web", "--out", "missing/page.html"]].concat(), 1, &["missing"]);
     let file = "sharded/checkpoints/last.safetensors";
@@ -189,6 +191,17 @@ fn a_checkpoint_file_goes_on_in_a_folder_of_its_own() {
     let last = |run: &str| std::fs::read(at(run).join("checkpoints/last.safetensors")).unwrap();
     assert_eq!(last("on"), last("whole"), "it ends in the bytes of a run that was never apart");
     assert!(page(&at("on/config.toml")).contains("lr = 0.01"));
+
+    // One whose best epoch is over: the best is one that follows, and the folder has it.
+    let mut later = Checkpoint::load(&at("on/checkpoints/last.safetensors")).unwrap();
+    (later.header.state.best_epoch, later.header.state.best_test_loss) = (1, 0.5);
+    later.save(&at("later.safetensors")).unwrap();
+    let resume_later = ["--resume", "later.safetensors", "--data", "uniform:60x16", "--epochs", "3", "--out", "later"];
+    train(&resume_later).assert().success().stderr(predicate::str::contains("best epoch so far, 1"));
+    assert_eq!(Checkpoint::load(&at("later/checkpoints/best.safetensors")).unwrap().header.state.best_epoch, 3);
+    // Other data than it had are said, whatever is quiet.
+    let other = ["--resume", "page.safetensors", "--data", "uniform:80x16", "--epochs", "2", "--out", "other"];
+    train(&other).assert().success().stderr(predicate::str::contains("not those the run had"));
 
     let refused = |args: &[&str], words: &[&str]| {
         let output = train(args).assert().code(2).get_output().clone();

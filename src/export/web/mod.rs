@@ -16,8 +16,9 @@
 //! They are modules that Node runs too (`tests/dawn`). A page has them one behind another in a single script, without the lines that
 //! import: a file opened from a disk can't import another.
 //!
-//! Read for this part: transformers.js, whose pages fetch ONNX graphs that a runtime of megabytes interprets; and distill.pub's
-//! articles, which keep a small network as plain shaders beside the text. A recording is the second, made from the first's input.
+//! Read for this part: plotly.py's `to_html`, which puts a library and a figure's JSON into inline scripts of one file, as is done here,
+//! where the page's policy forbids it the network too, and no text in it can end a script; and TensorFlow.js's WebGPU back-end, which
+//! finds a program and buffers for each op while it runs: a recording has these, and its runner only encodes them.
 
 mod explorer;
 mod programs;
