@@ -151,6 +151,10 @@ training.manifest.host.epochs = 1;
 refuses("a checkpoint of a run that is over", () => training.resume(bytes(dense.checkpoint)), ["has 1 epochs", "--epochs 2"]);
 refuses("half a checkpoint", () => training.resume(bytes(dense.checkpoint.subarray(0, 5000))), ["not there, or not whole"]);
 refuses("a text", () => training.resume(bytes(Buffer.from("not a checkpoint"))), ["no safetensors file"]);
+// Of probabilities, the standard normal's quantiles.
+for (const [share, quantile] of [[0.3, -0.5244005], [0.999, 3.0902323], [1e-5, -4.2648908]]) {
+  check(`the quantile of ${share}`, Math.abs(normal((share * 2 ** 24) << 8) - quantile), 2e-3);
+}
 check("normals of the extremes", Math.abs(normal(0) + normal(0xffffffff)), 0);
 check("draws of a component that is last", drawGaussians({ weights: [0, 0], means: [1, 2], factors: new Float64Array(2) }, 1, 1, 0)[0] - 2, 0);
 console.log(`${checks - failed} passed, ${failed} failed`);
