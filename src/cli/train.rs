@@ -97,15 +97,17 @@ impl Train {
             say(format_args!("{}", config.to_toml()?.trim_end()));
             return Ok(());
         }
-        let (resumed, from) = match resumed {
-            Some(Resumed::Run(run)) => (Some(run), None),
-            Some(Resumed::File(checkpoint)) => (None, Some(own_best(*checkpoint, self.quiet))),
-            None => (None, None),
+        let lock = match &resumed {
+            Some(Resumed::Run(run)) if job.is_first() => Some(run.lock()?),
+            _ => None,
         };
-        let lock = resumed.as_ref().filter(|_| job.is_first()).map(RunFolder::lock).transpose()?;
-        let from = match &resumed {
-            Some(run) => load(run, &config)?,
-            None => from,
+        let (resumed, from) = match resumed {
+            Some(Resumed::Run(run)) => {
+                let from = load(&run, &config)?;
+                (Some(run), from)
+            }
+            Some(Resumed::File(checkpoint)) => (None, Some(own_best(*checkpoint, job, self.quiet))),
+            None => (None, None),
         };
         if let Some(from) = &from {
             check_epochs(from, &config)?;
@@ -118,7 +120,7 @@ impl Train {
                 (Err(Error::Usage(_)), true) => {
                     let had = checkpoint.header.data;
                     let note = format!("they are not those the run had ({had}); it goes on with them");
-                    if self.quiet {
+                    if self.quiet && job.is_first() {
                         say_to(false, format_args!("data: {note}"));
                     }
                     data.notes.push(note);
@@ -156,7 +158,7 @@ impl Train {
             None => folder.lock()?,
         };
         if let Some(from) = from.as_ref().filter(|_| begun) {
-            folder.save(from, from.header.state.best_epoch == from.header.state.epoch)?;
+            folder.save(from, true)?; // the best until an epoch is better
         }
         job.tell_how_to_go_on(&interrupt, folder.path());
         if self.quiet {
@@ -307,16 +309,18 @@ fn load(run: &RunFolder, config: &TrainConfig) -> Result<Option<Checkpoint>> {
 }
 
 /// A checkpoint from elsewhere, whose best epoch, where it is another than its last, is not in the file: the best is then one that follows.
-fn own_best(mut checkpoint: Checkpoint, quiet: bool) -> Checkpoint {
+fn own_best(mut checkpoint: Checkpoint, job: &Job, quiet: bool) -> Checkpoint {
     let state = &mut checkpoint.header.state;
     if state.best_epoch > 0 && (state.best_epoch < state.epoch || state.within.is_some()) {
         let (best, loss) = (state.best_epoch, state.best_test_loss);
-        say_to(
-            !quiet,
-            format_args!(
-                "the best epoch so far, {best} with a test loss of {loss:.2}, is not in the file: the best is one that follows"
-            ),
-        );
+        if job.is_first() {
+            say_to(
+                !quiet,
+                format_args!(
+                    "the best epoch so far, {best} with a test loss of {loss:.2}, is not in the file: the best is one that follows"
+                ),
+            );
+        }
         (state.best_epoch, state.best_test_loss) = (state.epoch, f64::MAX);
     }
     checkpoint

@@ -89,7 +89,7 @@ function writeNpy(file, values, columns) {
   writeFileSync(file, Buffer.concat([start, header, Buffer.from(values.buffer)]));
 }
 
-function readNpy(file) {
+export function readNpy(file) {
   const bytes = readFileSync(file);
   const from = 10 + bytes.readUInt16LE(8);
   return new Float32Array(bytes.buffer.slice(bytes.byteOffset + from, bytes.byteOffset + bytes.length));

@@ -5,7 +5,6 @@ import { openDevice, unpack } from "./page.mjs";
 import { $, element, fail, paint, pixelsOf, rowsOf, say, shownPixels, takeFiles } from "./view.mjs";
 
 const COLOURS = ["#1f77b4", "#ff7f0e", "#2ca02c", "#d62728", "#9467bd", "#8c564b", "#e377c2", "#8a8a8a", "#bcbd22", "#17becf"];
-const SLIDERS = 256;
 const SAMPLES = 24;
 const STEPS = 9;
 const TRAVERSED = 8;
@@ -109,7 +108,7 @@ class Explorer {
       $("sliders").append(element("label", {}, `${dimension}`, input, shown));
       return { input, shown };
     };
-    this.sliders = this.order.slice(0, SLIDERS).map(slider);
+    this.sliders = this.order.slice(0, this.manifest.sliders).map(slider);
     $("middle").addEventListener("click", () => this.show(this.center));
   }
 

@@ -5,28 +5,28 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 use serde::Serialize;
 
-use super::programs::{Programs, plan};
+use super::form::{Form, LOOKED_AT};
+use super::programs::{Programs, parameters_read, plan};
 use super::values::{Entry, Values};
-use super::{Weights, Widget, drawn, range, widget};
+use super::{Weights, Widget, widget};
 use crate::backend::Session;
-use crate::config::{Binarise, TrainConfig};
+use crate::config::TrainConfig;
 use crate::data::{Dataset, Moments};
 use crate::density::Density;
 use crate::error::Result;
 use crate::models::{Capability, Condition, Model, Output};
 use crate::ops::AdapterClass;
 use crate::plan::Options;
+use crate::train::Checkpoint;
 use crate::train::condition::Conditions;
 use crate::train::generate::{Encoder, LatentSource};
-use crate::train::{Checkpoint, ModelInput};
 
 /// Pictures that are decoded at a time where many are.
 const MANY: usize = 16;
-/// Test images that are shown, and those whose codes are on the map, at most.
+/// Test images that are shown, at most.
 const SHOWN: usize = 20;
-/// As many as `explorer.mjs` makes.
+/// Sliders at most.
 const MOST_SLIDERS: usize = 256;
-const MAPPED: usize = 1000;
 
 /// Kernels for adapters of one class serve all hardware: the pictures are few.
 const CLASSES: [(&str, AdapterClass); 2] = [("hardware", AdapterClass::Intel), ("software", AdapterClass::Software)];
@@ -49,6 +49,7 @@ pub struct Explorer {
     /// Whether the model is shown pixels from 0 to 1, as a person may draw them.
     is_of_pixels: bool,
     output: Output,
+    has_encoder: bool,
 }
 
 /// A source of latents; one with components has `NAME.weights`, `.means` and `.factors` among the values.
@@ -71,14 +72,10 @@ struct Conditioned {
 /// What is known of the model besides its programs and its numbers.
 #[derive(Debug, Serialize)]
 struct Described {
-    size: [usize; 3],
-    latent: usize,
-    /// The values that are drawn black and white.
-    range: [f32; 2],
-    /// Whether the model is shown pixels of 0 and 1 alone.
-    threshold: bool,
-    /// The colour behind pictures, as CSS writes it.
-    background: String,
+    #[serde(flatten)]
+    form: Form,
+    /// Sliders at most.
+    sliders: usize,
     /// Whether a prior keeps codes around 0, by about 1.
     centred: bool,
     condition: Option<Conditioned>,
@@ -111,7 +108,8 @@ impl Explorer {
     ) -> Result<Explorer> {
         let (architecture, schema) = (model.config(), &checkpoint.header.schema);
         let mut plans = BTreeMap::from([("decode", vec![plan(&model.decoding(1)?)?, plan(&model.decoding(MANY)?)?])]);
-        if model.has(Capability::Encoder) {
+        let has_encoder = model.has(Capability::Encoder);
+        if has_encoder {
             plans.insert("encode", vec![plan(&model.encoding(1)?)?, plan(&model.encoding(MANY)?)?]);
         }
         let programs = Programs::lower(&plans, &CLASSES)?;
@@ -119,15 +117,15 @@ impl Explorer {
         let mut values = Values::default();
         // What no program reads is left out: zeros take no room.
         let mut parameters = vec![0.0; checkpoint.parameters.len()];
-        for range in programs.parameters() {
+        for range in parameters_read(plans.values().flatten()) {
             parameters[range.clone()].copy_from_slice(&checkpoint.parameters[range]);
         }
         values.weights("parameters", &parameters, weights)?;
         let test = &data.test;
-        let shown = test.shown(0..MAPPED.min(test.count()), config.binarise)?;
-        if model.has(Capability::Encoder) {
-            let mapped = test.clone().take_first(MAPPED);
-            let encoder = Encoder::load(session, model, MAPPED.min(test.count()), Options::default())?;
+        let (form, shown) = Form::of(architecture, config, test)?;
+        if has_encoder {
+            let mapped = test.clone().take_first(LOOKED_AT);
+            let encoder = Encoder::load(session, model, mapped.count(), Options::default())?;
             let codes = encoder.apply(session, &shown, &mapped.conditions(0..mapped.count()))?.means;
             let labels: Vec<u32> = mapped.labels.iter().map(|label| label.unwrap_or(u32::MAX)).collect();
             let few = SHOWN.min(labels.len());
@@ -156,18 +154,15 @@ impl Explorer {
             number: schema.number.filter(|_| condition == Condition::Number),
         });
         let manifest = Described {
-            size: schema.size.extents(),
-            latent: architecture.latent,
-            range: range(architecture.output, &shown),
-            threshold: config.binarise == Binarise::Threshold,
-            background: config.background.to_string(),
+            form,
+            sliders: MOST_SLIDERS,
             centred: model.has(Capability::Prior),
             condition,
             classes: schema.classes.clone(),
             sources: sources.collect(),
         };
         let is_of_pixels = schema.scaling.is_none() && schema.white.is_some();
-        Ok(Explorer { programs, values, manifest, is_of_pixels, output: architecture.output })
+        Ok(Explorer { programs, values, manifest, is_of_pixels, output: architecture.output, has_encoder })
     }
 
     /// Bytes of the weights that a model's decoding reads, in single precision.
@@ -175,8 +170,7 @@ impl Explorer {
     /// # Errors
     /// None that a validated model has.
     pub fn decoder_bytes(model: &Model) -> Result<usize> {
-        let plans = BTreeMap::from([("decode", vec![plan(&model.decoding(1)?)?])]);
-        let read = Programs::lower(&plans, &CLASSES[..1])?.parameters();
+        let read = parameters_read([&plan(&model.decoding(1)?)?]);
         Ok(read.iter().map(ExactSizeIterator::len).sum::<usize>() * size_of::<f32>())
     }
 
@@ -195,12 +189,11 @@ impl Explorer {
     }
 
     fn elements(&self) -> Markup {
-        let has_images = self.values.entries.iter().any(|entry| entry.is_called("images"));
         let condition = self.manifest.condition.as_ref();
         html! {
             p #status role="status" { "This page computes in the browser, on the GPU: it needs JavaScript and WebGPU." }
             section #explorer hidden {
-                (drawn(self.output, self.manifest.range))
+                (self.manifest.form.drawn(self.output))
                 div .stage {
                     canvas #picture role="img" aria-label="the picture of the latent" {}
                     div .controls {
@@ -210,8 +203,8 @@ impl Explorer {
                             label { "number " input #number type="range"; span #given {} }
                         }
                         button #middle { "to the middle" }
-                        @if self.manifest.latent > MOST_SLIDERS {
-                            p { "The " (MOST_SLIDERS) " of " (self.manifest.latent) " dimensions that vary most." }
+                        @if self.manifest.form.latent > MOST_SLIDERS {
+                            p { "The " (MOST_SLIDERS) " of " (self.manifest.form.latent) " dimensions that vary most." }
                         }
                         div #sliders {}
                     }
@@ -220,7 +213,7 @@ impl Explorer {
                             aria-label="the map of codes: a click, or the arrow keys, move the latent" {}
                         div .axes {
                             select #across aria-label="dimension across" {}
-                            @if self.manifest.latent > 1 { select #up aria-label="dimension up" {} }
+                            @if self.manifest.form.latent > 1 { select #up aria-label="dimension up" {} }
                         }
                         div #legend {}
                     }
@@ -232,7 +225,7 @@ impl Explorer {
                     button #more { "others" }
                 }
                 div #samples .tiles {}
-                @if !has_images {
+                @if !self.has_encoder {
                     p { "The model has no encoder: images have no codes, and the map has none." }
                 } @else {
                     h2 { "Test images" }
@@ -241,9 +234,9 @@ impl Explorer {
                     div #between .tiles {}
                     div #yours hidden[!self.is_of_pixels] {
                         h2 { "An image of yours" }
-                        p { "Draw on the left one, or drop or choose a picture: it is stretched to " (self.manifest.size[1]) "x"
-                            (self.manifest.size[0]) (if self.manifest.size[2] == 3 { " RGB" } else { " grey" }) " pixels on "
-                            (self.manifest.background) ", and what the model makes of it stands beside it." }
+                        p { "Draw on the left one, or drop or choose a picture: it is stretched to " (self.manifest.form.size[1]) "x"
+                            (self.manifest.form.size[0]) (if self.manifest.form.size[2] == 3 { " RGB" } else { " grey" }) " pixels on "
+                            (self.manifest.form.background) ", and what the model makes of it stands beside it." }
                         div .own { canvas #own role="img" aria-label="your drawing" {} canvas #rebuilt role="img" aria-label="the reconstruction" {} }
                         p .controls { button #clear { "clear" } " " input #file type="file" accept="image/*" aria-label="a picture"; }
                     }

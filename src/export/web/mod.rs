@@ -21,6 +21,7 @@
 //! finds a program and buffers for each op while it runs: a recording has these, and its runner only encodes them.
 
 mod explorer;
+mod form;
 mod programs;
 mod trainer;
 mod values;
@@ -32,7 +33,6 @@ use maud::{Markup, PreEscaped, html};
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::models::Output;
 use values::Values;
 
 /// How weights travel in a page.
@@ -43,25 +43,6 @@ pub enum Weights {
     F32,
     /// In half precision, of half the size; computed with in single precision
     F16,
-}
-
-/// The values that are drawn black and white: those of pixels, or the least and the largest of some examples.
-fn range(output: Output, examples: &[f32]) -> [f32; 2] {
-    match output {
-        Output::Sigmoid => [0.0, 1.0],
-        Output::Identity => {
-            [examples.iter().copied().fold(f32::MAX, f32::min), examples.iter().copied().fold(f32::MIN, f32::max)]
-        }
-    }
-}
-
-/// A line about how values that are no pixels are drawn.
-fn drawn(output: Output, [least, most]: [f32; 2]) -> Markup {
-    html! {
-        @if output == Output::Identity {
-            p { "Pictures are drawn from " (least) ", black, to " (most) ", white: the range of test examples; what is beyond is cut off." }
-        }
-    }
 }
 
 /// A part of a page that runs: what is seen of it, its numbers, and its script.

@@ -8,8 +8,7 @@ use serde::Serialize;
 use crate::error::Result;
 use crate::graph::{Graph, PARAMETERS};
 use crate::ops::{AdapterClass, DeviceProfile};
-use crate::plan::recording::Role;
-use crate::plan::{Fusion, Options, Plan, Recording, compile, lower};
+use crate::plan::{BufferId, Fusion, Options, Plan, Recording, compile, lower};
 
 /// Recordings by name, for a kind of adapter.
 #[derive(Debug, Serialize)]
@@ -36,22 +35,19 @@ impl Programs {
         };
         Ok(Programs(classes.iter().map(|&(name, class)| Ok((name, of_class(class)?))).collect::<Result<_>>()?))
     }
+}
 
-    /// The elements of the parameters' arena that the programs read.
-    pub(super) fn parameters(&self) -> Vec<Range<usize>> {
-        let recordings = self.0.values().take(1).flat_map(BTreeMap::values).flatten();
-        let mut read: Vec<Range<usize>> = Vec::new();
-        for recording in recordings {
-            let is_arena = |at: usize| recording.buffers[at].role == Role::Arena(PARAMETERS.to_owned());
-            let bound = recording.prologue.iter().chain(&recording.dispatches).flat_map(|dispatch| &dispatch.bindings);
-            let ranges = bound.filter(|binding| is_arena(binding.buffer));
-            read.extend(ranges.map(|binding| {
-                let [start, len] = [binding.offset, binding.bytes].map(|bytes| bytes as usize / size_of::<f32>());
-                start..start + len
-            }));
-        }
-        read.sort_unstable_by_key(|range| (range.start, range.end));
-        read.dedup();
-        read
-    }
+/// The elements of the parameters' arena that plans read.
+pub(super) fn parameters_read<'p>(plans: impl IntoIterator<Item = &'p Plan>) -> Vec<Range<usize>> {
+    let inputs = plans.into_iter().flat_map(|plan| &plan.dispatches).flat_map(|dispatch| &dispatch.inputs);
+    let read = inputs.filter(|view| view.buffer == BufferId::Arena(PARAMETERS));
+    let mut read: Vec<Range<usize>> = read
+        .map(|view| {
+            let start = view.offset / size_of::<f32>();
+            start..start + view.shape.len()
+        })
+        .collect();
+    read.sort_unstable_by_key(|range| (range.start, range.end));
+    read.dedup();
+    read
 }

@@ -1,7 +1,6 @@
 // A page that trains: what a person sees of a run, and does with it.
 
 import { openDevice, unpack } from "./page.mjs";
-import { standardNormals } from "./random.mjs";
 import { Training } from "./training.mjs";
 import { $, element, fail, paint, pixelsOf, rowsOf, say, shownPixels, takeFiles } from "./view.mjs";
 
@@ -226,12 +225,8 @@ class Trainer {
 
 try {
   const page = await unpack((id) => $(id).textContent);
-  const { manifest, values } = page;
-  const { device, programs } = await openDevice(navigator.gpu, manifest, fail);
-  const images = values["preview.images"];
-  const condition = values["preview.conditions"];
-  const drawn = images ? { x: images } : { z: standardNormals(manifest.preview, manifest.latent, manifest.host.seed) };
-  const training = new Training(device, programs, page, { ...drawn, ...(condition && { condition }) });
+  const { device, programs } = await openDevice(navigator.gpu, page.manifest, fail);
+  const training = new Training(device, programs, page);
   await training.load();
   $("trainer").hidden = false;
   say("");

@@ -5,24 +5,22 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 use serde::Serialize;
 
+use super::form::Form;
 use super::programs::{Programs, plan};
 use super::values::{Entry, Values};
-use super::{Widget, drawn, range, widget};
-use crate::config::{Binarise, TrainConfig};
+use super::{Widget, widget};
+use crate::config::TrainConfig;
 use crate::data::{self, Dataset, Images};
 use crate::error::{Error, Result};
 use crate::graph::{ChannelsFirst, PARAMETERS, ParameterLayout};
 use crate::models::{Capability, Prior};
 use crate::ops::AdapterClass;
-use crate::train::ModelInput;
 use crate::train::checkpoint::Header;
 use crate::train::condition::Conditions;
 use crate::train::portable::{Portable, Window};
 
 /// Pictures that are drawn of the model while it trains.
 const PREVIEWED: usize = 16;
-/// Examples whose values are drawn from black to white.
-const MEASURED: usize = 1000;
 
 const CLASSES: [(&str, AdapterClass); 4] = [
     ("wide", AdapterClass::Wide),
@@ -94,11 +92,8 @@ struct TensorOf<'l> {
 
 #[derive(Serialize)]
 struct Manifest<'a> {
-    size: [usize; 3],
-    latent: usize,
-    range: [f32; 2],
-    threshold: bool,
-    background: String,
+    #[serde(flatten)]
+    form: &'a Form,
     /// Whether pictures may stand for the data.
     takes_pictures: bool,
     condition: bool,
@@ -153,11 +148,10 @@ pub fn trainer(config: &TrainConfig, data: &Dataset) -> Result<Widget> {
     if model.config().condition.is_some() {
         values.reals("preview.conditions", &conditions)?;
     }
-    let shown = held_out.shown(0..MEASURED.min(held_out.count()), config.binarise)?;
+    let (form, shown) = Form::of(model.config(), config, held_out)?;
     if !from_prior {
         values.reals("preview.images", &shown[..count * held_out.features()])?;
     }
-    let range = range(model.config().output, &shown);
     let plans = BTreeMap::from([
         ("training", portable.training.clone()),
         ("evaluation", vec![portable.evaluation.clone()]),
@@ -166,11 +160,7 @@ pub fn trainer(config: &TrainConfig, data: &Dataset) -> Result<Widget> {
     let programs = Programs::lower(&plans, &CLASSES)?;
     let takes_pictures = data.train.pixels.are_bytes() && data.schema.scaling.is_none();
     let manifest = |pieces| Manifest {
-        size: data.schema.size.extents(),
-        latent: model.config().latent,
-        range,
-        threshold: config.binarise == Binarise::Threshold,
-        background: config.background.to_string(),
+        form: &form,
         takes_pictures,
         condition: model.config().condition.is_some(),
         terms: model.terms(),
@@ -188,7 +178,7 @@ pub fn trainer(config: &TrainConfig, data: &Dataset) -> Result<Widget> {
         values: &values.entries,
         programs: &programs,
     };
-    let elements = elements(model.terms(), from_prior, takes_pictures, &drawn(model.config().output, range));
+    let elements = elements(model.terms(), from_prior, takes_pictures, &form.drawn(model.config().output));
     widget(&elements, manifest, &values, &SCRIPTS)
 }
 

@@ -1,7 +1,7 @@
 // A run of training on a device: the loop of src/train, with its orders, rates, means and checkpoints.
 
 import { readCheckpoint, writeCheckpoint } from "./checkpoint.mjs";
-import { orderKeys, shuffled } from "./random.mjs";
+import { orderKeys, shuffled, standardNormals } from "./random.mjs";
 import { Session } from "./recording.mjs";
 
 // How long a submission should take, in milliseconds, how many are under way, and how many a step has at most (src/train/queue.rs).
@@ -54,11 +54,13 @@ export class Training {
   #chunk = 1;
   #submissions = MAX_SUBMISSIONS;
 
-  // `previewed` are inputs of the program that draws the model: latents or images, and conditions.
-  constructor(device, programs, { manifest, values }, previewed) {
+  constructor(device, programs, { manifest, values }) {
     this.manifest = manifest;
     this.recordings = programs;
-    this.previewed = previewed;
+    // Inputs of the program that draws the model: images or latents, and conditions.
+    const [x, condition] = [values["preview.images"], values["preview.conditions"]];
+    const drawn = x ? { x } : { z: standardNormals(manifest.preview, manifest.latent, manifest.host.seed) };
+    this.previewed = { ...drawn, ...(condition && { condition }) };
     this.sets = { train: set(manifest.train, values, "train"), held_out: set(manifest.held_out, values, "held_out") };
     this.data = manifest.header.data;
     const windows = Object.values(this.sets).flatMap(({ window, parts }) => parts.map(({ values, width }) => {
@@ -71,9 +73,13 @@ export class Training {
 
   begin() {
     this.state = { step: 0, epoch: 0, "best-test-loss": 0, "best-epoch": 0 };
-    this.within = { steps: 0, sums: this.manifest.terms.map(() => 0), rows: 0 };
+    this.#beginEpoch();
     this.epochs = [];
     this.failed = false;
+  }
+
+  #beginEpoch() {
+    this.within = { steps: 0, sums: this.manifest.terms.map(() => 0), rows: 0 };
   }
 
   async load() {
@@ -126,7 +132,7 @@ export class Training {
     const { epoch, "best-test-loss": best, "best-epoch": had } = this.state;
     const better = !(this.manifest.ranks && had > 0 && best <= test[0]);
     Object.assign(this.state, { epoch: epoch + 1, ...(better && { "best-test-loss": test[0], "best-epoch": epoch + 1 }) });
-    this.within = { steps: 0, sums: this.manifest.terms.map(() => 0), rows: 0 };
+    this.#beginEpoch();
     this.epochs.push({ epoch: epoch + 1, train: trained, test });
     return true;
   }

@@ -41,13 +41,6 @@ pub(super) struct Entry {
     bytes: usize,
 }
 
-impl Entry {
-    /// Whether it has this name.
-    pub(super) fn is_called(&self, name: &str) -> bool {
-        self.name == name
-    }
-}
-
 /// Named numbers.
 #[derive(Debug, Default)]
 pub(super) struct Values {
